@@ -1,0 +1,81 @@
+//! To dispatch an order is to put a job for it into Redis. The API does it once for each order that it creates, the worker's
+//! reconciler again for each that is due; both do it here, so that every job's `send` span stands in its order's trace.
+//!
+//! Nothing is lost where it fails: PostgreSQL knows the order, and it falls due again.
+
+use std::time::Duration;
+
+use domain::{ProcessOrder, TraceContext};
+use opentelemetry::Context;
+use queue::{Enqueued, Queue, QueueError};
+use telemetry::job::Producer;
+
+/// How long a dispatch may take. A Redis that hangs must not hold the request that created the order.
+const TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Why an order was not dispatched.
+#[derive(Debug, thiserror::Error)]
+pub enum DispatchError {
+    /// Redis refused, or could not be reached.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// Redis did not answer; the job may be there or not.
+    #[error("Redis did not answer within {TIMEOUT:?}")]
+    Timeout,
+}
+
+impl DispatchError {
+    /// The kind of error, in the words of `error.type`.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Queue(QueueError::Redis { .. }) => "redis",
+            Self::Queue(_) => "invalid_job",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+/// Puts jobs for orders into one queue. Cheap to clone.
+#[derive(Clone)]
+pub struct Dispatcher {
+    queue: Queue<ProcessOrder>,
+    producer: Producer,
+}
+
+impl Dispatcher {
+    /// Dispatches into `queue`.
+    pub fn new(queue: Queue<ProcessOrder>) -> Self {
+        let (host, port) = queue.server();
+        let producer = Producer::new(queue.name(), host, port);
+        Self { queue, producer }
+    }
+
+    /// The queue that is dispatched into.
+    pub fn queue(&self) -> &Queue<ProcessOrder> {
+        &self.queue
+    }
+
+    /// Puts the job into the queue as a child of the span that is current. The job's own trace context is written here.
+    pub async fn dispatch(&self, job: ProcessOrder) -> Result<Enqueued, DispatchError> {
+        self.dispatch_from(&Context::current(), job).await
+    }
+
+    /// Puts the job into the queue as a child of `parent`: the stored context of the request that created the order.
+    pub async fn dispatch_from(
+        &self,
+        parent: &Context,
+        mut job: ProcessOrder,
+    ) -> Result<Enqueued, DispatchError> {
+        let id = job.job_id();
+        let enqueue = async |trace| {
+            job.trace = TraceContext(trace);
+            match tokio::time::timeout(TIMEOUT, self.queue.enqueue(&id, &job)).await {
+                Ok(result) => Ok(result?),
+                Err(_) => Err(DispatchError::Timeout),
+            }
+        };
+        self.producer
+            .send_from(parent, &id, enqueue, DispatchError::kind)
+            .await
+    }
+}

@@ -1,0 +1,59 @@
+//! The order itself, as it is read back from the store.
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    Attempt, CustomerId, Failure, Item, Money, OrderId, OrderStatus, PaymentMethod, PaymentStatus,
+    PaymentToken, TraceContext,
+};
+
+/// What a customer buys, and how far it is.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// Which one.
+    pub id: OrderId,
+    /// Whose it is.
+    pub customer: CustomerId,
+    /// What is bought; never empty.
+    pub items: Vec<Item>,
+    /// The sum of the items.
+    pub amount: Money,
+    /// Where it is on its way.
+    pub status: OrderStatus,
+    /// What it is paid with, where a payment is asked for.
+    pub payment_method: Option<PaymentMethod>,
+    /// The gateway's token for that, where the customer gave one.
+    pub payment_token: Option<PaymentToken>,
+    /// How far the payment is.
+    pub payment_status: PaymentStatus,
+    /// The gateway's id of the charge.
+    pub payment_id: Option<String>,
+    /// How many attempts there were.
+    pub attempt: Attempt,
+    /// Attempts up to this one do not count against the most that are allowed: an operator reopened the order after it.
+    pub attempts_forgiven: Attempt,
+    /// Why it failed, or why the last attempt did.
+    pub failure: Option<Failure>,
+    /// The context of the request that created it.
+    pub trace: TraceContext,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+    /// When it reached its final state.
+    pub completed_at: Option<DateTime<Utc>>,
+}
+
+impl Order {
+    /// The name an order goes by: that of its first item.
+    pub fn product_name(&self) -> &str {
+        self.items.first().map_or("", |item| &item.product_name)
+    }
+
+    /// How many attempts count against the most that are allowed.
+    pub fn attempts_counted(&self) -> i32 {
+        self.attempt
+            .number()
+            .saturating_sub(self.attempts_forgiven.number())
+    }
+}

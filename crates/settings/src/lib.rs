@@ -1,0 +1,207 @@
+//! Configuration from environment variables. Each binary reads them once, at its start, into one struct of its own; a bad
+//! value is an error that names the variable, what it got, and what it takes.
+//!
+//! ```
+//! use std::time::Duration;
+//! use throughline_settings::Env;
+//!
+//! let env = Env::of([("HTTP_REQUEST_TIMEOUT", "soon")]);
+//! assert_eq!(env.or("PORT", 8080_u16, "a port, 0 to 65535"), Ok(8080));
+//! assert_eq!(
+//!     env.duration_or("HTTP_REQUEST_TIMEOUT", Duration::from_secs(10)).unwrap_err().to_string(),
+//!     "HTTP_REQUEST_TIMEOUT: got `soon`; takes a duration such as 500ms, 5s, 2m, or a number of seconds",
+//! );
+//! ```
+#![warn(missing_docs)]
+
+mod units;
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The variables that a program was started with. An empty value counts as absent, as the OpenTelemetry specification
+/// and Compose files have it.
+#[derive(Debug, Clone, Default)]
+pub struct Env(HashMap<String, String>);
+
+/// A variable that is missing, or whose value cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    /// There is no default.
+    #[error("{name}: is required; takes {takes}")]
+    Missing {
+        /// The variable.
+        name: &'static str,
+        /// What it accepts.
+        takes: String,
+    },
+    /// The value is of another form, or out of range.
+    #[error("{name}: got `{got}`; takes {takes}")]
+    Bad {
+        /// The variable.
+        name: &'static str,
+        /// Its value; `***` for a secret.
+        got: String,
+        /// What it accepts.
+        takes: String,
+    },
+}
+
+impl SettingError {
+    /// An error for a rule that this crate does not have.
+    pub fn bad(name: &'static str, got: impl Into<String>, takes: impl Into<String>) -> Self {
+        Self::Bad {
+            name,
+            got: got.into(),
+            takes: takes.into(),
+        }
+    }
+
+    /// An error for a value that must not be printed.
+    pub fn bad_secret(name: &'static str, takes: impl Into<String>) -> Self {
+        Self::bad(name, "***", takes)
+    }
+
+    /// An error for a variable that is needed under a condition.
+    pub fn missing(name: &'static str, takes: impl Into<String>) -> Self {
+        Self::Missing {
+            name,
+            takes: takes.into(),
+        }
+    }
+}
+
+impl Env {
+    /// The variables of this process; those that are not UTF-8 are left out.
+    pub fn process() -> Self {
+        let pairs = std::env::vars_os();
+        Self(
+            pairs
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+        )
+    }
+
+    /// Variables from anywhere else, for tests.
+    pub fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {
+        Self(
+            pairs
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+        )
+    }
+
+    /// The trimmed value, where there is one.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .get(name)
+            .map(|value| value.trim())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// A text that must be there.
+    pub fn required(&self, name: &'static str, takes: &str) -> Result<String, SettingError> {
+        match self.get(name) {
+            Some(value) => Ok(value.to_owned()),
+            None => Err(SettingError::missing(name, takes)),
+        }
+    }
+
+    /// A value of any type that reads from text; `None` where it is absent.
+    pub fn optional<T: FromStr>(
+        &self,
+        name: &'static str,
+        takes: &str,
+    ) -> Result<Option<T>, SettingError> {
+        self.read(name, takes, |text| text.parse().ok())
+    }
+
+    /// A value of any type that reads from text, or its default.
+    pub fn or<T: FromStr>(
+        &self,
+        name: &'static str,
+        default: T,
+        takes: &str,
+    ) -> Result<T, SettingError> {
+        Ok(self.optional(name, takes)?.unwrap_or(default))
+    }
+
+    /// A number within `range`, or its default.
+    pub fn within<T>(
+        &self,
+        name: &'static str,
+        default: T,
+        range: std::ops::RangeInclusive<T>,
+    ) -> Result<T, SettingError>
+    where
+        T: FromStr + PartialOrd + std::fmt::Display,
+    {
+        let takes = format!("a number from {} to {}", range.start(), range.end());
+        let value = self.read(name, &takes, |text| {
+            text.parse().ok().filter(|number| range.contains(number))
+        })?;
+        Ok(value.unwrap_or(default))
+    }
+
+    /// A duration above zero: `500ms`, `5s`, `2m`, `1h`, or a number of seconds; or its default.
+    pub fn duration_or(
+        &self,
+        name: &'static str,
+        default: Duration,
+    ) -> Result<Duration, SettingError> {
+        let takes = "a duration such as 500ms, 5s, 2m, or a number of seconds";
+        Ok(self.read(name, takes, units::duration)?.unwrap_or(default))
+    }
+
+    /// A size above zero: a number of bytes, `64KiB`, `1MiB`, `2GiB`; or its default. In bytes.
+    pub fn bytes_or(&self, name: &'static str, default: usize) -> Result<usize, SettingError> {
+        let takes = "a size such as 65536, 64KiB or 1MiB";
+        Ok(self.read(name, takes, units::bytes)?.unwrap_or(default))
+    }
+
+    /// `true` or `false` in any case, or the default.
+    pub fn flag_or(&self, name: &'static str, default: bool) -> Result<bool, SettingError> {
+        let read = |text: &str| text.to_ascii_lowercase().parse().ok();
+        Ok(self.read(name, "true or false", read)?.unwrap_or(default))
+    }
+
+    fn read<T>(
+        &self,
+        name: &'static str,
+        takes: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, SettingError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(text) => read(text)
+                .map(Some)
+                .ok_or_else(|| SettingError::bad(name, text, takes)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_value_is_an_absent_one() {
+        let env = Env::of([("PORT", " ")]);
+        assert_eq!(env.or("PORT", 8080_u16, "a port"), Ok(8080));
+        assert!(env.required("PORT", "a port").is_err());
+    }
+
+    #[test]
+    fn a_number_out_of_range_says_the_range() {
+        let error = Env::of([("WORKER_CONCURRENCY", "0")])
+            .within("WORKER_CONCURRENCY", 64, 1..=1024)
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "WORKER_CONCURRENCY: got `0`; takes a number from 1 to 1024"
+        );
+    }
+}

@@ -1,0 +1,134 @@
+//! The HTTP client: reqwest, with a CLIENT span for each call and the trace context in its headers. A retry is a call of its own,
+//! and says so.
+
+use std::borrow::Cow;
+
+use opentelemetry::propagation::Injector;
+use opentelemetry::trace::{FutureExt, SpanBuilder, SpanKind};
+use opentelemetry::{Context, KeyValue, global};
+use reqwest::{Request, Response, StatusCode, header};
+
+use super::{OTHER_METHOD, UNKNOWN_NAME, known_method, redact};
+use crate::metrics::instruments;
+use crate::names;
+use crate::operation::{ErrorType, Operation};
+
+/// A traced [`reqwest::Client`]. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client(reqwest::Client);
+
+impl Client {
+    /// Traces the calls of `client`.
+    pub fn new(client: reqwest::Client) -> Self {
+        Self(client)
+    }
+
+    /// Sends the request; the span ends with the response's head. Errors are reqwest's own.
+    pub async fn execute(&self, request: Request) -> Result<Response, reqwest::Error> {
+        self.execute_again(request, 0).await
+    }
+
+    /// Sends the request for the `resends`-th time after the first.
+    pub async fn execute_again(
+        &self,
+        mut request: Request,
+        resends: u32,
+    ) -> Result<Response, reqwest::Error> {
+        let mut operation = start(&request, resends);
+        let context = operation.context().clone();
+        global::get_text_map_propagator(|propagator| {
+            propagator.inject_context(&context, &mut Headers(request.headers_mut()));
+        });
+
+        let result = self.0.execute(request).with_context(context).await;
+
+        if let Ok(response) = &result {
+            let code = i64::from(response.status().as_u16());
+            operation.describe_both(KeyValue::new(names::HTTP_RESPONSE_STATUS_CODE, code));
+            operation.describe(|| protocol_version(response.version()));
+        }
+        operation.end(match &result {
+            Ok(response) => status_error(response.status()),
+            Err(error) => Some(Cow::Borrowed(failure(error))),
+        });
+        result
+    }
+}
+
+fn start(request: &Request, resends: u32) -> Operation {
+    let method = known_method(request.method().as_str());
+    let url = request.url();
+    let mut common = vec![
+        KeyValue::new(names::HTTP_REQUEST_METHOD, method.unwrap_or(OTHER_METHOD)),
+        KeyValue::new(
+            names::SERVER_ADDRESS,
+            url.host_str().unwrap_or_default().to_owned(),
+        ),
+    ];
+    if let Some(port) = url.port_or_known_default() {
+        common.push(KeyValue::new(names::SERVER_PORT, i64::from(port)));
+    }
+    let operation = Operation::start(
+        SpanBuilder::from_name(method.unwrap_or(UNKNOWN_NAME)).with_kind(SpanKind::Client),
+        &Context::current(),
+        &instruments().http_client_duration,
+        common.clone(),
+    );
+    operation.describe(|| {
+        common.push(KeyValue::new(names::URL_FULL, redact::url(url)));
+        if method.is_none() {
+            let method = request.method().as_str().to_owned();
+            common.push(KeyValue::new(names::HTTP_REQUEST_METHOD_ORIGINAL, method));
+        }
+        if resends > 0 {
+            common.push(KeyValue::new(
+                names::HTTP_REQUEST_RESEND_COUNT,
+                i64::from(resends),
+            ));
+        }
+        common
+    });
+    operation
+}
+
+/// For a client, a 4xx is an error too.
+fn status_error(status: StatusCode) -> Option<ErrorType> {
+    let failed = status.is_client_error() || status.is_server_error();
+    failed.then(|| Cow::Owned(status.as_u16().to_string()))
+}
+
+fn failure(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "timeout"
+    } else if error.is_connect() {
+        "connect"
+    } else if error.is_body() || error.is_decode() {
+        "body"
+    } else if error.is_redirect() {
+        "redirect"
+    } else {
+        "request"
+    }
+}
+
+fn protocol_version(version: reqwest::Version) -> Option<KeyValue> {
+    let version = match version {
+        reqwest::Version::HTTP_10 => "1.0",
+        reqwest::Version::HTTP_11 => "1.1",
+        reqwest::Version::HTTP_2 => "2",
+        reqwest::Version::HTTP_3 => "3",
+        _ => return None,
+    };
+    Some(KeyValue::new(names::NETWORK_PROTOCOL_VERSION, version))
+}
+
+struct Headers<'a>(&'a mut header::HeaderMap);
+
+impl Injector for Headers<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        let name = header::HeaderName::from_bytes(key.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, header::HeaderValue::from_str(&value)) {
+            self.0.insert(name, value);
+        }
+    }
+}

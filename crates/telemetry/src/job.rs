@@ -1,0 +1,323 @@
+//! Jobs in a queue: a PRODUCER span where one is sent, a CONSUMER span where it is processed, and the W3C trace context in the
+//! job's own payload between them. [`Consumer`] is a tower layer over whatever the queue delivers, apalis' tasks or another's.
+//!
+//! ```
+//! use std::collections::HashMap;
+//! use throughline_telemetry::job::{Consumer, Received};
+//! use std::time::Duration;
+//!
+//! #[derive(Clone)]
+//! struct Parcel { id: String, trace: HashMap<String, String> }
+//!
+//! let consumer = Consumer::new("parcels");
+//! let layer = consumer.layer(|parcel: &Parcel| Received {
+//!     message_id: &parcel.id,
+//!     sent_in: &parcel.trace,
+//!     previous_attempt: None,
+//!     attempt: 1,
+//!     waited: Duration::ZERO,
+//!     client_id: "worker-1",
+//! });
+//! ```
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use opentelemetry::trace::{FutureExt, Link, SpanBuilder, SpanKind, TraceContextExt};
+use opentelemetry::{Context, KeyValue};
+use tower::{Layer, Service};
+
+use crate::metrics::instruments;
+use crate::names;
+use crate::operation::{ErrorType, Operation};
+use crate::propagation;
+
+/// The sending side of one queue. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Producer {
+    span_name: Arc<str>,
+    attributes: Arc<[KeyValue]>,
+}
+
+impl Producer {
+    /// Sends to the queue `destination`, which lives on the server `host`:`port`.
+    pub fn new(destination: &str, host: &str, port: u16) -> Self {
+        Self {
+            span_name: format!("send {destination}").into(),
+            attributes: [
+                KeyValue::new(names::MESSAGING_SYSTEM, names::APALIS),
+                KeyValue::new(names::MESSAGING_OPERATION_NAME, "send"),
+                KeyValue::new(names::MESSAGING_DESTINATION_NAME, destination.to_owned()),
+                KeyValue::new(names::SERVER_ADDRESS, host.to_owned()),
+                KeyValue::new(names::SERVER_PORT, i64::from(port)),
+            ]
+            .into(),
+        }
+    }
+
+    /// Sends one job as a child of the current span. `send` gets the context that the payload must carry; `error_type` says of its
+    /// error what kind it is, in a word of a bounded set.
+    pub async fn send<T, E, F>(
+        &self,
+        message_id: &str,
+        send: impl FnOnce(HashMap<String, String>) -> F,
+        error_type: impl FnOnce(&E) -> &'static str,
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        self.send_from(&Context::current(), message_id, send, error_type)
+            .await
+    }
+
+    /// Sends one job as a child of `parent`, such as the stored context of a request that is long over.
+    pub async fn send_from<T, E, F>(
+        &self,
+        parent: &Context,
+        message_id: &str,
+        send: impl FnOnce(HashMap<String, String>) -> F,
+        error_type: impl FnOnce(&E) -> &'static str,
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let operation = Operation::start(
+            SpanBuilder::from_name(self.span_name.to_string()).with_kind(SpanKind::Producer),
+            parent,
+            &instruments().send_duration,
+            self.attributes.to_vec(),
+        );
+        operation.describe(|| {
+            let mut attributes = self.attributes.to_vec();
+            attributes.push(KeyValue::new(names::MESSAGING_OPERATION_TYPE, "send"));
+            attributes.push(KeyValue::new(
+                names::MESSAGING_MESSAGE_ID,
+                message_id.to_owned(),
+            ));
+            attributes
+        });
+        let context = operation.context().clone();
+        let result = send(propagation::inject(&context))
+            .with_context(context)
+            .await;
+
+        let error = result.as_ref().err().map(error_type);
+        let mut counted = self.attributes.to_vec();
+        counted.extend(error.map(|error| KeyValue::new(names::ERROR_TYPE, error)));
+        instruments().sent_messages.add(1, &counted);
+        operation.end(error.map(Cow::Borrowed));
+        result
+    }
+}
+
+/// How a job's processing belongs to the trace that sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JobTrace {
+    /// It continues that trace: child of the send span, and linked to it.
+    #[default]
+    Parent,
+    /// It starts a trace of its own, only linked.
+    Link,
+}
+
+impl std::str::FromStr for JobTrace {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        match word {
+            "parent" => Ok(Self::Parent),
+            "link" => Ok(Self::Link),
+            _ => Err(()),
+        }
+    }
+}
+
+/// What a delivered job tells of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Received<'a> {
+    /// The job's id.
+    pub message_id: &'a str,
+    /// The context of the span that sent it, from the payload.
+    pub sent_in: &'a HashMap<String, String>,
+    /// The context of the attempt before this one.
+    pub previous_attempt: Option<&'a HashMap<String, String>>,
+    /// Which attempt this is, from 1.
+    pub attempt: i64,
+    /// How long it waited in the queue.
+    pub waited: Duration,
+    /// The unique name of the worker.
+    pub client_id: &'a str,
+}
+
+/// The receiving side of one queue. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Consumer {
+    span_name: Arc<str>,
+    attributes: Arc<[KeyValue]>,
+    trace: JobTrace,
+}
+
+impl Consumer {
+    /// Receives from the queue `destination`.
+    pub fn new(destination: &str) -> Self {
+        Self {
+            span_name: format!("process {destination}").into(),
+            attributes: [
+                KeyValue::new(names::MESSAGING_SYSTEM, names::APALIS),
+                KeyValue::new(names::MESSAGING_OPERATION_NAME, "process"),
+                KeyValue::new(names::MESSAGING_DESTINATION_NAME, destination.to_owned()),
+            ]
+            .into(),
+            trace: JobTrace::default(),
+        }
+    }
+
+    /// How processing belongs to the trace that sent the job.
+    #[must_use]
+    pub fn trace(mut self, trace: JobTrace) -> Self {
+        self.trace = trace;
+        self
+    }
+
+    /// A tower layer that makes the span for each delivery; `read` says what the delivery tells of itself.
+    pub fn layer<R>(&self, read: fn(&R) -> Received<'_>) -> ConsumerLayer<R> {
+        ConsumerLayer {
+            consumer: self.clone(),
+            read,
+        }
+    }
+
+    fn start(&self, job: Received<'_>) -> Operation {
+        let sent_in = propagation::extract(job.sent_in);
+        let previous = job.previous_attempt.map(propagation::extract);
+        let links = [Some(&sent_in), previous.as_ref()]
+            .into_iter()
+            .flatten()
+            .filter(|context| context.has_active_span())
+            .map(|context| Link::with_context(context.span().span_context().clone()))
+            .collect();
+        let parent = match self.trace {
+            JobTrace::Parent => sent_in.clone(),
+            JobTrace::Link => Context::new(),
+        };
+        let operation = Operation::start(
+            SpanBuilder::from_name(self.span_name.to_string())
+                .with_kind(SpanKind::Consumer)
+                .with_links(links),
+            &parent,
+            &instruments().process_duration,
+            self.attributes.to_vec(),
+        );
+        operation.describe(|| {
+            let mut attributes = self.attributes.to_vec();
+            let waited = i64::try_from(job.waited.as_millis()).unwrap_or(i64::MAX);
+            attributes.push(KeyValue::new(names::MESSAGING_OPERATION_TYPE, "process"));
+            attributes.push(KeyValue::new(
+                names::MESSAGING_MESSAGE_ID,
+                job.message_id.to_owned(),
+            ));
+            attributes.push(KeyValue::new(
+                names::MESSAGING_CLIENT_ID,
+                job.client_id.to_owned(),
+            ));
+            attributes.push(KeyValue::new(names::QUEUE_ATTEMPT, job.attempt));
+            attributes.push(KeyValue::new(names::QUEUE_WAIT_MS, waited));
+            attributes
+        });
+        instruments().consumed_messages.add(1, &self.attributes);
+        operation
+    }
+}
+
+/// Says of the job being processed that it failed: its span and its metric get this `error.type`, a word of a bounded set. For
+/// services that record failures themselves and answer the queue that all is well.
+pub fn fail(error_type: impl Into<Cow<'static, str>>) {
+    if let Some(outcome) = Context::current().get::<Outcome>() {
+        // Only the first word counts: it names the cause.
+        let _ = outcome.0.set(error_type.into());
+    }
+}
+
+/// Where [`fail`] leaves its word for the consumer layer. It travels in the context, so it reaches across tasks' awaits.
+#[derive(Debug, Clone, Default)]
+struct Outcome(Arc<OnceLock<ErrorType>>);
+
+/// Made by [`Consumer::layer`].
+#[derive(Debug)]
+pub struct ConsumerLayer<R> {
+    consumer: Consumer,
+    read: fn(&R) -> Received<'_>,
+}
+
+impl<R> Clone for ConsumerLayer<R> {
+    fn clone(&self) -> Self {
+        Self {
+            consumer: self.consumer.clone(),
+            read: self.read,
+        }
+    }
+}
+
+impl<S, R> Layer<S> for ConsumerLayer<R> {
+    type Service = ConsumerService<S, R>;
+
+    fn layer(&self, service: S) -> Self::Service {
+        ConsumerService {
+            service,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// Made by [`ConsumerLayer`].
+#[derive(Debug)]
+pub struct ConsumerService<S, R> {
+    service: S,
+    layer: ConsumerLayer<R>,
+}
+
+impl<S: Clone, R> Clone for ConsumerService<S, R> {
+    fn clone(&self) -> Self {
+        Self {
+            service: self.service.clone(),
+            layer: self.layer.clone(),
+        }
+    }
+}
+
+impl<S, R> Service<R> for ConsumerService<S, R>
+where
+    S: Service<R>,
+    S::Future: Send + 'static,
+    S::Response: Send,
+    S::Error: Send,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, task: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
+        self.service.poll_ready(task)
+    }
+
+    fn call(&mut self, delivery: R) -> Self::Future {
+        let operation = self.layer.consumer.start((self.layer.read)(&delivery));
+        let outcome = Outcome::default();
+        let context = operation.context().with_value(outcome.clone());
+        let entered = context.clone().attach();
+        let processing = self.service.call(delivery).with_context(context);
+        drop(entered);
+        Box::pin(async move {
+            let result = processing.await;
+            let failed = outcome.0.get().cloned();
+            let error = failed.or_else(|| result.is_err().then_some(Cow::Borrowed("error")));
+            operation.end(error);
+            result
+        })
+    }
+}

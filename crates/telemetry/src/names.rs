@@ -1,0 +1,29 @@
+//! Every attribute name that this project writes: OpenTelemetry's from its conventions crate, and our own. No other file spells
+//! one out.
+
+pub use opentelemetry_semantic_conventions::attribute::{
+    CLIENT_ADDRESS, DB_COLLECTION_NAME, DB_NAMESPACE, DB_OPERATION_BATCH_SIZE, DB_OPERATION_NAME,
+    DB_QUERY_SUMMARY, DB_QUERY_TEXT, DB_RESPONSE_STATUS_CODE, DB_SYSTEM_NAME,
+    DEPLOYMENT_ENVIRONMENT_NAME, ERROR_TYPE, EXCEPTION_MESSAGE, EXCEPTION_TYPE, HOST_NAME,
+    HTTP_REQUEST_METHOD, HTTP_REQUEST_METHOD_ORIGINAL, HTTP_REQUEST_RESEND_COUNT,
+    HTTP_RESPONSE_STATUS_CODE, HTTP_ROUTE, MESSAGING_CLIENT_ID, MESSAGING_DESTINATION_NAME,
+    MESSAGING_MESSAGE_ID, MESSAGING_OPERATION_NAME, MESSAGING_OPERATION_TYPE, MESSAGING_SYSTEM,
+    NETWORK_PEER_ADDRESS, NETWORK_PEER_PORT, NETWORK_PROTOCOL_NAME, NETWORK_PROTOCOL_VERSION,
+    OS_TYPE, PROCESS_PID, PROCESS_RUNTIME_NAME, PROCESS_RUNTIME_VERSION, SERVER_ADDRESS,
+    SERVER_PORT, SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_VERSION, URL_FULL,
+    URL_PATH, URL_QUERY, URL_SCHEME, USER_AGENT_ORIGINAL,
+};
+
+/// Whether the request carried credentials (bool). The header itself is never recorded.
+pub const HTTP_AUTH_PRESENT: &str = "http.auth.present";
+/// The statement took longer than `SLOW_QUERY_THRESHOLD` (bool).
+pub const DB_QUERY_SLOW: &str = "db.query.slow";
+/// Which attempt at the job this is, from 1 (int).
+pub const QUEUE_ATTEMPT: &str = "queue.attempt";
+/// How long the job waited in the queue, in milliseconds (int).
+pub const QUEUE_WAIT_MS: &str = "queue.wait_ms";
+
+/// How the exporters of the conventions call PostgreSQL.
+pub const POSTGRESQL: &str = "postgresql";
+/// `messaging.system` of jobs.
+pub const APALIS: &str = "apalis";

@@ -1,0 +1,37 @@
+//! What a service's own code does with the span it is in.
+
+use std::borrow::Cow;
+
+use opentelemetry::trace::{Status, TraceContextExt};
+use opentelemetry::{Context, KeyValue, Value};
+
+use crate::names;
+
+/// The trace id of the current span, 32 hexadecimal digits; `None` outside a trace.
+pub fn current_trace_id() -> Option<String> {
+    let context = Context::current();
+    let span = context.span();
+    let span_context = span.span_context();
+    span_context
+        .is_valid()
+        .then(|| span_context.trace_id().to_string())
+}
+
+/// Sets an attribute of the current span.
+pub fn set(name: &'static str, value: impl Into<Value>) {
+    let context = Context::current();
+    let span = context.span();
+    if span.is_recording() {
+        span.set_attribute(KeyValue::new(name, value));
+    }
+}
+
+/// Marks the current span as failed. `error_type` is a word of a bounded set, never a message.
+pub fn fail(error_type: impl Into<Cow<'static, str>>) {
+    let context = Context::current();
+    let span = context.span();
+    if span.is_recording() {
+        span.set_attribute(KeyValue::new(names::ERROR_TYPE, error_type.into()));
+        span.set_status(Status::error(""));
+    }
+}
