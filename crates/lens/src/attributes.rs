@@ -1,0 +1,239 @@
+//! Attributes and their values, in the order in which they were sent.
+
+use std::fmt;
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+/// Key and value pairs of a span, a resource, a log record or a metric point.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Attributes(Vec<(String, Value)>);
+
+/// An OTLP `AnyValue`.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// A value that was sent without one.
+    #[default]
+    Empty,
+    /// Text.
+    String(String),
+    /// True or false.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A floating-point number.
+    Double(f64),
+    /// Bytes, shown as hex.
+    Bytes(Vec<u8>),
+    /// A list.
+    Array(Vec<Value>),
+    /// Attributes within an attribute.
+    Map(Attributes),
+}
+
+// === impl Attributes ===
+
+impl Attributes {
+    /// The value of `key`, if it is set.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.iter()
+            .find_map(|(name, value)| (name == key).then_some(value))
+    }
+
+    /// The text of `key`; `None` if it is not set or is not a text.
+    #[must_use]
+    pub fn get_str(&self, key: &str) -> Option<&str> {
+        self.get(key).and_then(Value::as_str)
+    }
+
+    /// All pairs, in the order in which they were sent.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// About how many bytes they take on the heap.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let pair = size_of::<(String, Value)>();
+        self.0
+            .iter()
+            .map(|(key, value)| pair + key.len() + value.heap_bytes())
+            .sum()
+    }
+}
+
+impl FromIterator<(String, Value)> for Attributes {
+    fn from_iter<I: IntoIterator<Item = (String, Value)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
+impl fmt::Display for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        separated(f, "{", self.iter(), "}", |f, (key, value)| {
+            write!(f, "{key}={value}")
+        })
+    }
+}
+
+impl Serialize for Attributes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        for (key, value) in self.iter() {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+// === impl Value ===
+
+impl Value {
+    /// The text, if it is one.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The whole number, if it is one.
+    #[must_use]
+    pub fn as_i64(&self) -> Option<i64> {
+        match self {
+            Self::Int(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The floating-point number, if it is one; a whole number is not.
+    #[must_use]
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Double(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The truth value, if it is one.
+    #[must_use]
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Bool(truth) => Some(*truth),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::String(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Array(values) => values
+                .iter()
+                .map(|value| size_of::<Self>() + value.heap_bytes())
+                .sum(),
+            Self::Map(attributes) => attributes.heap_bytes(),
+            Self::Empty | Self::Bool(_) | Self::Int(_) | Self::Double(_) => 0,
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => Ok(()),
+            Self::String(text) => f.write_str(text),
+            Self::Bool(truth) => write!(f, "{truth}"),
+            Self::Int(number) => write!(f, "{number}"),
+            Self::Double(number) => write!(f, "{number}"),
+            Self::Bytes(bytes) => bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+            Self::Array(values) => separated(f, "[", values, "]", |f, value| write!(f, "{value}")),
+            Self::Map(attributes) => write!(f, "{attributes}"),
+        }
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Empty => serializer.serialize_unit(),
+            Self::String(text) => serializer.serialize_str(text),
+            Self::Bool(truth) => serializer.serialize_bool(*truth),
+            Self::Int(number) => serializer.serialize_i64(*number),
+            Self::Double(number) if number.is_finite() => serializer.serialize_f64(*number),
+            // JSON has no infinity and no NaN; OTLP JSON writes them, like bytes here, as text.
+            Self::Double(_) | Self::Bytes(_) => serializer.collect_str(self),
+            Self::Array(values) => serializer.collect_seq(values),
+            Self::Map(attributes) => attributes.serialize(serializer),
+        }
+    }
+}
+
+fn separated<T>(
+    f: &mut fmt::Formatter<'_>,
+    open: &str,
+    items: impl IntoIterator<Item = T>,
+    close: &str,
+    write_item: impl Fn(&mut fmt::Formatter<'_>, T) -> fmt::Result,
+) -> fmt::Result {
+    f.write_str(open)?;
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            f.write_str(", ")?;
+        }
+        write_item(f, item)?;
+    }
+    f.write_str(close)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attributes() -> Attributes {
+        Attributes::from_iter([
+            ("order.id".to_owned(), Value::String("o-1".to_owned())),
+            ("order.amount".to_owned(), Value::Double(99.5)),
+            (
+                "codes".to_owned(),
+                Value::Array(vec![Value::Int(1), Value::Bytes(vec![0xab, 1])]),
+            ),
+            ("odd".to_owned(), Value::Double(f64::NAN)),
+        ])
+    }
+
+    #[test]
+    fn a_value_is_found_by_its_key_and_read_by_its_type() {
+        let attributes = attributes();
+        assert_eq!(attributes.get_str("order.id"), Some("o-1"));
+        assert_eq!(
+            attributes.get("order.amount").and_then(Value::as_f64),
+            Some(99.5)
+        );
+        assert_eq!(attributes.get_str("order.amount"), None);
+        assert_eq!(attributes.get("absent"), None);
+    }
+
+    #[test]
+    fn values_print_and_serialize_as_a_person_would_write_them() {
+        assert_eq!(attributes().get("codes").unwrap().to_string(), "[1, ab01]");
+        assert_eq!(
+            serde_json::to_string(&attributes()).unwrap(),
+            r#"{"order.id":"o-1","order.amount":99.5,"codes":[1,"ab01"],"odd":"NaN"}"#
+        );
+    }
+}

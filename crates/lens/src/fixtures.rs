@@ -1,0 +1,36 @@
+//! Spans for the unit tests.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::attributes::Attributes;
+use crate::ids::{SpanId, TraceId};
+use crate::trace::{Dropped, Span, SpanKind, Status};
+
+/// A span of the trace `…01`; ids count from 1, parent 0 is none, times are nanoseconds.
+pub(crate) fn span(id: u64, parent: u64, name: &str, times: Range<u64>) -> Span {
+    Span {
+        trace_id: trace_id(1),
+        span_id: SpanId::from_bytes(&id.to_be_bytes()).unwrap(),
+        parent_span_id: SpanId::from_bytes(&parent.to_be_bytes()),
+        trace_state: String::new(),
+        flags: 1,
+        name: name.to_owned(),
+        kind: SpanKind::Internal,
+        service: "shop".to_owned(),
+        resource: Arc::default(),
+        scope: Arc::default(),
+        attributes: Attributes::default(),
+        status: Status::Unset,
+        status_message: String::new(),
+        start_unix_nano: times.start,
+        end_unix_nano: times.end,
+        links: Vec::new(),
+        events: Vec::new(),
+        dropped: Dropped::default(),
+    }
+}
+
+pub(crate) fn trace_id(id: u128) -> TraceId {
+    TraceId::from_bytes(&id.to_be_bytes()).unwrap()
+}

@@ -1,0 +1,198 @@
+//! Spans and log records out of OTLP's export requests.
+
+use std::sync::Arc;
+
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
+use opentelemetry_proto::tonic::logs::v1 as logs_proto;
+use opentelemetry_proto::tonic::resource::v1 as resource_proto;
+use opentelemetry_proto::tonic::trace::v1 as trace_proto;
+
+use crate::attributes::{Attributes, Value};
+use crate::ids::{SpanId, TraceId};
+use crate::log::{LogRecord, Severity};
+use crate::trace::{Dropped, Event, Link, Scope, Span, SpanKind, Status};
+
+/// What came out of an export, and how many items did not.
+pub(crate) struct Decoded<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) rejected: usize,
+}
+
+/// What every item of one export shares.
+pub(super) struct Origin {
+    pub(super) service: String,
+    pub(super) resource: Arc<Attributes>,
+}
+
+/// The spans of an export; those without a valid trace id and span id are rejected.
+pub(crate) fn spans(resource_spans: Vec<trace_proto::ResourceSpans>) -> Decoded<Span> {
+    let mut items = Vec::new();
+    let mut rejected = 0;
+    for group in resource_spans {
+        let origin = Origin::from(group.resource);
+        for scope_spans in group.scope_spans {
+            let scope = scope(scope_spans.scope);
+            for proto in scope_spans.spans {
+                match span(proto, &origin, &scope) {
+                    Some(span) => items.push(span),
+                    None => rejected += 1,
+                }
+            }
+        }
+    }
+    Decoded { items, rejected }
+}
+
+/// The log records of an export; an invalid id counts as none.
+pub(crate) fn logs(resource_logs: Vec<logs_proto::ResourceLogs>) -> Vec<LogRecord> {
+    let mut items = Vec::new();
+    for group in resource_logs {
+        let origin = Origin::from(group.resource);
+        for scope_logs in group.scope_logs {
+            let scope = scope(scope_logs.scope);
+            items.extend(
+                scope_logs
+                    .log_records
+                    .into_iter()
+                    .map(|proto| log_record(proto, &origin, &scope)),
+            );
+        }
+    }
+    items
+}
+
+fn span(proto: trace_proto::Span, origin: &Origin, scope: &Arc<Scope>) -> Option<Span> {
+    let kind = proto.kind();
+    let status = proto.status.unwrap_or_default();
+    Some(Span {
+        trace_id: TraceId::from_bytes(&proto.trace_id)?,
+        span_id: SpanId::from_bytes(&proto.span_id)?,
+        parent_span_id: SpanId::from_bytes(&proto.parent_span_id),
+        trace_state: proto.trace_state,
+        flags: proto.flags,
+        name: proto.name,
+        kind: kind.into(),
+        service: origin.service.clone(),
+        resource: Arc::clone(&origin.resource),
+        scope: Arc::clone(scope),
+        attributes: attributes(proto.attributes),
+        status: status.code().into(),
+        status_message: status.message,
+        start_unix_nano: proto.start_time_unix_nano,
+        end_unix_nano: proto.end_time_unix_nano,
+        links: proto.links.into_iter().filter_map(link).collect(),
+        events: proto.events.into_iter().map(event).collect(),
+        dropped: Dropped {
+            attributes: proto.dropped_attributes_count,
+            events: proto.dropped_events_count,
+            links: proto.dropped_links_count,
+        },
+    })
+}
+
+fn link(proto: trace_proto::span::Link) -> Option<Link> {
+    Some(Link {
+        trace_id: TraceId::from_bytes(&proto.trace_id)?,
+        span_id: SpanId::from_bytes(&proto.span_id)?,
+        trace_state: proto.trace_state,
+        flags: proto.flags,
+        attributes: attributes(proto.attributes),
+    })
+}
+
+fn event(proto: trace_proto::span::Event) -> Event {
+    Event {
+        time_unix_nano: proto.time_unix_nano,
+        name: proto.name,
+        attributes: attributes(proto.attributes),
+    }
+}
+
+fn log_record(proto: logs_proto::LogRecord, origin: &Origin, scope: &Arc<Scope>) -> LogRecord {
+    LogRecord {
+        time_unix_nano: if proto.time_unix_nano == 0 {
+            proto.observed_time_unix_nano
+        } else {
+            proto.time_unix_nano
+        },
+        severity: Severity(proto.severity_number),
+        severity_text: proto.severity_text,
+        body: proto.body.map(value).unwrap_or_default(),
+        attributes: attributes(proto.attributes),
+        event_name: proto.event_name,
+        service: origin.service.clone(),
+        resource: Arc::clone(&origin.resource),
+        scope: Arc::clone(scope),
+        trace_id: TraceId::from_bytes(&proto.trace_id),
+        span_id: SpanId::from_bytes(&proto.span_id),
+    }
+}
+
+pub(super) fn scope(proto: Option<InstrumentationScope>) -> Arc<Scope> {
+    let proto = proto.unwrap_or_default();
+    Arc::new(Scope {
+        name: proto.name,
+        version: proto.version,
+    })
+}
+
+pub(super) fn attributes(proto: Vec<KeyValue>) -> Attributes {
+    proto
+        .into_iter()
+        .map(|pair| (pair.key, pair.value.map(value).unwrap_or_default()))
+        .collect()
+}
+
+fn value(proto: AnyValue) -> Value {
+    match proto.value {
+        Some(any_value::Value::StringValue(text)) => Value::String(text),
+        Some(any_value::Value::BoolValue(truth)) => Value::Bool(truth),
+        Some(any_value::Value::IntValue(number)) => Value::Int(number),
+        Some(any_value::Value::DoubleValue(number)) => Value::Double(number),
+        Some(any_value::Value::BytesValue(bytes)) => Value::Bytes(bytes),
+        Some(any_value::Value::ArrayValue(array)) => {
+            Value::Array(array.values.into_iter().map(value).collect())
+        }
+        Some(any_value::Value::KvlistValue(map)) => Value::Map(attributes(map.values)),
+        // An index into a table that only profiles have.
+        Some(any_value::Value::StringValueStrindex(_)) | None => Value::Empty,
+    }
+}
+
+impl From<Option<resource_proto::Resource>> for Origin {
+    fn from(proto: Option<resource_proto::Resource>) -> Self {
+        let resource = attributes(proto.unwrap_or_default().attributes);
+        Self {
+            service: resource
+                .get_str("service.name")
+                .unwrap_or("unknown_service")
+                .to_owned(),
+            resource: Arc::new(resource),
+        }
+    }
+}
+
+impl From<trace_proto::span::SpanKind> for SpanKind {
+    fn from(proto: trace_proto::span::SpanKind) -> Self {
+        use trace_proto::span::SpanKind as Proto;
+        match proto {
+            Proto::Unspecified => Self::Unspecified,
+            Proto::Internal => Self::Internal,
+            Proto::Server => Self::Server,
+            Proto::Client => Self::Client,
+            Proto::Producer => Self::Producer,
+            Proto::Consumer => Self::Consumer,
+        }
+    }
+}
+
+impl From<trace_proto::status::StatusCode> for Status {
+    fn from(proto: trace_proto::status::StatusCode) -> Self {
+        use trace_proto::status::StatusCode as Proto;
+        match proto {
+            Proto::Unset => Self::Unset,
+            Proto::Ok => Self::Ok,
+            Proto::Error => Self::Error,
+        }
+    }
+}

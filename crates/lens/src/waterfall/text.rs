@@ -1,0 +1,165 @@
+//! The waterfall for a terminal, about 120 columns wide.
+
+use super::{Scale, count, error_type, printable, readable};
+use crate::log::{LogRecord, Severity};
+use crate::trace::{Link, Span, Trace};
+use crate::tree::Row;
+
+const WIDTH: usize = 120;
+const MAX_NAME: usize = 52;
+const MAX_SERVICE: usize = 24;
+const BAR: std::ops::RangeInclusive<usize> = 12..=40;
+
+/// Draws the trace, and under it the warnings and errors that were logged during it.
+pub(crate) fn draw(trace: &Trace, logs: &[LogRecord]) -> String {
+    let tree = trace.tree();
+    let scale = Scale::of(trace);
+    let columns = Columns::fit(tree.rows(), &scale);
+
+    let mut lines = vec![header(trace, tree.services().len()), String::new()];
+    for row in tree.rows() {
+        lines.push(columns.line(row, &scale));
+        lines.extend(notes(row, trace));
+    }
+    let grave: Vec<&LogRecord> = logs
+        .iter()
+        .filter(|log| log.severity >= Severity::WARN)
+        .collect();
+    if !grave.is_empty() {
+        lines.push(String::new());
+        lines.extend(grave.into_iter().map(|log| log_line(log, &scale)));
+    }
+    lines
+        .iter()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
+}
+
+fn header(trace: &Trace, services: usize) -> String {
+    let mut parts = vec![format!("trace {}", trace.trace_id)];
+    parts.extend(
+        trace
+            .order_id()
+            .map(|id| format!("order {}", printable(id))),
+    );
+    parts.push(count(trace.spans.len(), "span"));
+    parts.push(count(services, "service"));
+    if trace.errors() > 0 {
+        parts.push(count(trace.errors(), "error"));
+    }
+    parts.push(readable(trace.duration()));
+    parts.join("   ")
+}
+
+/// The width of each column, as narrow as its content allows; the bar takes the rest.
+struct Columns {
+    name: usize,
+    kind: usize,
+    service: usize,
+    start: usize,
+    duration: usize,
+    bar: usize,
+}
+
+impl Columns {
+    fn fit(rows: &[Row<'_>], scale: &Scale) -> Self {
+        let widest =
+            |width: fn(&Row<'_>) -> usize| rows.iter().map(width).max().unwrap_or_default();
+        let start = |row: &Row<'_>| readable(scale.offset(row.span.start_unix_nano)).len();
+        let mut columns = Self {
+            name: widest(|row| width(&row.branch) + width(&row.span.name)).min(MAX_NAME),
+            kind: widest(|row| row.span.kind.as_str().len()),
+            service: widest(|row| width(&row.span.service)).min(MAX_SERVICE),
+            start: rows.iter().map(start).max().unwrap_or_default(),
+            duration: widest(|row| readable(row.span.duration()).len()),
+            bar: 0,
+        };
+        let gaps = 10;
+        let taken =
+            columns.name + columns.kind + columns.service + columns.start + columns.duration + gaps;
+        columns.bar = WIDTH.saturating_sub(taken).clamp(*BAR.start(), *BAR.end());
+        columns
+    }
+
+    fn line(&self, row: &Row<'_>, scale: &Scale) -> String {
+        let span = row.span;
+        let (first, cells) = scale.bar(span, self.bar);
+        format!(
+            "{:name$}  {:kind$}  {:service$}  {:>start$}  {:>duration$}  {:first$}{}",
+            shortened(
+                &format!("{}{}", row.branch, printable(&span.name)),
+                self.name
+            ),
+            span.kind.as_str(),
+            shortened(&printable(&span.service), self.service),
+            readable(scale.offset(span.start_unix_nano)),
+            readable(span.duration()),
+            "",
+            "▇".repeat(cells),
+            name = self.name,
+            kind = self.kind,
+            service = self.service,
+            start = self.start,
+            duration = self.duration,
+        )
+    }
+}
+
+/// The lines under a span: what went wrong, what it links to, what is missing.
+fn notes(row: &Row<'_>, trace: &Trace) -> Vec<String> {
+    let span = row.span;
+    let mut notes = Vec::new();
+    if span.failed() {
+        let said = [error_type(span), span.status_message.clone()];
+        notes.push(format!(
+            "ERR {}",
+            said.into_iter()
+                .filter(|text| !text.is_empty())
+                .collect::<Vec<_>>()
+                .join(": ")
+        ));
+    }
+    if row.orphan {
+        notes.push("(parent not received)".to_owned());
+    }
+    notes.extend(span.links.iter().map(|link| link_note(link, trace)));
+    let on_its_line = |note: String| shortened(&format!("{}{}", row.stem, printable(&note)), WIDTH);
+    notes.into_iter().map(on_its_line).collect()
+}
+
+fn link_note(link: &Link, trace: &Trace) -> String {
+    let is_target = |span: &&Span| span.trace_id == link.trace_id && span.span_id == link.span_id;
+    match trace.spans.iter().find(is_target) {
+        Some(target) => format!("→ links to span {} ({})", link.span_id, target.name),
+        None if link.trace_id == trace.trace_id => {
+            format!("→ links to span {} (not received)", link.span_id)
+        }
+        None => format!(
+            "→ links to span {} of trace {}",
+            link.span_id, link.trace_id
+        ),
+    }
+}
+
+fn log_line(log: &LogRecord, scale: &Scale) -> String {
+    let at = readable(scale.offset(log.time_unix_nano));
+    let line = format!(
+        "{:5}  {at:>10}  {}  {}",
+        log.severity, log.service, log.body
+    );
+    shortened(&printable(&line), WIDTH)
+}
+
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+fn shortened(text: &str, most: usize) -> String {
+    if width(text) <= most {
+        return text.to_owned();
+    }
+    text.chars()
+        .take(most.saturating_sub(1))
+        .chain(['…'])
+        .collect()
+}

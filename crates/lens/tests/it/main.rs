@@ -1,0 +1,17 @@
+//! lens as its users meet it: exports go in over gRPC and HTTP, traces come out of the store, the API and the pages.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::as_conversions
+)]
+
+mod api;
+mod bounds;
+mod otlp;
+mod pages;
+mod receive_grpc;
+mod receive_http;
+mod support;

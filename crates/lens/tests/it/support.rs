@@ -1,0 +1,38 @@
+//! A lens on free ports, and a client for it.
+
+use reqwest::{Client, Response, StatusCode};
+use throughline_lens::{Lens, LensConfig};
+
+pub(crate) async fn lens() -> Lens {
+    lens_keeping(LensConfig::default().max_bytes).await
+}
+
+pub(crate) async fn lens_keeping(max_bytes: usize) -> Lens {
+    let config = LensConfig {
+        http_port: 0,
+        otlp_grpc_port: 0,
+        otlp_http_port: 0,
+        max_bytes,
+        ..LensConfig::default()
+    };
+    Lens::start(config).await.unwrap()
+}
+
+pub(crate) fn client() -> Client {
+    // reqwest is built with TLS, which asks for a provider even if only http is spoken.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap()
+}
+
+pub(crate) async fn get(url: String) -> Response {
+    client().get(url).send().await.unwrap()
+}
+
+pub(crate) async fn get_json(url: String, expected: StatusCode) -> serde_json::Value {
+    let response = get(url).await;
+    assert_eq!(response.status(), expected);
+    response.json().await.unwrap()
+}
