@@ -1,0 +1,118 @@
+//! What the sandbox is started with, read from the environment once.
+
+use std::fmt;
+use std::time::Duration;
+
+use settings::{Env, SettingError};
+
+/// The configuration of one sandbox.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) keys: AcceptedKeys,
+    pub(crate) shutdown_timeout: Duration,
+}
+
+/// Which API keys the sandbox takes.
+#[derive(Clone)]
+pub(crate) enum AcceptedKeys {
+    /// Any key that looks like one of Stripe's test keys: `sk_test_` and something behind it.
+    AnyTestKey,
+    /// Exactly this one.
+    Only(String),
+}
+
+impl Config {
+    /// Reads HOST, PORT, PAYMENT_GATEWAY_KEY and SHUTDOWN_TIMEOUT.
+    pub fn from_env(env: &Env) -> Result<Self, SettingError> {
+        Ok(Self {
+            host: env.get("HOST").unwrap_or("127.0.0.1").to_owned(),
+            port: env.or("PORT", 8090, "a port, 0 to 65535")?,
+            keys: accepted_keys(env)?,
+            shutdown_timeout: env.duration_or("SHUTDOWN_TIMEOUT", Duration::from_secs(30))?,
+        })
+    }
+
+    /// A sandbox for a test: on a free port of 127.0.0.1, for any test key.
+    pub fn local() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 0,
+            keys: AcceptedKeys::AnyTestKey,
+            shutdown_timeout: Duration::from_secs(5),
+        }
+    }
+
+    /// The same, for exactly this API key.
+    #[must_use]
+    pub fn with_key(mut self, key: &str) -> Self {
+        self.keys = AcceptedKeys::Only(key.to_owned());
+        self
+    }
+}
+
+fn accepted_keys(env: &Env) -> Result<AcceptedKeys, SettingError> {
+    const NAME: &str = "PAYMENT_GATEWAY_KEY";
+    match env.get(NAME) {
+        None => Ok(AcceptedKeys::AnyTestKey),
+        Some(key) if key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Ok(AcceptedKeys::Only(key.to_owned()))
+        }
+        Some(_) => Err(SettingError::bad_secret(NAME, "visible ASCII characters")),
+    }
+}
+
+impl AcceptedKeys {
+    pub(crate) fn accept(&self, key: &str) -> bool {
+        match self {
+            Self::AnyTestKey => key
+                .strip_prefix("sk_test_")
+                .is_some_and(|rest| !rest.is_empty()),
+            Self::Only(only) => key == only,
+        }
+    }
+}
+
+impl fmt::Debug for AcceptedKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AnyTestKey => "AnyTestKey",
+            Self::Only(_) => "Only(***)",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_documentation() {
+        let config = Config::from_env(&Env::of([])).unwrap();
+        assert_eq!((config.host.as_str(), config.port), ("127.0.0.1", 8090));
+        assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
+        assert!(config.keys.accept("sk_test_anything"));
+        assert!(!config.keys.accept("sk_test_"));
+        assert!(!config.keys.accept("sk_live_anything"));
+    }
+
+    #[test]
+    fn a_configured_key_is_the_only_one_and_is_never_printed() {
+        let config = Config::from_env(&Env::of([("PAYMENT_GATEWAY_KEY", "sk_test_ours")])).unwrap();
+        assert!(config.keys.accept("sk_test_ours"));
+        assert!(!config.keys.accept("sk_test_theirs"));
+        assert!(!format!("{config:?}").contains("sk_test_ours"));
+    }
+
+    #[test]
+    fn a_bad_value_names_its_variable() {
+        let error = Config::from_env(&Env::of([("PORT", "http")])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "PORT: got `http`; takes a port, 0 to 65535"
+        );
+        let error = Config::from_env(&Env::of([("PAYMENT_GATEWAY_KEY", "sk test")])).unwrap_err();
+        assert!(!error.to_string().contains("sk test"));
+    }
+}

@@ -1,0 +1,173 @@
+//! Errors as Stripe answers them: `{"error":{"type":…,"code":…,"message":…,"param":…}}`.
+//! <https://docs.stripe.com/api/errors>. A message never repeats what was sent: it may have been a card number or a key.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::payment::{Decline, PaymentIntent};
+
+/// One error answer.
+#[derive(Debug)]
+pub(crate) struct StripeError {
+    status: StatusCode,
+    /// Boxed, so that a `Result` of what succeeds most of the time stays small.
+    body: Box<Body>,
+}
+
+#[derive(Debug, Serialize)]
+struct Body {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decline_code: Option<&'static str>,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    param: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charge: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_intent: Option<Value>,
+}
+
+impl StripeError {
+    fn new(status: StatusCode, r#type: &'static str, message: impl Into<String>) -> Self {
+        let body = Body {
+            r#type,
+            code: None,
+            decline_code: None,
+            message: message.into(),
+            param: None,
+            charge: None,
+            payment_intent: None,
+        };
+        Self {
+            status,
+            body: Box::new(body),
+        }
+    }
+
+    /// 400: the request cannot be taken as it is.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
+    }
+
+    /// 400: this parameter cannot be taken. `code` is one of <https://docs.stripe.com/error-codes>.
+    pub(crate) fn parameter(param: &str, code: &'static str, message: impl Into<String>) -> Self {
+        Self::invalid(message).code(code).param(param)
+    }
+
+    /// 400: the parameter is not there.
+    pub(crate) fn missing(param: &str) -> Self {
+        Self::parameter(
+            param,
+            "parameter_missing",
+            format!("Missing required param: {param}."),
+        )
+    }
+
+    /// 400: a parameter that is none of `known`.
+    pub(crate) fn unknown_parameter(known: &[&str]) -> Self {
+        let message = format!(
+            "Received unknown parameter. Known are: {}.",
+            known.join(", ")
+        );
+        Self::invalid(message).code("parameter_unknown")
+    }
+
+    /// 401: no API key, or one that is not accepted.
+    pub(crate) fn unauthorized(message: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", message)
+    }
+
+    /// 400: a parameter names a payment that there is none of.
+    pub(crate) fn no_such_payment(param: &str) -> Self {
+        Self::parameter(param, "resource_missing", "No such payment_intent.")
+    }
+
+    /// 404: the path does.
+    pub(crate) fn payment_not_found() -> Self {
+        let mut error = Self::no_such_payment("intent");
+        error.status = StatusCode::NOT_FOUND;
+        error
+    }
+
+    /// 404: Stripe answers any unknown pair of method and path like this.
+    pub(crate) fn unknown_url() -> Self {
+        let message = "Unrecognized request URL. See the payment sandbox's documentation for what it answers.";
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message)
+    }
+
+    /// 413: a body above the limit.
+    pub(crate) fn too_large() -> Self {
+        let message = "The request body is too large.";
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "invalid_request_error",
+            message,
+        )
+    }
+
+    /// 400: the idempotency key was used with other parameters.
+    pub(crate) fn key_reused() -> Self {
+        let message = "Keys for idempotent requests can only be used with the same parameters they were first used with.";
+        Self::new(StatusCode::BAD_REQUEST, "idempotency_error", message)
+    }
+
+    /// 409: another request with this idempotency key has not been answered yet.
+    pub(crate) fn key_in_use() -> Self {
+        let message = "There is currently another in-progress request using this Idempotent Key. Please try again later.";
+        Self::new(StatusCode::CONFLICT, "idempotency_error", message).code("idempotency_key_in_use")
+    }
+
+    /// 500: Stripe's own failure; here always an injected one.
+    pub(crate) fn outage() -> Self {
+        let message = "An error was injected into the payment sandbox. Nothing was charged.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "api_error", message)
+    }
+
+    /// 402: the bank said no.
+    pub(crate) fn declined(intent: &PaymentIntent, decline: &Decline) -> Self {
+        let mut error = Self::new(StatusCode::PAYMENT_REQUIRED, "card_error", decline.message);
+        error.body.code = Some(decline.code);
+        error.body.decline_code = decline.decline_code;
+        error.body.charge = intent.charge_id().map(str::to_owned);
+        error.body.payment_intent = Some(intent.to_json());
+        error
+    }
+
+    fn code(mut self, code: &'static str) -> Self {
+        self.body.code = Some(code);
+        self
+    }
+
+    /// Names the parameter that the error is about.
+    pub(crate) fn param(mut self, param: &str) -> Self {
+        self.body.param = Some(param.to_owned());
+        self
+    }
+}
+
+impl fmt::Display for StripeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.body.message)
+    }
+}
+
+impl ResponseError for StripeError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header(("WWW-Authenticate", "Bearer realm=\"payment sandbox\""));
+        }
+        response.json(json!({ "error": self.body }))
+    }
+}

@@ -1,0 +1,151 @@
+//! Stripe's form syntax: `amount=1500&metadata[order_id]=abc`, in a body or a query. A parameter that comes twice counts as it
+//! came last, an empty one as absent.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::ops::RangeInclusive;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use bytes::Bytes;
+use url::form_urlencoded;
+
+use crate::error::StripeError;
+
+/// The parameters of a request, by their names as written: `metadata[order_id]` is one name.
+#[derive(Debug)]
+pub(crate) struct Form(BTreeMap<String, String>);
+
+impl Form {
+    pub(crate) fn parse(encoded: &[u8]) -> Self {
+        let pairs = form_urlencoded::parse(encoded).into_owned();
+        Self(pairs.filter(|(_, value)| !value.is_empty()).collect())
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    pub(crate) fn required(&self, name: &str) -> Result<&str, StripeError> {
+        self.get(name).ok_or_else(|| StripeError::missing(name))
+    }
+
+    /// A whole number within `range`, where there is one.
+    pub(crate) fn integer(
+        &self,
+        name: &str,
+        range: RangeInclusive<i64>,
+    ) -> Result<Option<i64>, StripeError> {
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        let (least, most) = (range.start(), range.end());
+        let takes =
+            format!("Invalid integer: {name} must be a whole number from {least} to {most}.");
+        match number {
+            Some(number) => Ok(Some(number)),
+            None => Err(StripeError::parameter(
+                name,
+                "parameter_invalid_integer",
+                takes,
+            )),
+        }
+    }
+
+    /// `true` or `false`; absent is `false`.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, StripeError> {
+        match self.get(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => {
+                let message = format!("Invalid boolean: {name} must be true or false.");
+                Err(StripeError::invalid(message).param(name))
+            }
+        }
+    }
+
+    /// What is given as `name[key]`, by its keys.
+    pub(crate) fn map(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(move |(full, value)| {
+            let key = full
+                .strip_prefix(name)?
+                .strip_prefix('[')?
+                .strip_suffix(']')?;
+            Some((key, value.as_str()))
+        })
+    }
+
+    /// Refuses a parameter that is none of `known`, neither itself nor as the `name` of `name[key]`: most likely a typo.
+    pub(crate) fn only(&self, known: &[&str]) -> Result<(), StripeError> {
+        let name = |full: &str| {
+            full.split('[')
+                .next()
+                .is_some_and(|name| known.contains(&name))
+        };
+        match self.0.keys().any(|full| !name(full)) {
+            false => Ok(()),
+            true => Err(StripeError::unknown_parameter(known)),
+        }
+    }
+}
+
+impl FromRequest for Form {
+    type Error = StripeError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, StripeError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let content_type = request.headers().get("content-type").cloned();
+        let body = Bytes::from_request(request, payload);
+        Box::pin(async move {
+            let is_form = |value: &[u8]| value.starts_with(b"application/x-www-form-urlencoded");
+            if content_type.is_some_and(|value| !is_form(value.as_bytes())) {
+                let message = "The body must be of the type application/x-www-form-urlencoded.";
+                return Err(StripeError::invalid(message));
+            }
+            let body = body.await.map_err(|_| StripeError::too_large())?;
+            Ok(Self::parse(&body))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_names_are_read_plain_and_percent_encoded() {
+        let form =
+            Form::parse(b"amount=1500&metadata[order_id]=a+b&metadata%5Bsource%5D=caf%C3%A9");
+        assert_eq!(form.get("amount"), Some("1500"));
+        let metadata: Vec<_> = form.map("metadata").collect();
+        assert_eq!(metadata, [("order_id", "a b"), ("source", "café")]);
+    }
+
+    #[test]
+    fn an_empty_parameter_is_an_absent_one_and_the_last_one_counts() {
+        let form = Form::parse(b"amount=&currency=usd&currency=eur");
+        assert!(form.required("amount").is_err());
+        assert_eq!(form.get("currency"), Some("eur"));
+    }
+
+    #[test]
+    fn numbers_and_flags_are_taken_strictly() {
+        let form = Form::parse(b"a=15&b=1e3&c=0&d=yes&e=true&f=-1");
+        assert_eq!(form.integer("a", 1..=100).unwrap(), Some(15));
+        for bad in ["b", "c", "f"] {
+            assert!(form.integer(bad, 1..=100).is_err(), "{bad}");
+        }
+        assert!(form.flag("d").is_err());
+        assert!(form.flag("e").unwrap());
+        assert!(!form.flag("absent").unwrap());
+    }
+
+    #[test]
+    fn a_name_that_is_not_known_is_refused() {
+        let form = Form::parse(b"amount=1&metadata[x]=1");
+        assert!(form.only(&["amount", "metadata"]).is_ok());
+        assert!(form.only(&["amount"]).is_err());
+    }
+}

@@ -1,0 +1,53 @@
+//! The `Idempotency-Key` header: one key is one payment, however often it is asked for.
+//! <https://docs.stripe.com/api/idempotent_requests>
+
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+
+use crate::error::StripeError;
+
+/// Stripe's limit, in characters.
+const MAX_LENGTH: usize = 255;
+
+/// A key: 1 to 255 visible ASCII characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct IdempotencyKey(Arc<str>);
+
+impl IdempotencyKey {
+    /// The key of a request, where it has one.
+    pub(crate) fn of(request: &HttpRequest) -> Result<Option<Self>, StripeError> {
+        let Some(value) = request.headers().get("idempotency-key") else {
+            return Ok(None);
+        };
+        match value.to_str().ok().and_then(Self::parse) {
+            Some(key) => Ok(Some(key)),
+            None => Err(StripeError::invalid(format!(
+                "The Idempotency-Key header takes 1 to {MAX_LENGTH} visible ASCII characters."
+            ))),
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        ((1..=MAX_LENGTH).contains(&text.len()) && visible).then(|| Self(text.into()))
+    }
+
+    /// In bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_at_most_255_visible_characters() {
+        assert!(IdempotencyKey::parse(&"k".repeat(255)).is_some());
+        for bad in ["", "a key", "schlüssel", &"k".repeat(256)] {
+            assert_eq!(IdempotencyKey::parse(bad), None, "{bad}");
+        }
+    }
+}

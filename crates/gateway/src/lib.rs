@@ -1,0 +1,30 @@
+//! The payment sandbox: a gateway that speaks Stripe's wire format, charges nobody, and misbehaves on demand.
+//!
+//! It keeps one promise that its callers are tested against: whatever fault is injected, a key charges once, and the list of
+//! payments says exactly what was charged. It runs as a binary, or in-process in a test:
+//!
+//! ```
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let gateway = throughline_gateway::Gateway::start(throughline_gateway::Config::local()).await?;
+//! assert!(gateway.url().starts_with("http://127.0.0.1:"));
+//! gateway.stop().await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod auth;
+mod cards;
+mod config;
+mod error;
+mod faults;
+mod form;
+mod idempotency;
+mod intents;
+mod ledger;
+mod payment;
+mod request_id;
+mod startup;
+
+pub use config::Config;
+pub use startup::{Gateway, StartError};

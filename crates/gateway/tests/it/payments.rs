@@ -1,0 +1,288 @@
+//! What Stripe's clients rely on: the payment intent, the list, and each kind of error.
+
+use serde_json::json;
+use throughline_gateway::Config;
+
+use crate::client::{KEY, Sandbox, json};
+
+#[tokio::test]
+async fn a_confirmed_payment_succeeds() {
+    let sandbox = Sandbox::start().await;
+    let response = sandbox
+        .charge("order-1", "pm_card_visa")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(
+        response.headers()["request-id"]
+            .to_str()
+            .unwrap()
+            .starts_with("req_")
+    );
+    assert!(!response.headers().contains_key("idempotent-replayed"));
+
+    let intent = json(response).await;
+    assert!(intent["id"].as_str().unwrap().starts_with("pi_"));
+    assert!(intent["latest_charge"].as_str().unwrap().starts_with("ch_"));
+    assert!(intent["created"].as_u64().unwrap() > 1_700_000_000);
+    for (field, value) in [
+        ("object", json!("payment_intent")),
+        ("amount", json!(1500)),
+        ("amount_received", json!(1500)),
+        ("currency", json!("usd")),
+        ("status", json!("succeeded")),
+        ("livemode", json!(false)),
+        ("metadata", json!({ "order_id": "order-1" })),
+        ("payment_method", json!("pm_card_visa")),
+        ("last_payment_error", json!(null)),
+    ] {
+        assert_eq!(intent[field], value, "{field}");
+    }
+}
+
+#[tokio::test]
+async fn a_declined_card_is_a_card_error_and_no_charge() {
+    let sandbox = Sandbox::start().await;
+    for (card, code, decline_code) in [
+        (
+            "pm_card_chargeDeclined",
+            "card_declined",
+            json!("generic_decline"),
+        ),
+        (
+            "pm_card_chargeDeclinedInsufficientFunds",
+            "card_declined",
+            json!("insufficient_funds"),
+        ),
+        (
+            "pm_card_chargeDeclinedExpiredCard",
+            "expired_card",
+            json!(null),
+        ),
+    ] {
+        let response = sandbox.charge(card, card).send().await.unwrap();
+        assert_eq!(response.status(), 402, "{card}");
+        let error = &json(response).await["error"];
+        assert_eq!(error["type"], "card_error");
+        assert_eq!(error["code"], code);
+        assert_eq!(error["decline_code"], decline_code);
+        assert!(error["message"].as_str().unwrap().ends_with('.'));
+        let intent = &error["payment_intent"];
+        assert_eq!(intent["status"], "requires_payment_method");
+        assert_eq!(intent["amount_received"], 0);
+        assert_eq!(intent["metadata"]["order_id"], card);
+
+        // It can be read, but it is not among what was charged.
+        let path = format!("/v1/payment_intents/{}", intent["id"].as_str().unwrap());
+        assert_eq!(&json(sandbox.get(&path).await).await, intent);
+    }
+    assert!(sandbox.charged().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_payment_that_is_not_confirmed_charges_nothing() {
+    let sandbox = Sandbox::start().await;
+    let form = [
+        ("amount", "5"),
+        ("currency", "jpy"),
+        ("payment_method", "pm_card_mastercard"),
+    ];
+    let intent = json(sandbox.payment(&form).send().await.unwrap()).await;
+    assert_eq!(intent["status"], "requires_confirmation");
+    assert_eq!(intent["amount_received"], 0);
+    assert_eq!(intent["latest_charge"], json!(null));
+    assert!(sandbox.charged().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_parameter_that_cannot_be_taken_is_named() {
+    let sandbox = Sandbox::start().await;
+    let good = [
+        ("amount", "1500"),
+        ("currency", "usd"),
+        ("payment_method", "pm_card_visa"),
+        ("confirm", "true"),
+    ];
+    let with = |name: &'static str, value: &'static str| {
+        let mut form = good.to_vec();
+        form.retain(|(other, _)| *other != name);
+        form.push((name, value));
+        form
+    };
+    for (name, value, code) in [
+        ("amount", "", json!("parameter_missing")),
+        ("amount", "0", json!("parameter_invalid_integer")),
+        ("amount", "-1", json!("parameter_invalid_integer")),
+        ("amount", "15.00", json!("parameter_invalid_integer")),
+        (
+            "amount",
+            "9999999999999",
+            json!("parameter_invalid_integer"),
+        ),
+        ("currency", "", json!("parameter_missing")),
+        ("currency", "USD", json!(null)),
+        ("currency", "usdollar", json!(null)),
+        ("payment_method", "", json!("parameter_missing")),
+        (
+            "payment_method",
+            "pm_card_unheard_of",
+            json!("resource_missing"),
+        ),
+        ("confirm", "yes", json!(null)),
+    ] {
+        let response = sandbox.payment(&with(name, value)).send().await.unwrap();
+        assert_eq!(response.status(), 400, "{name}={value}");
+        let error = &json(response).await["error"];
+        assert_eq!(error["type"], "invalid_request_error");
+        assert_eq!(error["param"], name, "{name}={value}");
+        assert_eq!(error["code"], code, "{name}={value}");
+        assert!(error["message"].is_string());
+    }
+    let typo = sandbox
+        .payment(&with("curency", "usd"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(json(typo).await["error"]["code"], "parameter_unknown");
+    assert!(sandbox.charged().await.is_empty());
+}
+
+#[tokio::test]
+async fn only_a_form_of_a_sensible_size_is_read() {
+    let sandbox = Sandbox::start().await;
+    let payment = || {
+        sandbox
+            .request("POST", "/v1/payment_intents")
+            .bearer_auth(KEY)
+    };
+    let json_body = payment()
+        .json(&json!({ "amount": 1500 }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(json_body.status(), 400);
+    let large = payment()
+        .form(&[("description", "x".repeat(70_000))])
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(large.status(), 413);
+    assert_eq!(json(large).await["error"]["type"], "invalid_request_error");
+}
+
+#[tokio::test]
+async fn without_a_test_key_nothing_is_answered() {
+    let sandbox = Sandbox::start().await;
+    let list = || sandbox.request("GET", "/v1/payment_intents");
+    for request in [
+        list(),
+        list().bearer_auth(""),
+        list().bearer_auth("sk_live_something"),
+        list().basic_auth(KEY, None::<&str>),
+        sandbox.request("POST", "/v1/payment_intents"),
+        sandbox.request("GET", "/v1/payment_intents/pi_1"),
+    ] {
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 401);
+        assert!(response.headers().contains_key("www-authenticate"));
+        assert_eq!(
+            json(response).await["error"]["type"],
+            "invalid_request_error"
+        );
+    }
+    let lower_case = list()
+        .header("authorization", format!("bearer {KEY}"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(lower_case.status(), 200);
+}
+
+#[tokio::test]
+async fn a_configured_key_is_the_only_one_taken() {
+    let sandbox = Sandbox::with(Config::local().with_key("sk_test_ours")).await;
+    let list = |key| {
+        sandbox
+            .request("GET", "/v1/payment_intents")
+            .bearer_auth(key)
+            .send()
+    };
+    assert_eq!(list("sk_test_ours").await.unwrap().status(), 200);
+    assert_eq!(list("sk_test_theirs").await.unwrap().status(), 401);
+}
+
+#[tokio::test]
+async fn the_list_pages_from_the_newest_to_the_oldest() {
+    let sandbox = Sandbox::start().await;
+    let mut made = Vec::new();
+    for n in 0..12 {
+        let response = sandbox
+            .charge(&format!("order-{n}"), "pm_card_visa_debit")
+            .send();
+        made.push(json(response.await.unwrap()).await["id"].clone());
+    }
+    made.reverse();
+
+    let first = json(sandbox.get("/v1/payment_intents").await).await;
+    assert_eq!(first["object"], "list");
+    assert_eq!(first["url"], "/v1/payment_intents");
+    assert_eq!(first["has_more"], true);
+    let ids = |page: &serde_json::Value| -> Vec<_> {
+        page["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|intent| intent["id"].clone())
+            .collect()
+    };
+    assert_eq!(ids(&first), made[..10]);
+
+    let after = made[9].as_str().unwrap();
+    let path = format!("/v1/payment_intents?limit=5&starting_after={after}");
+    let second = json(sandbox.get(&path).await).await;
+    assert_eq!(ids(&second), made[10..]);
+    assert_eq!(second["has_more"], false);
+
+    for bad in [
+        "limit=0",
+        "limit=101",
+        "limit=ten",
+        "starting_after=pi_unknown",
+        "ending_before=x",
+    ] {
+        let response = sandbox.get(&format!("/v1/payment_intents?{bad}")).await;
+        assert_eq!(response.status(), 400, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_404_in_stripes_form() {
+    let sandbox = Sandbox::start().await;
+    let unknown_id = sandbox.get("/v1/payment_intents/pi_unknown").await;
+    assert_eq!(unknown_id.status(), 404);
+    assert_eq!(json(unknown_id).await["error"]["code"], "resource_missing");
+    for (method, path) in [("GET", "/v1/customers"), ("DELETE", "/v1/payment_intents")] {
+        let response = sandbox.request(method, path).send().await.unwrap();
+        assert_eq!(response.status(), 404, "{method} {path}");
+        assert!(response.headers().contains_key("request-id"));
+        assert_eq!(
+            json(response).await["error"]["type"],
+            "invalid_request_error"
+        );
+    }
+}
+
+#[tokio::test]
+async fn health_needs_no_key() {
+    let sandbox = Sandbox::start().await;
+    assert_eq!(
+        sandbox
+            .request("GET", "/health")
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
+}

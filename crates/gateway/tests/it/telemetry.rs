@@ -1,0 +1,99 @@
+//! What the sandbox reports of itself: one server span a payment, in the caller's trace, and never a card.
+
+use std::io::{BufReader, Read};
+
+use lens::{Lens, LensConfig, SpanKind, Status};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::client::KEY;
+use crate::program::{listens_at, program};
+
+const CARD_NUMBER: &str = "4242424242424242";
+const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
+const CALLER_SPAN_ID: &str = "b7ad6b7169203331";
+
+#[tokio::test]
+async fn a_payment_is_one_span_of_the_callers_trace_and_no_card_leaves_the_process() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let any_port = LensConfig {
+        http_port: 0,
+        otlp_grpc_port: 0,
+        otlp_http_port: 0,
+        ..LensConfig::default()
+    };
+    let lens = Lens::start(any_port).await.unwrap();
+    let environment = [
+        ("PORT", "0"),
+        ("OTEL_SDK_DISABLED", "false"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &lens.otlp_http_url()),
+    ];
+    let mut child = program(&environment).spawn().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let address = listens_at(&mut output);
+
+    let http = reqwest::Client::new();
+    let pay = async |card: &str| {
+        let form = [
+            ("amount", "1500"),
+            ("currency", "usd"),
+            ("payment_method", card),
+            ("confirm", "true"),
+            ("metadata[order_id]", "order-1"),
+        ];
+        let request = http
+            .post(format!("http://{address}/v1/payment_intents"))
+            .form(&form);
+        let traceparent = format!("00-{TRACE_ID}-{CALLER_SPAN_ID}-01");
+        let request = request.bearer_auth(KEY).header("traceparent", traceparent);
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(pay("pm_card_visa").await, 200);
+    assert_eq!(pay("pm_card_chargeDeclined").await, 402);
+    assert_eq!(pay(CARD_NUMBER).await, 400);
+    http.get(format!("http://{address}/health"))
+        .send()
+        .await
+        .unwrap();
+    // Ending exports what is still there.
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+
+    let traces = lens.store().traces();
+    assert_eq!(traces.len(), 1, "{traces:?}");
+    let mut statuses = Vec::new();
+    for span in &traces[0].spans {
+        assert_eq!(span.trace_id.to_string(), TRACE_ID);
+        assert_eq!(span.parent_span_id.unwrap().to_string(), CALLER_SPAN_ID);
+        assert_eq!(span.service, "throughline-gateway");
+        assert_eq!(span.name, "POST /v1/payment_intents");
+        assert_eq!((span.kind, span.status), (SpanKind::Server, Status::Unset));
+        let status = span
+            .attributes
+            .get("http.response.status_code")
+            .unwrap()
+            .as_i64()
+            .unwrap();
+        // A request that is refused never became a payment.
+        assert_eq!(
+            span.attributes.get_str("payment.id").is_some(),
+            status != 400
+        );
+        assert_eq!(span.attributes.get_str("order.id").is_some(), status != 400);
+        statuses.push(status);
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 400, 402]);
+
+    let mut said = String::new();
+    output.read_to_string(&mut said).unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    let reported = format!("{said} {traces:?} {:?}", lens.store().logs());
+    for secret in ["pm_card", CARD_NUMBER, KEY] {
+        assert!(!reported.contains(secret), "{secret} in {reported}");
+    }
+}
