@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use opentelemetry::trace::{Status, TraceContextExt};
+use opentelemetry::trace::{FutureExt, Status, TraceContextExt};
 use opentelemetry::{Context, KeyValue, Value};
 
 use crate::names;
@@ -34,4 +34,11 @@ pub fn fail(error_type: impl Into<Cow<'static, str>>) {
         span.set_attribute(KeyValue::new(names::ERROR_TYPE, error_type.into()));
         span.set_status(Status::error(""));
     }
+}
+
+/// Runs a future whose operations make no spans: what a loop does again and again without finding work.
+pub async fn untraced<F: Future>(future: F) -> F::Output {
+    future
+        .with_context(Context::current().with_telemetry_suppressed())
+        .await
 }

@@ -77,7 +77,7 @@ impl Tracing {
             path.strip_prefix(*excluded)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        self.excluded.iter().any(|excluded| below(excluded))
+        self.excluded.iter().any(below)
     }
 }
 

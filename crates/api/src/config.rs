@@ -1,0 +1,102 @@
+//! What the service is told by its environment. Read once, at the start.
+
+use std::time::Duration;
+
+use domain::Threshold;
+use queue::QueueConfig;
+use settings::{Env, SettingError};
+use store::StoreConfig;
+use telemetry::http::server::Inbound;
+
+/// All settings of the service.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The address to listen on.
+    pub host: String,
+    /// The port to listen on; 0 takes any that is free.
+    pub port: u16,
+    /// PostgreSQL.
+    pub store: StoreConfig,
+    /// Redis, and the queue in it.
+    pub queue: QueueConfig,
+    /// How the HTTP server behaves.
+    pub http: HttpConfig,
+    /// How long a new order may wait before it is dispatched again.
+    pub dispatch_grace: Duration,
+    /// Above this amount an order is of high value.
+    pub high_value: Threshold,
+    /// Whether a caller's trace context is trusted.
+    pub inbound: Inbound,
+    /// How long the requests in flight may take to end.
+    pub shutdown_timeout: Duration,
+}
+
+/// Limits of the HTTP server.
+#[derive(Debug, Clone)]
+pub struct HttpConfig {
+    /// Threads that serve requests.
+    pub workers: usize,
+    /// How long an idle connection is kept.
+    pub keep_alive: Duration,
+    /// How long a client may take to send a request's head.
+    pub request_timeout: Duration,
+    /// The largest body, in bytes.
+    pub body_limit: usize,
+}
+
+impl Config {
+    /// Reads and checks every variable.
+    pub fn from_env(env: &Env) -> Result<Self, SettingError> {
+        check_authentication(env)?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Self {
+            host: env.or("HOST", "127.0.0.1".to_owned(), "an address")?,
+            port: env.or("PORT", 8080, "a port, 0 to 65535")?,
+            store: StoreConfig {
+                pool_size: env.within("DATABASE_POOL_SIZE", 16, 1..=1000)?,
+                statement_timeout: env
+                    .duration_or("DATABASE_STATEMENT_TIMEOUT", Duration::from_secs(5))?,
+                slow_query_threshold: env
+                    .duration_or("SLOW_QUERY_THRESHOLD", Duration::from_millis(100))?,
+                ..StoreConfig::new(
+                    env.required(
+                        "DATABASE_URL",
+                        "a URL: postgres://user:password@host:5432/database",
+                    )?,
+                    "throughline-api",
+                )
+            },
+            queue: QueueConfig::new(
+                env.required("REDIS_URL", "a URL: redis://host:6379")?,
+                env.or("QUEUE_NAME", "orders".to_owned(), "a name")?,
+            ),
+            http: HttpConfig {
+                workers: env.within("HTTP_WORKERS", cores, 1..=1024)?,
+                keep_alive: env.duration_or("HTTP_KEEP_ALIVE", Duration::from_secs(75))?,
+                request_timeout: env
+                    .duration_or("HTTP_REQUEST_TIMEOUT", Duration::from_secs(10))?,
+                body_limit: env.bytes_or("HTTP_BODY_LIMIT", 64 * 1024)?,
+            },
+            dispatch_grace: env.duration_or("ORDER_DISPATCH_GRACE", Duration::from_secs(30))?,
+            high_value: match env.optional("HIGH_VALUE_THRESHOLD", "an amount such as 1000")? {
+                Some(threshold) => threshold,
+                None => Threshold::from_major(1000),
+            },
+            inbound: env.or("TRACE_INBOUND", Inbound::Parent, "parent, link or ignore")?,
+            shutdown_timeout: env.duration_or("SHUTDOWN_TIMEOUT", Duration::from_secs(30))?,
+        })
+    }
+}
+
+/// Nobody runs an open service in production by accident.
+fn check_authentication(env: &Env) -> Result<(), SettingError> {
+    let production = env.get("ENVIRONMENT") == Some("production");
+    match env.get("AUTH") {
+        None | Some("off") if production => Err(SettingError::missing(
+            "AUTH",
+            "jwt, where ENVIRONMENT is production",
+        )),
+        None | Some("off") => Ok(()),
+        Some(other) => Err(SettingError::bad("AUTH", other, "off")),
+    }
+}

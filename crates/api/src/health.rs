@@ -1,0 +1,46 @@
+//! Whether the process lives, and whether it can serve. Without Redis it still takes orders, so that is only `degraded`.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use serde_json::{Value, json};
+
+use crate::state::AppState;
+
+/// A check that takes longer has failed.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub(crate) async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "status": "ok" }))
+}
+
+pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
+    if state.is_draining() {
+        return answer("unavailable", json!({ "shutdown": "in progress" }));
+    }
+    let (postgresql, redis) = tokio::join!(
+        passes(state.store.ping()),
+        passes(state.dispatcher.queue().ping())
+    );
+    let word = |passed| if passed { "ok" } else { "unavailable" };
+    let checks = json!({ "postgresql": word(postgresql), "redis": word(redis) });
+    match (postgresql, redis) {
+        (true, true) => answer("ok", checks),
+        (true, false) => answer("degraded", checks),
+        (false, _) => answer("unavailable", checks),
+    }
+}
+
+async fn passes<T, E>(check: impl Future<Output = Result<T, E>>) -> bool {
+    matches!(tokio::time::timeout(PATIENCE, check).await, Ok(Ok(_)))
+}
+
+fn answer(status: &str, checks: Value) -> HttpResponse {
+    let body = json!({ "status": status, "checks": checks });
+    if status == "unavailable" {
+        HttpResponse::ServiceUnavailable().json(body)
+    } else {
+        HttpResponse::Ok().json(body)
+    }
+}

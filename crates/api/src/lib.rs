@@ -1,0 +1,13 @@
+//! The HTTP service that takes orders: it writes each to PostgreSQL, dispatches a job for it, and answers.
+//!
+//! [`startup`] builds and runs the server, `routes` says which path is whose, and each file of `orders` is one endpoint.
+
+pub mod config;
+pub mod startup;
+
+mod caller;
+mod health;
+mod orders;
+mod problem;
+mod routes;
+mod state;

@@ -1,0 +1,61 @@
+//! `GET /api/orders/analytics`: totals, and count and sum by status and currency.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use domain::OrderStatus;
+use serde::Serialize;
+use store::StatusTotal;
+
+use crate::caller::Caller;
+use crate::problem::Problem;
+use crate::state::AppState;
+
+#[derive(Debug, Serialize)]
+struct Analytics {
+    total_orders: i64,
+    pending_orders: i64,
+    by_status: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    status: OrderStatus,
+    currency: &'static str,
+    count: i64,
+    amount: String,
+}
+
+pub(crate) async fn analytics(
+    state: Data<AppState>,
+    caller: Caller,
+) -> Result<HttpResponse, Problem> {
+    let totals = state.store.totals(caller.sees()).await?;
+    let analytics = Analytics::from(totals);
+    telemetry::span::set("analytics.total_orders", analytics.total_orders);
+    telemetry::span::set("analytics.pending_orders", analytics.pending_orders);
+    Ok(HttpResponse::Ok().json(analytics))
+}
+
+impl From<Vec<StatusTotal>> for Analytics {
+    fn from(totals: Vec<StatusTotal>) -> Self {
+        let count = |of: &dyn Fn(&&StatusTotal) -> bool| {
+            totals.iter().filter(of).map(|total| total.count).sum()
+        };
+        Self {
+            total_orders: count(&|_| true),
+            pending_orders: count(&|total| total.status == OrderStatus::Pending),
+            by_status: totals.into_iter().map(Row::from).collect(),
+        }
+    }
+}
+
+impl From<StatusTotal> for Row {
+    fn from(total: StatusTotal) -> Self {
+        Self {
+            status: total.status,
+            currency: total.sum.currency().code(),
+            count: total.count,
+            amount: total.sum.to_string(),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! `DELETE /api/orders/{id}`: only an order that no worker has taken can be cancelled.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+use domain::OrderId;
+use store::Cancelled;
+
+use crate::caller::Caller;
+use crate::problem::Problem;
+use crate::state::AppState;
+
+pub(crate) async fn cancel(
+    state: Data<AppState>,
+    caller: Caller,
+    id: Path<OrderId>,
+) -> Result<HttpResponse, Problem> {
+    match state.store.cancel(*id, caller.sees()).await? {
+        Cancelled::Done(order) => {
+            tracing::info!(order.id = %order.id, "order cancelled");
+            Ok(HttpResponse::NoContent().finish())
+        }
+        Cancelled::NotFound => Err(Problem::order_not_found()),
+        Cancelled::Refused(impossible) => Err(impossible.into()),
+    }
+}

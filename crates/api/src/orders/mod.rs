@@ -1,0 +1,14 @@
+//! The endpoints of `/api/orders`, one a file.
+
+mod analytics;
+mod body;
+mod cancel;
+mod create;
+mod list;
+mod read;
+
+pub(crate) use analytics::analytics;
+pub(crate) use cancel::cancel;
+pub(crate) use create::create;
+pub(crate) use list::list;
+pub(crate) use read::read;

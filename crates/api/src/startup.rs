@@ -1,0 +1,116 @@
+//! From settings to a running server, and from a signal to its end.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::middleware::{NormalizePath, TrailingSlash};
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use anyhow::Context;
+use dispatch::Dispatcher;
+use queue::Queue;
+use settings::Env;
+use store::Store;
+use telemetry::http::server::Tracing;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::Config;
+use crate::routes;
+use crate::state::AppState;
+
+/// How long the readiness check fails before no more connections are taken, so that whoever routes requests has noticed.
+const NOTICE: Duration = Duration::from_millis(500);
+/// How long the last telemetry may take to leave.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// Serves until SIGTERM or SIGINT; then finishes the requests in flight, and exports the last telemetry.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let service = telemetry::Service::new("throughline-api", env!("CARGO_PKG_VERSION"))
+        .namespace("throughline");
+    let telemetry = telemetry::init(&service)?;
+    let result = serve_http(config).await;
+    telemetry.shutdown(FLUSH).await;
+    result
+}
+
+async fn serve_http(config: Config) -> anyhow::Result<()> {
+    let state = Data::new(AppState::new(
+        Store::new(config.store)?,
+        Dispatcher::new(Queue::connect_lazy(config.queue)?),
+        config.dispatch_grace,
+        config.high_value,
+    ));
+    let address = (config.host.as_str(), config.port);
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!(
+            "cannot listen on {}:{} (HOST, PORT)",
+            config.host, config.port
+        )
+    })?;
+    tracing::info!(address = %listener.local_addr()?, "taking orders");
+
+    let (http, inbound) = (config.http, config.inbound);
+    let app = {
+        let state = state.clone();
+        move || {
+            App::new()
+                .app_data(state.clone())
+                .wrap(
+                    Tracing::new()
+                        .inbound(inbound)
+                        .exclude("/health")
+                        .exclude("/favicon.ico"),
+                )
+                .wrap(NormalizePath::new(TrailingSlash::Trim))
+                .configure(routes::configure(http.body_limit))
+        }
+    };
+    let server = HttpServer::new(app)
+        .workers(http.workers)
+        .keep_alive(http.keep_alive)
+        .client_request_timeout(http.request_timeout)
+        .shutdown_timeout(config.shutdown_timeout.as_secs())
+        .disable_signals()
+        .listen(listener)?
+        .run();
+
+    let handle = server.handle();
+    let stop = async {
+        let received = terminated().await;
+        tracing::info!("shutting down");
+        state.drain();
+        tokio::time::sleep(NOTICE).await;
+        handle.stop(true).await;
+        received
+    };
+    let (served, stopped) = tokio::join!(server, stop);
+    served?;
+    stopped.context("cannot wait for signals")
+}
+
+/// Applies the migrations. Safe to run from many replicas at once.
+pub async fn migrate(env: &Env) -> anyhow::Result<()> {
+    let url = env.required(
+        "DATABASE_URL",
+        "a URL: postgres://user:password@host:5432/database",
+    )?;
+    let applied = store::migrate(&url)
+        .await
+        .context("cannot migrate the database of DATABASE_URL")?;
+    match applied.as_slice() {
+        [] => println!("the schema is up to date"),
+        versions => println!("applied {}", versions.join(", ")),
+    }
+    Ok(())
+}
+
+/// Until this process is asked to end: SIGTERM, as Kubernetes does it, or SIGINT, as a person does.
+async fn terminated() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,57 @@
+-- Enqueues jobs that are not already waiting or in flight. One round trip, atomic.
+--
+-- KEYS: 1 data  2 meta prefix  3 active  4 done  5 dead  6 workers  7 inflight prefix  8 wake channel
+-- ARGV: id, payload, id, payload, ...
+-- Returns one number a job: 1 it is new, 0 it was already queued.
+
+-- Whether a job waits or is in flight, by looking for it: O(backlog), so only for a job that lost its payload or meta.
+local function is_held(id)
+    for _, worker in ipairs(redis.call('ZRANGE', KEYS[6], 0, -1)) do
+        if redis.call('SISMEMBER', KEYS[7] .. ':' .. worker, id) == 1 then
+            return true
+        end
+    end
+    return redis.call('LPOS', KEYS[3], id) ~= false
+end
+
+local now = now_ms()
+local outcome = {}
+local added = 0
+
+for i = 1, #ARGV, 2 do
+    local id, payload = ARGV[i], ARGV[i + 1]
+    local meta = KEYS[2] .. ':' .. id
+    local status = redis.call('HGET', meta, 'status')
+    local has_payload = redis.call('HEXISTS', KEYS[1], id) == 1
+
+    local queued = false
+    if has_payload or status then
+        if not is_finished(status) then
+            queued = (has_payload and status) or is_held(id)
+        end
+        if not queued then
+            redis.call('SREM', KEYS[4], id)
+            redis.call('SREM', KEYS[5], id)
+            redis.call('DEL', meta)
+        elseif not (has_payload and status) then
+            redis.call('HSETNX', KEYS[1], id, payload)
+            mend(KEYS[1], KEYS[2], id)
+        end
+    end
+
+    if queued then
+        table.insert(outcome, 0)
+    else
+        redis.call('HSET', KEYS[1], id, payload)
+        write_meta(meta, now)
+        redis.call('RPUSH', KEYS[3], id)
+        table.insert(outcome, 1)
+        added = added + 1
+    end
+end
+
+if added > 0 then
+    redis.call('PUBLISH', KEYS[8], added)
+end
+
+return outcome

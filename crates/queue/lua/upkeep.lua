@@ -1,0 +1,36 @@
+-- Keeps this process' workers alive, and puts the jobs of workers that died back into the active list.
+--
+-- apalis has a script for this; ours goes by Redis' clock rather than the workers' clocks, does not `unpack` the jobs
+-- (which fails above about 8,000), drops jobs that lost their payload, and deletes what the dead worker left.
+--
+-- KEYS: 1 workers  2 inflight prefix  3 active  4 data  5 meta prefix  6 worker metadata prefix  7 wake channel
+-- ARGV: 1 seconds without a heartbeat after which a worker is dead  2.. names of this process' workers
+-- Returns {dead workers, jobs put back, jobs lost}.
+
+local now = tonumber(redis.call('TIME')[1])
+for i = 2, #ARGV do
+    redis.call('ZADD', KEYS[1], 'XX', now, ARGV[i])
+end
+
+local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[1]))
+local returned, lost = 0, 0
+for _, worker in ipairs(dead) do
+    local inflight = KEYS[2] .. ':' .. worker
+    for _, id in ipairs(redis.call('SMEMBERS', inflight)) do
+        if mend(KEYS[4], KEYS[5], id) then
+            -- To the tail: should it be the job that killed the worker, the others go first.
+            redis.call('RPUSH', KEYS[3], id)
+            returned = returned + 1
+        else
+            lost = lost + 1
+        end
+    end
+    redis.call('DEL', inflight, KEYS[6] .. ':' .. worker)
+    redis.call('ZREM', KEYS[1], worker)
+end
+
+if returned > 0 then
+    redis.call('PUBLISH', KEYS[7], returned)
+end
+
+return { #dead, returned, lost }

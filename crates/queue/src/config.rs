@@ -1,0 +1,77 @@
+//! How to reach one logical queue.
+
+use std::{fmt, time::Duration};
+
+use crate::error::QueueError;
+
+/// Connection settings of one logical queue.
+#[derive(Clone)]
+pub struct QueueConfig {
+    /// `redis://` or, for TLS, `rediss://`, as redis-rs reads it: `redis://user:password@host:port/database`.
+    pub redis_url: String,
+    /// The queue's name: the prefix of all its keys. 1 to 64 letters, digits, `-`, `_` or `.`.
+    pub name: String,
+    /// How long to wait for an answer; default 5 s. redis-rs' own default of 500 ms ends a worker at every hiccup.
+    pub response_timeout: Duration,
+    /// How long one attempt to connect may take; default 2 s. There are two attempts before a call fails.
+    pub connect_timeout: Duration,
+}
+
+impl QueueConfig {
+    /// The settings for a queue, with the default time-outs.
+    pub fn new(redis_url: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            redis_url: redis_url.into(),
+            name: name.into(),
+            response_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(2),
+        }
+    }
+
+    /// A `:` would let the keys of one queue be those of another.
+    pub(crate) fn validate(&self) -> Result<(), QueueError> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if (1..=64).contains(&self.name.len()) && self.name.chars().all(allowed) {
+            Ok(())
+        } else {
+            Err(QueueError::InvalidName(self.name.clone()))
+        }
+    }
+}
+
+/// Leaves the URL out: it may carry a password.
+impl fmt::Debug for QueueConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueConfig")
+            .field("name", &self.name)
+            .field("response_timeout", &self.response_timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_could_be_another_queues_key_is_refused() {
+        for name in ["", "orders:meta", "or ders", "{orders}", &"x".repeat(65)] {
+            assert!(
+                QueueConfig::new("redis://h", name).validate().is_err(),
+                "{name:?}"
+            );
+        }
+        assert!(
+            QueueConfig::new("redis://h", "orders-2.eu_west")
+                .validate()
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let config = QueueConfig::new("redis://:secret@127.0.0.1", "orders");
+        assert!(!format!("{config:?}").contains("secret"));
+    }
+}

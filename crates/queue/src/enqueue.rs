@@ -1,0 +1,104 @@
+//! Putting jobs into a queue. Not by apalis' `push`: that goes through `:scheduled`, whose fetch fails for good above
+//! about 8,000 due jobs, and cannot say whether the job was new.
+
+use apalis_core::task::task_id::TaskId;
+
+use crate::{
+    error::QueueError,
+    queue::{Job, Queue},
+    scripts,
+};
+
+/// Jobs in one call of the script, so that Redis is not blocked for longer than about 2 ms.
+const CHUNK: usize = 500;
+
+/// What became of a job that was to be enqueued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enqueued {
+    /// It was not there, or finished, or lost: now it waits.
+    New,
+    /// It waits already, or is in flight: nothing was changed. Also said of a job that this very call enqueued, when
+    /// the connection broke before the answer and the call was made again.
+    AlreadyQueued,
+}
+
+impl<J: Job> Queue<J> {
+    /// Enqueues one job, unless it already waits or is in flight under this id. One round trip. Calling it again, as
+    /// after a time-out, is safe.
+    ///
+    /// # Errors
+    /// The id or the job is not valid, or Redis is away.
+    pub async fn enqueue(&self, id: &str, job: &J) -> Result<Enqueued, QueueError> {
+        let outcome = self.enqueue_chunk(std::iter::once((id, job))).await?;
+        Ok(outcome.first().copied().unwrap_or(Enqueued::AlreadyQueued))
+    }
+
+    /// Enqueues many jobs, one round trip for each 500; the outcomes are in the order of the jobs.
+    ///
+    /// # Errors
+    /// As for [`enqueue`](Self::enqueue). Jobs of earlier chunks are then enqueued: calling it again is safe.
+    pub async fn enqueue_many(&self, jobs: &[(String, J)]) -> Result<Vec<Enqueued>, QueueError> {
+        let mut outcome = Vec::with_capacity(jobs.len());
+        for chunk in jobs.chunks(CHUNK) {
+            let chunk = chunk.iter().map(|(id, job)| (id.as_str(), job));
+            outcome.extend(self.enqueue_chunk(chunk).await?);
+        }
+        Ok(outcome)
+    }
+
+    async fn enqueue_chunk(
+        &self,
+        jobs: impl Iterator<Item = (&str, &J)>,
+    ) -> Result<Vec<Enqueued>, QueueError> {
+        let keys = &self.keys;
+        let mut script = scripts::ENQUEUE.prepare_invoke();
+        script.key(&[&keys.data, &keys.meta, &keys.active, &keys.done, &keys.dead]);
+        script.key(&[&keys.workers, &keys.inflight, &keys.wake]);
+        for (id, job) in jobs {
+            check_id(id)?;
+            let payload = serde_json::to_vec(job).map_err(|source| QueueError::Encode {
+                id: id.to_owned(),
+                source,
+            })?;
+            script.arg(id).arg(payload);
+        }
+        let outcome: Vec<bool> = self.connection.run("enqueue", &script).await?;
+        let named = |new| {
+            if new {
+                Enqueued::New
+            } else {
+                Enqueued::AlreadyQueued
+            }
+        };
+        Ok(outcome.into_iter().map(named).collect())
+    }
+}
+
+/// apalis reads an id as a number or a ULID where it can, and writes it back in its own spelling: acknowledging `007`,
+/// it would not find `7`.
+fn check_id(id: &str) -> Result<(), QueueError> {
+    match id.parse::<TaskId>() {
+        Ok(parsed) if parsed.to_string() == id => Ok(()),
+        _ => Err(QueueError::InvalidId(id.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_apalis_would_respell_is_refused() {
+        for id in ["", "007", "+1", "01arz3ndektsv4rrffq69g5fav"] {
+            assert!(check_id(id).is_err(), "{id:?}");
+        }
+        for id in [
+            "7",
+            "order 7",
+            "0198c1f0-93a4-7d6e-8f00-000000000000:1",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+        ] {
+            assert!(check_id(id).is_ok(), "{id:?}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+use std::{collections::HashSet, time::Duration};
+
+use testkit::Redis;
+use throughline_queue::{Enqueued, Queue, QueueConfig, QueueError};
+use tokio::time::timeout;
+
+use crate::support::{SOON, Worker, config, jobs, key, nothing, queue, redis_answers, until_idle};
+
+#[tokio::test]
+async fn a_job_enqueued_twice_is_delivered_once() {
+    let queue = queue::<u32>().await;
+    assert_eq!(queue.enqueue("a", &1).await.unwrap(), Enqueued::New);
+    assert_eq!(
+        queue.enqueue("a", &1).await.unwrap(),
+        Enqueued::AlreadyQueued
+    );
+    assert_eq!(queue.stats().await.unwrap().depth, 1);
+
+    let worker = Worker::start(&queue, 4, nothing);
+    until_idle(&queue).await;
+    assert_eq!(worker.stop().await, ["a"]);
+}
+
+#[tokio::test]
+async fn a_job_in_flight_is_not_enqueued_again() {
+    let queue = queue::<u32>().await;
+    queue.enqueue("a", &1).await.unwrap();
+    let (started, mut is_started) = tokio::sync::mpsc::channel(1);
+    let (finish, finished) = tokio::sync::watch::channel(false);
+    let worker = Worker::start(&queue, 4, move |_| {
+        let (started, mut finished) = (started.clone(), finished.clone());
+        async move {
+            started.send(()).await.unwrap();
+            finished.wait_for(|finished| *finished).await.unwrap();
+        }
+    });
+    is_started.recv().await.unwrap();
+    assert_eq!(
+        queue.enqueue("a", &1).await.unwrap(),
+        Enqueued::AlreadyQueued
+    );
+
+    finish.send_replace(true);
+    until_idle(&queue).await;
+    assert_eq!(worker.stop().await, ["a"]);
+}
+
+#[tokio::test]
+async fn a_finished_job_can_be_enqueued_again() {
+    let queue = queue::<u32>().await;
+    let worker = Worker::start(&queue, 4, nothing);
+    for _ in 0..3 {
+        assert_eq!(queue.enqueue("a", &1).await.unwrap(), Enqueued::New);
+        until_idle(&queue).await;
+    }
+    assert_eq!(worker.stop().await, ["a", "a", "a"]);
+
+    // It is finished once, and not both finished and waiting.
+    let mut redis = queue.connection();
+    assert_eq!(
+        redis_answers::<u32>(&mut redis, &["SCARD", &key(&queue, "done")]).await,
+        1
+    );
+    queue.enqueue("a", &1).await.unwrap();
+    assert_eq!(
+        redis_answers::<u32>(&mut redis, &["SCARD", &key(&queue, "done")]).await,
+        0
+    );
+}
+
+#[tokio::test]
+async fn of_many_jobs_each_outcome_is_told_in_order() {
+    let queue = queue::<u32>().await;
+    queue.enqueue("job-700", &700).await.unwrap();
+    let jobs = jobs(0..1200);
+    let outcome = queue.enqueue_many(&jobs).await.unwrap();
+    assert_eq!(outcome.len(), 1200);
+    for (n, outcome) in outcome.into_iter().enumerate() {
+        let expected = if n == 700 {
+            Enqueued::AlreadyQueued
+        } else {
+            Enqueued::New
+        };
+        assert_eq!(outcome, expected, "job {n}");
+    }
+
+    let worker = Worker::start(&queue, 16, nothing);
+    until_idle(&queue).await;
+    let seen = worker.stop().await;
+    assert_eq!(seen.len(), 1200);
+    assert_eq!(seen.into_iter().collect::<HashSet<_>>().len(), 1200);
+}
+
+#[tokio::test]
+async fn an_id_that_could_not_be_acknowledged_is_refused() {
+    let queue = queue::<u32>().await;
+    for id in ["", "007"] {
+        let error = queue.enqueue(id, &1).await.unwrap_err();
+        assert!(matches!(error, QueueError::InvalidId(_)), "{error}");
+    }
+    assert_eq!(queue.stats().await.unwrap().depth, 0);
+}
+
+#[tokio::test]
+async fn without_redis_connecting_fails_soon_and_says_where() {
+    let mut redis = Redis::start().await.unwrap();
+    let config = config(&redis);
+    redis.stop().await.unwrap();
+    let error = timeout(SOON, Queue::<u32>::connect(config))
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert!(error.to_string().contains("127.0.0.1"), "{error}");
+}
+
+#[tokio::test]
+async fn a_lazy_queue_needs_no_redis_and_uses_it_once_it_is_there() {
+    let mut redis = Redis::start().await.unwrap();
+    let config = config(&redis);
+    redis.stop().await.unwrap();
+    let queue = Queue::<u32>::connect_lazy(config).unwrap();
+    assert!(
+        timeout(SOON, queue.enqueue("a", &1))
+            .await
+            .unwrap()
+            .is_err()
+    );
+
+    redis.restart().await.unwrap();
+    let outcome = testkit::eventually("an enqueued job", SOON, async || {
+        queue.enqueue("a", &1).await.ok()
+    });
+    assert_eq!(outcome.await, Enqueued::New);
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_answer_is_given_up() {
+    // A listener whose connections nobody accepts: the handshake gets no answer.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", silent.local_addr().unwrap());
+    let config = QueueConfig {
+        connect_timeout: Duration::from_millis(50),
+        ..QueueConfig::new(url, "silent")
+    };
+    assert!(
+        timeout(SOON, Queue::<u32>::connect(config))
+            .await
+            .unwrap()
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_connection_dropped_between_two_calls_is_not_an_error() {
+    let redis = Redis::start().await.unwrap();
+    let queue = Queue::<u32>::connect(config(&redis)).await.unwrap();
+    queue.enqueue("a", &1).await.unwrap();
+    let mut other = redis.connect().await.unwrap();
+    let closed: u32 = redis::cmd("CLIENT")
+        .arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"])
+        .query_async(&mut other)
+        .await
+        .unwrap();
+    assert_eq!(closed, 1);
+    assert_eq!(queue.enqueue("b", &1).await.unwrap(), Enqueued::New);
+}

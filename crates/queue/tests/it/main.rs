@@ -1,0 +1,20 @@
+//! The promises of `queue`, kept against a real Redis. Each test has a queue of its own, and, where it disturbs Redis, a
+//! server of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::as_conversions
+)]
+
+mod apalis_traps;
+mod clean_up;
+mod dead_workers;
+mod delivery;
+mod enqueue;
+mod eviction;
+mod outage;
+mod shutdown;
+mod stats;
+mod support;

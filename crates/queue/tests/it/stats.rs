@@ -1,0 +1,56 @@
+use std::{future::pending, time::Duration};
+
+use throughline_queue::QueueStats;
+
+use crate::support::{Worker, jobs, key, queue, redis_answers};
+
+#[tokio::test]
+async fn an_empty_queue_has_no_oldest_job() {
+    let stats = queue::<u32>().await.stats().await.unwrap();
+    assert_eq!(
+        stats,
+        QueueStats {
+            depth: 0,
+            in_flight: 0,
+            oldest_age: None
+        }
+    );
+}
+
+#[tokio::test]
+async fn waiting_and_running_jobs_are_told_apart() {
+    let queue = queue::<u32>().await;
+    queue.enqueue_many(&jobs(0..10)).await.unwrap();
+    assert_eq!(queue.stats().await.unwrap().depth, 10);
+    // With a batch of one nothing waits inside the worker.
+    let worker = Worker::start(&queue, 2, |_| pending());
+    worker.until_seen(2).await;
+    let stats = queue.stats().await.unwrap();
+    assert_eq!((stats.depth, stats.in_flight), (8, 2));
+    worker.kill().await;
+}
+
+#[tokio::test]
+async fn the_oldest_job_is_found_at_either_end() {
+    let queue = queue::<u32>().await;
+    queue.enqueue_many(&jobs(0..3)).await.unwrap();
+    let mut redis = queue.connection();
+    // The last one came back from a dead worker.
+    let meta = key(&queue, "meta:job-2");
+    let _: u32 = redis_answers(&mut redis, &["HSET", &meta, "enqueued_at", "1000000"]).await;
+    let age = queue.stats().await.unwrap().oldest_age.unwrap();
+    assert!(age > Duration::from_secs(1_000_000_000), "{age:?}");
+}
+
+#[tokio::test]
+async fn a_queue_knows_its_name_and_server() {
+    let redis = testkit::redis().await.unwrap();
+    let queue = queue::<u32>().await;
+    let (host, port) = queue.server();
+    assert!(
+        redis.url().ends_with(&format!("{host}:{port}")),
+        "{} {host}:{port}",
+        redis.url()
+    );
+    assert!(!queue.name().is_empty());
+}

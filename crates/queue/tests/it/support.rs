@@ -1,0 +1,187 @@
+//! A queue of the test's own, and a worker that tells what it saw.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use redis::aio::ConnectionManager;
+use testkit::{Redis, eventually};
+use throughline_queue::{
+    Delivery, Job, Queue, QueueConfig, QueueError, QueueStats, WorkOptions, WorkerHealth,
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// For whatever is sure to come: long enough for a machine that has much else to do.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// A queue that no other test knows, on the shared Redis.
+pub(crate) async fn queue<J: Job>() -> Queue<J> {
+    let redis = testkit::redis().await.unwrap();
+    Queue::connect(config(&redis)).await.unwrap()
+}
+
+pub(crate) fn config(redis: &Redis) -> QueueConfig {
+    QueueConfig::new(redis.url(), Uuid::now_v7().to_string())
+}
+
+/// The key of the test's queue: `key(&queue, "active")`.
+pub(crate) fn key<J: Job>(queue: &Queue<J>, part: &str) -> String {
+    format!("{}:{part}", queue.name())
+}
+
+pub(crate) fn jobs(range: std::ops::Range<u32>) -> Vec<(String, u32)> {
+    range.map(|n| (format!("job-{n}"), n)).collect()
+}
+
+/// Redis at the test's queue, raw.
+pub(crate) async fn redis_answers<T: redis::FromRedisValue>(
+    connection: &mut ConnectionManager,
+    command: &[&str],
+) -> T {
+    redis::cmd(command[0])
+        .arg(&command[1..])
+        .query_async(connection)
+        .await
+        .unwrap()
+}
+
+pub(crate) async fn until_idle<J: Job>(queue: &Queue<J>) {
+    eventually("an empty queue", SOON, async || {
+        let stats = queue.stats().await.ok()?;
+        (stats
+            == QueueStats {
+                depth: 0,
+                in_flight: 0,
+                oldest_age: None,
+            })
+        .then_some(())
+    })
+    .await;
+}
+
+/// A delivery: the job's id and the worker's name.
+type Seen = (String, Arc<str>);
+
+/// A running worker.
+pub(crate) struct Worker {
+    pub(crate) health: WorkerHealth,
+    deliveries: Arc<Mutex<Vec<Seen>>>,
+    shutdown: CancellationToken,
+    task: JoinHandle<Result<(), QueueError>>,
+}
+
+impl Worker {
+    /// Starts to work with `handle`.
+    pub(crate) fn start<J, F, Fut>(queue: &Queue<J>, concurrency: usize, handle: F) -> Self
+    where
+        J: Job,
+        F: Fn(Delivery<J>) -> Fut + Clone + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let options = WorkOptions {
+            concurrency,
+            ..WorkOptions::default()
+        };
+        Self::start_with(queue, options, handle)
+    }
+
+    pub(crate) fn start_with<J, F, Fut>(queue: &Queue<J>, options: WorkOptions, handle: F) -> Self
+    where
+        J: Job,
+        F: Fn(Delivery<J>) -> Fut + Clone + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let deliveries = Arc::new(Mutex::new(Vec::new()));
+        let (shutdown, health) = (CancellationToken::new(), options.health.clone());
+        let seen = Arc::clone(&deliveries);
+        let service = tower::service_fn(move |delivery: Delivery<J>| {
+            seen.lock()
+                .unwrap()
+                .push((delivery.id.clone(), Arc::clone(&delivery.worker)));
+            let job = handle(delivery);
+            async move {
+                job.await;
+                Ok::<_, Infallible>(())
+            }
+        });
+        let (queue, token) = (queue.clone(), shutdown.clone());
+        let task = tokio::spawn(async move { queue.work(options, service, token).await });
+        Self {
+            health,
+            deliveries,
+            shutdown,
+            task,
+        }
+    }
+
+    /// The ids of the jobs it was given so far, in order.
+    pub(crate) fn seen(&self) -> Vec<String> {
+        self.deliveries
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
+
+    /// The worker's names so far, each once.
+    pub(crate) fn names(&self) -> Vec<Arc<str>> {
+        let mut names: Vec<_> = self
+            .deliveries
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(_, name)| Arc::clone(name))
+            .collect();
+        names.dedup();
+        names
+    }
+
+    pub(crate) async fn until_seen(&self, count: usize) {
+        eventually("deliveries", SOON, async || {
+            (self.seen().len() >= count).then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) async fn until_running(&self, running: bool) {
+        let what = if running {
+            "a running worker"
+        } else {
+            "a worker that knows that it is down"
+        };
+        eventually(what, SOON, async || {
+            (self.health.is_running() == running).then_some(())
+        })
+        .await;
+    }
+
+    /// As SIGTERM does. Returns the ids of the jobs it was given.
+    pub(crate) async fn stop(self) -> Vec<String> {
+        self.shutdown.cancel();
+        tokio::time::timeout(SOON, self.task)
+            .await
+            .expect("the worker stops")
+            .unwrap()
+            .unwrap();
+        let deliveries = self.deliveries.lock().unwrap();
+        deliveries.iter().map(|(id, _)| id.clone()).collect()
+    }
+
+    pub(crate) fn tell_to_stop(&self) {
+        self.shutdown.cancel();
+    }
+
+    /// As SIGKILL does: no word to Redis.
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+}
+
+/// A job that is done at once.
+pub(crate) async fn nothing<J>(_: Delivery<J>) {}

@@ -1,0 +1,49 @@
+//! How the store reaches PostgreSQL.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Where PostgreSQL is, and how long to wait for it.
+#[derive(Clone)]
+pub struct StoreConfig {
+    /// `postgres://user:password@host:port/database`, as libpq takes it; with `sslmode` of disable, prefer, require, verify-ca or
+    /// verify-full, and `sslrootcert`, a file of PEM certificates.
+    pub database_url: String,
+    /// The most connections at the same time.
+    pub pool_size: usize,
+    /// PostgreSQL ends a statement that takes longer.
+    pub statement_timeout: Duration,
+    /// How long to wait for a connection to be free, and again for a new one to be made.
+    pub acquire_timeout: Duration,
+    /// The spans of statements that take longer say so.
+    pub slow_query_threshold: Duration,
+    /// The name of these connections in `pg_stat_activity`.
+    pub application_name: String,
+}
+
+impl StoreConfig {
+    /// 16 connections, 5 s for a statement, 2 s for a connection, slow from 100 ms.
+    pub fn new(database_url: impl Into<String>, application_name: impl Into<String>) -> Self {
+        Self {
+            database_url: database_url.into(),
+            pool_size: 16,
+            statement_timeout: Duration::from_secs(5),
+            acquire_timeout: Duration::from_secs(2),
+            slow_query_threshold: Duration::from_millis(100),
+            application_name: application_name.into(),
+        }
+    }
+}
+
+/// Without the URL, which may carry a password.
+impl fmt::Debug for StoreConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreConfig")
+            .field("pool_size", &self.pool_size)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .field("slow_query_threshold", &self.slow_query_threshold)
+            .field("application_name", &self.application_name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,134 @@
+//! What can go wrong with the store, by what its caller can do about it.
+
+use std::time::Duration;
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a statement gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The settings cannot work. Never holds the URL itself.
+    #[error("{0}")]
+    Config(String),
+    /// PostgreSQL refuses connections, shuts down, starts, or went away with the statement; whether that took effect is unknown.
+    #[error("PostgreSQL is not available")]
+    Unavailable(#[source] BoxError),
+    /// Every connection of the pool was in use.
+    #[error("no connection of the pool was free within {0:?}")]
+    Busy(Duration),
+    /// PostgreSQL ended the statement, because it took too long or was cancelled. It had no effect.
+    #[error("PostgreSQL ended the statement")]
+    Timeout(#[source] DieselError),
+    /// A row that this version of the program cannot read.
+    #[error("a stored row cannot be read")]
+    Corrupt(#[source] BoxError),
+    /// PostgreSQL refused the statement: an error of the program or of the schema.
+    #[error("PostgreSQL refused the statement")]
+    Query(#[source] DieselError),
+    /// A migration failed, and those after it were not tried.
+    #[error("cannot apply the migrations")]
+    Migration(#[source] BoxError),
+}
+
+impl StoreError {
+    /// Whether the same call may succeed in a moment.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable(_) | Self::Busy(_) | Self::Timeout(_)
+        )
+    }
+}
+
+impl From<DieselError> for StoreError {
+    fn from(error: DieselError) -> Self {
+        match kind_of(&error) {
+            Kind::Unavailable => Self::Unavailable(error.into()),
+            Kind::Timeout => Self::Timeout(error),
+            Kind::Corrupt => Self::Corrupt(error.into()),
+            Kind::Query => Self::Query(error),
+        }
+    }
+}
+
+enum Kind {
+    Unavailable,
+    Timeout,
+    Corrupt,
+    Query,
+}
+
+/// diesel-async keeps the SQLSTATE of a few errors only, so the others are told by PostgreSQL's message. A server that speaks
+/// another language than English (`lc_messages`) has those told as [`Kind::Query`].
+fn kind_of(error: &DieselError) -> Kind {
+    let (kind, message) = match error {
+        DieselError::DatabaseError(kind, information) => (kind, information.message()),
+        DieselError::DeserializationError(_) => return Kind::Corrupt,
+        _ => return Kind::Query,
+    };
+    match kind {
+        DatabaseErrorKind::ClosedConnection
+        | DatabaseErrorKind::UnableToSendCommand
+        // After a failover, until the connection is replaced.
+        | DatabaseErrorKind::ReadOnlyTransaction => Kind::Unavailable,
+        // 57P01, 57P02, 57P05
+        _ if message.starts_with("terminating connection") => Kind::Unavailable,
+        // 57P03
+        _ if message.starts_with("the database system is") => Kind::Unavailable,
+        // 57014, 55P03
+        _ if message.starts_with("canceling statement due to") => Kind::Timeout,
+        _ => Kind::Query,
+    }
+}
+
+/// Whether the connection that gave this error is of no more use.
+pub(crate) fn ends_connection(error: &DieselError) -> bool {
+    matches!(kind_of(error), Kind::Unavailable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database_error(kind: DatabaseErrorKind, message: &str) -> StoreError {
+        DieselError::DatabaseError(kind, Box::new(message.to_owned())).into()
+    }
+
+    #[test]
+    fn a_caller_can_tell_what_to_do() {
+        use DatabaseErrorKind::{ClosedConnection, ReadOnlyTransaction, UniqueViolation, Unknown};
+        let shutdown = "terminating connection due to administrator command";
+        assert!(matches!(
+            database_error(Unknown, shutdown),
+            StoreError::Unavailable(_)
+        ));
+        let starting = "the database system is starting up";
+        assert!(matches!(
+            database_error(Unknown, starting),
+            StoreError::Unavailable(_)
+        ));
+        assert!(matches!(
+            database_error(ClosedConnection, ""),
+            StoreError::Unavailable(_)
+        ));
+        assert!(matches!(
+            database_error(ReadOnlyTransaction, ""),
+            StoreError::Unavailable(_)
+        ));
+        let cancelled = "canceling statement due to statement timeout";
+        assert!(matches!(
+            database_error(Unknown, cancelled),
+            StoreError::Timeout(_)
+        ));
+        assert!(matches!(
+            database_error(UniqueViolation, "duplicate key"),
+            StoreError::Query(_)
+        ));
+
+        assert!(database_error(Unknown, shutdown).is_transient());
+        assert!(database_error(Unknown, cancelled).is_transient());
+        assert!(!database_error(UniqueViolation, "duplicate key").is_transient());
+    }
+}

@@ -1,0 +1,39 @@
+//! Orders in PostgreSQL. PostgreSQL is the truth about every order: what a job in Redis says only starts a claim here.
+//!
+//! [`Store`] has one function for each statement, and each statement is one round trip that commits by itself. Every moment that
+//! decides anything comes from PostgreSQL's clock: `now()` is when a statement started, so a lease or a delay never starts later
+//! than its caller thinks.
+//!
+//! | module | what is done there |
+//! |---|---|
+//! | `create`, `read` | take an order; find, list and total them |
+//! | `change` | what people do to an order: cancel, reopen |
+//! | `attempt` | what a worker does: claim, renew, complete, fail, retry later, release |
+//! | `reconcile` | what is due again |
+//! | `statement`, `pool`, `connect`, `tls` | the way of a statement to the server |
+
+mod attempt;
+mod change;
+mod config;
+mod connect;
+mod create;
+mod error;
+mod expressions;
+mod migrate;
+mod pool;
+mod read;
+mod reconcile;
+mod row;
+mod schema;
+mod statement;
+mod tls;
+
+pub use attempt::Claim;
+pub use change::{Cancelled, Changed, Reopened};
+pub use config::StoreConfig;
+pub use error::StoreError;
+pub use migrate::migrate;
+pub use pool::PoolStatus;
+pub use read::StatusTotal;
+pub use reconcile::{DueOrder, DueReason};
+pub use statement::Store;

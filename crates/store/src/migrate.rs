@@ -1,0 +1,42 @@
+//! The schema, embedded into the program. Replicas that start at the same time all migrate: one does, the others wait for it and find
+//! nothing left to do.
+
+use diesel::connection::SimpleConnection;
+use diesel_async::AsyncPgConnection;
+use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use crate::StoreError;
+use crate::connect::Connector;
+use crate::error::BoxError;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
+
+/// The key of the advisory lock that is held meanwhile: "thruline" in ASCII. It ends with its connection.
+const LOCK: i64 = 0x7468_7275_6c69_6e65;
+
+/// Applies the migrations that the database does not have yet; their versions. Safe to run from many replicas at once.
+///
+/// # Errors
+/// [`StoreError::Migration`] where one fails; it and those after it are not applied.
+pub async fn migrate(database_url: &str) -> Result<Vec<String>, StoreError> {
+    let connector = Connector::new(database_url)?
+        .application_name("throughline-migrate")
+        .statement_timeout(std::time::Duration::ZERO);
+    let connection = connector
+        .connect()
+        .await
+        .map_err(|error| StoreError::Unavailable(error.into()))?;
+    // diesel's harness is synchronous.
+    tokio::task::spawn_blocking(move || apply(connection))
+        .await
+        .map_err(|error| StoreError::Migration(error.into()))?
+        .map_err(StoreError::Migration)
+}
+
+fn apply(connection: AsyncPgConnection) -> Result<Vec<String>, BoxError> {
+    let mut connection = AsyncConnectionWrapper::<_>::from(connection);
+    connection.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})"))?;
+    let applied = connection.run_pending_migrations(MIGRATIONS)?;
+    Ok(applied.iter().map(ToString::to_string).collect())
+}

@@ -1,0 +1,213 @@
+//! What is due again. [`Store::take_due`] covers a dispatch that failed, a job that Redis lost, a worker that died and a retry whose
+//! time has come, all by `dispatch_after`. Any number of reconcilers may run: each takes other orders.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::{min, now};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use domain::{Attempt, OrderId, OrderStatus, ProcessOrder, TraceContext};
+use uuid::Uuid;
+
+use crate::row::Json;
+use crate::schema::orders;
+use crate::{Store, StoreError};
+
+telemetry::statement! {
+    DispatchNow: "UPDATE" "orders", action "dispatch_now", framework "actix-web";
+    DispatchAllNow: "UPDATE" "orders", action "dispatch_all_now", framework "apalis";
+    TakeDueOrders: "UPDATE" "orders", action "take_due_orders", framework "apalis";
+    SelectOldestDue: "SELECT" "orders", action "oldest_due", framework "apalis";
+}
+
+/// How many orders one statement of [`Store::dispatch_all_now`] changes, so that none holds its locks for long.
+const BATCH: usize = 1000;
+
+/// Why an order is dispatched again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DueReason {
+    /// Its job never came, or was lost before a worker claimed it.
+    Lost,
+    /// A worker claimed it and did not finish.
+    LeaseExpired,
+    /// An attempt was to be followed by another.
+    Retry,
+}
+
+impl DueReason {
+    /// The word for it in telemetry.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::LeaseExpired => "lease_expired",
+            Self::Retry => "retry",
+        }
+    }
+}
+
+/// An order that has to be dispatched again. It is pending; the caller has until its next `dispatch_after` to do so.
+#[derive(Debug, Clone)]
+pub struct DueOrder {
+    /// Which one.
+    pub id: OrderId,
+    /// How many attempts there were.
+    pub attempt: Attempt,
+    /// The context of the request that created it.
+    pub trace: TraceContext,
+    /// The context of the latest attempt.
+    pub previous_attempt: Option<TraceContext>,
+    /// Why it is due.
+    pub reason: DueReason,
+}
+
+impl DueOrder {
+    /// The job for its next attempt.
+    pub fn into_job(self) -> ProcessOrder {
+        ProcessOrder {
+            order_id: self.id,
+            attempt: self.attempt.next(),
+            trace: self.trace,
+            previous_attempt: self.previous_attempt,
+        }
+    }
+}
+
+impl Store {
+    /// Makes the order due at once, if it is pending: what a failed dispatch leaves to do.
+    pub async fn dispatch_now(&self, id: OrderId) -> Result<(), StoreError> {
+        let update = diesel::update(orders::table)
+            .filter(orders::id.eq(id.as_uuid()))
+            .filter(orders::status.eq(OrderStatus::Pending.as_str()))
+            .set(orders::dispatch_after.eq(now));
+        self.execute::<DispatchNow, _>(update).await?;
+        Ok(())
+    }
+
+    /// Makes all pending orders due at once, the longest due first: what to do when Redis lost its data. Orders that are processed
+    /// keep their lease. How many there were.
+    pub async fn dispatch_all_now(&self) -> Result<u64, StoreError> {
+        let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
+        let mut total = 0_u64;
+        loop {
+            let moved = self.execute::<DispatchAllNow, _>(MakeDue { limit }).await?;
+            total = total.saturating_add(u64::try_from(moved).unwrap_or(u64::MAX));
+            if moved < BATCH {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// Takes up to `limit` due orders, for the caller to dispatch; no other caller gets them until they fall due again, after as long
+    /// as they are old, within 30 s and 10 min. An order whose worker lost its lease becomes pending, so that worker cannot write
+    /// any more.
+    pub async fn take_due(&self, limit: i64) -> Result<Vec<DueOrder>, StoreError> {
+        let rows: Vec<DueRow> = self.load::<TakeDueOrders, _, _>(TakeDue { limit }).await?;
+        Ok(rows.into_iter().map(DueOrder::from).collect())
+    }
+
+    /// How long the most overdue order has been due; `None` where none is. Makes no span: it is asked again and again.
+    pub async fn oldest_due(&self) -> Result<Option<Duration>, StoreError> {
+        let query = orders::table
+            .filter(orders::dispatch_after.le(now))
+            .select((min(orders::dispatch_after), now.into_sql::<Timestamptz>()));
+        let asking =
+            self.first::<SelectOldestDue, _, (Option<DateTime<Utc>>, DateTime<Utc>)>(query);
+        let Some((Some(since), asked_at)) = telemetry::span::untraced(asking).await? else {
+            return Ok(None);
+        };
+        Ok(Some((asked_at - since).to_std().unwrap_or_default()))
+    }
+}
+
+/// A bounded part of the pending orders that are not due.
+#[derive(QueryId)]
+struct MakeDue {
+    limit: i64,
+}
+
+impl QueryFragment<Pg> for MakeDue {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "WITH waiting AS MATERIALIZED (\
+               SELECT id FROM orders \
+               WHERE dispatch_after > now() AND status = 'pending' \
+               ORDER BY dispatch_after LIMIT ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        out.push_sql(
+            " FOR UPDATE SKIP LOCKED) \
+             UPDATE orders SET dispatch_after = now() \
+             FROM waiting WHERE orders.id = waiting.id",
+        );
+        Ok(())
+    }
+}
+
+impl<Connection> RunQueryDsl<Connection> for MakeDue {}
+
+/// The status that an order had is read in the CTE: RETURNING knows only the one that it got. A CTE that locks rows runs once,
+/// whatever the plan; a sub-select in `IN` may run again for each row, and lock more than its limit.
+#[derive(QueryId)]
+struct TakeDue {
+    limit: i64,
+}
+
+impl QueryFragment<Pg> for TakeDue {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "WITH due AS MATERIALIZED (\
+               SELECT id, status FROM orders \
+               WHERE dispatch_after <= now() \
+               ORDER BY dispatch_after LIMIT ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        out.push_sql(
+            " FOR UPDATE SKIP LOCKED) \
+             UPDATE orders SET \
+               status = 'pending', \
+               dispatch_after = now() + least(greatest(now() - created_at, interval '30 s'), interval '10 min'), \
+               updated_at = CASE due.status WHEN 'pending' THEN updated_at ELSE now() END \
+             FROM due WHERE orders.id = due.id \
+             RETURNING orders.id, attempt, trace_context, attempt_trace_context, due.status",
+        );
+        Ok(())
+    }
+}
+
+impl Query for TakeDue {
+    type SqlType = (SqlUuid, Integer, Jsonb, Nullable<Jsonb>, Text);
+}
+
+impl<Connection> RunQueryDsl<Connection> for TakeDue {}
+
+#[derive(Queryable)]
+struct DueRow {
+    id: Uuid,
+    attempt: i32,
+    trace: Json<TraceContext>,
+    attempt_trace: Option<Json<TraceContext>>,
+    status_before: String,
+}
+
+impl From<DueRow> for DueOrder {
+    fn from(row: DueRow) -> Self {
+        let attempt = Attempt::new(row.attempt);
+        let reason = if row.status_before == OrderStatus::Processing.as_str() {
+            DueReason::LeaseExpired
+        } else if attempt == Attempt::NONE {
+            DueReason::Lost
+        } else {
+            DueReason::Retry
+        };
+        Self {
+            id: row.id.into(),
+            attempt,
+            trace: row.trace.0,
+            previous_attempt: row.attempt_trace.map(|context| context.0),
+            reason,
+        }
+    }
+}

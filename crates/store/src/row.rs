@@ -1,0 +1,160 @@
+//! A row of `orders`, and the [`Order`] that it is.
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+use std::io::Write;
+
+use chrono::{DateTime, Utc};
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::pg::{Pg, PgValue};
+use diesel::prelude::*;
+use diesel::serialize::{self, IsNull, Output, ToSql};
+use diesel::sql_types::Jsonb;
+use domain::{
+    Attempt, Currency, CustomerId, Failure, Item, Money, Order, PaymentToken, TraceContext,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::StoreError;
+use crate::error::BoxError;
+use crate::schema::orders;
+
+/// What every statement that gives an order selects or returns.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = orders, check_for_backend(Pg))]
+pub(crate) struct OrderRow {
+    id: Uuid,
+    amount: i64,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    completed_at: Option<DateTime<Utc>>,
+    attempt: i32,
+    attempts_forgiven: i32,
+    customer: String,
+    currency: String,
+    status: String,
+    payment_method: Option<String>,
+    payment_token: Option<String>,
+    payment_status: String,
+    payment_id: Option<String>,
+    failure_code: Option<String>,
+    failure_detail: Option<String>,
+    items: Json<Vec<ItemRow<'static>>>,
+    trace_context: Json<TraceContext>,
+}
+
+impl TryFrom<OrderRow> for Order {
+    type Error = StoreError;
+
+    fn try_from(row: OrderRow) -> Result<Self, StoreError> {
+        let id = row.id;
+        row.into_order()
+            .map_err(|error| StoreError::Corrupt(format!("order {id}: {error}").into()))
+    }
+}
+
+impl OrderRow {
+    fn into_order(self) -> Result<Order, BoxError> {
+        let currency = read_currency(&self.currency)?;
+        let items = self
+            .items
+            .0
+            .into_iter()
+            .map(|item| item.into_item(currency));
+        let failure = match (self.failure_code, self.failure_detail) {
+            (Some(code), Some(detail)) => Some(Failure::new(code.parse()?, detail)),
+            _ => None,
+        };
+        Ok(Order {
+            id: self.id.into(),
+            customer: CustomerId::new(self.customer)?,
+            items: items.collect::<Result<_, _>>()?,
+            amount: Money::from_minor(self.amount, currency)?,
+            status: self.status.parse()?,
+            payment_method: self.payment_method.map(|word| word.parse()).transpose()?,
+            payment_token: self.payment_token.map(read_token).transpose()?,
+            payment_status: self.payment_status.parse()?,
+            payment_id: self.payment_id,
+            attempt: Attempt::new(self.attempt),
+            attempts_forgiven: Attempt::new(self.attempts_forgiven),
+            failure,
+            trace: self.trace_context.0,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            completed_at: self.completed_at,
+        })
+    }
+}
+
+pub(crate) fn read_currency(code: &str) -> Result<Currency, BoxError> {
+    Currency::from_code(code).ok_or_else(|| format!("`{code}` is no currency").into())
+}
+
+fn read_token(token: String) -> Result<PaymentToken, BoxError> {
+    PaymentToken::new(token).ok_or_else(|| "its payment token cannot be read".into())
+}
+
+/// An item in `orders.items`. Its currency is the order's.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ItemRow<'a> {
+    product_name: Cow<'a, str>,
+    quantity: u32,
+    unit_price_minor: i64,
+}
+
+impl<'a> From<&'a Item> for ItemRow<'a> {
+    fn from(item: &'a Item) -> Self {
+        Self {
+            product_name: Cow::Borrowed(&item.product_name),
+            quantity: item.quantity,
+            unit_price_minor: item.unit_price.minor(),
+        }
+    }
+}
+
+impl ItemRow<'_> {
+    fn into_item(self, currency: Currency) -> Result<Item, BoxError> {
+        Ok(Item {
+            product_name: self.product_name.into_owned(),
+            quantity: self.quantity,
+            unit_price: Money::from_minor(self.unit_price_minor, currency)?,
+        })
+    }
+}
+
+/// A value that PostgreSQL keeps as `jsonb`.
+#[derive(Debug, Clone, Copy, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Jsonb)]
+pub(crate) struct Json<T: Debug>(pub(crate) T);
+
+/// In its binary form, `jsonb` is this byte and the text.
+const JSONB_VERSION: u8 = 1;
+
+impl<T: Debug + Serialize> ToSql<Jsonb, Pg> for Json<T> {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        out.write_all(&[JSONB_VERSION])?;
+        serde_json::to_writer(out, &self.0)?;
+        Ok(IsNull::No)
+    }
+}
+
+impl<T: Debug + DeserializeOwned> FromSql<Jsonb, Pg> for Json<T> {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        match value.as_bytes().split_first() {
+            Some((&JSONB_VERSION, text)) => Ok(Self(serde_json::from_slice(text)?)),
+            _ => Err("jsonb of an unknown version".into()),
+        }
+    }
+}
+
+/// Text as PostgreSQL can store it: all but NUL. Only what comes from outside, and never passed through `domain`, needs it.
+pub(crate) fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{FFFD}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}

@@ -1,0 +1,26 @@
+//! The tables as diesel sees them. `migrations/` makes them, and says what each column is for.
+
+diesel::table! {
+    orders (id) {
+        id -> Uuid,
+        amount -> BigInt,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        dispatch_after -> Nullable<Timestamptz>,
+        completed_at -> Nullable<Timestamptz>,
+        attempt -> Integer,
+        attempts_forgiven -> Integer,
+        customer -> Text,
+        currency -> Text,
+        status -> Text,
+        payment_method -> Nullable<Text>,
+        payment_token -> Nullable<Text>,
+        payment_status -> Text,
+        payment_id -> Nullable<Text>,
+        failure_code -> Nullable<Text>,
+        failure_detail -> Nullable<Text>,
+        items -> Jsonb,
+        trace_context -> Jsonb,
+        attempt_trace_context -> Nullable<Jsonb>,
+    }
+}

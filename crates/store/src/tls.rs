@@ -1,0 +1,290 @@
+//! TLS to PostgreSQL, by libpq's own words (<https://www.postgresql.org/docs/current/libpq-ssl.html>).
+//!
+//! | `sslmode` | encrypted | server's certificate |
+//! |---|---|---|
+//! | disable | no | |
+//! | prefer (default) | if the server can | not verified |
+//! | require | yes | not verified; with an `sslrootcert`, as verify-ca |
+//! | verify-ca | yes | signed by `sslrootcert` |
+//! | verify-full | yes | signed by `sslrootcert`, or by a root of the system; and for this host |
+
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
+use url::form_urlencoded;
+
+use crate::StoreError;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Disable,
+    Prefer,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+/// What a URL says of TLS.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Tls {
+    mode: Mode,
+    root_cert: Option<String>,
+}
+
+impl Tls {
+    /// Takes `sslmode` and `sslrootcert` out of the URL; the rest stays as it was.
+    pub(crate) fn split_from(database_url: &str) -> Result<(String, Self), StoreError> {
+        if !database_url.starts_with("postgres://") && !database_url.starts_with("postgresql://") {
+            return Err(config(
+                "the database's URL starts with postgres:// or postgresql://",
+            ));
+        }
+        let mut tls = Self {
+            mode: Mode::Prefer,
+            root_cert: None,
+        };
+        let (base, query) = database_url.split_once('?').unwrap_or((database_url, ""));
+        let mut others = Vec::new();
+        for pair in query.split('&') {
+            match pair.split_once('=') {
+                Some(("sslmode", word)) => tls.mode = Mode::read(word)?,
+                Some(("sslrootcert", path)) => tls.root_cert = Some(decode(path)),
+                _ => others.push(pair),
+            }
+        }
+        if tls.root_cert.as_deref() == Some("system") {
+            tls.root_cert = None;
+        }
+        match (tls.mode, &tls.root_cert) {
+            (Mode::Require, Some(_)) => tls.mode = Mode::VerifyCa,
+            (Mode::VerifyCa, None) => {
+                return Err(config(
+                    "the database's URL has sslmode=verify-ca, which needs sslrootcert=/path/of/ca.pem",
+                ));
+            }
+            _ => {}
+        }
+        let others = others.join("&");
+        let url = if others.is_empty() {
+            base.to_owned()
+        } else {
+            format!("{base}?{others}")
+        };
+        Ok((url, tls))
+    }
+
+    /// How tokio-postgres negotiates.
+    pub(crate) fn mode(&self) -> SslMode {
+        match self.mode {
+            Mode::Disable => SslMode::Disable,
+            Mode::Prefer => SslMode::Prefer,
+            Mode::Require | Mode::VerifyCa | Mode::VerifyFull => SslMode::Require,
+        }
+    }
+
+    /// How certificates are verified.
+    pub(crate) fn connector(&self) -> Result<MakeRustlsConnect, StoreError> {
+        let provider = Arc::new(ring::default_provider());
+        let verifier: Arc<dyn ServerCertVerifier> = match (self.mode, &self.root_cert) {
+            (Mode::Disable | Mode::Prefer | Mode::Require, _) => Arc::new(AnyName {
+                roots: None,
+                provider: provider.clone(),
+            }),
+            (Mode::VerifyFull, None) => return system_roots(),
+            (Mode::VerifyCa | Mode::VerifyFull, path) => {
+                let roots = Arc::new(read_roots(path.as_deref().unwrap_or_default())?);
+                if self.mode == Mode::VerifyCa {
+                    Arc::new(AnyName {
+                        roots: Some(roots),
+                        provider: provider.clone(),
+                    })
+                } else {
+                    WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
+                        .build()
+                        .map_err(config)?
+                }
+            }
+        };
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(config)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        Ok(MakeRustlsConnect::new(client))
+    }
+}
+
+impl Mode {
+    fn read(word: &str) -> Result<Self, StoreError> {
+        match word {
+            "disable" => Ok(Self::Disable),
+            "prefer" => Ok(Self::Prefer),
+            "require" => Ok(Self::Require),
+            "verify-ca" => Ok(Self::VerifyCa),
+            "verify-full" => Ok(Self::VerifyFull),
+            other => Err(config(format!(
+                "the database's URL has sslmode={other}; accepted: disable, prefer, require, verify-ca, verify-full"
+            ))),
+        }
+    }
+}
+
+fn system_roots() -> Result<MakeRustlsConnect, StoreError> {
+    match MakeRustlsConnect::with_native_certs() {
+        Ok((connector, _unreadable)) => Ok(connector),
+        Err(errors) => Err(config(format!(
+            "sslmode=verify-full finds no root certificates of the system ({} errors); name a file by sslrootcert",
+            errors.len()
+        ))),
+    }
+}
+
+fn read_roots(path: &str) -> Result<RootCertStore, StoreError> {
+    let unreadable =
+        |error: &dyn std::fmt::Display| config(format!("cannot read sslrootcert {path}: {error}"));
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
+        let certificate = certificate.map_err(|error| unreadable(&error))?;
+        roots.add(certificate).map_err(|error| unreadable(&error))?;
+    }
+    if roots.is_empty() {
+        return Err(unreadable(&"it holds no certificate"));
+    }
+    Ok(roots)
+}
+
+/// Decodes %-escapes. A plus stays one: in a path it is no space.
+fn decode(value: &str) -> String {
+    let pair = format!("v={}", value.replace('+', "%2B"));
+    form_urlencoded::parse(pair.as_bytes())
+        .map(|(_, value)| value.into_owned())
+        .collect()
+}
+
+fn config(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Config(error.to_string())
+}
+
+/// Takes a certificate for any name: of anybody without `roots`, else one that they signed. That the server owns the certificate's
+/// key is verified in either case.
+#[derive(Debug)]
+struct AnyName {
+    roots: Option<Arc<RootCertStore>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for AnyName {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if let Some(roots) = &self.roots {
+            let certificate = ParsedCertificate::try_from(end_entity)?;
+            let algorithms = self.provider.signature_verification_algorithms.all;
+            verify_server_cert_signed_by_trust_anchor(
+                &certificate,
+                roots,
+                intermediates,
+                now,
+                algorithms,
+            )?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(query: &str) -> (String, Mode, Option<String>) {
+        let (url, tls) = Tls::split_from(&format!("postgres://db/shop{query}")).unwrap();
+        (url, tls.mode, tls.root_cert)
+    }
+
+    #[test]
+    fn the_words_of_libpq_are_taken_out_of_the_url() {
+        let plain = "postgres://db/shop".to_owned();
+        assert_eq!(split(""), (plain.clone(), Mode::Prefer, None));
+        assert_eq!(
+            split("?sslmode=require"),
+            (plain.clone(), Mode::Require, None)
+        );
+        assert_eq!(
+            split("?connect_timeout=3&sslmode=verify-full&sslrootcert=%2Fetc%2Fmy%20ca+1.pem"),
+            (
+                format!("{plain}?connect_timeout=3"),
+                Mode::VerifyFull,
+                Some("/etc/my ca+1.pem".to_owned())
+            )
+        );
+        assert_eq!(
+            split("?sslmode=verify-full&sslrootcert=system"),
+            (plain.clone(), Mode::VerifyFull, None)
+        );
+        assert_eq!(
+            split("?sslmode=require&sslrootcert=ca.pem"),
+            (plain, Mode::VerifyCa, Some("ca.pem".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_mode_that_cannot_verify_is_refused_at_once() {
+        assert!(Tls::split_from("postgres://db/shop?sslmode=verify-ca").is_err());
+        let (_, tls) =
+            Tls::split_from("postgres://db/shop?sslmode=verify-ca&sslrootcert=/none.pem").unwrap();
+        let error = tls.connector().err().unwrap().to_string();
+        assert!(
+            error.starts_with("cannot read sslrootcert /none.pem: "),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,18 @@
+//! The store against a real PostgreSQL; each test has a database of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::as_conversions
+)]
+
+mod attempt;
+mod change;
+mod create;
+mod migrate;
+mod outage;
+mod read;
+mod reconcile;
+mod setup;
+mod transitions;

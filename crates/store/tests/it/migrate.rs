@@ -1,0 +1,106 @@
+//! The schema: made once however many replicas start, and no narrower or wider than `domain`.
+
+use domain::{OrderStatus, PaymentMethod, PaymentStatus};
+use store::StoreError;
+
+use crate::setup::Fixture;
+
+#[tokio::test]
+async fn replicas_that_start_together_migrate_once() {
+    let database = testkit::database().await.unwrap();
+    let replicas: Vec<_> = (0..8)
+        .map(|_| {
+            let url = database.url().to_owned();
+            tokio::spawn(async move { store::migrate(&url).await })
+        })
+        .collect();
+    let mut applied = Vec::new();
+    for replica in replicas {
+        applied.push(replica.await.unwrap().unwrap());
+    }
+    applied.retain(|versions| !versions.is_empty());
+    assert_eq!(applied.len(), 1, "{applied:?}");
+    assert!(store::migrate(database.url()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_lock_does_not_outlive_the_migration() {
+    let fixture = Fixture::new().await;
+    let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    testkit::eventually(
+        "the lock to go",
+        std::time::Duration::from_secs(10),
+        async || {
+            let row = fixture.sql.query_one(held, &[]).await.unwrap();
+            (row.get::<_, i64>(0) == 0).then_some(())
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unavailable() {
+    let url = format!(
+        "postgres://127.0.0.1:{}/orders",
+        testkit::free_port().unwrap()
+    );
+    let error = store::migrate(&url).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_down_takes_away_up_brings_back() {
+    let fixture = Fixture::new().await;
+    let down = include_str!("../../migrations/2026-11-22-000001_create_orders/down.sql");
+    let up = include_str!("../../migrations/2026-11-22-000001_create_orders/up.sql");
+    fixture.sql.batch_execute(down).await.unwrap();
+    fixture.sql.batch_execute(up).await.unwrap();
+    fixture.order().await;
+}
+
+#[tokio::test]
+async fn the_schema_takes_exactly_the_words_of_the_domain() {
+    let fixture = Fixture::new().await;
+    let words = async |constraint: &str| -> Vec<String> {
+        let definition: String = fixture
+            .sql
+            .query_one(
+                "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = $1",
+                &[&constraint],
+            )
+            .await
+            .unwrap()
+            .get(0);
+        definition
+            .split('\'')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect()
+    };
+    let of = |words: &[&str]| {
+        words
+            .iter()
+            .map(|word| (*word).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let statuses: Vec<_> = OrderStatus::ALL.iter().map(|word| word.as_str()).collect();
+    assert_eq!(words("orders_status_check").await, of(&statuses));
+    let finals: Vec<_> = OrderStatus::ALL
+        .iter()
+        .filter(|status| status.is_final())
+        .map(|word| word.as_str())
+        .collect();
+    assert_eq!(words("orders_due_until_final").await, of(&finals));
+    assert_eq!(words("orders_completed_when_final").await, of(&finals));
+    let methods: Vec<_> = PaymentMethod::ALL
+        .iter()
+        .map(|word| word.as_str())
+        .collect();
+    assert_eq!(words("orders_payment_method_check").await, of(&methods));
+    let payments: Vec<_> = PaymentStatus::ALL
+        .iter()
+        .map(|word| word.as_str())
+        .collect();
+    assert_eq!(words("orders_payment_status_check").await, of(&payments));
+}

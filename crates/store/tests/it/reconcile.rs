@@ -1,0 +1,237 @@
+//! Everything due is dispatched, once, and nothing else.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use domain::{Failure, FailureCode, OrderId, OrderStatus};
+use store::DueReason;
+
+use crate::setup::{Fixture, MINUTE, attempt, trace};
+
+#[tokio::test]
+async fn each_due_order_is_taken_with_its_reason_and_the_context_of_its_next_attempt() {
+    let fixture = Fixture::new().await;
+    let lost = fixture.order().await;
+    let expired = fixture.order().await;
+    let retry = fixture.order().await;
+    let failure = Failure::new(FailureCode::PaymentTimeout, "No answer.");
+    fixture.claim(&expired).await;
+    fixture.claim(&retry).await;
+    fixture
+        .store
+        .retry_later(retry.id, attempt(1), &failure, MINUTE)
+        .await
+        .unwrap()
+        .unwrap();
+    for order in [&lost, &expired, &retry] {
+        fixture.make_due(order.id).await;
+    }
+
+    let due = fixture.store.take_due(10).await.unwrap();
+    assert_eq!(due.len(), 3);
+    for order in due {
+        assert_eq!(order.trace, trace(1));
+        let (reason, previous) = (order.reason, order.previous_attempt.clone());
+        if order.id == lost.id {
+            assert_eq!(
+                (reason, previous, order.attempt),
+                (DueReason::Lost, None, attempt(0))
+            );
+        } else if order.id == expired.id {
+            assert_eq!(
+                (reason, previous, order.attempt),
+                (DueReason::LeaseExpired, Some(trace(2)), attempt(1))
+            );
+        } else {
+            assert_eq!(
+                (reason, previous, order.attempt),
+                (DueReason::Retry, Some(trace(2)), attempt(1))
+            );
+        }
+        let job = order.clone().into_job();
+        assert_eq!(
+            (job.order_id, job.attempt),
+            (order.id, order.attempt.next())
+        );
+        let claim = fixture.store.claim(&job, &trace(3), MINUTE).await.unwrap();
+        assert_eq!(claim.unwrap().order.attempt, job.attempt);
+    }
+}
+
+#[tokio::test]
+async fn concurrent_reconcilers_take_every_due_order_exactly_once() {
+    let fixture = Fixture::new().await;
+    let mut expected = HashSet::new();
+    for number in 0..200 {
+        let order = fixture.order().await;
+        if number % 2 == 0 {
+            fixture.claim(&order).await;
+        }
+        fixture.make_due(order.id).await;
+        expected.insert(order.id);
+    }
+    let reconcilers: Vec<_> = (0..4)
+        .map(|_| {
+            let store = fixture.store.clone();
+            tokio::spawn(async move {
+                let mut taken: Vec<OrderId> = Vec::new();
+                loop {
+                    let due = store.take_due(7).await.unwrap();
+                    if due.is_empty() {
+                        return taken;
+                    }
+                    taken.extend(due.iter().map(|order| order.id));
+                }
+            })
+        })
+        .collect();
+    let mut taken = Vec::new();
+    for reconciler in reconcilers {
+        taken.extend(reconciler.await.unwrap());
+    }
+    // A reconciler may see only rows that others hold and end early; what they hold is theirs, and nothing is left behind.
+    assert_eq!(taken.len(), 200);
+    assert_eq!(taken.into_iter().collect::<HashSet<_>>(), expected);
+    assert!(fixture.store.take_due(10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn no_more_are_taken_than_asked_for_and_the_longest_due_come_first() {
+    let fixture = Fixture::new().await;
+    let mut orders = Vec::new();
+    for seconds in 1..=5 {
+        let order = fixture.order().await;
+        fixture
+            .update(
+                order.id,
+                &format!("dispatch_after = now() - interval '{seconds} s'"),
+            )
+            .await;
+        orders.push(order.id);
+    }
+    let due: HashSet<_> = fixture
+        .store
+        .take_due(2)
+        .await
+        .unwrap()
+        .iter()
+        .map(|order| order.id)
+        .collect();
+    assert_eq!(due, HashSet::from([orders[4], orders[3]]));
+}
+
+#[tokio::test]
+async fn final_orders_and_those_whose_time_has_not_come_are_left_alone() {
+    let fixture = Fixture::new().await;
+    for status in OrderStatus::ALL {
+        let order = fixture.order().await;
+        fixture.put_into(order.id, *status).await;
+    }
+    assert!(fixture.store.take_due(100).await.unwrap().is_empty());
+    // Not even somebody's mistake brings a final order back: the schema refuses it.
+    for status in [
+        OrderStatus::Completed,
+        OrderStatus::Failed,
+        OrderStatus::Cancelled,
+    ] {
+        let order = fixture.order().await;
+        fixture.put_into(order.id, status).await;
+        let mistake = "UPDATE orders SET dispatch_after = now() WHERE id = $1";
+        assert!(
+            fixture
+                .sql
+                .execute(mistake, &[&order.id.as_uuid()])
+                .await
+                .is_err()
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_order_falls_due_again_more_and_more_slowly() {
+    let fixture = Fixture::new().await;
+    for (age, expected) in [("1 s", 30.0), ("100 s", 100.0), ("1 day", 600.0)] {
+        let order = fixture.order().await;
+        fixture
+            .update(
+                order.id,
+                &format!("created_at = now() - interval '{age}', dispatch_after = now()"),
+            )
+            .await;
+        assert_eq!(fixture.store.take_due(10).await.unwrap().len(), 1);
+        let due = fixture.due_in(order.id).await.unwrap();
+        assert!(
+            (expected - 30.0..=expected + 30.0).contains(&due),
+            "{age}: {due}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_waits_only_for_its_job_does_not_look_changed() {
+    let fixture = Fixture::new().await;
+    let order = fixture.order().await;
+    fixture.store.dispatch_now(order.id).await.unwrap();
+    assert_eq!(fixture.store.take_due(10).await.unwrap().len(), 1);
+    assert_eq!(fixture.find(order.id).await.updated_at, order.updated_at);
+}
+
+#[tokio::test]
+async fn a_failed_dispatch_is_due_at_once_unless_a_worker_has_the_order() {
+    let fixture = Fixture::new().await;
+    let (waits, works, done) = (
+        fixture.order().await,
+        fixture.order().await,
+        fixture.order().await,
+    );
+    fixture.claim(&works).await;
+    fixture.put_into(done.id, OrderStatus::Completed).await;
+    for order in [&waits, &works, &done] {
+        fixture.store.dispatch_now(order.id).await.unwrap();
+    }
+    let due = fixture.store.take_due(10).await.unwrap();
+    assert_eq!(
+        due.iter().map(|order| order.id).collect::<Vec<_>>(),
+        [waits.id]
+    );
+}
+
+#[tokio::test]
+async fn when_redis_lost_everything_all_pending_orders_are_due_and_leases_stay() {
+    let fixture = Fixture::new().await;
+    let works = fixture.order().await;
+    fixture.claim(&works).await;
+    // More than fit into one batch.
+    fixture
+        .sql
+        .execute(
+            "INSERT INTO orders (id, amount, dispatch_after, customer, currency, payment_status, items) \
+             SELECT gen_random_uuid(), 1, now() + interval '1 h', 'ada', 'USD', 'not_required', '[]' FROM generate_series(1, 2500)",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!(fixture.store.dispatch_all_now().await.unwrap(), 2500);
+    assert_eq!(fixture.store.dispatch_all_now().await.unwrap(), 0);
+    assert_eq!(fixture.store.take_due(10_000).await.unwrap().len(), 2500);
+    assert_eq!(fixture.find(works.id).await.status, OrderStatus::Processing);
+}
+
+#[tokio::test]
+async fn the_lag_is_that_of_the_most_overdue_order() {
+    let fixture = Fixture::new().await;
+    assert_eq!(fixture.store.oldest_due().await.unwrap(), None);
+    for age in ["10 s", "1 h"] {
+        let order = fixture.order().await;
+        fixture
+            .update(
+                order.id,
+                &format!("dispatch_after = now() - interval '{age}'"),
+            )
+            .await;
+    }
+    let lag = fixture.store.oldest_due().await.unwrap().unwrap();
+    assert!((3600..4200).contains(&lag.as_secs()), "{lag:?}");
+    fixture.store.take_due(1).await.unwrap();
+    assert!(fixture.store.oldest_due().await.unwrap().unwrap() < Duration::from_secs(600));
+}

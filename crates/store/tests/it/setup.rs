@@ -1,0 +1,149 @@
+//! A store on an empty database, orders in whatever state a test needs, and a look at what the row says.
+
+use std::time::Duration;
+
+use domain::{
+    Attempt, CustomerId, NewOrder, Order, OrderDraft, OrderId, OrderStatus, ProcessOrder,
+    TraceContext,
+};
+use store::{Store, StoreConfig};
+use testkit::Database;
+use tokio_postgres::Client;
+
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Fixture {
+    pub(crate) store: Store,
+    /// A connection of the test's own.
+    pub(crate) sql: Client,
+    pub(crate) database: Database,
+}
+
+impl Fixture {
+    pub(crate) async fn new() -> Self {
+        let database = testkit::database().await.unwrap();
+        store::migrate(database.url()).await.unwrap();
+        let config = StoreConfig::new(database.url(), "store-test");
+        Self {
+            store: Store::new(config).unwrap(),
+            sql: database.connect().await.unwrap(),
+            database,
+        }
+    }
+
+    /// A new order of 10.00 USD without a payment.
+    pub(crate) async fn order(&self) -> Order {
+        self.create(&customer(), &free()).await
+    }
+
+    /// A new order of 10.00 USD, to be charged.
+    pub(crate) async fn paid_order(&self) -> Order {
+        let new =
+            draft(r#"{"product_name":"Widget","amount":"10","payment_method":"credit_card"}"#);
+        self.create(&customer(), &new).await
+    }
+
+    pub(crate) async fn create(&self, customer: &CustomerId, new: &NewOrder) -> Order {
+        let id = OrderId::generate();
+        self.store
+            .create(id, customer, new, &trace(1), MINUTE)
+            .await
+            .unwrap()
+    }
+
+    /// A claimed order: what its worker sees.
+    pub(crate) async fn claim(&self, order: &Order) -> Order {
+        let claim = self
+            .store
+            .claim(&job(order), &trace(2), MINUTE)
+            .await
+            .unwrap();
+        claim.expect("the claim").order
+    }
+
+    pub(crate) async fn find(&self, id: OrderId) -> Order {
+        self.store.find(id, None).await.unwrap().expect("the order")
+    }
+
+    /// Puts the order into any status, due in an hour where it is not final.
+    pub(crate) async fn put_into(&self, id: OrderId, status: OrderStatus) {
+        let (due, completed, code) = match status {
+            OrderStatus::Pending | OrderStatus::Processing => {
+                ("now() + interval '1 h'", "NULL", "NULL")
+            }
+            OrderStatus::Completed | OrderStatus::Cancelled => ("NULL", "now()", "NULL"),
+            OrderStatus::Failed => ("NULL", "now()", "'payment_timeout'"),
+        };
+        self.update(
+            id,
+            &format!(
+                "status = '{status}', dispatch_after = {due}, completed_at = {completed}, failure_code = {code}, failure_detail = {code}"
+            ),
+        )
+        .await;
+    }
+
+    /// The end of the lease, or the moment of the next dispatch, has passed.
+    pub(crate) async fn make_due(&self, id: OrderId) {
+        self.update(id, "dispatch_after = now() - interval '1 s'")
+            .await;
+    }
+
+    pub(crate) async fn update(&self, id: OrderId, set: &str) {
+        let changed = self
+            .sql
+            .execute(
+                &format!("UPDATE orders SET {set} WHERE id = $1"),
+                &[&id.as_uuid()],
+            )
+            .await
+            .unwrap();
+        assert_eq!(changed, 1);
+    }
+
+    /// Seconds until the order falls due.
+    pub(crate) async fn due_in(&self, id: OrderId) -> Option<f64> {
+        let row = self
+            .sql
+            .query_one(
+                "SELECT extract(epoch FROM dispatch_after - now())::float8 FROM orders WHERE id = $1",
+                &[&id.as_uuid()],
+            )
+            .await
+            .unwrap();
+        row.get(0)
+    }
+}
+
+pub(crate) fn customer() -> CustomerId {
+    CustomerId::new("ada").unwrap()
+}
+
+pub(crate) fn free() -> NewOrder {
+    draft(r#"{"product_name":"Widget","amount":"10"}"#)
+}
+
+pub(crate) fn draft(json: &str) -> NewOrder {
+    let draft: OrderDraft = serde_json::from_str(json).unwrap();
+    draft.validate().unwrap()
+}
+
+/// The job for the order's next attempt.
+pub(crate) fn job(order: &Order) -> ProcessOrder {
+    ProcessOrder {
+        order_id: order.id,
+        attempt: order.attempt.next(),
+        trace: order.trace.clone(),
+        previous_attempt: None,
+    }
+}
+
+/// A trace context that can be told from others.
+pub(crate) fn trace(number: u8) -> TraceContext {
+    let traceparent = format!("00-{number:032x}-{number:016x}-01");
+    TraceContext([("traceparent".to_owned(), traceparent)].into())
+}
+
+pub(crate) fn attempt(number: i32) -> Attempt {
+    Attempt::new(number)
+}

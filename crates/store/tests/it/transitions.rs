@@ -1,0 +1,160 @@
+//! The SQL and `domain` agree on every transition from every status.
+
+use domain::{Failure, FailureCode, ImpossibleTransition, Order, OrderStatus};
+use store::Changed;
+
+use crate::setup::{Fixture, MINUTE, attempt, job, trace};
+
+type Rule = fn(OrderStatus) -> Result<OrderStatus, ImpossibleTransition>;
+
+/// For each status: does what `domain` allows, and nothing where it does not.
+async fn agree(name: &str, rule: Rule, act: impl AsyncFn(&Fixture, &Order) -> Option<OrderStatus>) {
+    let fixture = Fixture::new().await;
+    for status in OrderStatus::ALL {
+        let order = fixture.order().await;
+        fixture.put_into(order.id, *status).await;
+        if *status == OrderStatus::Processing {
+            // Only a lease that has ended can be claimed; every other write is the holder's.
+            fixture.make_due(order.id).await;
+        }
+        let order = fixture.find(order.id).await;
+        let result = act(&fixture, &order).await;
+        let expected = rule(*status).ok();
+        assert_eq!(result, expected, "{name} from {status}");
+        let stored = fixture.find(order.id).await;
+        assert_eq!(
+            stored.status,
+            expected.unwrap_or(*status),
+            "{name} from {status}"
+        );
+        assert_eq!(
+            fixture.due_in(order.id).await.is_none(),
+            stored.status.is_final()
+        );
+        assert_eq!(stored.completed_at.is_some(), stored.status.is_final());
+    }
+}
+
+fn failure() -> Failure {
+    Failure::new(FailureCode::PaymentTimeout, "No answer.")
+}
+
+fn status(order: Option<Order>) -> Option<OrderStatus> {
+    order.map(|order| order.status)
+}
+
+fn changed(change: Changed, rule: Rule, from: OrderStatus) -> Option<OrderStatus> {
+    match change {
+        Changed::Done(order) => Some(order.status),
+        Changed::NotFound => panic!("not found"),
+        Changed::Refused(impossible) => {
+            assert_eq!(Some(impossible), rule(from).err());
+            None
+        }
+    }
+}
+
+#[tokio::test]
+async fn claim() {
+    agree("claim", OrderStatus::claim, async |fixture, order| {
+        let claim = fixture
+            .store
+            .claim(&job(order), &trace(2), MINUTE)
+            .await
+            .unwrap();
+        status(claim.map(|claim| claim.order))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn complete() {
+    agree("complete", OrderStatus::complete, async |fixture, order| {
+        status(
+            fixture
+                .store
+                .complete(order.id, attempt(0), None)
+                .await
+                .unwrap(),
+        )
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn fail() {
+    agree("fail", OrderStatus::fail, async |fixture, order| {
+        status(
+            fixture
+                .store
+                .fail(order.id, attempt(0), &failure(), false)
+                .await
+                .unwrap(),
+        )
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn retry_later() {
+    agree(
+        "retry_later",
+        OrderStatus::retry_later,
+        async |fixture, order| {
+            status(
+                fixture
+                    .store
+                    .retry_later(order.id, attempt(0), &failure(), MINUTE)
+                    .await
+                    .unwrap(),
+            )
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn release() {
+    agree(
+        "release",
+        OrderStatus::retry_later,
+        async |fixture, order| {
+            let released = fixture.store.release(order.id, attempt(0)).await.unwrap();
+            released.then_some(OrderStatus::Pending)
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_expired_lease() {
+    agree(
+        "take_due",
+        OrderStatus::retry_later,
+        async |fixture, order| {
+            let due = fixture.store.take_due(10).await.unwrap();
+            due.iter()
+                .any(|due| due.id == order.id)
+                .then_some(OrderStatus::Pending)
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn cancel() {
+    agree("cancel", OrderStatus::cancel, async |fixture, order| {
+        let change = fixture.store.cancel(order.id, None).await.unwrap();
+        changed(change, OrderStatus::cancel, order.status)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn reopen() {
+    agree("reopen", OrderStatus::reopen, async |fixture, order| {
+        let change = fixture.store.reopen(order.id).await.unwrap();
+        changed(change, OrderStatus::reopen, order.status)
+    })
+    .await;
+}

@@ -1,0 +1,130 @@
+//! How much of a span, of a log record and of a queue there may be: `OTEL_*_LIMIT`, `OTEL_BSP_*`, `OTEL_BLRP_*`.
+//! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>
+
+use std::time::Duration;
+
+use opentelemetry_sdk::trace::SpanLimits;
+use settings::{Env, SettingError};
+
+/// The limits of the specification that the SDK enforces, and the one on the length of values, which is ours to enforce.
+pub(super) fn spans(env: &Env) -> Result<SpanLimits, SettingError> {
+    let any = env.within("OTEL_ATTRIBUTE_COUNT_LIMIT", 128, 1..=u32::MAX)?;
+    let limit = |name, default| env.within(name, default, 1..=u32::MAX);
+    let mut limits = SpanLimits::default();
+    limits.max_attributes_per_span = limit("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", any)?;
+    limits.max_events_per_span = limit("OTEL_SPAN_EVENT_COUNT_LIMIT", 128)?;
+    limits.max_links_per_span = limit("OTEL_SPAN_LINK_COUNT_LIMIT", 128)?;
+    limits.max_attributes_per_event = limit("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", 128)?;
+    limits.max_attributes_per_link = limit("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", 128)?;
+    Ok(limits)
+}
+
+/// In characters; `None` where there is no limit, which is the specification's default.
+pub(super) fn value_length(env: &Env, own: &'static str) -> Result<Option<usize>, SettingError> {
+    for name in [own, "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"] {
+        let limit = env.optional(name, "a number of characters")?;
+        if limit.is_some() {
+            return Ok(limit);
+        }
+    }
+    Ok(None)
+}
+
+/// The queue between the program and an exporter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Batch {
+    /// How many records it holds at most; more are dropped.
+    pub(super) queue: usize,
+    /// How many records one request to the collector carries at most.
+    pub(super) size: usize,
+    /// How long a record waits for others at most.
+    pub(super) delay: Duration,
+}
+
+/// The names of one signal's variables.
+#[derive(Debug)]
+pub(super) struct BatchVariables {
+    pub(super) queue: &'static str,
+    pub(super) size: &'static str,
+    pub(super) delay: &'static str,
+    /// In milliseconds.
+    pub(super) default_delay: u64,
+}
+
+pub(super) const SPANS: BatchVariables = BatchVariables {
+    queue: "OTEL_BSP_MAX_QUEUE_SIZE",
+    size: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    delay: "OTEL_BSP_SCHEDULE_DELAY",
+    default_delay: 5_000,
+};
+pub(super) const LOGS: BatchVariables = BatchVariables {
+    queue: "OTEL_BLRP_MAX_QUEUE_SIZE",
+    size: "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+    delay: "OTEL_BLRP_SCHEDULE_DELAY",
+    default_delay: 1_000,
+};
+
+impl Batch {
+    pub(super) fn from_env(env: &Env, names: &BatchVariables) -> Result<Self, SettingError> {
+        let queue = env.within(names.queue, 2_048, 1..=1_000_000)?;
+        Ok(Self {
+            queue,
+            size: env.within(names.size, queue.min(512), 1..=queue)?,
+            delay: milliseconds(env, names.delay, names.default_delay)?,
+        })
+    }
+}
+
+/// A whole number of milliseconds above zero, as the specification has durations.
+pub(super) fn milliseconds(
+    env: &Env,
+    name: &'static str,
+    default: u64,
+) -> Result<Duration, SettingError> {
+    let takes = "a number of milliseconds above 0";
+    match env.or(name, default, takes)? {
+        0 => Err(SettingError::bad(name, "0", takes)),
+        milliseconds => Ok(Duration::from_millis(milliseconds)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_fits_into_its_queue() {
+        let batch = Batch::from_env(&Env::of([("OTEL_BSP_MAX_QUEUE_SIZE", "100")]), &SPANS);
+        assert_eq!(batch.unwrap().size, 100);
+        let error = Batch::from_env(
+            &Env::of([
+                ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+                ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "101"),
+            ]),
+            &SPANS,
+        );
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE: got `101`; takes a number from 1 to 100"
+        );
+    }
+
+    #[test]
+    fn a_spans_own_limit_wins_over_the_common_one() {
+        let env = Env::of([
+            ("OTEL_ATTRIBUTE_COUNT_LIMIT", "10"),
+            ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "20"),
+            ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "30"),
+        ]);
+        assert_eq!(spans(&env).unwrap().max_attributes_per_span, 10);
+        let length = |own| value_length(&env, own).unwrap();
+        assert_eq!(length("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"), Some(30));
+        assert_eq!(length("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT"), Some(20));
+    }
+
+    #[test]
+    fn a_time_of_nothing_is_an_error() {
+        let env = Env::of([("OTEL_BLRP_SCHEDULE_DELAY", "0")]);
+        assert!(Batch::from_env(&env, &LOGS).is_err());
+    }
+}

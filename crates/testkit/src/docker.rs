@@ -1,0 +1,67 @@
+//! Servers in containers, where the machine has a docker engine and neither the server's binaries nor a way to install them.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use uuid::Uuid;
+
+use crate::user;
+
+/// Whether a docker engine answers.
+pub(crate) fn is_there() -> bool {
+    let docker = Command::new("docker")
+        .arg("info")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    docker.is_ok_and(|status| status.success())
+}
+
+/// A name for a new container.
+pub(crate) fn container_name(server: &str) -> String {
+    format!("throughline-{server}-{}", Uuid::new_v4().simple())
+}
+
+/// `docker`'s arguments that run `image` in the foreground with the server's port on our loopback interface and `data` inside it.
+pub(crate) fn run(
+    container: &str,
+    image: &Image,
+    port: u16,
+    data: &Path,
+    arguments: &[String],
+) -> Vec<String> {
+    let mut all: Vec<String> = ["run", "--rm", "--name", container]
+        .map(String::from)
+        .into();
+    all.extend([
+        "--publish".to_owned(),
+        format!("127.0.0.1:{port}:{}", image.port),
+    ]);
+    all.extend([
+        "--volume".to_owned(),
+        format!("{}:{}", data.display(), image.data),
+    ]);
+    for variable in image.environment {
+        all.extend(["--env".to_owned(), (*variable).to_owned()]);
+    }
+    if !user::is_root() {
+        // Our own user owns the data then, and can delete it; for root the images change to a user of their own.
+        let (uid, gid) = (
+            rustix::process::geteuid().as_raw(),
+            rustix::process::getegid().as_raw(),
+        );
+        all.extend(["--user".to_owned(), format!("{uid}:{gid}")]);
+    }
+    all.push(image.name.to_owned());
+    all.extend_from_slice(arguments);
+    all
+}
+
+/// An image and where it expects what.
+pub(crate) struct Image {
+    pub(crate) name: &'static str,
+    pub(crate) port: u16,
+    pub(crate) data: &'static str,
+    pub(crate) environment: &'static [&'static str],
+}

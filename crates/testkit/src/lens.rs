@@ -1,0 +1,120 @@
+//! The receiver that tests send their telemetry to, and waiting for what a test expects in it.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use ::lens::{LensConfig, Trace, TraceStore};
+
+use crate::eventually;
+
+/// Spans are exported in batches; a busy machine takes its time.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// An OTLP receiver of the test's own. Ends when dropped.
+#[derive(Debug)]
+pub struct Lens(::lens::Lens);
+
+/// Starts a receiver on free ports.
+///
+/// # Errors
+/// When it cannot listen.
+pub async fn lens() -> anyhow::Result<Lens> {
+    let config = LensConfig {
+        http_port: 0,
+        otlp_grpc_port: 0,
+        otlp_http_port: 0,
+        ..LensConfig::default()
+    };
+    Ok(Lens(::lens::Lens::start(config).await?))
+}
+
+impl Lens {
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` for gRPC.
+    #[must_use]
+    pub fn otlp_grpc_url(&self) -> String {
+        self.0.otlp_grpc_url()
+    }
+
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT` for HTTP.
+    #[must_use]
+    pub fn otlp_http_url(&self) -> String {
+        self.0.otlp_http_url()
+    }
+
+    /// Where its page is.
+    #[must_use]
+    pub fn page_url(&self) -> String {
+        self.0.page_url()
+    }
+
+    /// All that was received.
+    #[must_use]
+    pub fn store(&self) -> &TraceStore {
+        self.0.store()
+    }
+
+    /// The trace that tells of this order, as soon as it is `complete`.
+    ///
+    /// # Panics
+    /// When there is none after half a minute; the message shows the spans that came.
+    pub async fn trace_of_order(&self, order_id: &str, complete: impl Fn(&Trace) -> bool) -> Trace {
+        let what = format!("the complete trace of order {order_id}");
+        self.first_trace(&what, |store| store.find_by_order(order_id), complete)
+            .await
+    }
+
+    /// The first trace with a span of this name, as soon as it is `complete`.
+    ///
+    /// # Panics
+    /// As [`Lens::trace_of_order`].
+    pub async fn trace_with_span(&self, name: &str, complete: impl Fn(&Trace) -> bool) -> Trace {
+        let has_span = |trace: &Trace| trace.spans.iter().any(|span| span.name == name);
+        let find = |store: &TraceStore| store.traces().into_iter().filter(has_span).collect();
+        self.first_trace(
+            &format!("a complete trace with the span {name}"),
+            find,
+            complete,
+        )
+        .await
+    }
+
+    async fn first_trace(
+        &self,
+        what: &str,
+        find: impl Fn(&TraceStore) -> Vec<Trace>,
+        complete: impl Fn(&Trace) -> bool,
+    ) -> Trace {
+        let seen = Seen {
+            what,
+            traces: RefCell::default(),
+        };
+        eventually(what, DEADLINE, || {
+            let found = find(self.store());
+            let first = found.iter().find(|trace| complete(trace)).cloned();
+            seen.traces.replace(found);
+            std::future::ready(first)
+        })
+        .await
+    }
+}
+
+/// Shows what there was instead when the wait for a trace fails.
+struct Seen<'a> {
+    what: &'a str,
+    traces: RefCell<Vec<Trace>>,
+}
+
+impl Drop for Seen<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        eprintln!("instead of {} there was:", self.what);
+        for trace in self.traces.borrow().iter() {
+            eprintln!("trace {}", trace.trace_id);
+            for row in trace.tree().rows() {
+                eprintln!("  {}{} [{}]", row.branch, row.span.name, row.span.service);
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Private PostgreSQL, Redis, proxies and OTLP capture for tests, and the product as real processes for tests and the local stack.
+//!
+//! Nothing that is started here outlives the process that started it, even when that is killed: see `supervised.rs`.
+
+mod docker;
+mod eventually;
+mod folder;
+mod install;
+mod lens;
+mod ports;
+mod postgres;
+mod programs;
+mod proxy;
+mod redis;
+mod server;
+mod shared;
+mod stack;
+mod supervised;
+mod user;
+
+use std::path::Path;
+
+pub use eventually::eventually;
+pub use lens::{Lens, lens};
+pub use ports::{free_port, is_free};
+pub use postgres::{Database, Postgres};
+pub use proxy::Proxy;
+pub use redis::Redis;
+pub use rustix::process::Signal;
+pub use shared::{DATABASE_URL, REDIS_URL, database, redis};
+pub use stack::{Binaries, Ports, Profile, Service, Stack, StackBuilder};
+
+/// The folder of the workspace.
+#[must_use]
+pub fn workspace() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here)
+}

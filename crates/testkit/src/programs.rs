@@ -1,0 +1,94 @@
+//! Finds the servers' programs: on PATH, and where packages put them without adding them to PATH.
+
+use std::path::{Path, PathBuf};
+
+/// Package managers that do not touch a non-interactive PATH.
+const USUAL_PLACES: [&str; 7] = [
+    "/usr/bin",
+    "/usr/local/bin",
+    "/usr/local/pgsql/bin",
+    "/usr/pgsql/bin",
+    "/opt/homebrew/bin",
+    "/opt/homebrew/opt/postgresql@17/bin",
+    "/opt/homebrew/opt/redis/bin",
+];
+
+/// Debian keeps the programs of every major version of PostgreSQL in a folder of its own.
+const DEBIAN_POSTGRES: &str = "/usr/lib/postgresql";
+
+/// PostgreSQL's server and the program that makes its data folder, of one version.
+#[derive(Clone, Debug)]
+pub(crate) struct PostgresPrograms {
+    pub(crate) postgres: PathBuf,
+    pub(crate) initdb: PathBuf,
+}
+
+pub(crate) fn redis_server() -> Option<PathBuf> {
+    ["redis-server", "valkey-server"].iter().find_map(|name| {
+        folders()
+            .map(|folder| folder.join(name))
+            .find(|path| path.is_file())
+    })
+}
+
+pub(crate) fn postgres() -> Option<PostgresPrograms> {
+    let both = |folder: PathBuf| {
+        let programs = PostgresPrograms {
+            postgres: folder.join("postgres"),
+            initdb: folder.join("initdb"),
+        };
+        (programs.postgres.is_file() && programs.initdb.is_file()).then_some(programs)
+    };
+    folders()
+        .chain(debian_versions(Path::new(DEBIAN_POSTGRES)))
+        .find_map(both)
+}
+
+/// Whether a program of this name is on PATH.
+pub(crate) fn on_path(name: &str) -> bool {
+    path().any(|folder| folder.join(name).is_file())
+}
+
+fn folders() -> impl Iterator<Item = PathBuf> {
+    path().chain(USUAL_PLACES.into_iter().map(PathBuf::from))
+}
+
+fn path() -> impl Iterator<Item = PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).collect::<Vec<_>>().into_iter()
+}
+
+/// The `bin` folders below `root`, newest version first.
+fn debian_versions(root: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let mut versions: Vec<(u32, PathBuf)> = entries
+        .filter_map(|entry| {
+            Some((
+                entry.file_name().to_str()?.parse().ok()?,
+                entry.path().join("bin"),
+            ))
+        })
+        .collect();
+    versions.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
+    versions.into_iter().map(|(_, folder)| folder).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_version_comes_first() {
+        let root =
+            std::env::temp_dir().join(format!("throughline-versions-{}", std::process::id()));
+        for version in ["9", "15", "17", "not-a-version"] {
+            std::fs::create_dir_all(root.join(version)).unwrap();
+        }
+        let found = debian_versions(&root);
+        std::fs::remove_dir_all(&root).unwrap();
+        assert_eq!(
+            found,
+            ["17", "15", "9"].map(|version| root.join(version).join("bin"))
+        );
+    }
+}

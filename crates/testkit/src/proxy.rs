@@ -1,0 +1,168 @@
+//! A TCP proxy in front of a server, for tests of what happens when the network fails while the server lives.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::Context;
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::ports::{address, free_port};
+
+/// A proxy that passes bytes on until it is told otherwise. Dropping it cuts all connections.
+#[derive(Debug)]
+pub struct Proxy {
+    url: url::Url,
+    address: SocketAddr,
+    target: String,
+    latency: watch::Sender<Duration>,
+    /// `None` while cut.
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    cut: DropGuard,
+    accepting: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Listens on a free port and passes connections on to the server of this URL.
+    ///
+    /// # Errors
+    /// When the URL names no host and port, or no port is free.
+    pub async fn start(url: &str) -> anyhow::Result<Self> {
+        let mut url: url::Url = url.parse().context("not a URL")?;
+        let target = address(url.as_str(), 0)?;
+        let (listener, address) = listen().await?;
+        let host = url.set_host(Some("127.0.0.1")).is_ok();
+        let port = url.set_port(Some(address.port())).is_ok();
+        anyhow::ensure!(
+            host && port,
+            "the URL {url} cannot name another host and port"
+        );
+        let (latency, _) = watch::channel(Duration::ZERO);
+        let running = Mutex::new(Some(Running::start(listener, target.clone(), &latency)));
+        Ok(Self {
+            url,
+            address,
+            target,
+            latency,
+            running,
+        })
+    }
+
+    /// The server's URL, through the proxy.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Drops every connection and refuses new ones until [`Proxy::restore`].
+    pub async fn cut(&self) {
+        if let Some(Running { cut, accepting }) = self.running.lock().await.take() {
+            drop(cut);
+            // A task that panicked has dropped its listener as well.
+            let _ = accepting.await;
+        }
+    }
+
+    /// Takes connections again, on the same port.
+    ///
+    /// # Errors
+    /// When somebody else has taken the port.
+    pub async fn restore(&self) -> anyhow::Result<()> {
+        let mut running = self.running.lock().await;
+        if running.is_none() {
+            let listener = TcpListener::bind(self.address)
+                .await
+                .context("the proxy's port is taken")?;
+            *running = Some(Running::start(listener, self.target.clone(), &self.latency));
+        }
+        Ok(())
+    }
+
+    /// Holds up each chunk of bytes for so long, in either direction.
+    pub fn set_latency(&self, latency: Duration) {
+        self.latency.send_replace(latency);
+    }
+}
+
+/// A listener on a port that no client connection will take while the proxy is cut.
+async fn listen() -> anyhow::Result<(TcpListener, SocketAddr)> {
+    loop {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        if let Ok(listener) = TcpListener::bind(address).await {
+            return Ok((listener, address));
+        }
+    }
+}
+
+impl Running {
+    fn start(listener: TcpListener, target: String, latency: &watch::Sender<Duration>) -> Self {
+        let token = CancellationToken::new();
+        let (cut, latency) = (token.clone(), latency.subscribe());
+        let accepting = tokio::spawn(async move {
+            // Dropping this future drops the listener and all connections.
+            cut.run_until_cancelled(accept(listener, target, latency))
+                .await;
+        });
+        Self {
+            cut: token.drop_guard(),
+            accepting,
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, target: String, latency: watch::Receiver<Duration>) {
+    let mut connections = JoinSet::new();
+    while let Ok((client, _)) = listener.accept().await {
+        connections.spawn(pass(client, target.clone(), latency.clone()));
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// Passes bytes both ways until either side closes; a server that is away closes the client's connection.
+async fn pass(
+    client: TcpStream,
+    target: String,
+    latency: watch::Receiver<Duration>,
+) -> std::io::Result<()> {
+    let server = TcpStream::connect(target).await?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (client_reads, client_writes) = client.into_split();
+    let (server_reads, server_writes) = server.into_split();
+    tokio::try_join!(
+        one_way(client_reads, server_writes, latency.clone()),
+        one_way(server_reads, client_writes, latency)
+    )?;
+    Ok(())
+}
+
+async fn one_way(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    latency: watch::Receiver<Duration>,
+) -> std::io::Result<()> {
+    let mut chunk = BytesMut::with_capacity(16 * 1024);
+    while from.read_buf(&mut chunk).await? > 0 {
+        let latency = *latency.borrow();
+        if !latency.is_zero() {
+            sleep(latency).await;
+        }
+        to.write_all_buf(&mut chunk).await?;
+    }
+    to.shutdown().await
+}

@@ -1,0 +1,197 @@
+//! Where a server's program comes from: an installed one, one that is installed now, or an image of a docker engine.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use super::{Durability, Kind};
+use crate::docker::{self, Image};
+use crate::install;
+use crate::programs::{self, PostgresPrograms};
+use crate::supervised::Task;
+use crate::user::{self, User};
+
+const POSTGRES_IMAGE: Image = Image {
+    name: "postgres:17",
+    port: 5432,
+    data: "/var/lib/postgresql/data",
+    environment: &["POSTGRES_HOST_AUTH_METHOD=trust"],
+};
+const REDIS_IMAGE: Image = Image {
+    name: "redis:7",
+    port: 6379,
+    data: "/data",
+    environment: &[],
+};
+
+#[derive(Debug)]
+pub(super) enum Program {
+    Redis(PathBuf),
+    Postgres {
+        programs: PostgresPrograms,
+        user: Option<User>,
+    },
+    Container,
+}
+
+impl Program {
+    /// Finds it, or gets it.
+    pub(super) fn find(kind: Kind) -> anyhow::Result<Self> {
+        if let Some(program) = Self::installed(kind)? {
+            return Ok(program);
+        }
+        if docker::is_there() {
+            return Ok(Self::Container);
+        }
+        let package = match kind {
+            Kind::Postgres => "postgresql",
+            Kind::Redis => "redis-server",
+        };
+        if install::debian(package)? {
+            return Self::installed(kind)?.with_context(|| {
+                format!("{package} was installed, but its programs were not found")
+            });
+        }
+        bail!(
+            "{kind} is not installed and no docker engine answers. Install it (Debian, Ubuntu: `sudo apt-get install {package}`; \
+             macOS: `brew install {}`), start docker, or set DATABASE_URL and REDIS_URL to servers of your own",
+            match kind {
+                Kind::Postgres => "postgresql@17",
+                Kind::Redis => "redis",
+            }
+        )
+    }
+
+    fn installed(kind: Kind) -> anyhow::Result<Option<Self>> {
+        Ok(match kind {
+            Kind::Redis => programs::redis_server().map(Self::Redis),
+            Kind::Postgres => match programs::postgres() {
+                Some(programs) => Some(Self::Postgres {
+                    programs,
+                    user: user::for_postgres()?,
+                }),
+                None => None,
+            },
+        })
+    }
+
+    /// The user that the server runs as, if that is not ours.
+    pub(super) fn user(&self) -> Option<&User> {
+        match self {
+            Self::Postgres { user, .. } => user.as_ref(),
+            Self::Redis(_) | Self::Container => None,
+        }
+    }
+
+    /// Makes the data folder inside `folder`, unless it is there.
+    pub(super) fn prepare(&self, folder: &Path) -> anyhow::Result<()> {
+        let data = data(folder);
+        match self {
+            Self::Postgres { programs, user } if !data.exists() => {
+                initdb(programs, user.as_ref(), folder, &data)
+            }
+            Self::Postgres { .. } => Ok(()),
+            Self::Redis(_) | Self::Container => Ok(fs::create_dir_all(data)?),
+        }
+    }
+
+    /// What the supervisor runs.
+    pub(super) fn task(
+        &self,
+        kind: Kind,
+        durability: Durability,
+        folder: &Path,
+        port: u16,
+        delete: Option<PathBuf>,
+    ) -> Task {
+        let data = data(folder);
+        let (program, arguments, container) = match self {
+            Self::Postgres { programs, .. } => (
+                programs.postgres.clone(),
+                kind.arguments(durability, &data, "127.0.0.1", port),
+                None,
+            ),
+            Self::Redis(program) => (
+                program.clone(),
+                kind.arguments(durability, &data, "127.0.0.1", port),
+                None,
+            ),
+            Self::Container => {
+                let (image, server) = match kind {
+                    Kind::Postgres => (POSTGRES_IMAGE, "postgres"),
+                    Kind::Redis => (REDIS_IMAGE, "redis-server"),
+                };
+                let container = docker::container_name(server);
+                // Inside, every interface is the container's own.
+                let mut arguments = vec![server.to_owned()];
+                arguments.extend(kind.arguments(
+                    durability,
+                    Path::new(image.data),
+                    "*",
+                    image.port,
+                ));
+                (
+                    PathBuf::from("docker"),
+                    docker::run(&container, &image, port, &data, &arguments),
+                    Some(container),
+                )
+            }
+        };
+        Task {
+            name: kind.to_string(),
+            program,
+            arguments,
+            environment: Vec::new(),
+            working_folder: folder.to_owned(),
+            log: folder.join("server.log"),
+            user: self.user().cloned(),
+            end: kind.orderly_end(),
+            delete,
+            container,
+        }
+    }
+}
+
+fn data(folder: &Path) -> PathBuf {
+    folder.join("data")
+}
+
+/// Makes a new cluster. It appears under its name only once it is complete, so that an interrupted attempt is made anew.
+fn initdb(
+    programs: &PostgresPrograms,
+    user: Option<&User>,
+    folder: &Path,
+    data: &Path,
+) -> anyhow::Result<()> {
+    let unfinished = folder.join("data.unfinished");
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished)?;
+    }
+    let mut command = Command::new(&programs.initdb);
+    // Trust: whoever can connect from this machine may; the server listens on its loopback interface alone.
+    command.args([
+        "--username=postgres",
+        "--auth=trust",
+        "--encoding=UTF8",
+        "--locale=C",
+        "--no-sync",
+        "--pgdata",
+    ]);
+    command.arg(&unfinished).current_dir(folder);
+    if let Some(user) = user {
+        command.uid(user.uid).gid(user.gid);
+    }
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run {}", programs.initdb.display()))?;
+    if !output.status.success() {
+        bail!(
+            "initdb failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(fs::rename(unfinished, data)?)
+}

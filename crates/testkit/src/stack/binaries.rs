@@ -1,0 +1,120 @@
+//! The services' programs: building them, and finding them where cargo puts them.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, bail};
+use tokio::process::Command;
+
+use super::Service;
+
+const PRODUCT: [Service; 4] = [
+    Service::Lens,
+    Service::Gateway,
+    Service::Api,
+    Service::Worker,
+];
+
+/// One of cargo's two profiles.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Profile {
+    #[default]
+    Dev,
+    Release,
+}
+
+/// A folder with the services' programs.
+#[derive(Clone, Debug)]
+pub struct Binaries(PathBuf);
+
+impl Binaries {
+    /// Builds all programs, with cargo's progress on standard error.
+    ///
+    /// # Errors
+    /// When cargo fails; it has said why.
+    pub async fn build(profile: Profile) -> anyhow::Result<Self> {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo
+            .args(["build", "--quiet", "--bins"])
+            .current_dir(crate::workspace())
+            .kill_on_drop(true);
+        for service in PRODUCT {
+            cargo.args(["--package", service.binary()]);
+        }
+        if profile == Profile::Release {
+            cargo.arg("--release");
+        }
+        let status = cargo.status().await.context("cannot run cargo")?;
+        if !status.success() {
+            bail!("cargo could not build the services: see its message above");
+        }
+        Self::built(profile)
+    }
+
+    /// The programs of the last build.
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub fn built(profile: Profile) -> anyhow::Result<Self> {
+        let folder = match profile {
+            Profile::Dev => "debug",
+            Profile::Release => "release",
+        };
+        let binaries = Self(target_folder()?.join(folder));
+        for service in PRODUCT {
+            let program = binaries.program(service);
+            if !program.is_file() {
+                bail!(
+                    "{} is not built: run `cargo build --workspace --bins`",
+                    program.display()
+                );
+            }
+        }
+        Ok(binaries)
+    }
+
+    /// Brings the schema of this database up to date.
+    ///
+    /// # Errors
+    /// When the database is not reachable or a migration fails; the message carries the program's own.
+    pub async fn migrate(&self, database_url: &str) -> anyhow::Result<()> {
+        let mut migrate = Command::new(self.program(Service::Api));
+        migrate
+            .arg("migrate")
+            .env("DATABASE_URL", database_url)
+            .env("OTEL_SDK_DISABLED", "true");
+        let output = migrate
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await;
+        let output = output.context("cannot run throughline-api migrate")?;
+        if !output.status.success() {
+            let message = String::from_utf8_lossy(&output.stderr);
+            bail!(
+                "throughline-api migrate failed: {}",
+                message.trim().lines().last().unwrap_or_default()
+            );
+        }
+        Ok(())
+    }
+
+    pub(super) fn program(&self, service: Service) -> PathBuf {
+        self.0.join(service.binary())
+    }
+}
+
+/// cargo's target folder: the running program is in `<target>/<profile>/`, a test in `<target>/<profile>/deps/`.
+fn target_folder() -> anyhow::Result<PathBuf> {
+    let us = std::env::current_exe()?;
+    let folder = us.parent().context("this program is in no folder")?;
+    let profile = if folder.ends_with("deps") {
+        folder.parent()
+    } else {
+        Some(folder)
+    };
+    let target = profile
+        .and_then(Path::parent)
+        .context("this program is in no target folder")?;
+    Ok(target.to_owned())
+}

@@ -1,0 +1,218 @@
+//! What to start, with which environment: the one place that knows each service's variables.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use rustix::process::Signal;
+use uuid::Uuid;
+
+use super::process::Process;
+use super::{Binaries, Ports, Profile, Service, Stack};
+use crate::supervised::Task;
+
+/// The sandbox takes this key from the worker.
+const PAYMENT_GATEWAY_KEY: &str = "sk_test_throughline";
+
+/// A stack that is not started yet.
+#[derive(Clone, Debug)]
+pub struct StackBuilder {
+    database_url: String,
+    redis_url: String,
+    binaries: Option<Binaries>,
+    ports: Option<Ports>,
+    logs: Option<PathBuf>,
+    otlp_url: Option<String>,
+    environment: Vec<(Service, String, String)>,
+}
+
+impl StackBuilder {
+    pub(super) fn new(database_url: &str, redis_url: &str) -> Self {
+        Self {
+            database_url: database_url.to_owned(),
+            redis_url: redis_url.to_owned(),
+            binaries: None,
+            ports: None,
+            logs: None,
+            otlp_url: None,
+            environment: Vec::new(),
+        }
+    }
+
+    /// These programs. Without it: those of the last debug build.
+    #[must_use]
+    pub fn binaries(mut self, binaries: Binaries) -> Self {
+        self.binaries = Some(binaries);
+        self
+    }
+
+    /// These ports. Without it: free ones.
+    #[must_use]
+    pub fn ports(mut self, ports: Ports) -> Self {
+        self.ports = Some(ports);
+        self
+    }
+
+    /// A folder for the services' logs. Without it: a new one below the system's temporary folder, that goes with the stack.
+    #[must_use]
+    pub fn logs(mut self, folder: &Path) -> Self {
+        self.logs = Some(folder.to_owned());
+        self
+    }
+
+    /// Telemetry goes to this OTLP gRPC endpoint, and no lens is started.
+    #[must_use]
+    pub fn telemetry_to(mut self, otlp_grpc_url: &str) -> Self {
+        self.otlp_url = Some(otlp_grpc_url.to_owned());
+        self
+    }
+
+    /// One more variable for one service; it wins over what the stack sets.
+    #[must_use]
+    pub fn env(mut self, service: Service, name: &str, value: &str) -> Self {
+        self.environment
+            .push((service, name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The queue of api and worker, so that stacks can share a Redis.
+    #[must_use]
+    pub fn queue_name(self, name: &str) -> Self {
+        self.env(Service::Api, "QUEUE_NAME", name)
+            .env(Service::Worker, "QUEUE_NAME", name)
+    }
+
+    /// Migrates the database, starts the services, and waits until each is ready.
+    ///
+    /// # Errors
+    /// When a port is in use, a migration fails, or a service ends or is not ready in time; all that had been started ends.
+    pub async fn start(self) -> anyhow::Result<Stack> {
+        let binaries = match &self.binaries {
+            Some(binaries) => binaries.clone(),
+            None => Binaries::built(Profile::Dev)?,
+        };
+        binaries.migrate(&self.database_url).await?;
+        match &self.ports {
+            Some(ports) => self.start_on(ports.clone(), &binaries).await,
+            // Somebody else may take a free port before its service does.
+            None => match self.start_on(Ports::free()?, &binaries).await {
+                Ok(stack) => Ok(stack),
+                Err(_) => self.start_on(Ports::free()?, &binaries).await,
+            },
+        }
+    }
+
+    async fn start_on(&self, ports: Ports, binaries: &Binaries) -> anyhow::Result<Stack> {
+        let (logs, temporary) = match &self.logs {
+            Some(logs) => (logs.clone(), false),
+            None => (
+                std::env::temp_dir().join(format!("throughline-logs-{}", Uuid::now_v7().simple())),
+                true,
+            ),
+        };
+        fs::create_dir_all(&logs)
+            .with_context(|| format!("cannot make the folder {}", logs.display()))?;
+        let mut stack = Stack {
+            processes: Vec::new(),
+            ports,
+            logs,
+            temporary,
+        };
+        for service in self.services() {
+            stack.ports.ensure_free(*service)?;
+            let task = self.task(*service, binaries, &stack.ports, &stack.logs);
+            // What an earlier stack logged would be taken for this one's.
+            let _ = fs::remove_file(&task.log);
+            let port = stack.ports.of(*service);
+            stack.processes.push(Process::start(*service, task, port)?);
+        }
+        for process in &stack.processes {
+            process.ready().await?;
+        }
+        Ok(stack)
+    }
+
+    fn services(&self) -> &'static [Service] {
+        match self.otlp_url {
+            None => &[
+                Service::Lens,
+                Service::Gateway,
+                Service::Api,
+                Service::Worker,
+            ],
+            Some(_) => &[Service::Gateway, Service::Api, Service::Worker],
+        }
+    }
+
+    fn task(&self, service: Service, binaries: &Binaries, ports: &Ports, logs: &Path) -> Task {
+        let extra = self.environment.iter().filter(|(of, ..)| *of == service);
+        let mut environment = self.environment_of(service, ports);
+        environment.extend(extra.map(|(_, name, value)| (name.clone(), value.clone())));
+        Task {
+            name: service.to_string(),
+            program: binaries.program(service),
+            arguments: Vec::new(),
+            environment,
+            working_folder: logs.to_owned(),
+            log: logs.join(format!("{service}.log")),
+            user: None,
+            end: Signal::TERM,
+            delete: None,
+            container: None,
+        }
+    }
+
+    fn environment_of(&self, service: Service, ports: &Ports) -> Vec<(String, String)> {
+        let mut variables = vec![
+            ("HOST", "127.0.0.1".to_owned()),
+            ("PORT", ports.of(service).to_string()),
+        ];
+        match service {
+            Service::Lens => variables.extend([
+                ("LENS_GRPC_PORT", ports.otlp_grpc.to_string()),
+                ("LENS_HTTP_PORT", ports.otlp_http.to_string()),
+            ]),
+            Service::Gateway => {
+                variables.push(("PAYMENT_GATEWAY_KEY", PAYMENT_GATEWAY_KEY.to_owned()));
+            }
+            Service::Api => variables.extend(self.databases()),
+            Service::Worker => {
+                variables.extend(self.databases());
+                variables.push((
+                    "PAYMENT_GATEWAY_URL",
+                    format!("http://127.0.0.1:{}", ports.gateway),
+                ));
+                variables.push(("PAYMENT_GATEWAY_KEY", PAYMENT_GATEWAY_KEY.to_owned()));
+            }
+        }
+        if service != Service::Lens {
+            let local = || format!("http://127.0.0.1:{}", ports.otlp_grpc);
+            variables.push((
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                self.otlp_url.clone().unwrap_or_else(local),
+            ));
+            // A person, or a test, waits for the spans.
+            variables.extend(OTEL.map(|(name, value)| (name, value.to_owned())));
+        }
+        variables
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+
+    fn databases(&self) -> [(&'static str, String); 2] {
+        [
+            ("DATABASE_URL", self.database_url.clone()),
+            ("REDIS_URL", self.redis_url.clone()),
+        ]
+    }
+}
+
+/// Quick export, in milliseconds. An empty name leaves each service its own, whatever our environment says.
+const OTEL: [(&str, &str); 5] = [
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+    ("OTEL_BSP_SCHEDULE_DELAY", "200"),
+    ("OTEL_BLRP_SCHEDULE_DELAY", "200"),
+    ("OTEL_METRIC_EXPORT_INTERVAL", "2000"),
+    ("OTEL_SERVICE_NAME", ""),
+];

@@ -1,0 +1,123 @@
+//! One service's process: started, ready, signalled, started again.
+
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rustix::process::Signal;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Service;
+use crate::supervised::{Supervised, Task, last_lines};
+
+/// How long a service may take until it is ready, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct Process {
+    service: Service,
+    task: Task,
+    port: u16,
+    /// `None` after it was stopped or killed.
+    running: Option<Supervised>,
+}
+
+impl Process {
+    /// Starts the process; returns at once.
+    pub(super) fn start(service: Service, task: Task, port: u16) -> anyhow::Result<Self> {
+        let running = Some(Supervised::start(&task)?);
+        Ok(Self {
+            service,
+            task,
+            port,
+            running,
+        })
+    }
+
+    pub(super) fn service(&self) -> Service {
+        self.service
+    }
+
+    pub(super) fn pid(&self) -> Option<i32> {
+        self.running.as_ref().map(Supervised::pid)
+    }
+
+    /// Waits until the service says that it is ready; its early end is an error with its last words.
+    pub(super) async fn ready(&self) -> anyhow::Result<()> {
+        let end = Instant::now() + PATIENCE;
+        while !answers_ok(self.port, self.service.ready_path()).await {
+            if let Some(how) = self.ended()? {
+                bail!(how);
+            }
+            if Instant::now() >= end {
+                bail!(
+                    "{} was not ready within {PATIENCE:?}:\n{}",
+                    self.service,
+                    last_lines(&self.task.log, 10)
+                );
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    /// How it ended, if nobody here ended it.
+    pub(super) fn ended(&self) -> anyhow::Result<Option<String>> {
+        let status = self
+            .running
+            .as_ref()
+            .map(Supervised::ended)
+            .transpose()?
+            .flatten();
+        let last_words = || last_lines(&self.task.log, 10);
+        Ok(status.map(|status| format!("{} ended ({status}):\n{}", self.service, last_words())))
+    }
+
+    pub(super) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        self.running
+            .as_ref()
+            .with_context(|| format!("{} does not run", self.service))?
+            .signal(signal)
+    }
+
+    pub(super) async fn end(
+        &mut self,
+        signal: Signal,
+        patience: Duration,
+    ) -> anyhow::Result<ExitStatus> {
+        let running = self
+            .running
+            .take()
+            .with_context(|| format!("{} does not run", self.service))?;
+        running.end(signal, patience).await
+    }
+
+    pub(super) async fn end_if_running(&mut self, patience: Duration) -> anyhow::Result<()> {
+        if self.running.is_some() {
+            self.end(Signal::TERM, patience).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn restart(&mut self, patience: Duration) -> anyhow::Result<()> {
+        self.end_if_running(patience).await?;
+        self.running = Some(Supervised::start(&self.task)?);
+        self.ready().await
+    }
+}
+
+/// Whether a GET answers 200. Written out, because a client library is much to load for one line.
+async fn answers_ok(port: u16, path: &str) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await?;
+        std::io::Result::Ok(status)
+    };
+    matches!(timeout(Duration::from_secs(5), ask).await, Ok(Ok(status)) if status == *b"HTTP/1.1 200")
+}

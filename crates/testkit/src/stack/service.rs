@@ -1,0 +1,106 @@
+//! The product's services, their ports, and what tells that one is ready.
+
+use std::fmt;
+
+use anyhow::bail;
+
+use crate::ports::{free_port, is_free};
+
+/// A service of the product.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Service {
+    Lens,
+    Gateway,
+    Api,
+    Worker,
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.binary())
+    }
+}
+
+impl Service {
+    /// Its program, and its `service.name`.
+    #[must_use]
+    pub fn binary(self) -> &'static str {
+        match self {
+            Self::Lens => "throughline-lens",
+            Self::Gateway => "throughline-gateway",
+            Self::Api => "throughline-api",
+            Self::Worker => "throughline-worker",
+        }
+    }
+
+    /// Answers 200 once the service can do its work.
+    pub(super) fn ready_path(self) -> &'static str {
+        match self {
+            Self::Lens | Self::Gateway => "/health",
+            Self::Api | Self::Worker => "/health/ready",
+        }
+    }
+}
+
+/// Where each service listens on 127.0.0.1.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ports {
+    pub api: u16,
+    pub worker_health: u16,
+    pub gateway: u16,
+    pub lens: u16,
+    pub otlp_grpc: u16,
+    pub otlp_http: u16,
+}
+
+impl Ports {
+    /// The ports of a local stack, as documented.
+    pub const LOCAL: Self = Self {
+        api: 8080,
+        worker_health: 8081,
+        gateway: 8090,
+        lens: 8100,
+        otlp_grpc: 4317,
+        otlp_http: 4318,
+    };
+
+    /// Ports that are free at the moment.
+    pub(super) fn free() -> anyhow::Result<Self> {
+        Ok(Self {
+            api: free_port()?,
+            worker_health: free_port()?,
+            gateway: free_port()?,
+            lens: free_port()?,
+            otlp_grpc: free_port()?,
+            otlp_http: free_port()?,
+        })
+    }
+
+    /// Where a service answers HTTP.
+    #[must_use]
+    pub fn of(&self, service: Service) -> u16 {
+        match service {
+            Service::Lens => self.lens,
+            Service::Gateway => self.gateway,
+            Service::Api => self.api,
+            Service::Worker => self.worker_health,
+        }
+    }
+
+    /// An error that names the first port of a service that somebody else listens on.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub fn ensure_free(&self, service: Service) -> anyhow::Result<()> {
+        let all = match service {
+            Service::Lens => vec![self.lens, self.otlp_grpc, self.otlp_http],
+            other => vec![self.of(other)],
+        };
+        match all.into_iter().find(|port| !is_free(*port)) {
+            Some(port) => bail!(
+                "port {port} on 127.0.0.1 is in use, and {service} needs it: end what listens there"
+            ),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! A child process that never outlives us, not even when we are killed with SIGKILL.
+//!
+//! Each runs below a small shell script (`supervisor.sh`) that holds the other end of a pipe of ours; when the pipe closes,
+//! for whatever reason, the script ends the server. `prctl(PR_SET_PDEATHSIG)` would not do: it fires when the *thread* that
+//! started the child ends, which in tests is the first test to have needed the server, and it is known to Linux alone.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::Instant;
+
+use crate::user::User;
+
+/// In the environment rather than on the command line, so that `ps` shows what runs.
+const SUPERVISOR: (&str, &str) = ("THROUGHLINE_SUPERVISOR", include_str!("supervisor.sh"));
+
+/// What to run, and how it ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
+    /// Named in errors.
+    pub(crate) name: String,
+    pub(crate) program: PathBuf,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) working_folder: PathBuf,
+    /// Standard output and standard error are appended here.
+    pub(crate) log: PathBuf,
+    /// Another user to run as; only root can.
+    pub(crate) user: Option<User>,
+    /// Asks the program to end when we are gone.
+    pub(crate) end: Signal,
+    /// Deleted once the program has ended because we are gone.
+    pub(crate) delete: Option<PathBuf>,
+    /// The container that `program` runs in, when it is a docker client.
+    pub(crate) container: Option<String>,
+}
+
+/// A running [`Task`]. Dropping it ends the process and waits for that, blocking the thread.
+// The process types are std's, not tokio's: a server that several tests share outlives the runtime of the test that started it.
+#[derive(Debug)]
+pub(crate) struct Supervised {
+    name: String,
+    log: PathBuf,
+    container: Option<String>,
+    shell: Mutex<Child>,
+    server: Pid,
+    /// The pipe whose closing ends the server; held, never written to.
+    lifeline: Option<ChildStdin>,
+}
+
+impl Supervised {
+    pub(crate) fn start(task: &Task) -> anyhow::Result<Self> {
+        let name = &task.name;
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&task.log)
+            .with_context(|| format!("cannot write {name}'s log {}", task.log.display()))?;
+        let mut command = Command::new("sh");
+        command
+            .args([
+                "-c",
+                "eval \"$THROUGHLINE_SUPERVISOR\"",
+                "supervisor",
+                signal_name(task.end)?,
+            ])
+            .env(SUPERVISOR.0, SUPERVISOR.1)
+            .arg(task.delete.as_deref().unwrap_or(Path::new("")))
+            .arg(task.container.as_deref().unwrap_or_default())
+            .arg(&task.program)
+            .args(&task.arguments)
+            .envs(task.environment.iter().map(|(key, value)| (key, value)))
+            .current_dir(&task.working_folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            // A group of its own: Ctrl-C in a terminal is for us, who then end the servers in order.
+            .process_group(0);
+        if let Some(user) = &task.user {
+            command.uid(user.uid).gid(user.gid);
+        }
+        let mut shell = command
+            .spawn()
+            .with_context(|| format!("cannot start {name}"))?;
+        let lifeline = shell.stdin.take();
+        let output = shell
+            .stdout
+            .take()
+            .context("the supervisor has no output")?;
+        let mut first_line = String::new();
+        BufReader::new(output).read_line(&mut first_line)?;
+        let server = first_line.trim().parse().ok().and_then(Pid::from_raw);
+        let server = server.with_context(|| format!("the supervisor of {name} did not start"))?;
+        Ok(Self {
+            name: name.clone(),
+            log: task.log.clone(),
+            container: task.container.clone(),
+            shell: Mutex::new(shell),
+            server,
+            lifeline,
+        })
+    }
+
+    /// The process id of the program itself (for a container: of its docker client).
+    pub(crate) fn pid(&self) -> i32 {
+        self.server.as_raw_nonzero().get()
+    }
+
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self
+            .shell
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .try_wait()?)
+    }
+
+    /// Sends a signal; a program that has already ended is no error.
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        if self.ended()?.is_some() {
+            return Ok(());
+        }
+        if let Some(container) = &self.container {
+            let docker = Command::new("docker")
+                .args(["kill", "--signal", signal_name(signal)?, container])
+                .output()?;
+            if !docker.status.success() {
+                bail!(
+                    "docker kill {container}: {}",
+                    String::from_utf8_lossy(&docker.stderr).trim()
+                );
+            }
+            return Ok(());
+        }
+        match kill_process(self.server, signal) {
+            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Err(error) => Err(error).with_context(|| format!("cannot signal {}", self.name)),
+        }
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn wait(&self, deadline: Duration) -> anyhow::Result<ExitStatus> {
+        let end = Instant::now() + deadline;
+        loop {
+            if let Some(status) = self.ended()? {
+                return Ok(status);
+            }
+            if Instant::now() >= end {
+                bail!("{} did not end within {deadline:?}", self.name);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Sends `signal` and waits for the end; kills the program when it has not ended by `patience`.
+    pub(crate) async fn end(
+        &self,
+        signal: Signal,
+        patience: Duration,
+    ) -> anyhow::Result<ExitStatus> {
+        self.signal(signal)?;
+        // A stopped process only acts on the signal once it continues.
+        self.signal(Signal::CONT)?;
+        if let Ok(status) = self.wait(patience).await {
+            return Ok(status);
+        }
+        self.signal(Signal::KILL)?;
+        self.wait(Duration::from_secs(10)).await
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        drop(self.lifeline.take());
+        // The supervisor kills after 10 s, so this is over soon after.
+        let end = std::time::Instant::now() + Duration::from_secs(15);
+        while matches!(self.ended(), Ok(None)) && std::time::Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// The last lines of a log file, for an error that says why a program ended.
+pub(crate) fn last_lines(log: &Path, count: usize) -> String {
+    let text = std::fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    let skipped = lines.len().saturating_sub(count);
+    lines
+        .into_iter()
+        .skip(skipped)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// The name that `kill -s` and `docker kill --signal` take.
+fn signal_name(signal: Signal) -> anyhow::Result<&'static str> {
+    Ok(match signal {
+        Signal::TERM => "TERM",
+        Signal::INT => "INT",
+        Signal::KILL => "KILL",
+        Signal::STOP => "STOP",
+        Signal::CONT => "CONT",
+        other => bail!("signal {other:?} is not used here"),
+    })
+}

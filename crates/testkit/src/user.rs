@@ -1,0 +1,56 @@
+//! PostgreSQL refuses to run as root; when we are root, it runs as somebody else.
+
+use std::path::Path;
+use std::process::Command;
+
+use std::os::unix::process::CommandExt;
+
+/// A user of this machine.
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+/// Who runs PostgreSQL: ourselves (`None`), or, when we are root, `postgres` if there is one, else `nobody`.
+pub(crate) fn for_postgres() -> anyhow::Result<Option<User>> {
+    if !is_root() {
+        return Ok(None);
+    }
+    match named("postgres").or_else(|| named("nobody")) {
+        Some(user) => Ok(Some(user)),
+        None => anyhow::bail!(
+            "PostgreSQL will not run as root, and this machine has neither a user postgres nor nobody"
+        ),
+    }
+}
+
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+impl User {
+    /// Whether this user can write in `folder`: a parent folder may be closed to it.
+    pub(crate) fn can_write(&self, folder: &Path) -> bool {
+        let mut test = Command::new("test");
+        test.arg("-w")
+            .arg(folder)
+            .current_dir("/")
+            .uid(self.uid)
+            .gid(self.gid);
+        test.status().is_ok_and(|status| status.success())
+    }
+}
+
+fn named(name: &str) -> Option<User> {
+    Some(User {
+        uid: id("-u", name)?,
+        gid: id("-g", name)?,
+    })
+}
+
+/// `id` knows the users of every name service, /etc/passwd only some.
+fn id(which: &str, name: &str) -> Option<u32> {
+    let output = Command::new("id").args([which, name]).output().ok()?;
+    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+}

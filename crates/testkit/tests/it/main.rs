@@ -1,0 +1,16 @@
+//! What tests of the other crates rely on: servers that come up, are isolated from each other, and go away.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::as_conversions
+)]
+
+extern crate throughline_testkit as testkit;
+
+mod orphans;
+mod postgres;
+mod proxy;
+mod redis;

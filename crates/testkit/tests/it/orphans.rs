@@ -1,0 +1,123 @@
+//! Servers end with the process that started them, and run for an ordinary user as they do for root.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use testkit::{Postgres, Redis, eventually};
+
+#[tokio::test]
+async fn servers_die_with_a_parent_that_was_killed_and_leave_no_files() {
+    let mut parent = Command::new(std::env::current_exe().unwrap())
+        .hold()
+        .spawn()
+        .unwrap();
+    let held = Held::read(&mut parent);
+    assert!(held.pids.iter().all(|pid| is_running(*pid)));
+
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    held.assert_gone().await;
+}
+
+#[tokio::test]
+async fn servers_start_for_an_ordinary_user() {
+    let id = Command::new("id").args(["-u", "nobody"]).output().unwrap();
+    let nobody: u32 = String::from_utf8(id.stdout)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    // Only root can be somebody else; without root the other test has shown it already. The user may not reach the target folder.
+    let copy = std::env::temp_dir().join(format!("throughline-testkit-{}", std::process::id()));
+    if rustix::process::geteuid().is_root() {
+        std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+        std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
+        command = Command::new(&copy);
+        command.uid(nobody).gid(nobody).current_dir("/");
+    }
+    let mut parent = command.hold().spawn().unwrap();
+    let _ = std::fs::remove_file(copy);
+    let held = Held::read(&mut parent);
+
+    // The end of its input is its signal to end by itself.
+    drop(parent.stdin.take());
+    assert!(parent.wait().unwrap().success());
+    held.assert_gone().await;
+}
+
+/// Starts both servers, tells of them, and waits for the end of its input.
+#[tokio::test]
+#[ignore = "the other tests of this file run it, in a process of its own"]
+async fn hold() {
+    let (postgres, redis) = (
+        Postgres::start().await.unwrap(),
+        Redis::start().await.unwrap(),
+    );
+    let data = postgres.folder().display();
+    println!(
+        "\nheld {} {} {data}",
+        postgres.pid().unwrap(),
+        redis.pid().unwrap()
+    );
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+trait Hold {
+    fn hold(&mut self) -> &mut Self;
+}
+
+impl Hold for Command {
+    fn hold(&mut self) -> &mut Self {
+        self.args(["--exact", "orphans::hold", "--ignored", "--nocapture"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+    }
+}
+
+struct Held {
+    pids: Vec<i32>,
+    folder: String,
+    /// Kept open: the process has more to say at its end.
+    _output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Held {
+    fn read(parent: &mut Child) -> Self {
+        let mut output = BufReader::new(parent.stdout.take().unwrap()).lines();
+        let line = output
+            .by_ref()
+            .map(Result::unwrap)
+            .find(|line| line.starts_with("held "));
+        let line = line.expect("the servers did not start");
+        let words: Vec<&str> = line.split(' ').collect();
+        let pids = words[1..3].iter().map(|pid| pid.parse().unwrap()).collect();
+        Self {
+            pids,
+            folder: words[3].to_owned(),
+            _output: output,
+        }
+    }
+
+    async fn assert_gone(&self) {
+        eventually(
+            "the servers to end and their data to go",
+            Duration::from_secs(30),
+            || async {
+                let gone = !self.pids.iter().any(|pid| is_running(*pid))
+                    && !Path::new(&self.folder).exists();
+                gone.then_some(())
+            },
+        )
+        .await;
+    }
+}
+
+fn is_running(pid: i32) -> bool {
+    rustix::process::Pid::from_raw(pid)
+        .is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+}

@@ -1,0 +1,114 @@
+use testkit::{Postgres, database};
+
+#[tokio::test]
+async fn a_test_sees_no_tables_of_another_and_leaves_none_behind() {
+    let (mine, other) = (database().await.unwrap(), database().await.unwrap());
+    mine.connect()
+        .await
+        .unwrap()
+        .batch_execute("CREATE TABLE orders (id int)")
+        .await
+        .unwrap();
+
+    let seen = other
+        .connect()
+        .await
+        .unwrap()
+        .query_one(
+            "SELECT count(*) FROM pg_tables WHERE tablename = 'orders'",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!(seen.get::<_, i64>(0), 0);
+
+    let name = mine.url().rsplit('/').next().unwrap().to_owned();
+    let still_connected = mine.connect().await.unwrap();
+    drop(mine);
+    let left = other
+        .connect()
+        .await
+        .unwrap()
+        .query("SELECT 1 FROM pg_database WHERE datname = $1", &[&name])
+        .await
+        .unwrap();
+    assert!(left.is_empty(), "{name} is still there");
+    drop(still_connected);
+}
+
+#[tokio::test]
+async fn committed_rows_survive_a_stop_and_a_kill() {
+    let mut cluster = Postgres::start().await.unwrap();
+    let database = cluster.database().await.unwrap();
+    let client = database.connect().await.unwrap();
+    client
+        .batch_execute("CREATE TABLE kept (id int); INSERT INTO kept VALUES (1)")
+        .await
+        .unwrap();
+    let url = database.url().to_owned();
+
+    cluster.stop().await.unwrap();
+    assert!(
+        database.connect().await.is_err(),
+        "a stopped cluster answers"
+    );
+    cluster.restart().await.unwrap();
+    database
+        .connect()
+        .await
+        .unwrap()
+        .batch_execute("INSERT INTO kept VALUES (2)")
+        .await
+        .unwrap();
+
+    cluster.kill().await.unwrap();
+    cluster.restart().await.unwrap();
+    assert_eq!(database.url(), url, "the port changed");
+    let rows = database
+        .connect()
+        .await
+        .unwrap()
+        .query_one("SELECT count(*) FROM kept", &[])
+        .await
+        .unwrap();
+    assert_eq!(rows.get::<_, i64>(0), 2);
+}
+
+#[tokio::test]
+async fn a_cluster_whose_data_is_kept_finds_it_again() {
+    let folder = std::env::temp_dir().join(format!("throughline-kept-{}", std::process::id()));
+    let first = Postgres::start_kept(&folder, None).await.unwrap();
+    let url = first.ensure_database("throughline").await.unwrap();
+    assert_eq!(
+        first.ensure_database("throughline").await.unwrap(),
+        url,
+        "asking twice makes no second one"
+    );
+    let data = first.folder().to_owned();
+    end(first).await;
+
+    let second = Postgres::start_kept(&folder, None).await.unwrap();
+    let client = testkit_connect(&second.url()).await;
+    let found = client
+        .query(
+            "SELECT 1 FROM pg_database WHERE datname = 'throughline'",
+            &[],
+        )
+        .await
+        .unwrap();
+    end(second).await;
+    std::fs::remove_dir_all(data).unwrap();
+    assert_eq!(found.len(), 1);
+}
+
+async fn end(mut cluster: Postgres) {
+    cluster.stop().await.unwrap();
+}
+
+async fn testkit_connect(url: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    client
+}

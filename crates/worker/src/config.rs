@@ -1,0 +1,122 @@
+//! What the worker is told by its environment. Read once, at the start.
+
+use std::time::Duration;
+
+use domain::Threshold;
+use queue::QueueConfig;
+use settings::{Env, SettingError};
+use store::StoreConfig;
+use telemetry::job::JobTrace;
+
+/// All settings of the worker.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The address of the health endpoints.
+    pub host: String,
+    /// The port of the health endpoints; 0 takes any that is free.
+    pub port: u16,
+    /// PostgreSQL.
+    pub store: StoreConfig,
+    /// Redis, and the queue in it.
+    pub queue: QueueConfig,
+    /// The payment gateway; without one, orders that ask for a payment fail.
+    pub gateway: Option<GatewayConfig>,
+    /// How orders are processed.
+    pub processing: ProcessingConfig,
+    /// How processing belongs to the trace of the request.
+    pub job_trace: JobTrace,
+    /// How many orders are processed at the same time.
+    pub concurrency: usize,
+    /// How long the attempts in flight may take to end.
+    pub shutdown_timeout: Duration,
+}
+
+/// The payment gateway, Stripe or one that speaks its wire format.
+#[derive(Clone)]
+pub struct GatewayConfig {
+    /// Where it is, without `/v1`.
+    pub url: reqwest::Url,
+    /// Its secret key.
+    pub key: String,
+    /// How long a call may take.
+    pub timeout: Duration,
+}
+
+/// The rules of an attempt.
+#[derive(Debug, Clone)]
+pub struct ProcessingConfig {
+    /// How long a claim holds without being renewed.
+    pub lease: Duration,
+    /// How many attempts an order has.
+    pub max_attempts: i32,
+    /// Above this amount an order is validated once more.
+    pub high_value: Threshold,
+}
+
+impl Config {
+    /// Reads and checks every variable.
+    pub fn from_env(env: &Env) -> Result<Self, SettingError> {
+        Ok(Self {
+            host: env.or("HOST", "127.0.0.1".to_owned(), "an address")?,
+            port: env.or("PORT", 8081, "a port, 0 to 65535")?,
+            store: StoreConfig {
+                pool_size: env.within("DATABASE_POOL_SIZE", 16, 1..=1000)?,
+                statement_timeout: env
+                    .duration_or("DATABASE_STATEMENT_TIMEOUT", Duration::from_secs(5))?,
+                slow_query_threshold: env
+                    .duration_or("SLOW_QUERY_THRESHOLD", Duration::from_millis(100))?,
+                ..StoreConfig::new(
+                    env.required(
+                        "DATABASE_URL",
+                        "a URL: postgres://user:password@host:5432/database",
+                    )?,
+                    "throughline-worker",
+                )
+            },
+            queue: QueueConfig::new(
+                env.required("REDIS_URL", "a URL: redis://host:6379")?,
+                env.or("QUEUE_NAME", "orders".to_owned(), "a name")?,
+            ),
+            gateway: gateway(env)?,
+            processing: ProcessingConfig {
+                lease: env.duration_or("ORDER_LEASE", Duration::from_secs(60))?,
+                max_attempts: env.within("ORDER_MAX_ATTEMPTS", 8, 1..=1000)?,
+                high_value: env
+                    .optional("HIGH_VALUE_THRESHOLD", "an amount such as 1000")?
+                    .unwrap_or_else(|| Threshold::from_major(1000)),
+            },
+            job_trace: env.or("JOB_TRACE", JobTrace::Parent, "parent or link")?,
+            concurrency: env.within("WORKER_CONCURRENCY", 64, 1..=1024)?,
+            shutdown_timeout: env.duration_or("SHUTDOWN_TIMEOUT", Duration::from_secs(30))?,
+        })
+    }
+}
+
+fn gateway(env: &Env) -> Result<Option<GatewayConfig>, SettingError> {
+    const URL: &str = "PAYMENT_GATEWAY_URL";
+    const TAKES: &str = "a URL: https://api.stripe.com";
+    let Some(url) = env.optional::<reqwest::Url>(URL, TAKES)? else {
+        return Ok(None);
+    };
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(SettingError::bad_secret(URL, TAKES));
+    }
+    Ok(Some(GatewayConfig {
+        url,
+        key: env.required(
+            "PAYMENT_GATEWAY_KEY",
+            "the gateway's secret key, where PAYMENT_GATEWAY_URL is set",
+        )?,
+        timeout: env.duration_or("PAYMENT_TIMEOUT", Duration::from_secs(10))?,
+    }))
+}
+
+/// The key stays out of logs.
+impl std::fmt::Debug for GatewayConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GatewayConfig")
+            .field("host", &self.url.host_str())
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}

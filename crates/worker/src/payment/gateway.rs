@@ -1,0 +1,102 @@
+//! The payment gateway's client: one call in Stripe's wire format, <https://docs.stripe.com/api/payment_intents/create>.
+
+use domain::Order;
+use reqwest::{Request, StatusCode, Url};
+use serde::Deserialize;
+use telemetry::http::client::Client;
+
+use super::outcome::{ChargeError, GatewayError};
+use crate::config::GatewayConfig;
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Gateway {
+    client: Client,
+    plain: reqwest::Client,
+    intents: Url,
+    host: String,
+    key: String,
+}
+
+#[derive(Deserialize)]
+struct PaymentIntent {
+    id: String,
+    status: String,
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    error: GatewayError,
+}
+
+impl Gateway {
+    pub(crate) fn new(config: GatewayConfig) -> anyhow::Result<Self> {
+        let plain = reqwest::Client::builder().timeout(config.timeout).build()?;
+        Ok(Self {
+            client: Client::new(plain.clone()),
+            plain,
+            intents: config.url.join("/v1/payment_intents")?,
+            host: config.url.host_str().unwrap_or_default().to_owned(),
+            key: config.key,
+        })
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Charges the order with this token, once: the order's id is the idempotency key, so a repeated call answers the same.
+    pub(crate) async fn charge(&self, order: &Order, token: &str) -> Result<String, ChargeError> {
+        let request = self
+            .request(order, token)
+            .map_err(|error| ChargeError::unanswered(&error))?;
+        let response = self.client.execute(request).await;
+        let response = response.map_err(|error| ChargeError::unanswered(&error))?;
+        let status = response.status();
+        // An answer that breaks off half-way may be a charge all the same.
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| ChargeError::unanswered(&error))?;
+        if status == StatusCode::OK {
+            read_intent(&body)
+        } else {
+            let error = serde_json::from_slice(&body)
+                .map_or_else(|_| GatewayError::default(), |body: ErrorBody| body.error);
+            Err(ChargeError::answered(status, error))
+        }
+    }
+
+    fn request(&self, order: &Order, token: &str) -> Result<Request, reqwest::Error> {
+        let id = order.id.to_string();
+        self.plain
+            .post(self.intents.clone())
+            .bearer_auth(&self.key)
+            .header("Idempotency-Key", &id)
+            .form(&[
+                ("amount", order.amount.minor().to_string().as_str()),
+                (
+                    "currency",
+                    &order.amount.currency().code().to_ascii_lowercase(),
+                ),
+                ("payment_method", token),
+                ("confirm", "true"),
+                ("automatic_payment_methods[enabled]", "true"),
+                ("automatic_payment_methods[allow_redirects]", "never"),
+                ("metadata[order_id]", &id),
+            ])
+            .build()
+    }
+}
+
+fn read_intent(body: &[u8]) -> Result<String, ChargeError> {
+    match serde_json::from_slice::<PaymentIntent>(body) {
+        Ok(intent) if intent.status == "succeeded" => Ok(intent.id),
+        Ok(intent) => Err(ChargeError::not_succeeded(&intent.status)),
+        // A proxy's page, perhaps: whether it was charged is not known, so it is asked again.
+        Err(_) => Err(ChargeError::answered(
+            StatusCode::BAD_GATEWAY,
+            GatewayError::default(),
+        )),
+    }
+}

@@ -1,0 +1,89 @@
+//! Writes an attempt's outcome. Each write carries the attempt's number, so a worker that lost its lease writes nothing.
+
+use std::time::Duration;
+
+use domain::{Order, OrderStatus};
+use store::StoreError;
+
+use super::attempt::Outcome;
+use super::{Processor, backoff};
+
+/// A store that is away for a moment gets this many more tries; after that the lease ends, and the order falls due again.
+const MORE_TRIES: u32 = 3;
+const BETWEEN_TRIES: Duration = Duration::from_millis(200);
+
+impl Processor {
+    pub(super) async fn record(&self, order: &Order, outcome: Outcome) {
+        if let Some(code) = outcome.error_type() {
+            telemetry::job::fail(code);
+        }
+        let mut tries = 0;
+        let written = loop {
+            match self.write(order, &outcome).await {
+                Err(error) if error.is_transient() && tries < MORE_TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(BETWEEN_TRIES).await;
+                }
+                result => break result,
+            }
+        };
+        match written {
+            Ok(Some(status)) => {
+                telemetry::span::set("order.status", status.as_str());
+                tracing::info!(order.id = %order.id, order.status = %status, queue.attempt = order.attempt.number(), "attempt ended");
+            }
+            Ok(None) => {
+                tracing::warn!(order.id = %order.id, queue.attempt = order.attempt.number(), "the lease was lost, nothing was written");
+            }
+            Err(error) => {
+                telemetry::job::fail("record");
+                tracing::error!(order.id = %order.id, error = &error as &dyn std::error::Error, "the outcome was not written, the order falls due again");
+            }
+        }
+    }
+
+    /// The order's status afterwards; `None` where the lease was lost.
+    async fn write(
+        &self,
+        order: &Order,
+        outcome: &Outcome,
+    ) -> Result<Option<OrderStatus>, StoreError> {
+        let (id, attempt) = (order.id, order.attempt);
+        let written = match outcome {
+            Outcome::Completed(payment_id) => {
+                self.store
+                    .complete(id, attempt, payment_id.as_deref())
+                    .await?
+            }
+            Outcome::Failed {
+                failure,
+                payment_refused,
+            } => {
+                self.store
+                    .fail(id, attempt, failure, *payment_refused)
+                    .await?
+            }
+            Outcome::RetryLater(failure) => {
+                let cap = backoff(order.attempts_counted());
+                self.store.retry_later(id, attempt, failure, cap).await?
+            }
+            Outcome::Abandoned => {
+                let released = self.store.release(id, attempt).await?;
+                return Ok(released.then_some(OrderStatus::Pending));
+            }
+            Outcome::LeaseLost => None,
+        };
+        Ok(written.map(|order| order.status))
+    }
+}
+
+impl Outcome {
+    fn error_type(&self) -> Option<&'static str> {
+        match self {
+            Self::Completed(_) => None,
+            Self::Failed { failure, .. } | Self::RetryLater(failure) => Some(failure.code.as_str()),
+            Self::LeaseLost => Some("lease_lost"),
+            Self::Abandoned => Some("abandoned"),
+        }
+    }
+}

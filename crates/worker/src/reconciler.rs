@@ -1,0 +1,115 @@
+//! Dispatches every order that is due again: new ones whose job Redis lost, retries whose time has come, and orders whose worker
+//! died. Many reconcilers may run; each takes other orders.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dispatch::Dispatcher;
+use futures_util::{StreamExt, stream};
+use queue::Epoch;
+use store::{DueOrder, Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+/// How often it looks. Retries and recoveries are late by this at the most.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// How many orders it takes with one statement.
+const BATCH: i64 = 200;
+/// How many dispatches are under way at the same time; they share one connection.
+const PARALLEL: usize = 32;
+
+pub(crate) struct Reconciler {
+    pub(crate) store: Store,
+    pub(crate) dispatcher: Dispatcher,
+    pub(crate) health: ReconcilerHealth,
+}
+
+/// Whether the last look succeeded, for readiness. Clones see the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ReconcilerHealth(Arc<AtomicBool>);
+
+impl ReconcilerHealth {
+    pub(crate) fn is_working(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ReconcileError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Queue(#[from] queue::QueueError),
+}
+
+impl Reconciler {
+    /// Runs until `shutdown` is cancelled.
+    pub(crate) async fn run(&self, shutdown: &CancellationToken) {
+        let mut failing = false;
+        while !shutdown.is_cancelled() {
+            let looked = self.look().await;
+            self.health.0.store(looked.is_ok(), Ordering::Relaxed);
+            match looked {
+                Ok(true) => continue,
+                Ok(false) => failing = false,
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot reconcile");
+                }
+                Err(_) => {}
+            }
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+    }
+
+    /// Dispatches one batch; true where there may be more. While Redis is away nothing is taken, so nothing has to be given back.
+    async fn look(&self) -> Result<bool, ReconcileError> {
+        if self.dispatcher.queue().ensure_epoch().await? == Epoch::Created {
+            let due = self.store.dispatch_all_now().await?;
+            tracing::warn!(
+                orders = due,
+                "Redis is empty: every pending order is due now"
+            );
+        }
+        // A look that finds nothing leaves no trace.
+        let due = telemetry::span::untraced(self.store.take_due(BATCH)).await?;
+        if due.is_empty() {
+            return Ok(false);
+        }
+        let full = i64::try_from(due.len()).is_ok_and(|taken| taken == BATCH);
+        self.dispatch_all(due).await;
+        Ok(full)
+    }
+
+    #[tracing::instrument(name = "reconcile_orders", skip_all, fields(order.count = due.len()))]
+    async fn dispatch_all(&self, due: Vec<DueOrder>) {
+        let failed: usize = stream::iter(due)
+            .map(|order| self.dispatch(order))
+            .buffer_unordered(PARALLEL)
+            .filter(|dispatched| std::future::ready(!dispatched))
+            .count()
+            .await;
+        if failed > 0 {
+            tracing::warn!(orders = failed, "not dispatched, due again now");
+        }
+    }
+
+    /// Dispatches one order in the trace of the request that created it; false where that failed.
+    async fn dispatch(&self, order: DueOrder) -> bool {
+        let parent = telemetry::propagation::extract(&order.trace.0);
+        let id = order.id;
+        let dispatched = self
+            .dispatcher
+            .dispatch_from(&parent, order.into_job())
+            .await;
+        if dispatched.is_err()
+            && let Err(error) = self.store.dispatch_now(id).await
+        {
+            tracing::warn!(order.id = %id, error = &error as &dyn std::error::Error, "due only later");
+        }
+        dispatched.is_ok()
+    }
+}

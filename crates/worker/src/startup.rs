@@ -1,0 +1,148 @@
+//! From settings to a running worker, and from a signal to its end.
+
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use anyhow::Context;
+use dispatch::Dispatcher;
+use domain::ProcessOrder;
+use queue::{Delivery, Queue, WorkOptions, WorkerHealth};
+use store::Store;
+use telemetry::job::{Consumer, Received};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tower::{Layer, service_fn};
+
+use crate::config::Config;
+use crate::health::{self, Health};
+use crate::payment::Gateway;
+use crate::processing::Processor;
+use crate::reconciler::{Reconciler, ReconcilerHealth};
+use crate::sweeper;
+
+/// What abandoned attempts get to release their orders, beyond the shutdown time-out.
+const RELEASE: Duration = Duration::from_secs(3);
+/// How long the last telemetry may take to leave.
+const FLUSH: Duration = Duration::from_secs(5);
+
+/// Works until SIGTERM or SIGINT; then finishes the attempts in flight or releases them, and exports the last telemetry.
+pub async fn work(config: Config) -> anyhow::Result<()> {
+    let service = telemetry::Service::new("throughline-worker", env!("CARGO_PKG_VERSION"))
+        .namespace("throughline");
+    let telemetry = telemetry::init(&service)?;
+    let result = process_orders(config).await;
+    telemetry.shutdown(FLUSH).await;
+    result
+}
+
+async fn process_orders(config: Config) -> anyhow::Result<()> {
+    let store = Store::new(config.store)?;
+    let queue = Queue::<ProcessOrder>::connect_lazy(config.queue)?;
+    let listener = TcpListener::bind((config.host.as_str(), config.port)).with_context(|| {
+        format!(
+            "cannot listen on {}:{} (HOST, PORT)",
+            config.host, config.port
+        )
+    })?;
+    if config.gateway.is_none() {
+        tracing::warn!("PAYMENT_GATEWAY_URL is not set: orders that ask for a payment will fail");
+    }
+
+    let shutdown = CancellationToken::new();
+    let abandon = CancellationToken::new();
+    let options = WorkOptions {
+        concurrency: config.concurrency,
+        shutdown_timeout: config.shutdown_timeout + RELEASE,
+        name_prefix: format!("throughline-worker-{}", std::process::id()),
+        health: WorkerHealth::default(),
+    };
+    let reconciler = Reconciler {
+        store: store.clone(),
+        dispatcher: Dispatcher::new(queue.clone()),
+        health: ReconcilerHealth::default(),
+    };
+    let health = Health {
+        store: store.clone(),
+        queue: queue.clone(),
+        worker: options.health.clone(),
+        reconciler: reconciler.health.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let processor = Processor {
+        store,
+        gateway: config.gateway.map(Gateway::new).transpose()?,
+        config: config.processing,
+        abandon: abandon.clone(),
+    };
+    let process = service_fn(move |delivery| {
+        let processor = processor.clone();
+        async move {
+            processor.process(delivery).await;
+            Ok::<(), Infallible>(())
+        }
+    });
+    let consumer = Consumer::new(queue.name()).trace(config.job_trace);
+    let service = consumer.layer(describe).layer(process);
+
+    let health_server = health::serve(listener, health)?;
+    let health_handle = health_server.handle();
+    let ending = async {
+        tokio::select! {
+            received = terminated() => received?,
+            () = shutdown.cancelled() => {}
+        }
+        tracing::info!("shutting down");
+        shutdown.cancel();
+        tokio::select! {
+            () = tokio::time::sleep(config.shutdown_timeout) => abandon.cancel(),
+            () = abandon.cancelled() => {}
+        }
+        std::io::Result::Ok(())
+    };
+    let working = async {
+        tracing::info!(concurrency = options.concurrency, "processing orders");
+        let work = async {
+            let worked = queue.work(options, service, shutdown.clone()).await;
+            // A worker that ended by itself takes the rest with it.
+            shutdown.cancel();
+            worked
+        };
+        let (worked, (), ()) = tokio::join!(
+            work,
+            reconciler.run(&shutdown),
+            sweeper::run(&queue, &shutdown),
+        );
+        // Nothing is in flight any more: whoever waits for the time-out need not.
+        abandon.cancel();
+        health_handle.stop(false).await;
+        worked
+    };
+    let (worked, ended, served) = tokio::join!(working, ending, health_server);
+    worked?;
+    ended.context("cannot wait for signals")?;
+    served.context("the health server ended")
+}
+
+/// What a delivery tells the telemetry.
+fn describe(delivery: &Delivery<ProcessOrder>) -> Received<'_> {
+    Received {
+        message_id: &delivery.id,
+        sent_in: &delivery.job.trace.0,
+        previous_attempt: delivery.job.previous_attempt.as_ref().map(|trace| &trace.0),
+        attempt: i64::from(delivery.job.attempt.number()),
+        waited: delivery.waited,
+        client_id: &delivery.worker,
+    }
+}
+
+/// Until this process is asked to end: SIGTERM, as Kubernetes does it, or SIGINT, as a person does.
+async fn terminated() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
