@@ -71,7 +71,7 @@ impl Store {
                 orders::updated_at.eq(now),
             ))
             .returning(OrderRow::as_returning());
-        let row: Option<OrderRow> = self.first::<ClaimOrder, _, _>(update).await?;
+        let row: Option<OrderRow> = self.row::<ClaimOrder, _, _>(update).await?;
         let order = row.map(Order::try_from).transpose()?;
         Ok(order.map(|order| Claim { order }))
     }
@@ -85,7 +85,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let update =
             diesel::update(held(id, attempt)).set(orders::dispatch_after.eq(from_now(lease)));
-        Ok(self.execute::<RenewLease, _>(update).await? > 0)
+        Ok(self.run::<RenewLease, _>(update).await? > 0)
     }
 
     /// The attempt succeeded; `payment` is the gateway's id of the charge, where there was one. `None`: the lease was lost.
@@ -111,7 +111,7 @@ impl Store {
                 orders::updated_at.eq(now),
             ))
             .returning(OrderRow::as_returning());
-        let row: Option<OrderRow> = self.first::<CompleteOrder, _, _>(update).await?;
+        let row: Option<OrderRow> = self.row::<CompleteOrder, _, _>(update).await?;
         row.map(Order::try_from).transpose()
     }
 
@@ -138,7 +138,7 @@ impl Store {
                 orders::updated_at.eq(now),
             ))
             .returning(OrderRow::as_returning());
-        let row: Option<OrderRow> = self.first::<FailOrder, _, _>(update).await?;
+        let row: Option<OrderRow> = self.row::<FailOrder, _, _>(update).await?;
         row.map(Order::try_from).transpose()
     }
 
@@ -159,7 +159,7 @@ impl Store {
                 orders::updated_at.eq(now),
             ))
             .returning(OrderRow::as_returning());
-        let row: Option<OrderRow> = self.first::<RetryOrderLater, _, _>(update).await?;
+        let row: Option<OrderRow> = self.row::<RetryOrderLater, _, _>(update).await?;
         row.map(Order::try_from).transpose()
     }
 
@@ -170,6 +170,6 @@ impl Store {
             orders::dispatch_after.eq(now),
             orders::updated_at.eq(now),
         ));
-        Ok(self.execute::<ReleaseOrder, _>(update).await? > 0)
+        Ok(self.run::<ReleaseOrder, _>(update).await? > 0)
     }
 }

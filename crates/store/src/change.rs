@@ -58,7 +58,7 @@ impl Store {
                 orders::updated_at.eq(now),
             ))
             .returning(OrderRow::as_returning());
-        let row: Option<OrderRow> = self.first::<CancelOrder, _, _>(update).await?;
+        let row: Option<OrderRow> = self.row::<CancelOrder, _, _>(update).await?;
         match row {
             Some(row) => Ok(Changed::Done(Box::new(row.try_into()?))),
             None => self.refused(id, customer, refuse_cancel).await,
@@ -83,7 +83,7 @@ impl Store {
                 orders::updated_at.eq(now),
             ))
             .returning(OrderRow::as_returning());
-        let row: Option<OrderRow> = self.first::<ReopenOrder, _, _>(update).await?;
+        let row: Option<OrderRow> = self.row::<ReopenOrder, _, _>(update).await?;
         match row {
             Some(row) => Ok(Changed::Done(Box::new(row.try_into()?))),
             None => {

@@ -54,7 +54,7 @@ impl Store {
                 orders::trace_context.eq(Json(trace)),
             ))
             .returning(orders::created_at);
-        let created_at: Option<DateTime<Utc>> = self.first::<InsertOrder, _, _>(insert).await?;
+        let created_at: Option<DateTime<Utc>> = self.row::<InsertOrder, _, _>(insert).await?;
         // An INSERT without ON CONFLICT gives its row, or an error.
         let created_at = created_at.ok_or(diesel::result::Error::NotFound)?;
 

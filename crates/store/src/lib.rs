@@ -21,6 +21,7 @@ mod error;
 mod expressions;
 mod migrate;
 mod pool;
+mod prepared;
 mod read;
 mod reconcile;
 mod row;

@@ -43,7 +43,7 @@ impl Store {
                 orders::customer.eq(coalesce(customer.map(CustomerId::as_str), orders::customer)),
             )
             .select(OrderRow::as_select());
-        let row: Option<OrderRow> = self.first::<SelectOrder, _, _>(query).await?;
+        let row: Option<OrderRow> = self.row::<SelectOrder, _, _>(query).await?;
         row.map(Order::try_from).transpose()
     }
 
@@ -67,17 +67,17 @@ impl Store {
                 let query = newest
                     .filter(orders::customer.eq(customer.as_str()))
                     .filter(orders::status.eq(status.as_str()));
-                self.load::<SelectOwnOrdersByStatus, _, _>(query).await?
+                self.rows::<SelectOwnOrdersByStatus, _, _>(query).await?
             }
             (Some(customer), None) => {
                 let query = newest.filter(orders::customer.eq(customer.as_str()));
-                self.load::<SelectOwnOrders, _, _>(query).await?
+                self.rows::<SelectOwnOrders, _, _>(query).await?
             }
             (None, Some(status)) => {
                 let query = newest.filter(orders::status.eq(status.as_str()));
-                self.load::<SelectOrdersByStatus, _, _>(query).await?
+                self.rows::<SelectOrdersByStatus, _, _>(query).await?
             }
-            (None, None) => self.load::<SelectOrders, _, _>(newest).await?,
+            (None, None) => self.rows::<SelectOrders, _, _>(newest).await?,
         };
         rows.into_iter().map(Order::try_from).collect()
     }
@@ -102,9 +102,9 @@ impl Store {
         let rows: Vec<(String, String, i64, i64)> = match customer {
             Some(customer) => {
                 let query = totals.filter(orders::customer.eq(customer.as_str()));
-                self.load::<SelectOwnTotals, _, _>(query).await?
+                self.rows::<SelectOwnTotals, _, _>(query).await?
             }
-            None => self.load::<SelectTotals, _, _>(totals).await?,
+            None => self.rows::<SelectTotals, _, _>(totals).await?,
         };
         let total = |(status, currency, count, sum): (String, String, i64, i64)| {
             Ok(StatusTotal {

@@ -82,7 +82,7 @@ impl Store {
             .filter(orders::id.eq(id.as_uuid()))
             .filter(orders::status.eq(OrderStatus::Pending.as_str()))
             .set(orders::dispatch_after.eq(now));
-        self.execute::<DispatchNow, _>(update).await?;
+        self.run::<DispatchNow, _>(update).await?;
         Ok(())
     }
 
@@ -92,7 +92,7 @@ impl Store {
         let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
         let mut total = 0_u64;
         loop {
-            let moved = self.execute::<DispatchAllNow, _>(MakeDue { limit }).await?;
+            let moved = self.run::<DispatchAllNow, _>(MakeDue { limit }).await?;
             total = total.saturating_add(u64::try_from(moved).unwrap_or(u64::MAX));
             if moved < BATCH {
                 return Ok(total);
@@ -104,7 +104,7 @@ impl Store {
     /// as they are old, within 30 s and 10 min. An order whose worker lost its lease becomes pending, so that worker cannot write
     /// any more.
     pub async fn take_due(&self, limit: i64) -> Result<Vec<DueOrder>, StoreError> {
-        let rows: Vec<DueRow> = self.load::<TakeDueOrders, _, _>(TakeDue { limit }).await?;
+        let rows: Vec<DueRow> = self.rows::<TakeDueOrders, _, _>(TakeDue { limit }).await?;
         Ok(rows.into_iter().map(DueOrder::from).collect())
     }
 
@@ -113,8 +113,7 @@ impl Store {
         let query = orders::table
             .filter(orders::dispatch_after.le(now))
             .select((min(orders::dispatch_after), now.into_sql::<Timestamptz>()));
-        let asking =
-            self.first::<SelectOldestDue, _, (Option<DateTime<Utc>>, DateTime<Utc>)>(query);
+        let asking = self.row::<SelectOldestDue, _, (Option<DateTime<Utc>>, DateTime<Utc>)>(query);
         let Some((Some(since), asked_at)) = telemetry::span::untraced(asking).await? else {
             return Ok(None);
         };

@@ -15,6 +15,7 @@ use telemetry::db::{Commented, Server, Statement, commented};
 use crate::connect::Connector;
 use crate::error::ends_connection;
 use crate::pool::{Acquired, Pool, PoolStatus};
+use crate::prepared::Prepared;
 use crate::{StoreConfig, StoreError};
 
 /// PostgreSQL ends a statement at its time-out; this much later the server or the network is taken to be gone.
@@ -78,7 +79,7 @@ impl Store {
         clippy::manual_async_fn,
         reason = "an async fn would not be declared Send"
     )]
-    pub(crate) fn load<'query, S, Q, R>(
+    pub(crate) fn rows<'query, S, Q, R>(
         &self,
         query: Q,
     ) -> impl Future<Output = Result<Vec<R>, StoreError>> + Send
@@ -86,11 +87,11 @@ impl Store {
         S: Statement + Send,
         Q: QueryFragment<Pg> + Send,
         R: Send,
-        Commented<Q, S>: LoadQuery<'query, AsyncPgConnection, R> + 'query,
+        Prepared<Commented<Q, S>>: LoadQuery<'query, AsyncPgConnection, R> + 'query,
     {
         async move {
             let mut acquired = self.pool.acquire().await?;
-            let query = commented::<S, _>(query);
+            let query = Prepared(commented::<S, _>(query));
             let answer = async { self.bounded(query.load(acquired.connection()?)).await };
             let result = self.server.run::<S, _>(answer).await;
             settle(acquired, result)
@@ -98,14 +99,14 @@ impl Store {
     }
 
     /// Runs a statement that gives at most one row.
-    pub(crate) async fn first<'query, S, Q, R>(&self, query: Q) -> Result<Option<R>, StoreError>
+    pub(crate) async fn row<'query, S, Q, R>(&self, query: Q) -> Result<Option<R>, StoreError>
     where
         S: Statement + Send,
         Q: QueryFragment<Pg> + Send,
         R: Send,
-        Commented<Q, S>: LoadQuery<'query, AsyncPgConnection, R> + 'query,
+        Prepared<Commented<Q, S>>: LoadQuery<'query, AsyncPgConnection, R> + 'query,
     {
-        Ok(self.load::<S, Q, R>(query).await?.into_iter().next())
+        Ok(self.rows::<S, Q, R>(query).await?.into_iter().next())
     }
 
     /// Runs a statement that gives no rows; how many it changed.
@@ -113,18 +114,18 @@ impl Store {
         clippy::manual_async_fn,
         reason = "an async fn would not be declared Send"
     )]
-    pub(crate) fn execute<'query, S, Q>(
+    pub(crate) fn run<'query, S, Q>(
         &self,
         query: Q,
     ) -> impl Future<Output = Result<usize, StoreError>> + Send
     where
         S: Statement + Send,
         Q: QueryFragment<Pg> + Send,
-        Commented<Q, S>: ExecuteDsl<AsyncPgConnection> + 'query,
+        Prepared<Commented<Q, S>>: ExecuteDsl<AsyncPgConnection> + 'query,
     {
         async move {
             let mut acquired = self.pool.acquire().await?;
-            let query = commented::<S, _>(query);
+            let query = Prepared(commented::<S, _>(query));
             let answer = async { self.bounded(query.execute(acquired.connection()?)).await };
             let result = self.server.run::<S, _>(answer).await;
             settle(acquired, result)
@@ -163,7 +164,7 @@ mod tests {
     telemetry::statement! {
         Sleep: "SELECT" "pg_sleep", action "test", framework "none";
         Count: "SELECT" "pg_stat_activity", action "test", framework "none";
-        Prepared: "SELECT" "pg_prepared_statements", action "test", framework "none";
+        PreparedText: "SELECT" "pg_prepared_statements", action "test", framework "none";
     }
 
     async fn store(database: &testkit::Database, statement_timeout: Duration) -> Store {
@@ -177,7 +178,7 @@ mod tests {
 
     async fn sleep(store: &Store, seconds: u32) -> Result<Vec<bool>, StoreError> {
         let query = diesel::select(sql::<Bool>(&format!("pg_sleep({seconds}) IS NULL")));
-        store.load::<Sleep, _, _>(query).await
+        store.rows::<Sleep, _, _>(query).await
     }
 
     async fn asleep(store: &Store) -> i64 {
@@ -185,7 +186,7 @@ mod tests {
             "(SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%' AND state = 'active' \
              AND datname = current_database() AND pid <> pg_backend_pid())",
         ));
-        store.first::<Count, _, _>(query).await.unwrap().unwrap()
+        store.row::<Count, _, _>(query).await.unwrap().unwrap()
     }
 
     #[tokio::test]
@@ -236,7 +237,7 @@ mod tests {
             run_every_statement(&store).await;
         }
         let query = diesel::select(sql::<Text>("statement FROM pg_prepared_statements"));
-        let mut prepared: Vec<String> = store.load::<Prepared, _, _>(query).await.unwrap();
+        let mut prepared: Vec<String> = store.rows::<PreparedText, _, _>(query).await.unwrap();
         prepared.retain(|statement| {
             statement.contains("db_driver='diesel-async'") && !statement.contains("'test'")
         });

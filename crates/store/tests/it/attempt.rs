@@ -1,7 +1,7 @@
 //! One worker at a time, and none that lost its lease writes.
 
 use domain::{Failure, FailureCode, OrderStatus, PaymentStatus};
-use store::StoreError;
+use throughline_store::StoreError;
 
 use crate::setup::{Fixture, MINUTE, attempt, job, trace};
 

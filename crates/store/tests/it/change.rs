@@ -1,7 +1,7 @@
 //! Cancelling and reopening.
 
 use domain::{CustomerId, Failure, FailureCode, OrderId, OrderStatus, PaymentStatus};
-use store::{Cancelled, Reopened};
+use throughline_store::{Cancelled, Reopened};
 
 use crate::setup::{Fixture, MINUTE, attempt, customer};
 

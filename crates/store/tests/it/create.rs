@@ -1,7 +1,7 @@
 //! What is stored is what was ordered.
 
 use domain::{Attempt, OrderId, OrderStatus, PaymentStatus, TraceContext};
-use store::StoreError;
+use throughline_store::StoreError;
 
 use crate::setup::{Fixture, MINUTE, customer, draft, free, trace};
 

@@ -15,4 +15,5 @@ mod outage;
 mod read;
 mod reconcile;
 mod setup;
+mod tls;
 mod transitions;

@@ -1,7 +1,7 @@
 //! The schema: made once however many replicas start, and no narrower or wider than `domain`.
 
 use domain::{OrderStatus, PaymentMethod, PaymentStatus};
-use store::StoreError;
+use throughline_store::StoreError;
 
 use crate::setup::Fixture;
 
@@ -11,7 +11,7 @@ async fn replicas_that_start_together_migrate_once() {
     let replicas: Vec<_> = (0..8)
         .map(|_| {
             let url = database.url().to_owned();
-            tokio::spawn(async move { store::migrate(&url).await })
+            tokio::spawn(async move { throughline_store::migrate(&url).await })
         })
         .collect();
     let mut applied = Vec::new();
@@ -20,7 +20,12 @@ async fn replicas_that_start_together_migrate_once() {
     }
     applied.retain(|versions| !versions.is_empty());
     assert_eq!(applied.len(), 1, "{applied:?}");
-    assert!(store::migrate(database.url()).await.unwrap().is_empty());
+    assert!(
+        throughline_store::migrate(database.url())
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -44,7 +49,7 @@ async fn a_server_that_is_not_there_is_unavailable() {
         "postgres://127.0.0.1:{}/orders",
         testkit::free_port().unwrap()
     );
-    let error = store::migrate(&url).await.unwrap_err();
+    let error = throughline_store::migrate(&url).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use store::{Store, StoreConfig, StoreError};
 use testkit::{Postgres, eventually, free_port};
+use throughline_store::{Store, StoreConfig, StoreError};
 
 use crate::setup::{Fixture, customer};
 
@@ -32,7 +32,7 @@ async fn a_store_starts_before_its_server() {
 async fn the_pool_recovers_when_the_server_was_restarted() {
     let mut postgres = Postgres::start().await.unwrap();
     let url = postgres.url();
-    store::migrate(&url).await.unwrap();
+    throughline_store::migrate(&url).await.unwrap();
     let store = store(&url);
     // More than one connection, so that more than one has to be replaced.
     let (first, second) = tokio::join!(store.totals(None), store.totals(None));

@@ -1,7 +1,7 @@
 //! Who sees which orders, and in which order.
 
 use domain::{CustomerId, Order, OrderId, OrderStatus};
-use store::StoreError;
+use throughline_store::StoreError;
 
 use crate::setup::{Fixture, draft, free};
 
@@ -126,16 +126,18 @@ async fn totals_are_by_status_and_currency() {
             })
             .collect()
     };
-    use OrderStatus::{Cancelled, Pending};
     assert_eq!(
         totals(Some(&named("ada"))).await,
         [
-            (Cancelled, "10.00 USD".to_owned(), 1),
-            (Pending, "600 JPY".to_owned(), 2),
-            (Pending, "20.00 USD".to_owned(), 2)
+            (OrderStatus::Cancelled, "10.00 USD".to_owned(), 1),
+            (OrderStatus::Pending, "600 JPY".to_owned(), 2),
+            (OrderStatus::Pending, "20.00 USD".to_owned(), 2)
         ]
     );
-    assert_eq!(totals(None).await[2], (Pending, "30.00 USD".to_owned(), 3));
+    assert_eq!(
+        totals(None).await[2],
+        (OrderStatus::Pending, "30.00 USD".to_owned(), 3)
+    );
     assert_eq!(totals(Some(&named("eve"))).await, []);
 }
 

@@ -6,8 +6,8 @@ use domain::{
     Attempt, CustomerId, NewOrder, Order, OrderDraft, OrderId, OrderStatus, ProcessOrder,
     TraceContext,
 };
-use store::{Store, StoreConfig};
 use testkit::Database;
+use throughline_store::{Store, StoreConfig};
 use tokio_postgres::Client;
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -22,7 +22,7 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let database = testkit::database().await.unwrap();
-        store::migrate(database.url()).await.unwrap();
+        throughline_store::migrate(database.url()).await.unwrap();
         let config = StoreConfig::new(database.url(), "store-test");
         Self {
             store: Store::new(config).unwrap(),
@@ -92,10 +92,7 @@ impl Fixture {
     pub(crate) async fn update(&self, id: OrderId, set: &str) {
         let changed = self
             .sql
-            .execute(
-                &format!("UPDATE orders SET {set} WHERE id = $1"),
-                &[&id.as_uuid()],
-            )
+            .execute(&format!("UPDATE orders SET {set} WHERE id = '{id}'"), &[])
             .await
             .unwrap();
         assert_eq!(changed, 1);
@@ -106,8 +103,8 @@ impl Fixture {
         let row = self
             .sql
             .query_one(
-                "SELECT extract(epoch FROM dispatch_after - now())::float8 FROM orders WHERE id = $1",
-                &[&id.as_uuid()],
+                &format!("SELECT extract(epoch FROM dispatch_after - now())::float8 FROM orders WHERE id = '{id}'"),
+                &[],
             )
             .await
             .unwrap();

@@ -1,7 +1,7 @@
 //! The SQL and `domain` agree on every transition from every status.
 
 use domain::{Failure, FailureCode, ImpossibleTransition, Order, OrderStatus};
-use store::Changed;
+use throughline_store::Changed;
 
 use crate::setup::{Fixture, MINUTE, attempt, job, trace};
 

@@ -24,6 +24,14 @@ pub(crate) enum Place {
     Kept { folder: PathBuf, port: Option<u16> },
 }
 
+/// What a server runs in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Host {
+    Machine,
+    /// Every interface is the container's own; only a published port leads to it.
+    Container,
+}
+
 /// What the data survives.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Durability {
@@ -42,6 +50,15 @@ impl fmt::Display for Kind {
     }
 }
 
+impl Host {
+    fn listen(self) -> &'static str {
+        match self {
+            Self::Machine => "127.0.0.1",
+            Self::Container => "*",
+        }
+    }
+}
+
 impl Kind {
     /// The signal for an orderly end that waits for no client.
     pub(crate) fn orderly_end(self) -> Signal {
@@ -56,12 +73,12 @@ impl Kind {
         self,
         durability: Durability,
         data: &Path,
-        listen: &str,
+        host: Host,
         port: u16,
     ) -> Vec<String> {
         match self {
-            Self::Postgres => postgres_arguments(durability, data, listen, port),
-            Self::Redis => redis_arguments(durability, data, listen, port),
+            Self::Postgres => postgres_arguments(durability, data, host, port),
+            Self::Redis => redis_arguments(durability, data, host, port),
         }
     }
 
@@ -81,13 +98,16 @@ impl Kind {
     }
 }
 
-fn postgres_arguments(durability: Durability, data: &Path, listen: &str, port: u16) -> Vec<String> {
+fn postgres_arguments(durability: Durability, data: &Path, host: Host, port: u16) -> Vec<String> {
     let mut settings = vec![
-        format!("listen_addresses={listen}"),
+        format!("listen_addresses={}", host.listen()),
         format!("port={port}"),
-        "unix_socket_directories=".to_owned(),
         "max_connections=300".to_owned(),
     ];
+    if host == Host::Machine {
+        // The image sets itself up through its socket; ours would be among those of other servers.
+        settings.push("unix_socket_directories=".to_owned());
+    }
     if durability == Durability::Process {
         // Not `synchronous_commit=off` as well: with it, a killed server loses its last commits.
         settings.extend(["fsync=off", "full_page_writes=off"].map(str::to_owned));
@@ -102,13 +122,13 @@ fn postgres_arguments(durability: Durability, data: &Path, listen: &str, port: u
         .collect()
 }
 
-fn redis_arguments(durability: Durability, data: &Path, listen: &str, port: u16) -> Vec<String> {
+fn redis_arguments(durability: Durability, data: &Path, host: Host, port: u16) -> Vec<String> {
     let fsync = match durability {
         Durability::Process => "no",
         Durability::Power => "everysec",
     };
     let options = [
-        ("--bind", listen.to_owned()),
+        ("--bind", host.listen().to_owned()),
         ("--port", port.to_string()),
         // Who may connect is decided by the address that it listens on.
         ("--protected-mode", "no".to_owned()),

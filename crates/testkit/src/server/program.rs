@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use super::{Durability, Kind};
+use super::launch::{Durability, Host, Kind};
 use crate::docker::{self, Image};
 use crate::install;
 use crate::programs::{self, PostgresPrograms};
@@ -43,17 +43,19 @@ impl Program {
         if let Some(program) = Self::installed(kind)? {
             return Ok(program);
         }
-        if docker::is_there() {
-            return Ok(Self::Container);
-        }
         let package = match kind {
             Kind::Postgres => "postgresql",
             Kind::Redis => "redis-server",
         };
-        if install::debian(package)? {
-            return Self::installed(kind)?.with_context(|| {
-                format!("{package} was installed, but its programs were not found")
-            });
+        let installing = install::debian(package);
+        if let Some(program) = Self::installed(kind)? {
+            return Ok(program);
+        }
+        if docker::is_there() {
+            return Ok(Self::Container);
+        }
+        if installing? {
+            bail!("{package} was installed, but its programs were not found");
         }
         bail!(
             "{kind} is not installed and no docker engine answers. Install it (Debian, Ubuntu: `sudo apt-get install {package}`; \
@@ -111,12 +113,12 @@ impl Program {
         let (program, arguments, container) = match self {
             Self::Postgres { programs, .. } => (
                 programs.postgres.clone(),
-                kind.arguments(durability, &data, "127.0.0.1", port),
+                kind.arguments(durability, &data, Host::Machine, port),
                 None,
             ),
             Self::Redis(program) => (
                 program.clone(),
-                kind.arguments(durability, &data, "127.0.0.1", port),
+                kind.arguments(durability, &data, Host::Machine, port),
                 None,
             ),
             Self::Container => {
@@ -125,12 +127,11 @@ impl Program {
                     Kind::Redis => (REDIS_IMAGE, "redis-server"),
                 };
                 let container = docker::container_name(server);
-                // Inside, every interface is the container's own.
                 let mut arguments = vec![server.to_owned()];
                 arguments.extend(kind.arguments(
                     durability,
                     Path::new(image.data),
-                    "*",
+                    Host::Container,
                     image.port,
                 ));
                 (

@@ -99,7 +99,9 @@ impl Binaries {
         Ok(())
     }
 
-    pub(super) fn program(&self, service: Service) -> PathBuf {
+    /// A service's program.
+    #[must_use]
+    pub fn program(&self, service: Service) -> PathBuf {
         self.0.join(service.binary())
     }
 }

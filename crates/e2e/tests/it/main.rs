@@ -1,0 +1,16 @@
+//! The whole product as real processes: API, worker, gateway, PostgreSQL, Redis, and a receiver of their telemetry.
+//! `Shop` is all of it, ready for orders.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::as_conversions
+)]
+
+mod configuration;
+mod load;
+mod orders;
+mod outages;
+mod shop;
+mod traces;

@@ -1,0 +1,122 @@
+//! A shop: the product's processes on private servers, and the few things that a customer or an operator does with it.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use testkit::{Binaries, Profile, Service, Stack};
+use tokio::sync::OnceCell;
+
+/// Two cores run many tests at the same time; a promise that is kept late is still kept.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Shop {
+    pub(crate) stack: Stack,
+    pub(crate) lens: testkit::Lens,
+    pub(crate) redis: testkit::Redis,
+    pub(crate) database: testkit::Database,
+    pub(crate) http: reqwest::Client,
+}
+
+impl Shop {
+    /// A shop with a Redis of its own, so that a test may do to it what it likes.
+    pub(crate) async fn open() -> Self {
+        Self::open_with(&[]).await
+    }
+
+    pub(crate) async fn open_with(env: &[(Service, &str, &str)]) -> Self {
+        // The second test of this process finds it installed.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let database = testkit::database().await.unwrap();
+        let redis = testkit::Redis::start().await.unwrap();
+        let lens = testkit::lens().await.unwrap();
+        let mut stack = Stack::builder(database.url(), redis.url())
+            .binaries(binaries().await)
+            .telemetry_to(&lens.otlp_grpc_url());
+        for (service, name, value) in env {
+            stack = stack.env(*service, name, value);
+        }
+        Self {
+            stack: stack.start().await.unwrap(),
+            lens,
+            redis,
+            database,
+            http: reqwest::Client::new(),
+        }
+    }
+
+    pub(crate) async fn post(&self, body: &Value) -> (StatusCode, Value) {
+        let url = format!("{}/api/orders", self.stack.url(Service::Api));
+        let response = self.http.post(url).json(body).send().await.unwrap();
+        (response.status(), response.json().await.unwrap())
+    }
+
+    /// Creates an order that must be taken; its id.
+    pub(crate) async fn order(&self, body: &Value) -> String {
+        let (status, order) = self.post(body).await;
+        assert_eq!(status, StatusCode::CREATED, "{order}");
+        order["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn read(&self, id: &str) -> Value {
+        let url = format!("{}/api/orders/{id}", self.stack.url(Service::Api));
+        let response = self.http.get(url).send().await.unwrap();
+        response.json().await.unwrap()
+    }
+
+    /// The order once it is in a final state.
+    pub(crate) async fn settled(&self, id: &str) -> Value {
+        testkit::eventually(
+            &format!("a final state of order {id}"),
+            PATIENCE,
+            || async {
+                let order = self.read(id).await;
+                let done =
+                    ["completed", "failed", "cancelled"].contains(&order["status"].as_str()?);
+                done.then_some(order)
+            },
+        )
+        .await
+    }
+
+    /// How many orders the gateway charged for this id.
+    pub(crate) async fn charges(&self, order_id: &str) -> usize {
+        let url = format!(
+            "{}/v1/payment_intents?limit=100",
+            self.stack.url(Service::Gateway)
+        );
+        let list = self
+            .http
+            .get(url)
+            .bearer_auth("sk_test_throughline")
+            .send()
+            .await
+            .unwrap();
+        let list: Value = list.json().await.unwrap();
+        let of_order = |intent: &&Value| intent["metadata"]["order_id"] == order_id;
+        list["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(of_order)
+            .count()
+    }
+
+    /// Makes the gateway misbehave, by the fields of its faults.
+    pub(crate) async fn gateway_faults(&self, faults: &Value) {
+        let url = format!("{}/sandbox/faults", self.stack.url(Service::Gateway));
+        let response = self.http.post(url).json(faults).send().await.unwrap();
+        assert!(response.status().is_success());
+    }
+}
+
+pub(crate) fn widget() -> Value {
+    json!({ "product_name": "Widget", "amount": "99.99" })
+}
+
+/// The programs of this very source, built once by this process.
+pub(crate) async fn binaries() -> Binaries {
+    static BUILT: OnceCell<Binaries> = OnceCell::const_new();
+    let build = || Binaries::build(Profile::Dev);
+    BUILT.get_or_try_init(build).await.unwrap().clone()
+}

@@ -1,0 +1,97 @@
+//! Every `sslmode` against a server that speaks TLS. Its certificate is for `localhost` alone, signed by `tls/ca.pem`; the key of
+//! neither is used for anything else.
+
+use std::time::Duration;
+
+use testkit::{Postgres, eventually};
+use throughline_store::{Store, StoreConfig, StoreError};
+
+const CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/tls/ca.pem");
+const OTHER_CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/tls/other_ca.pem");
+
+/// A store on `host` with these words in its URL; how its connection is, or why there is none.
+async fn connect(postgres: &Postgres, host: &str, words: &str) -> Result<(), StoreError> {
+    let url = postgres.url().replace("127.0.0.1", host);
+    let store = Store::new(StoreConfig::new(format!("{url}?{words}"), "tls-test"))?;
+    store.ping().await
+}
+
+async fn server() -> (Postgres, tokio_postgres::Client) {
+    let postgres = Postgres::start().await.unwrap();
+    let (sql, connection) = tokio_postgres::connect(&postgres.url(), tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    for (name, pem) in [
+        ("server.crt", include_str!("tls/server.pem")),
+        ("server.key", include_str!("tls/server.key")),
+    ] {
+        // COPY writes a line break as \n, which %b undoes.
+        let write = format!(r#"umask 077; printf "%b" "$(cat)" > {name}"#);
+        sql.batch_execute(&format!("COPY (SELECT '{pem}') TO PROGRAM '{write}'"))
+            .await
+            .unwrap();
+    }
+    sql.batch_execute("ALTER SYSTEM SET ssl = on")
+        .await
+        .unwrap();
+    sql.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    eventually(
+        "the server to speak TLS",
+        Duration::from_secs(30),
+        async || {
+            connect(&postgres, "127.0.0.1", "sslmode=require")
+                .await
+                .ok()
+        },
+    )
+    .await;
+    (postgres, sql)
+}
+
+#[tokio::test]
+async fn each_mode_verifies_what_libpq_says_it_does() {
+    let (postgres, _sql) = server().await;
+    let ca = format!("sslrootcert={CA}");
+    let other = format!("sslrootcert={OTHER_CA}");
+    for (host, words, accepted) in [
+        ("127.0.0.1", "sslmode=disable".to_owned(), true),
+        ("127.0.0.1", "sslmode=prefer".to_owned(), true),
+        ("127.0.0.1", "sslmode=require".to_owned(), true),
+        ("127.0.0.1", format!("sslmode=require&{ca}"), true),
+        ("127.0.0.1", format!("sslmode=require&{other}"), false),
+        ("127.0.0.1", format!("sslmode=verify-ca&{ca}"), true),
+        ("127.0.0.1", format!("sslmode=verify-ca&{other}"), false),
+        ("127.0.0.1", format!("sslmode=verify-full&{ca}"), false),
+        ("localhost", format!("sslmode=verify-full&{ca}"), true),
+        ("localhost", format!("sslmode=verify-full&{other}"), false),
+    ] {
+        let result = connect(&postgres, host, &words).await;
+        assert_eq!(result.is_ok(), accepted, "{host} {words}: {result:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_encrypted_where_the_server_can_unless_that_is_disabled() {
+    let (postgres, sql) = server().await;
+    for (mode, encrypted) in [("disable", false), ("prefer", true), ("require", true)] {
+        let url = format!("{}?sslmode={mode}", postgres.url());
+        let store = Store::new(StoreConfig::new(url, mode)).unwrap();
+        store.ping().await.unwrap();
+        let seen = "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = $1";
+        let row = sql.query_one(seen, &[&mode]).await.unwrap();
+        assert_eq!(row.get::<_, bool>(0), encrypted, "{mode}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_refused_where_tls_is_required() {
+    let postgres = Postgres::start().await.unwrap();
+    connect(&postgres, "127.0.0.1", "sslmode=prefer")
+        .await
+        .unwrap();
+    let error = connect(&postgres, "127.0.0.1", "sslmode=require")
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+}
