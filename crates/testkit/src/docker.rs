@@ -1,8 +1,10 @@
 //! Servers in containers, where the machine has a docker engine and neither the server's binaries nor a way to install them.
 
+use std::io::stderr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use anyhow::ensure;
 use uuid::Uuid;
 
 use crate::user;
@@ -16,6 +18,26 @@ pub(crate) fn is_there() -> bool {
         .stderr(Stdio::null())
         .status();
     docker.is_ok_and(|status| status.success())
+}
+
+/// Fetches an image unless the engine has it; that can take minutes, and shows docker's own progress.
+pub(crate) fn fetch(image: &Image) -> anyhow::Result<()> {
+    let inspect = Command::new("docker")
+        .args(["image", "inspect", image.name])
+        .output()?;
+    if inspect.status.success() {
+        return Ok(());
+    }
+    let pull = Command::new("docker")
+        .args(["pull", image.name])
+        .stdout(stderr())
+        .status()?;
+    ensure!(
+        pull.success(),
+        "docker cannot fetch the image {}: see its message above",
+        image.name
+    );
+    Ok(())
 }
 
 /// A name for a new container.

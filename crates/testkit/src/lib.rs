@@ -2,10 +2,12 @@
 //!
 //! Nothing that is started here outlives the process that started it, even when that is killed: see `supervised.rs`.
 
+mod cargo;
 mod docker;
 mod eventually;
 mod folder;
 mod install;
+#[cfg(feature = "lens")]
 mod lens;
 mod ports;
 mod postgres;
@@ -20,7 +22,9 @@ mod user;
 
 use std::path::Path;
 
+pub use cargo::cargo;
 pub use eventually::eventually;
+#[cfg(feature = "lens")]
 pub use lens::{Lens, lens};
 pub use ports::{free_port, is_free};
 pub use postgres::{Database, Postgres};
@@ -28,7 +32,7 @@ pub use proxy::Proxy;
 pub use redis::Redis;
 pub use rustix::process::Signal;
 pub use shared::{DATABASE_URL, REDIS_URL, database, redis};
-pub use stack::{Binaries, Ports, Profile, Service, Stack, StackBuilder};
+pub use stack::{BUILD, Binaries, Ports, Profile, Service, Stack, StackBuilder};
 
 /// The folder of the workspace.
 #[must_use]

@@ -169,9 +169,9 @@ impl Supervised {
         signal: Signal,
         patience: Duration,
     ) -> anyhow::Result<ExitStatus> {
-        self.signal(signal)?;
-        // A stopped process only acts on the signal once it continues.
+        // A stopped process only acts on a signal once it continues.
         self.signal(Signal::CONT)?;
+        self.signal(signal)?;
         if let Ok(status) = self.wait(patience).await {
             return Ok(status);
         }

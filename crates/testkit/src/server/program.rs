@@ -11,6 +11,7 @@ use super::launch::{Durability, Host, Kind};
 use crate::docker::{self, Image};
 use crate::install;
 use crate::programs::{self, PostgresPrograms};
+use crate::shared;
 use crate::supervised::Task;
 use crate::user::{self, User};
 
@@ -52,18 +53,19 @@ impl Program {
             return Ok(program);
         }
         if docker::is_there() {
+            docker::fetch(&image(kind))?;
             return Ok(Self::Container);
         }
         if installing? {
             bail!("{package} was installed, but its programs were not found");
         }
+        let (brew, variable, test_variable) = match kind {
+            Kind::Postgres => ("postgresql@17", "DATABASE_URL", shared::DATABASE_URL),
+            Kind::Redis => ("redis", "REDIS_URL", shared::REDIS_URL),
+        };
         bail!(
             "{kind} is not installed and no docker engine answers. Install it (Debian, Ubuntu: `sudo apt-get install {package}`; \
-             macOS: `brew install {}`), start docker, or set DATABASE_URL and REDIS_URL to servers of your own",
-            match kind {
-                Kind::Postgres => "postgresql@17",
-                Kind::Redis => "redis",
-            }
+             macOS: `brew install {brew}`), start docker, or name a server of your own in {variable} (in tests: {test_variable})"
         )
     }
 
@@ -122,10 +124,7 @@ impl Program {
                 None,
             ),
             Self::Container => {
-                let (image, server) = match kind {
-                    Kind::Postgres => (POSTGRES_IMAGE, "postgres"),
-                    Kind::Redis => (REDIS_IMAGE, "redis-server"),
-                };
+                let (image, server) = (image(kind), server(kind));
                 let container = docker::container_name(server);
                 let mut arguments = vec![server.to_owned()];
                 arguments.extend(kind.arguments(
@@ -153,6 +152,21 @@ impl Program {
             delete,
             container,
         }
+    }
+}
+
+fn image(kind: Kind) -> Image {
+    match kind {
+        Kind::Postgres => POSTGRES_IMAGE,
+        Kind::Redis => REDIS_IMAGE,
+    }
+}
+
+/// The server's command inside its image.
+fn server(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Postgres => "postgres",
+        Kind::Redis => "redis-server",
     }
 }
 

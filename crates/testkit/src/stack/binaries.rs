@@ -15,6 +15,9 @@ const PRODUCT: [Service; 4] = [
     Service::Worker,
 ];
 
+/// cargo's arguments that build the product's programs, but not the xtask that may be running.
+pub const BUILD: &str = "build --workspace --exclude xtask --bins";
+
 /// One of cargo's two profiles.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Profile {
@@ -33,14 +36,9 @@ impl Binaries {
     /// # Errors
     /// When cargo fails; it has said why.
     pub async fn build(profile: Profile) -> anyhow::Result<Self> {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo
-            .args(["build", "--quiet", "--bins"])
-            .current_dir(crate::workspace())
-            .kill_on_drop(true);
-        for service in PRODUCT {
-            cargo.args(["--package", service.binary()]);
-        }
+        let mut cargo = crate::cargo();
+        // The selection that `cargo xtask test` makes, too: another one would unify features differently and build all anew.
+        cargo.args(BUILD.split(' '));
         if profile == Profile::Release {
             cargo.arg("--release");
         }
@@ -64,10 +62,7 @@ impl Binaries {
         for service in PRODUCT {
             let program = binaries.program(service);
             if !program.is_file() {
-                bail!(
-                    "{} is not built: run `cargo build --workspace --bins`",
-                    program.display()
-                );
+                bail!("{} is not built: run `cargo {BUILD}`", program.display());
             }
         }
         Ok(binaries)

@@ -112,6 +112,7 @@ impl StackBuilder {
         };
         fs::create_dir_all(&logs)
             .with_context(|| format!("cannot make the folder {}", logs.display()))?;
+        ports.ensure_free()?;
         let mut stack = Stack {
             processes: Vec::new(),
             ports,
@@ -119,7 +120,6 @@ impl StackBuilder {
             temporary,
         };
         for service in self.services() {
-            stack.ports.ensure_free(*service)?;
             let task = self.task(*service, binaries, &stack.ports, &stack.logs);
             // What an earlier stack logged would be taken for this one's.
             let _ = fs::remove_file(&task.log);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::Context;
 use rustix::process::Signal;
 
-pub use binaries::{Binaries, Profile};
+pub use binaries::{BUILD, Binaries, Profile};
 pub use builder::StackBuilder;
 use process::Process;
 pub use service::{Ports, Service};
@@ -145,8 +145,13 @@ impl Drop for Stack {
         while let Some(process) = self.processes.pop() {
             drop(process);
         }
-        if self.temporary && !std::thread::panicking() {
-            // A failed test's logs are worth keeping; those of others may stay behind when the system will not delete them.
+        if !self.temporary {
+            return;
+        }
+        if std::thread::panicking() {
+            eprintln!("the services' logs are in {}", self.logs.display());
+        } else {
+            // Nobody is left to tell of a failure.
             let _ = std::fs::remove_dir_all(&self.logs);
         }
     }

@@ -65,7 +65,10 @@ impl Ports {
     };
 
     /// Ports that are free at the moment.
-    pub(super) fn free() -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When none is.
+    pub fn free() -> anyhow::Result<Self> {
         Ok(Self {
             api: free_port()?,
             worker_health: free_port()?,
@@ -87,19 +90,25 @@ impl Ports {
         }
     }
 
-    /// An error that names the first port of a service that somebody else listens on.
+    /// An error that names the first port that somebody else listens on.
     ///
     /// # Errors
     /// When there is one.
-    pub fn ensure_free(&self, service: Service) -> anyhow::Result<()> {
-        let all = match service {
-            Service::Lens => vec![self.lens, self.otlp_grpc, self.otlp_http],
-            other => vec![self.of(other)],
-        };
-        match all.into_iter().find(|port| !is_free(*port)) {
-            Some(port) => bail!(
-                "port {port} on 127.0.0.1 is in use, and {service} needs it: end what listens there"
-            ),
+    pub fn ensure_free(&self) -> anyhow::Result<()> {
+        let all = [
+            (self.api, Service::Api),
+            (self.worker_health, Service::Worker),
+            (self.gateway, Service::Gateway),
+            (self.lens, Service::Lens),
+            (self.otlp_grpc, Service::Lens),
+            (self.otlp_http, Service::Lens),
+        ];
+        match all.into_iter().find(|(port, _)| !is_free(*port)) {
+            Some((port, service)) => {
+                bail!(
+                    "port {port} on 127.0.0.1 is in use, and {service} needs it: end what listens there"
+                )
+            }
             None => Ok(()),
         }
     }

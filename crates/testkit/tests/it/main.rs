@@ -14,3 +14,4 @@ mod orphans;
 mod postgres;
 mod proxy;
 mod redis;
+mod stack;

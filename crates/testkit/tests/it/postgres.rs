@@ -1,3 +1,6 @@
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+
 use testkit::{Postgres, database};
 
 #[tokio::test]
@@ -99,6 +102,23 @@ async fn a_cluster_whose_data_is_kept_finds_it_again() {
     end(second).await;
     std::fs::remove_dir_all(data).unwrap();
     assert_eq!(found.len(), 1);
+}
+
+#[tokio::test]
+async fn data_below_a_closed_folder_goes_where_its_user_can_reach_it() {
+    let closed = std::env::temp_dir().join(format!("throughline-closed-{}", std::process::id()));
+    DirBuilder::new().mode(0o700).create(&closed).unwrap();
+    let folder = closed.join("postgres");
+    let cluster = Postgres::start_kept(&folder, None).await.unwrap();
+    // Only root runs PostgreSQL as somebody else, whom the folder is closed to.
+    let elsewhere = cluster.folder() != folder;
+    assert_eq!(elsewhere, rustix::process::geteuid().is_root());
+
+    let data = cluster.folder().to_owned();
+    end(cluster).await;
+    Postgres::delete_kept(&folder).unwrap();
+    assert!(!data.exists());
+    std::fs::remove_dir_all(closed).unwrap();
 }
 
 async fn end(mut cluster: Postgres) {

@@ -1,0 +1,116 @@
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::{
+    Binaries, Database, Profile, Service, Signal, Stack, StackBuilder, database, eventually, lens,
+    redis,
+};
+use tokio::sync::OnceCell;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+static BINARIES: OnceCell<Binaries> = OnceCell::const_new();
+
+#[tokio::test]
+async fn an_order_goes_through_all_services_in_one_trace() {
+    let (lens, (_database, stack)) = (lens().await.unwrap(), builder().await);
+    let stack = stack.telemetry_to(&lens.otlp_grpc_url());
+    let stack = stack.start().await.unwrap();
+
+    let order = create_order(&stack).await;
+    let trace = lens
+        .trace_of_order(&order, |trace| {
+            let services = trace.tree().services().len();
+            services == 3
+                && trace
+                    .spans
+                    .iter()
+                    .any(|span| span.name.starts_with("process "))
+        })
+        .await;
+
+    let root = trace.tree().root().map(|span| span.name.clone());
+    assert_eq!(root.as_deref(), Some("POST /api/orders"));
+}
+
+#[tokio::test]
+async fn a_killed_service_comes_back_on_its_port() {
+    let (_database, stack) = builder().await;
+    let mut stack = stack.start().await.unwrap();
+    let url = stack.url(Service::Worker);
+
+    stack.kill(Service::Worker).await.unwrap();
+    assert_eq!(stack.ended().unwrap(), None, "we ended it, not itself");
+    assert!(!answers(&url).await);
+
+    stack.restart(Service::Worker).await.unwrap();
+    assert!(answers(&url).await);
+    assert_eq!(stack.url(Service::Worker), url);
+}
+
+#[tokio::test]
+async fn a_service_that_ends_by_itself_is_noticed() {
+    let (_database, stack) = builder().await;
+    let mut stack = stack.start().await.unwrap();
+    stack.signal(Service::Gateway, Signal::TERM).unwrap();
+    let how = eventually("the end of the gateway", DEADLINE, || {
+        std::future::ready(stack.ended().unwrap())
+    });
+    let how = how.await;
+    assert!(how.starts_with("throughline-gateway ended"), "{how}");
+}
+
+#[tokio::test]
+async fn all_processes_end_with_the_stack() {
+    let (_database, stack) = builder().await;
+    let mut stack = stack.start().await.unwrap();
+    let pids: Vec<i32> = stack.pids().filter_map(|(_, pid)| pid).collect();
+    assert_eq!(pids.len(), 4);
+    stack.end().await.unwrap();
+    assert!(!pids.iter().any(|pid| crate::orphans::is_running(*pid)));
+}
+
+#[tokio::test]
+async fn a_service_that_cannot_start_says_why_and_leaves_nothing_running() {
+    let (_database, stack) = builder().await;
+    let error = stack
+        .env(Service::Worker, "WORKER_CONCURRENCY", "many")
+        .start()
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("WORKER_CONCURRENCY"),
+        "{error:#}"
+    );
+}
+
+/// A stack on a database and a queue of its own. The database comes first: it must outlive the stack.
+async fn builder() -> (Database, StackBuilder) {
+    // A client wants TLS even for a URL without it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let build = || Binaries::build(Profile::Dev);
+    let binaries = BINARIES.get_or_try_init(build).await.unwrap().clone();
+    let (database, redis) = (database().await.unwrap(), redis().await.unwrap());
+    let queue = database.url().rsplit('/').next().unwrap().to_owned();
+    let builder = Stack::builder(database.url(), redis.url()).binaries(binaries);
+    (database, builder.queue_name(&queue))
+}
+
+async fn create_order(stack: &Stack) -> String {
+    let body =
+        json!({ "product_name": "Widget", "amount": "99.99", "payment_method": "credit_card" });
+    let orders = format!("{}/api/orders", stack.url(Service::Api));
+    let answer = reqwest::Client::new()
+        .post(orders)
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 201);
+    let order: Value = answer.json().await.unwrap();
+    order["id"].as_str().unwrap().to_owned()
+}
+
+async fn answers(url: &str) -> bool {
+    reqwest::get(format!("{url}/health")).await.is_ok()
+}

@@ -1,0 +1,29 @@
+# Short names for `cargo xtask`. Arguments pass through: `just order --amount 1500 --payment credit_card --watch`.
+
+[private]
+default:
+    @just --list
+
+# Start everything; Ctrl-C ends it. --detach returns once all is ready, --release builds with optimizations
+up *arguments:
+    cargo xtask up {{ arguments }}
+
+# End what `up` started; --clean deletes its data
+down *arguments:
+    cargo xtask down {{ arguments }}
+
+# Format, lints, and all tests against real servers: what CI runs
+test:
+    cargo xtask test
+
+# Create an order; --watch follows it to its end
+order *arguments:
+    cargo xtask order {{ arguments }}
+
+# Print the trace of an order (or of a trace id)
+trace id:
+    cargo xtask trace {{ id }}
+
+# Bring the schema of DATABASE_URL, or of the running stack, up to date
+migrate:
+    cargo xtask migrate

@@ -1,0 +1,47 @@
+//! `cargo xtask`: the project's commands. Each is a module with the command's arguments and one `run`.
+
+mod api;
+mod down;
+mod local;
+mod migrate;
+mod order;
+mod process;
+mod signals;
+mod state;
+mod test;
+mod trace;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Throughline's commands.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", disable_help_subcommand = true)]
+enum Command {
+    Up(up::Up),
+    Down(down::Down),
+    Test(test::Test),
+    Order(order::Order),
+    Trace(trace::Trace),
+    Migrate(migrate::Migrate),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // The first provider stays; nothing installs another.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let done = match Command::parse() {
+        Command::Up(up) => up.run().await,
+        Command::Down(down) => down.run().await,
+        Command::Test(test) => test.run().await,
+        Command::Order(order) => order.run().await,
+        Command::Trace(trace) => trace.run().await,
+        Command::Migrate(migrate) => migrate.run().await,
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

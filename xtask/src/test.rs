@@ -1,0 +1,86 @@
+//! `test`: what CI runs. One PostgreSQL and one Redis serve all tests of the run.
+
+use std::process::{ExitCode, ExitStatus};
+use std::time::Duration;
+
+use anyhow::Context;
+use testkit::{Postgres, Redis};
+use tokio::time::Instant;
+
+use crate::signals::Signals;
+
+/// Check the format, run clippy with warnings as errors, and run all tests against real servers
+#[derive(clap::Args)]
+pub(crate) struct Test {}
+
+/// Each step needs the one before it. The product's programs are built for the tests that run them.
+const STEPS: [&str; 4] = [
+    "fmt --all --check",
+    "clippy --workspace --all-targets -- -D warnings",
+    testkit::BUILD,
+    "test --workspace",
+];
+
+impl Test {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        // From here on a signal no longer ends us before our servers have ended.
+        let mut signals = Signals::new()?;
+        tokio::select! {
+            done = steps() => done,
+            () = signals.received() => Ok(ExitCode::FAILURE),
+        }
+    }
+}
+
+async fn steps() -> anyhow::Result<ExitCode> {
+    let start = Instant::now();
+    let servers = Servers::start().await?;
+    for step in STEPS {
+        println!("== cargo {step}");
+        let status = cargo(step, &servers).await?;
+        if !status.success() {
+            eprintln!("error: cargo {step} failed");
+            return Ok(exit_code(status));
+        }
+    }
+    let took = Duration::from_secs(start.elapsed().as_secs());
+    println!("== all passed in {took:?}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The run's own servers, unless the environment names others.
+struct Servers {
+    postgres: Option<Postgres>,
+    redis: Option<Redis>,
+}
+
+impl Servers {
+    async fn start() -> anyhow::Result<Self> {
+        let (mut postgres, mut redis) = (None, None);
+        if std::env::var_os(testkit::DATABASE_URL).is_none() {
+            postgres = Some(Postgres::start().await?);
+        }
+        if std::env::var_os(testkit::REDIS_URL).is_none() {
+            redis = Some(Redis::start().await?);
+        }
+        Ok(Self { postgres, redis })
+    }
+}
+
+async fn cargo(step: &str, servers: &Servers) -> anyhow::Result<ExitStatus> {
+    let mut cargo = testkit::cargo();
+    cargo.args(step.split(' '));
+    if let Some(postgres) = &servers.postgres {
+        cargo.env(testkit::DATABASE_URL, postgres.url());
+    }
+    if let Some(redis) = &servers.redis {
+        cargo.env(testkit::REDIS_URL, redis.url());
+    }
+    cargo.status().await.context("cannot run cargo")
+}
+
+/// cargo's own; a signal's end counts as failure.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
+}
