@@ -8,6 +8,8 @@ use settings::{Env, SettingError};
 use store::StoreConfig;
 use telemetry::http::server::Inbound;
 
+use crate::auth::AuthConfig;
+
 /// All settings of the service.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -21,6 +23,8 @@ pub struct Config {
     pub queue: QueueConfig,
     /// How the HTTP server behaves.
     pub http: HttpConfig,
+    /// Who may call.
+    pub auth: AuthConfig,
     /// How long a new order may wait before it is dispatched again.
     pub dispatch_grace: Duration,
     /// Above this amount an order is of high value.
@@ -38,7 +42,7 @@ pub struct HttpConfig {
     pub workers: usize,
     /// How long an idle connection is kept.
     pub keep_alive: Duration,
-    /// How long a client may take to send a request's head.
+    /// How long a request may take: its head, and again its body and its answer.
     pub request_timeout: Duration,
     /// The largest body, in bytes.
     pub body_limit: usize,
@@ -47,7 +51,6 @@ pub struct HttpConfig {
 impl Config {
     /// Reads and checks every variable.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
-        check_authentication(env)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             host: env.or("HOST", "127.0.0.1".to_owned(), "an address")?,
@@ -77,6 +80,7 @@ impl Config {
                     .duration_or("HTTP_REQUEST_TIMEOUT", Duration::from_secs(10))?,
                 body_limit: env.bytes_or("HTTP_BODY_LIMIT", 64 * 1024)?,
             },
+            auth: AuthConfig::from_env(env)?,
             dispatch_grace: env.duration_or("ORDER_DISPATCH_GRACE", Duration::from_secs(30))?,
             high_value: match env.optional("HIGH_VALUE_THRESHOLD", "an amount such as 1000")? {
                 Some(threshold) => threshold,
@@ -85,18 +89,5 @@ impl Config {
             inbound: env.or("TRACE_INBOUND", Inbound::Parent, "parent, link or ignore")?,
             shutdown_timeout: env.duration_or("SHUTDOWN_TIMEOUT", Duration::from_secs(30))?,
         })
-    }
-}
-
-/// Nobody runs an open service in production by accident.
-fn check_authentication(env: &Env) -> Result<(), SettingError> {
-    let production = env.get("ENVIRONMENT") == Some("production");
-    match env.get("AUTH") {
-        None | Some("off") if production => Err(SettingError::missing(
-            "AUTH",
-            "jwt, where ENVIRONMENT is production",
-        )),
-        None | Some("off") => Ok(()),
-        Some(other) => Err(SettingError::bad("AUTH", other, "off")),
     }
 }

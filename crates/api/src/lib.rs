@@ -5,9 +5,14 @@
 pub mod config;
 pub mod startup;
 
+mod auth;
+mod body;
 mod caller;
+mod complete;
+mod deadline;
 mod health;
 mod orders;
 mod problem;
+mod query;
 mod routes;
 mod state;

@@ -1,16 +1,17 @@
-//! Every error that leaves the service, as `application/problem+json` (RFC 9457). The one place where an error becomes a status.
+//! Every error that leaves the service, as `application/problem+json` (RFC 9457). The one place where an error becomes a status;
+//! the body is written by the middleware in `complete.rs`, which knows the request.
 
 use std::fmt;
 
-use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
 use domain::{FieldError, ImpossibleTransition};
-use serde_json::json;
+use serde_json::{Value, json};
 use store::StoreError;
 
-const CONTENT_TYPE: &str = "application/problem+json";
+/// The media type of a problem.
+pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// What a client is told to wait, in seconds, when the service cannot serve it at the moment.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
@@ -20,7 +21,8 @@ pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
     errors: Vec<FieldError>,
-    instance: Option<String>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    closes: bool,
 }
 
 impl Problem {
@@ -29,14 +31,20 @@ impl Problem {
             status,
             detail: detail.into(),
             errors: Vec::new(),
-            instance: None,
+            headers: Vec::new(),
+            closes: false,
         }
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
     pub(crate) fn order_not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "There is no such order.")
     }
 
+    /// The body was read, and these fields of it cannot be taken.
     pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
         Self {
             errors,
@@ -47,11 +55,44 @@ impl Problem {
         }
     }
 
-    fn at(self, request: &HttpRequest) -> Self {
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_soon()
+    }
+
+    /// The client may try again in a moment.
+    pub(crate) fn retry_soon(self) -> Self {
+        self.with_header(header::RETRY_AFTER, RETRY_AFTER)
+    }
+
+    /// The rest of the request will not be read, so the connection is of no more use.
+    pub(crate) fn closing(self) -> Self {
         Self {
-            instance: Some(request.path().to_owned()),
+            closes: true,
             ..self
         }
+    }
+
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The body, for the request at this path.
+    pub(crate) fn body(&self, path: &str) -> Value {
+        let mut body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason(),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "instance": path,
+            "trace_id": telemetry::span::current_trace_id(),
+        });
+        if !self.errors.is_empty()
+            && let Some(members) = body.as_object_mut()
+        {
+            members.insert("errors".into(), json!(self.errors));
+        }
+        body
     }
 }
 
@@ -67,24 +108,14 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason(),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "instance": self.instance,
-            "trace_id": telemetry::span::current_trace_id(),
-        });
-        if !self.errors.is_empty()
-            && let Some(members) = body.as_object_mut()
-        {
-            members.insert("errors".into(), json!(self.errors));
-        }
         let mut response = HttpResponse::build(self.status);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+        for header in &self.headers {
+            response.append_header(header.clone());
         }
-        response.content_type(CONTENT_TYPE).body(body.to_string())
+        if self.closes {
+            response.force_close();
+        }
+        response.finish()
     }
 }
 
@@ -96,10 +127,7 @@ impl From<StoreError> for Problem {
                 error = &error as &dyn std::error::Error,
                 "the order store is not available"
             );
-            return Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Orders cannot be reached at the moment. Try again.",
-            );
+            return Self::unavailable("Orders cannot be reached at the moment. Try again.");
         }
         tracing::error!(
             error = &error as &dyn std::error::Error,
@@ -118,47 +146,8 @@ impl From<ImpossibleTransition> for Problem {
     }
 }
 
-/// What actix says of a body that is no JSON of the right shape.
-pub(crate) fn bad_json(error: JsonPayloadError, request: &HttpRequest) -> actix_web::Error {
-    let problem = match &error {
-        JsonPayloadError::ContentType => Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "The body has to be application/json.",
-        ),
-        JsonPayloadError::Overflow { limit }
-        | JsonPayloadError::OverflowKnownLength { limit, .. } => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("The body may have at most {limit} bytes."),
-        ),
-        JsonPayloadError::Deserialize(error) if error.is_data() => Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            sentence(&error.to_string()),
-        ),
-        JsonPayloadError::Deserialize(error) => Problem::new(
-            StatusCode::BAD_REQUEST,
-            format!("The body is not JSON: {error}."),
-        ),
-        _ => Problem::new(StatusCode::BAD_REQUEST, "The body could not be read."),
-    };
-    problem.at(request).into()
-}
-
-pub(crate) fn bad_path(_: PathError, request: &HttpRequest) -> actix_web::Error {
-    Problem::order_not_found().at(request).into()
-}
-
-pub(crate) fn bad_query(error: QueryPayloadError, request: &HttpRequest) -> actix_web::Error {
-    let detail = match error {
-        QueryPayloadError::Deserialize(error) => sentence(&error.to_string()),
-        _ => "The query could not be read.".to_owned(),
-    };
-    Problem::new(StatusCode::BAD_REQUEST, detail)
-        .at(request)
-        .into()
-}
-
 /// Libraries write fragments; people read sentences.
-fn sentence(fragment: &str) -> String {
+pub(crate) fn sentence(fragment: &str) -> String {
     let mut letters = fragment.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);
     let text: String = first.chain(letters).collect();

@@ -1,53 +1,65 @@
-//! Which path is whose.
+//! Which path is whose, and which methods it has.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{self, JsonConfig, PathConfig, QueryConfig, ServiceConfig};
-use actix_web::{HttpRequest, Responder};
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, PathConfig, QueryConfig, ServiceConfig};
+use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, guard};
 
-use crate::problem::{self, Problem};
-use crate::{health, orders};
+use crate::problem::Problem;
+use crate::{deadline, health, orders, query};
 
-/// Adds every route; bodies have at most `body_limit` bytes.
-pub(crate) fn configure(body_limit: usize) -> impl Fn(&mut ServiceConfig) {
-    move |app| {
-        app.app_data(
-            JsonConfig::default()
-                .limit(body_limit)
-                .error_handler(problem::bad_json),
-        )
-        .app_data(PathConfig::default().error_handler(problem::bad_path))
-        .app_data(QueryConfig::default().error_handler(problem::bad_query))
+/// Adds every route.
+pub(crate) fn configure(app: &mut ServiceConfig) {
+    app.app_data(PathConfig::default().error_handler(|_, _| Problem::order_not_found().into()))
+        .app_data(QueryConfig::default().error_handler(query::refused))
         .service(
-            web::resource("/api/orders")
+            resource("/api/orders", "GET, HEAD, POST")
+                .route(get(orders::list))
                 .post(orders::create)
-                .get(orders::list)
-                .default_service(web::to(method_not_allowed)),
+                .wrap(from_fn(deadline::keep)),
         )
         .service(
-            web::resource("/api/orders/analytics")
-                .get(orders::analytics)
-                .default_service(web::to(method_not_allowed)),
+            resource("/api/orders/analytics", "GET, HEAD")
+                .route(get(orders::analytics))
+                .wrap(from_fn(deadline::keep)),
         )
         .service(
-            web::resource("/api/orders/{id}")
-                .get(orders::read)
+            resource("/api/orders/{id}", "DELETE, GET, HEAD")
+                .route(get(orders::read))
                 .delete(orders::cancel)
-                .default_service(web::to(method_not_allowed)),
+                .wrap(from_fn(deadline::keep)),
         )
-        .route("/health", web::get().to(health::live))
-        .route("/health/ready", web::get().to(health::ready))
+        .service(resource("/health", "GET, HEAD").route(get(health::live)))
+        .service(resource("/health/ready", "GET, HEAD").route(get(health::ready)))
         .default_service(web::to(not_found));
-    }
 }
 
-async fn not_found() -> impl Responder {
-    Err::<&str, _>(Problem::new(
+/// A path with these methods; any other is answered 405, and told which there are (RFC 9110, section 15.5.6).
+fn resource(path: &str, allow: &'static str) -> Resource {
+    let method_not_allowed = move |request: HttpRequest| async move {
+        let detail = format!("{} is not supported here.", request.method());
+        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
+        Err::<&str, _>(problem.with_header(header::ALLOW, HeaderValue::from_static(allow)))
+    };
+    web::resource(path).default_service(web::to(method_not_allowed))
+}
+
+/// GET, and HEAD with it.
+fn get<F, Args>(handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::route()
+        .guard(guard::Any(guard::Get()).or(guard::Head()))
+        .to(handler)
+}
+
+async fn not_found() -> Result<&'static str, Problem> {
+    Err(Problem::new(
         StatusCode::NOT_FOUND,
         "There is nothing at this path.",
     ))
-}
-
-async fn method_not_allowed(request: HttpRequest) -> impl Responder {
-    let detail = format!("{} is not supported here.", request.method());
-    Err::<&str, _>(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail))
 }

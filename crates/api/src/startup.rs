@@ -1,9 +1,10 @@
 //! From settings to a running server, and from a signal to its end.
 
 use std::net::TcpListener;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use actix_web::middleware::{NormalizePath, TrailingSlash};
+use actix_web::middleware::{DefaultHeaders, NormalizePath, TrailingSlash, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::Context;
@@ -14,6 +15,8 @@ use store::Store;
 use telemetry::http::server::Tracing;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::auth::Authenticator;
+use crate::complete::complete;
 use crate::config::Config;
 use crate::routes;
 use crate::state::AppState;
@@ -34,12 +37,15 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 async fn serve_http(config: Config) -> anyhow::Result<()> {
-    let state = Data::new(AppState::new(
-        Store::new(config.store)?,
-        Dispatcher::new(Queue::connect_lazy(config.queue)?),
-        config.dispatch_grace,
-        config.high_value,
-    ));
+    let state = Data::new(AppState {
+        store: Store::new(config.store)?,
+        dispatcher: Dispatcher::new(Queue::connect_lazy(config.queue)?),
+        authenticator: Authenticator::new(config.auth)?,
+        dispatch_grace: config.dispatch_grace,
+        high_value: config.high_value,
+        http: config.http.clone(),
+        draining: AtomicBool::new(false),
+    });
     let address = (config.host.as_str(), config.port);
     let listener = TcpListener::bind(address).with_context(|| {
         format!(
@@ -55,6 +61,8 @@ async fn serve_http(config: Config) -> anyhow::Result<()> {
         move || {
             App::new()
                 .app_data(state.clone())
+                .wrap(from_fn(complete))
+                .wrap(security_headers())
                 .wrap(
                     Tracing::new()
                         .inbound(inbound)
@@ -62,7 +70,7 @@ async fn serve_http(config: Config) -> anyhow::Result<()> {
                         .exclude("/favicon.ico"),
                 )
                 .wrap(NormalizePath::new(TrailingSlash::Trim))
-                .configure(routes::configure(http.body_limit))
+                .configure(routes::configure)
         }
     };
     let server = HttpServer::new(app)
@@ -86,6 +94,17 @@ async fn serve_http(config: Config) -> anyhow::Result<()> {
     let (served, stopped) = tokio::join!(server, stop);
     served?;
     stopped.context("cannot wait for signals")
+}
+
+/// What no answer goes without. A page brings a policy of its own.
+fn security_headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add(("X-Content-Type-Options", "nosniff"))
+        .add(("Referrer-Policy", "no-referrer"))
+        .add((
+            "Content-Security-Policy",
+            "default-src 'none'; frame-ancestors 'none'",
+        ))
 }
 
 /// Applies the migrations. Safe to run from many replicas at once.

@@ -7,30 +7,20 @@ use dispatch::Dispatcher;
 use domain::Threshold;
 use store::Store;
 
+use crate::auth::Authenticator;
+use crate::config::HttpConfig;
+
 pub(crate) struct AppState {
     pub(crate) store: Store,
     pub(crate) dispatcher: Dispatcher,
+    pub(crate) authenticator: Authenticator,
     pub(crate) dispatch_grace: Duration,
     pub(crate) high_value: Threshold,
-    draining: AtomicBool,
+    pub(crate) http: HttpConfig,
+    pub(crate) draining: AtomicBool,
 }
 
 impl AppState {
-    pub(crate) fn new(
-        store: Store,
-        dispatcher: Dispatcher,
-        dispatch_grace: Duration,
-        high_value: Threshold,
-    ) -> Self {
-        Self {
-            store,
-            dispatcher,
-            dispatch_grace,
-            high_value,
-            draining: AtomicBool::new(false),
-        }
-    }
-
     /// From now on the service says that it is not ready, so that no new client is sent to it.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);

@@ -110,6 +110,7 @@ mod tests {
             "postgres://shop:s3cret@localhost:nine/orders",
             "postgres://shop:s3cret@localhost/orders?sslmode=maybe",
             "postgres://shop:s3cret@localhost/orders?colour=red",
+            "postgres://shop:or?s3cret@localhost/orders",
             "mysql://shop:s3cret@localhost/orders",
             "shop:s3cret@localhost",
         ] {

@@ -33,11 +33,7 @@ impl Store {
         trace: &TraceContext,
         grace: Duration,
     ) -> Result<Order, StoreError> {
-        let status = OrderStatus::Pending;
-        let payment_status = match order.payment_method {
-            Some(_) => PaymentStatus::Pending,
-            None => PaymentStatus::NotRequired,
-        };
+        let payment_status = first_payment_status(order.payment_method);
         let items: Vec<ItemRow<'_>> = order.items.iter().map(ItemRow::from).collect();
         let insert = diesel::insert_into(orders::table)
             .values((
@@ -46,7 +42,7 @@ impl Store {
                 orders::dispatch_after.eq(from_now(grace)),
                 orders::customer.eq(customer.as_str()),
                 orders::currency.eq(order.amount.currency().code()),
-                orders::status.eq(status.as_str()),
+                orders::status.eq(OrderStatus::Pending.as_str()),
                 orders::payment_method.eq(order.payment_method.map(PaymentMethod::as_str)),
                 orders::payment_token.eq(order.payment_token.as_ref().map(PaymentToken::reveal)),
                 orders::payment_status.eq(payment_status.as_str()),
@@ -58,23 +54,42 @@ impl Store {
         // An INSERT without ON CONFLICT gives its row, or an error.
         let created_at = created_at.ok_or(diesel::result::Error::NotFound)?;
 
-        Ok(Order {
-            id,
-            customer: customer.clone(),
-            items: order.items.clone(),
-            amount: order.amount,
-            status,
-            payment_method: order.payment_method,
-            payment_token: order.payment_token.clone(),
-            payment_status,
-            payment_id: None,
-            attempt: Attempt::NONE,
-            attempts_forgiven: Attempt::NONE,
-            failure: None,
-            trace: trace.clone(),
-            created_at,
-            updated_at: created_at,
-            completed_at: None,
-        })
+        Ok(created(id, customer, order, trace, created_at))
+    }
+}
+
+/// The payment status that an order starts with.
+pub(crate) fn first_payment_status(method: Option<PaymentMethod>) -> PaymentStatus {
+    match method {
+        Some(_) => PaymentStatus::Pending,
+        None => PaymentStatus::NotRequired,
+    }
+}
+
+/// What was stored a moment ago, without reading it back.
+pub(crate) fn created(
+    id: OrderId,
+    customer: &CustomerId,
+    order: &NewOrder,
+    trace: &TraceContext,
+    created_at: DateTime<Utc>,
+) -> Order {
+    Order {
+        id,
+        customer: customer.clone(),
+        items: order.items.clone(),
+        amount: order.amount,
+        status: OrderStatus::Pending,
+        payment_method: order.payment_method,
+        payment_token: order.payment_token.clone(),
+        payment_status: first_payment_status(order.payment_method),
+        payment_id: None,
+        attempt: Attempt::NONE,
+        attempts_forgiven: Attempt::NONE,
+        failure: None,
+        trace: trace.clone(),
+        created_at,
+        updated_at: created_at,
+        completed_at: None,
     }
 }

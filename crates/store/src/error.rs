@@ -42,50 +42,29 @@ impl StoreError {
     }
 }
 
+/// diesel-async keeps the SQLSTATE of a few errors only, so the others are told by PostgreSQL's message. A server that speaks
+/// another language than English (`lc_messages`) has those told as [`StoreError::Query`].
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
-        match kind_of(&error) {
-            Kind::Unavailable => Self::Unavailable(error.into()),
-            Kind::Timeout => Self::Timeout(error),
-            Kind::Corrupt => Self::Corrupt(error.into()),
-            Kind::Query => Self::Query(error),
+        let (kind, message) = match &error {
+            DieselError::DatabaseError(kind, information) => (kind, information.message()),
+            DieselError::DeserializationError(_) => return Self::Corrupt(error.into()),
+            _ => return Self::Query(error),
+        };
+        match kind {
+            DatabaseErrorKind::ClosedConnection
+            | DatabaseErrorKind::UnableToSendCommand
+            // After a failover, until the connection is replaced.
+            | DatabaseErrorKind::ReadOnlyTransaction => Self::Unavailable(error.into()),
+            // 57P01, 57P02, 57P05
+            _ if message.starts_with("terminating connection") => Self::Unavailable(error.into()),
+            // 57P03
+            _ if message.starts_with("the database system is") => Self::Unavailable(error.into()),
+            // 57014, 55P03
+            _ if message.starts_with("canceling statement due to") => Self::Timeout(error),
+            _ => Self::Query(error),
         }
     }
-}
-
-enum Kind {
-    Unavailable,
-    Timeout,
-    Corrupt,
-    Query,
-}
-
-/// diesel-async keeps the SQLSTATE of a few errors only, so the others are told by PostgreSQL's message. A server that speaks
-/// another language than English (`lc_messages`) has those told as [`Kind::Query`].
-fn kind_of(error: &DieselError) -> Kind {
-    let (kind, message) = match error {
-        DieselError::DatabaseError(kind, information) => (kind, information.message()),
-        DieselError::DeserializationError(_) => return Kind::Corrupt,
-        _ => return Kind::Query,
-    };
-    match kind {
-        DatabaseErrorKind::ClosedConnection
-        | DatabaseErrorKind::UnableToSendCommand
-        // After a failover, until the connection is replaced.
-        | DatabaseErrorKind::ReadOnlyTransaction => Kind::Unavailable,
-        // 57P01, 57P02, 57P05
-        _ if message.starts_with("terminating connection") => Kind::Unavailable,
-        // 57P03
-        _ if message.starts_with("the database system is") => Kind::Unavailable,
-        // 57014, 55P03
-        _ if message.starts_with("canceling statement due to") => Kind::Timeout,
-        _ => Kind::Query,
-    }
-}
-
-/// Whether the connection that gave this error is of no more use.
-pub(crate) fn ends_connection(error: &DieselError) -> bool {
-    matches!(kind_of(error), Kind::Unavailable)
 }
 
 #[cfg(test)]

@@ -7,11 +7,13 @@
 //! | module | what is done there |
 //! |---|---|
 //! | `create`, `read` | take an order; find, list and total them |
+//! | `idempotency` | the same once, however often it is asked for |
 //! | `change` | what people do to an order: cancel, reopen |
 //! | `attempt` | what a worker does: claim, renew, complete, fail, retry later, release |
 //! | `reconcile` | what is due again |
-//! | `statement`, `pool`, `connect`, `tls` | the way of a statement to the server |
+//! | `statement`, `prepared`, `pool`, `connect`, `tls` | the way of a statement to the server |
 
+mod any_name;
 mod attempt;
 mod change;
 mod config;
@@ -19,6 +21,7 @@ mod connect;
 mod create;
 mod error;
 mod expressions;
+mod idempotency;
 mod migrate;
 mod pool;
 mod prepared;
@@ -33,6 +36,7 @@ pub use attempt::Claim;
 pub use change::{Cancelled, Changed, Reopened};
 pub use config::StoreConfig;
 pub use error::StoreError;
+pub use idempotency::{CreatedOnce, IdempotencyKey, Once};
 pub use migrate::migrate;
 pub use pool::PoolStatus;
 pub use read::StatusTotal;

@@ -1,6 +1,8 @@
 //! The schema, embedded into the program. Replicas that start at the same time all migrate: one does, the others wait for it and find
 //! nothing left to do.
 
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection;
 use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
@@ -15,6 +17,9 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 /// The key of the advisory lock that is held meanwhile: "thruline" in ASCII. It ends with its connection.
 const LOCK: i64 = 0x7468_7275_6c69_6e65;
 
+/// The longest wait for each of the server's addresses.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Applies the migrations that the database does not have yet; their versions. Safe to run from many replicas at once.
 ///
 /// # Errors
@@ -22,7 +27,8 @@ const LOCK: i64 = 0x7468_7275_6c69_6e65;
 pub async fn migrate(database_url: &str) -> Result<Vec<String>, StoreError> {
     let connector = Connector::new(database_url)?
         .application_name("throughline-migrate")
-        .statement_timeout(std::time::Duration::ZERO);
+        .connect_timeout(CONNECT_TIMEOUT)
+        .statement_timeout(Duration::ZERO);
     let connection = connector
         .connect()
         .await

@@ -24,3 +24,15 @@ diesel::table! {
         attempt_trace_context -> Nullable<Jsonb>,
     }
 }
+
+diesel::table! {
+    idempotency_keys (customer, key) {
+        created_at -> Timestamptz,
+        order_id -> Uuid,
+        customer -> Text,
+        key -> Text,
+        fingerprint -> Binary,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(idempotency_keys, orders);

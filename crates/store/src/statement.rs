@@ -13,7 +13,6 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use telemetry::db::{Commented, Server, Statement, commented};
 
 use crate::connect::Connector;
-use crate::error::ends_connection;
 use crate::pool::{Acquired, Pool, PoolStatus};
 use crate::prepared::Prepared;
 use crate::{StoreConfig, StoreError};
@@ -36,8 +35,12 @@ impl Store {
     /// connections.
     ///
     /// # Errors
-    /// [`StoreError::Config`] where the URL is malformed or its certificates cannot be read.
+    /// [`StoreError::Config`] where the URL is malformed, its certificates cannot be read, or the statement time-out is zero.
     pub fn new(config: StoreConfig) -> Result<Self, StoreError> {
+        if config.statement_timeout.as_millis() == 0 {
+            let error = "the statement time-out is at least a millisecond";
+            return Err(StoreError::Config(error.to_owned()));
+        }
         let connector = Connector::new(&config.database_url)?
             .application_name(config.application_name)
             .statement_timeout(config.statement_timeout);
@@ -142,10 +145,11 @@ impl Store {
 
 /// Gives the connection back, unless the error says that it is of no more use.
 fn settle<T>(acquired: Acquired, result: QueryResult<T>) -> Result<T, StoreError> {
-    if !result.as_ref().is_err_and(ends_connection) {
+    let result = result.map_err(StoreError::from);
+    if !matches!(result, Err(StoreError::Unavailable(_))) {
         acquired.give_back();
     }
-    Ok(result?)
+    result
 }
 
 fn no_answer(waited: Duration) -> DieselError {
@@ -154,173 +158,4 @@ fn no_answer(waited: Duration) -> DieselError {
 }
 
 #[cfg(test)]
-mod tests {
-    use diesel::dsl::sql;
-    use diesel::sql_types::{BigInt, Bool, Text};
-    use domain::{Failure, FailureCode, OrderDraft, OrderId, ProcessOrder};
-
-    use super::*;
-
-    telemetry::statement! {
-        Sleep: "SELECT" "pg_sleep", action "test", framework "none";
-        Count: "SELECT" "pg_stat_activity", action "test", framework "none";
-        PreparedText: "SELECT" "pg_prepared_statements", action "test", framework "none";
-    }
-
-    async fn store(database: &testkit::Database, statement_timeout: Duration) -> Store {
-        Store::new(StoreConfig {
-            pool_size: 1,
-            statement_timeout,
-            ..StoreConfig::new(database.url(), "store-test")
-        })
-        .unwrap()
-    }
-
-    async fn sleep(store: &Store, seconds: u32) -> Result<Vec<bool>, StoreError> {
-        let query = diesel::select(sql::<Bool>(&format!("pg_sleep({seconds}) IS NULL")));
-        store.rows::<Sleep, _, _>(query).await
-    }
-
-    async fn asleep(store: &Store) -> i64 {
-        let query = diesel::select(sql::<BigInt>(
-            "(SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%' AND state = 'active' \
-             AND datname = current_database() AND pid <> pg_backend_pid())",
-        ));
-        store.row::<Count, _, _>(query).await.unwrap().unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_dropped_call_takes_its_connection_with_it_and_the_server_ends_its_statement() {
-        let database = testkit::database().await.unwrap();
-        let store = store(&database, Duration::from_secs(2)).await;
-        let watcher = self::store(&database, Duration::from_secs(5)).await;
-
-        let abandoned = tokio::spawn({
-            let store = store.clone();
-            async move { sleep(&store, 600).await }
-        });
-        testkit::eventually(
-            "the statement to run",
-            Duration::from_secs(10),
-            async || (asleep(&watcher).await == 1).then_some(()),
-        )
-        .await;
-        abandoned.abort();
-        assert!(abandoned.await.unwrap_err().is_cancelled());
-        assert_eq!(store.pool_status().size, 0);
-
-        // The only connection of the pool was in that call; this one has a new one, and its own answer.
-        assert_eq!(sleep(&store, 0).await.unwrap(), [false]);
-        testkit::eventually(
-            "the server to end it",
-            Duration::from_secs(20),
-            async || (asleep(&watcher).await == 0).then_some(()),
-        )
-        .await;
-    }
-
-    #[tokio::test]
-    async fn a_statement_that_takes_too_long_is_a_timeout_and_its_connection_stays() {
-        let database = testkit::database().await.unwrap();
-        let store = store(&database, Duration::from_millis(100)).await;
-        let error = sleep(&store, 600).await.unwrap_err();
-        assert!(matches!(error, StoreError::Timeout(_)), "{error:?}");
-        assert_eq!(store.pool_status().size, 1);
-    }
-
-    #[tokio::test]
-    async fn every_statement_is_prepared_once_however_often_it_runs() {
-        let database = testkit::database().await.unwrap();
-        crate::migrate(database.url()).await.unwrap();
-        let store = store(&database, Duration::from_secs(5)).await;
-        for _ in 0..3 {
-            run_every_statement(&store).await;
-        }
-        let query = diesel::select(sql::<Text>("statement FROM pg_prepared_statements"));
-        let mut prepared: Vec<String> = store.rows::<PreparedText, _, _>(query).await.unwrap();
-        prepared.retain(|statement| {
-            statement.contains("db_driver='diesel-async'") && !statement.contains("'test'")
-        });
-        let action = |statement: &String| {
-            let (_, rest) = statement.split_once("action='").unwrap();
-            rest.split_once('\'').unwrap().0.to_owned()
-        };
-        let mut actions: Vec<String> = prepared.iter().map(action).collect();
-        actions.sort();
-        assert_eq!(
-            actions,
-            [
-                "cancel_order",
-                "claim_order",
-                "complete_order",
-                "create_order",
-                "dispatch_all_now",
-                "dispatch_now",
-                "fail_order",
-                "find_order",
-                "list_orders",
-                "list_orders_by_status",
-                "list_own_orders",
-                "list_own_orders_by_status",
-                "oldest_due",
-                "release_order",
-                "renew_lease",
-                "reopen_order",
-                "retry_order_later",
-                "take_due_orders",
-                "total_orders",
-                "total_own_orders",
-            ]
-        );
-    }
-
-    /// With other values each time.
-    async fn run_every_statement(store: &Store) {
-        let (id, customer) = (OrderId::generate(), domain::CustomerId::anonymous());
-        let draft = OrderDraft {
-            product_name: Some("Widget".to_owned()),
-            amount: Some(serde_json::from_str("1").unwrap()),
-            ..OrderDraft::default()
-        };
-        let (new, trace, minute) = (
-            draft.validate().unwrap(),
-            domain::TraceContext::default(),
-            Duration::from_secs(60),
-        );
-        let failure = Failure::new(FailureCode::PaymentTimeout, "no answer");
-        let order = store
-            .create(id, &customer, &new, &trace, minute)
-            .await
-            .unwrap();
-        let attempt = order.attempt.next();
-        let job = ProcessOrder {
-            order_id: id,
-            attempt,
-            trace: trace.clone(),
-            previous_attempt: None,
-        };
-        store.dispatch_now(id).await.unwrap();
-        store.dispatch_all_now().await.unwrap();
-        store.take_due(10).await.unwrap();
-        store.oldest_due().await.unwrap();
-        store.claim(&job, &trace, minute).await.unwrap();
-        store.renew(id, attempt, minute).await.unwrap();
-        store.release(id, attempt).await.unwrap();
-        store
-            .retry_later(id, attempt, &failure, minute)
-            .await
-            .unwrap();
-        store.fail(id, attempt, &failure, false).await.unwrap();
-        store.complete(id, attempt, None).await.unwrap();
-        store.reopen(id).await.unwrap();
-        store.cancel(id, Some(&customer)).await.unwrap();
-        store.cancel(id, None).await.unwrap();
-        for customer in [Some(&customer), None] {
-            store.find(id, customer).await.unwrap();
-            store.totals(customer).await.unwrap();
-            for status in [Some(domain::OrderStatus::Pending), None] {
-                store.list(customer, status, Some(id), 5).await.unwrap();
-            }
-        }
-    }
-}
+mod tests;

@@ -11,18 +11,17 @@
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::verify_server_cert_signed_by_trust_anchor;
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use url::form_urlencoded;
 
 use crate::StoreError;
+use crate::any_name::AnyName;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -53,6 +52,12 @@ impl Tls {
             root_cert: None,
         };
         let (base, query) = database_url.split_once('?').unwrap_or((database_url, ""));
+        if query.contains('@') {
+            // Or an error about the query would print the rest of the password.
+            return Err(config(
+                "the database's URL has a `?` before its host; in a password, write %3F",
+            ));
+        }
         let mut others = Vec::new();
         for pair in query.split('&') {
             match pair.split_once('=') {
@@ -95,18 +100,14 @@ impl Tls {
     pub(crate) fn connector(&self) -> Result<MakeRustlsConnect, StoreError> {
         let provider = Arc::new(ring::default_provider());
         let verifier: Arc<dyn ServerCertVerifier> = match (self.mode, &self.root_cert) {
-            (Mode::Disable | Mode::Prefer | Mode::Require, _) => Arc::new(AnyName {
-                roots: None,
-                provider: provider.clone(),
-            }),
+            (Mode::Disable | Mode::Prefer | Mode::Require, _) => {
+                Arc::new(AnyName::of_anybody(provider.clone()))
+            }
             (Mode::VerifyFull, None) => return system_roots(),
             (Mode::VerifyCa | Mode::VerifyFull, path) => {
                 let roots = Arc::new(read_roots(path.as_deref().unwrap_or_default())?);
                 if self.mode == Mode::VerifyCa {
-                    Arc::new(AnyName {
-                        roots: Some(roots),
-                        provider: provider.clone(),
-                    })
+                    Arc::new(AnyName::signed_by(roots, provider.clone()))
                 } else {
                     WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
                         .build()
@@ -173,72 +174,6 @@ fn decode(value: &str) -> String {
 
 fn config(error: impl std::fmt::Display) -> StoreError {
     StoreError::Config(error.to_string())
-}
-
-/// Takes a certificate for any name: of anybody without `roots`, else one that they signed. That the server owns the certificate's
-/// key is verified in either case.
-#[derive(Debug)]
-struct AnyName {
-    roots: Option<Arc<RootCertStore>>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for AnyName {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        if let Some(roots) = &self.roots {
-            let certificate = ParsedCertificate::try_from(end_entity)?;
-            let algorithms = self.provider.signature_verification_algorithms.all;
-            verify_server_cert_signed_by_trust_anchor(
-                &certificate,
-                roots,
-                intermediates,
-                now,
-                algorithms,
-            )?;
-        }
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signed,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signed,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }
 
 #[cfg(test)]

@@ -23,17 +23,38 @@
 //! # }
 //! ```
 #![warn(missing_docs)]
+#![cfg_attr(
+    not(all(
+        feature = "actix",
+        feature = "diesel",
+        feature = "apalis",
+        feature = "reqwest",
+        feature = "redis"
+    )),
+    allow(
+        dead_code,
+        reason = "what integrations share is there whichever of them are built"
+    )
+)]
 
+#[cfg(feature = "redis")]
+pub mod cache;
 #[cfg(feature = "diesel")]
 pub mod db;
+mod export;
 pub mod http;
+mod instruments;
+mod intern;
 #[cfg(feature = "apalis")]
 pub mod job;
-mod metrics;
+pub mod mask;
+pub mod metrics;
 pub mod names;
 mod operation;
 pub mod propagation;
+#[cfg(all(feature = "actix", feature = "diesel"))]
+mod repeats;
 mod setup;
 pub mod span;
 
-pub use setup::{Service, SetupError, Telemetry, init};
+pub use setup::{Service, SetupError, Telemetry, init, init_from};

@@ -1,82 +1,84 @@
-//! The instruments of the integrations, with the buckets that the conventions ask for. Made once, at first use, which must be
-//! after [`crate::init`].
+//! A service's own metrics, under the same scope as those of the integrations. Make each instrument once, after
+//! [`init`](crate::init): a `LazyLock` does both.
+//!
+//! Units are UCUM (`s`, `By`, `{order}`), a name never contains its unit, and an attribute has few values: each set of values is
+//! a time series that is kept and exported as long as the process lives.
+//!
+//! ```
+//! use std::sync::LazyLock;
+//! use opentelemetry::KeyValue;
+//! use opentelemetry::metrics::Counter;
+//! use throughline_telemetry::metrics;
+//!
+//! static PARCELS: LazyLock<Counter<u64>> =
+//!     LazyLock::new(|| metrics::counter("parcels.delivered", "{parcel}", "Parcels handed over."));
+//!
+//! PARCELS.add(1, &[KeyValue::new("parcel.size", "small")]);
+//! ```
 
-use std::sync::LazyLock;
-
-use opentelemetry::metrics::{Counter, Histogram};
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Gauge, Histogram, UpDownCounter};
 
 use crate::setup::meter;
 
-/// Seconds; the buckets of HTTP and messaging durations.
-const DURATION: &[f64] = &[
-    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-];
-/// Seconds; the buckets of database durations.
-const DB_DURATION: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
-
-pub(crate) struct Instruments {
-    pub(crate) http_server_duration: Histogram<f64>,
-    pub(crate) http_client_duration: Histogram<f64>,
-    pub(crate) db_duration: Histogram<f64>,
-    pub(crate) send_duration: Histogram<f64>,
-    pub(crate) process_duration: Histogram<f64>,
-    pub(crate) sent_messages: Counter<u64>,
-    pub(crate) consumed_messages: Counter<u64>,
-}
-
-/// The instruments of this process.
-pub(crate) fn instruments() -> &'static Instruments {
-    static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| Instruments {
-        http_server_duration: seconds(
-            "http.server.request.duration",
-            "Duration of HTTP server requests.",
-            DURATION,
-        ),
-        http_client_duration: seconds(
-            "http.client.request.duration",
-            "Duration of HTTP client requests.",
-            DURATION,
-        ),
-        db_duration: seconds(
-            "db.client.operation.duration",
-            "Duration of database client operations.",
-            DB_DURATION,
-        ),
-        send_duration: seconds(
-            "messaging.client.operation.duration",
-            "Duration of messaging operations initiated by a producer or consumer client.",
-            DURATION,
-        ),
-        process_duration: seconds(
-            "messaging.process.duration",
-            "Duration of processing operation.",
-            DURATION,
-        ),
-        sent_messages: messages(
-            "messaging.client.sent.messages",
-            "Number of messages producer attempted to send to the broker.",
-        ),
-        consumed_messages: messages(
-            "messaging.client.consumed.messages",
-            "Number of messages that were delivered to the application.",
-        ),
-    });
-    &INSTRUMENTS
-}
-
-fn seconds(name: &'static str, description: &'static str, buckets: &[f64]) -> Histogram<f64> {
-    meter()
-        .f64_histogram(name)
-        .with_unit("s")
-        .with_description(description)
-        .with_boundaries(buckets.to_vec())
-        .build()
-}
-
-fn messages(name: &'static str, description: &'static str) -> Counter<u64> {
+/// Something that only grows.
+pub fn counter(name: &'static str, unit: &'static str, description: &'static str) -> Counter<u64> {
     meter()
         .u64_counter(name)
-        .with_unit("{message}")
+        .with_unit(unit)
         .with_description(description)
         .build()
+}
+
+/// Something that grows and shrinks, by what happens to it.
+pub fn up_down_counter(
+    name: &'static str,
+    unit: &'static str,
+    description: &'static str,
+) -> UpDownCounter<i64> {
+    meter()
+        .i64_up_down_counter(name)
+        .with_unit(unit)
+        .with_description(description)
+        .build()
+}
+
+/// How values are distributed over buckets, given by their upper bounds.
+pub fn histogram(
+    name: &'static str,
+    unit: &'static str,
+    description: &'static str,
+    bounds: &[f64],
+) -> Histogram<f64> {
+    meter()
+        .f64_histogram(name)
+        .with_unit(unit)
+        .with_description(description)
+        .with_boundaries(bounds.to_vec())
+        .build()
+}
+
+/// The present value of something, set when it is known; for what must be asked for over a network.
+pub fn gauge(name: &'static str, unit: &'static str, description: &'static str) -> Gauge<f64> {
+    meter()
+        .f64_gauge(name)
+        .with_unit(unit)
+        .with_description(description)
+        .build()
+}
+
+/// The present value of something, read at every export; for what is at hand. `read` must not block.
+pub fn observe(
+    name: &'static str,
+    unit: &'static str,
+    description: &'static str,
+    attributes: Vec<KeyValue>,
+    read: impl Fn() -> f64 + Send + Sync + 'static,
+) {
+    meter()
+        .f64_observable_gauge(name)
+        .with_unit(unit)
+        .with_description(description)
+        .with_callback(move |gauge| gauge.observe(read(), &attributes))
+        .build();
 }

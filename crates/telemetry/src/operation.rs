@@ -1,44 +1,73 @@
 //! One instrumented operation: its span and its metric, which end together, exactly once, and carry the same `error.type`. A
-//! future that is dropped half-way ends them as `cancelled`.
+//! future that is dropped half-way ends them as `cancelled`, one that panics as `panic`.
+//!
+//! Where spans or metrics are switched off, nothing is made for them; where a trace is not sampled, no attributes are.
 
 use std::borrow::Cow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use opentelemetry::metrics::Histogram;
-use opentelemetry::trace::{SpanBuilder, SpanRef, Status, TraceContextExt, Tracer};
+use opentelemetry::metrics::{Counter, Histogram};
+use opentelemetry::trace::{SpanBuilder, SpanKind, SpanRef, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 
 use crate::names;
-use crate::setup::tracer;
+use crate::setup::{is_metering, is_tracing, tracer};
 
 /// `error.type` of an operation whose future was dropped before it ended.
 pub(crate) const CANCELLED: &str = "cancelled";
+/// `error.type` of an operation whose future panicked.
+const PANIC: &str = "panic";
+/// How many attributes an operation learns only while it runs: a status, an error and a protocol's version.
+const LATER: usize = 3;
 
 /// What a failed operation says of itself: a word of a bounded set, never a message.
 pub(crate) type ErrorType = Cow<'static, str>;
+
+/// The instruments of one kind of operation.
+#[derive(Debug)]
+pub(crate) struct Measures {
+    /// Gets the seconds that the operation took.
+    pub(crate) duration: Histogram<f64>,
+    /// Gets 1 when it ends.
+    pub(crate) count: Option<Counter<u64>>,
+}
 
 #[derive(Debug)]
 pub(crate) struct Operation {
     context: Context,
     started: Instant,
-    duration: &'static Histogram<f64>,
+    measures: &'static Measures,
     metric_attributes: Vec<KeyValue>,
     ended: bool,
 }
 
 impl Operation {
-    /// Starts the span as a child of `parent`. `duration` gets the seconds that it took, with `metric_attributes`.
-    pub(crate) fn start(
+    /// Starts the span as a child of `parent`; a CLIENT span is only made where there is one, since a trace does not begin with
+    /// it. `metric_attributes` go with the measures.
+    pub(crate) fn start<I: IntoIterator<Item = KeyValue>>(
         span: SpanBuilder,
         parent: &Context,
-        duration: &'static Histogram<f64>,
-        metric_attributes: Vec<KeyValue>,
+        measures: &'static Measures,
+        metric_attributes: impl FnOnce() -> I,
     ) -> Self {
-        let span = tracer().build_with_context(span, parent);
+        let rootless = span.span_kind == Some(SpanKind::Client) && !parent.has_active_span();
+        let context = match is_tracing() && !rootless {
+            true => parent.with_span(tracer().build_with_context(span, parent)),
+            false => parent.clone(),
+        };
+        let metric_attributes = match is_metering() {
+            true => {
+                let attributes = metric_attributes().into_iter();
+                let mut all = Vec::with_capacity(attributes.size_hint().0 + LATER);
+                all.extend(attributes);
+                all
+            }
+            false => Vec::new(),
+        };
         Self {
-            context: parent.with_span(span),
+            context,
             started: Instant::now(),
-            duration,
+            measures,
             metric_attributes,
             ended: false,
         }
@@ -47,6 +76,11 @@ impl Operation {
     /// The context in which the operation's own work runs.
     pub(crate) fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// Puts a value into the operation's context.
+    pub(crate) fn carry<T: Send + Sync + 'static>(&mut self, value: T) {
+        self.context = self.context.with_value(value);
     }
 
     pub(crate) fn span(&self) -> SpanRef<'_> {
@@ -66,11 +100,15 @@ impl Operation {
 
     /// Sets an attribute that the span and the metric both carry.
     pub(crate) fn describe_both(&mut self, attribute: KeyValue) {
-        self.span().set_attribute(attribute.clone());
-        self.metric_attributes.push(attribute);
+        if is_metering() {
+            self.describe(|| [attribute.clone()]);
+            self.metric_attributes.push(attribute);
+        } else {
+            self.describe(|| [attribute]);
+        }
     }
 
-    pub(crate) fn elapsed(&self) -> std::time::Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
@@ -88,13 +126,23 @@ impl Operation {
             self.describe_both(KeyValue::new(names::ERROR_TYPE, error));
             self.span().set_status(Status::error(""));
         }
-        self.duration.record(seconds, &self.metric_attributes);
+        if is_metering() {
+            let attributes = &self.metric_attributes;
+            self.measures.duration.record(seconds, attributes);
+            if let Some(count) = &self.measures.count {
+                count.add(1, attributes);
+            }
+        }
         self.span().end();
     }
 }
 
 impl Drop for Operation {
     fn drop(&mut self) {
-        self.end_once(Some(Cow::Borrowed(CANCELLED)));
+        let error = match std::thread::panicking() {
+            true => PANIC,
+            false => CANCELLED,
+        };
+        self.end_once(Some(Cow::Borrowed(error)));
     }
 }

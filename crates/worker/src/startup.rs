@@ -70,7 +70,7 @@ async fn process_orders(config: Config) -> anyhow::Result<()> {
         shutdown: shutdown.clone(),
     };
     let processor = Processor {
-        store,
+        store: store.clone(),
         gateway: config.gateway.map(Gateway::new).transpose()?,
         config: config.processing,
         abandon: abandon.clone(),
@@ -108,10 +108,11 @@ async fn process_orders(config: Config) -> anyhow::Result<()> {
             shutdown.cancel();
             worked
         };
-        let (worked, (), ()) = tokio::join!(
+        let (worked, (), (), ()) = tokio::join!(
             work,
             reconciler.run(&shutdown),
             sweeper::run(&queue, &shutdown),
+            sweeper::forget_keys(&store, &shutdown),
         );
         // Nothing is in flight any more: whoever waits for the time-out need not.
         abandon.cancel();

@@ -6,7 +6,7 @@ use domain::OrderStatus;
 use serde::Serialize;
 use store::StatusTotal;
 
-use crate::caller::Caller;
+use crate::caller::{Caller, Read};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -27,7 +27,7 @@ struct Row {
 
 pub(crate) async fn analytics(
     state: Data<AppState>,
-    caller: Caller,
+    caller: Caller<Read>,
 ) -> Result<HttpResponse, Problem> {
     let totals = state.store.totals(caller.sees()).await?;
     let analytics = Analytics::from(totals);

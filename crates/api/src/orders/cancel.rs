@@ -5,13 +5,13 @@ use actix_web::web::{Data, Path};
 use domain::OrderId;
 use store::Cancelled;
 
-use crate::caller::Caller;
+use crate::caller::{Caller, Write};
 use crate::problem::Problem;
 use crate::state::AppState;
 
 pub(crate) async fn cancel(
     state: Data<AppState>,
-    caller: Caller,
+    caller: Caller<Write>,
     id: Path<OrderId>,
 ) -> Result<HttpResponse, Problem> {
     match state.store.cancel(*id, caller.sees()).await? {

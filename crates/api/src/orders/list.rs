@@ -1,54 +1,79 @@
 //! `GET /api/orders?status=&limit=&cursor=`: newest first, by keyset on the id, so that pages stay put while orders come in.
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
+use actix_web::http::header;
 use actix_web::web::{Data, Query};
-use domain::{OrderId, OrderStatus};
+use domain::OrderStatus;
 use serde::{Deserialize, Serialize};
 
 use super::body::OrderBody;
-use crate::caller::Caller;
+use super::cursor::Cursor;
+use crate::caller::{Caller, Read};
 use crate::problem::Problem;
+use crate::query;
 use crate::state::AppState;
 
-const LIMIT: std::ops::RangeInclusive<i64> = 1..=100;
-const DEFAULT_LIMIT: i64 = 20;
+const LIMIT: std::ops::RangeInclusive<u32> = 1..=100;
+const DEFAULT_LIMIT: u32 = 20;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
-    status: Option<OrderStatus>,
-    limit: Option<i64>,
-    cursor: Option<OrderId>,
+    status: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
 struct Page {
     data: Vec<OrderBody>,
-    next_cursor: Option<OrderId>,
+    next_cursor: Option<Cursor>,
 }
 
 pub(crate) async fn list(
     state: Data<AppState>,
-    caller: Caller,
+    caller: Caller<Read>,
     query: Query<ListQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-    if !LIMIT.contains(&limit) {
-        return Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "A limit is 1 to 100.",
-        ));
-    }
+    let words = OrderStatus::ALL.iter().map(|status| status.as_str());
+    let words = format!("one of {}", words.collect::<Vec<_>>().join(", "));
+    let status = query::parameter("status", query.status.as_deref(), &words)?;
+    let limit = query::number("limit", query.limit.as_deref(), LIMIT)?.unwrap_or(DEFAULT_LIMIT);
+    let after: Option<Cursor> = query::parameter(
+        "cursor",
+        query.cursor.as_deref(),
+        "the next_cursor of the page before",
+    )?;
+
     // One more than asked for tells whether there is another page.
     let mut orders = state
         .store
-        .list(caller.sees(), query.status, query.cursor, limit + 1)
+        .list(
+            caller.sees(),
+            status,
+            after.map(Cursor::order),
+            i64::from(limit) + 1,
+        )
         .await?;
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = orders.len() > limit;
-    orders.truncate(limit);
-    let next_cursor = orders.last().filter(|_| more).map(|last| last.id);
+    let asked_for = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = orders.len() > asked_for;
+    orders.truncate(asked_for);
+    let next_cursor = orders
+        .last()
+        .filter(|_| more)
+        .map(|last| Cursor::after(last.id));
+
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::CACHE_CONTROL, "private, no-store"));
+    if let Some(cursor) = next_cursor {
+        response.insert_header((header::LINK, next_link(status, limit, cursor)));
+    }
     let data = orders.into_iter().map(OrderBody::from).collect();
-    Ok(HttpResponse::Ok().json(Page { data, next_cursor }))
+    Ok(response.json(Page { data, next_cursor }))
+}
+
+/// The next page of the same query (RFC 8288).
+fn next_link(status: Option<OrderStatus>, limit: u32, cursor: Cursor) -> String {
+    let status = status.map_or_else(String::new, |status| format!("status={status}&"));
+    format!("</api/orders?{status}limit={limit}&cursor={cursor}>; rel=\"next\"")
 }

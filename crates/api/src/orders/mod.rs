@@ -4,6 +4,9 @@ mod analytics;
 mod body;
 mod cancel;
 mod create;
+mod cursor;
+mod draft;
+mod idempotency;
 mod list;
 mod read;
 

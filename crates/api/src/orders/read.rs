@@ -5,13 +5,13 @@ use actix_web::web::{Data, Path};
 use domain::OrderId;
 
 use super::body::OrderBody;
-use crate::caller::Caller;
+use crate::caller::{Caller, Read};
 use crate::problem::Problem;
 use crate::state::AppState;
 
 pub(crate) async fn read(
     state: Data<AppState>,
-    caller: Caller,
+    caller: Caller<Read>,
     id: Path<OrderId>,
 ) -> Result<HttpResponse, Problem> {
     let order = state.store.find(*id, caller.sees()).await?;

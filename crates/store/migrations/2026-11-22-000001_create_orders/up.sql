@@ -52,10 +52,10 @@ CREATE INDEX orders_of_customer ON orders (customer, id);
 -- The same of one status; and, by its first column, the few orders of a rare status among everybody's.
 CREATE INDEX orders_by_status ON orders (status, customer, id);
 
--- Every order is updated twice within moments. Those updates change indexed columns, so they are never HOT; room in the page lets
--- a new version stay beside the old, and frequent vacuums keep the left edge of orders_due free of dead entries.
+-- Every order is updated twice within moments, and both updates change indexed columns, so none is HOT. The fillfactor stays 100: at
+-- 85, the heap was measured to grow twice as large for 3 % less WAL. Frequent vacuums give the old versions' room to new orders, and keep
+-- the left edge of orders_due, where every reconciler starts, free of dead entries.
 ALTER TABLE orders SET (
-    fillfactor = 85,
     autovacuum_vacuum_scale_factor = 0.02,
     autovacuum_vacuum_threshold = 1000,
     autovacuum_vacuum_insert_scale_factor = 0.05,

@@ -10,6 +10,7 @@
 mod attempt;
 mod change;
 mod create;
+mod idempotency;
 mod migrate;
 mod outage;
 mod read;

@@ -9,7 +9,7 @@ use opentelemetry::{Context, KeyValue, global};
 use reqwest::{Request, Response, StatusCode, header};
 
 use super::{OTHER_METHOD, UNKNOWN_NAME, known_method, redact};
-use crate::metrics::instruments;
+use crate::instruments::instruments;
 use crate::names;
 use crate::operation::{ErrorType, Operation};
 
@@ -45,7 +45,9 @@ impl Client {
         if let Ok(response) = &result {
             let code = i64::from(response.status().as_u16());
             operation.describe_both(KeyValue::new(names::HTTP_RESPONSE_STATUS_CODE, code));
-            operation.describe(|| protocol_version(response.version()));
+            if let Some(version) = protocol_version(response.version()) {
+                operation.describe_both(version);
+            }
         }
         operation.end(match &result {
             Ok(response) => status_error(response.status()),
@@ -56,39 +58,39 @@ impl Client {
 }
 
 fn start(request: &Request, resends: u32) -> Operation {
-    let method = known_method(request.method().as_str());
+    let known = known_method(request.method().as_str());
     let url = request.url();
-    let mut common = vec![
-        KeyValue::new(names::HTTP_REQUEST_METHOD, method.unwrap_or(OTHER_METHOD)),
-        KeyValue::new(
-            names::SERVER_ADDRESS,
-            url.host_str().unwrap_or_default().to_owned(),
-        ),
-    ];
-    if let Some(port) = url.port_or_known_default() {
-        common.push(KeyValue::new(names::SERVER_PORT, i64::from(port)));
-    }
-    let operation = Operation::start(
-        SpanBuilder::from_name(method.unwrap_or(UNKNOWN_NAME)).with_kind(SpanKind::Client),
-        &Context::current(),
-        &instruments().http_client_duration,
-        common.clone(),
-    );
+    let common = || {
+        let method = known.unwrap_or(OTHER_METHOD);
+        let port = url.port_or_known_default();
+        [
+            Some(KeyValue::new(names::HTTP_REQUEST_METHOD, method)),
+            Some(KeyValue::new(names::SERVER_ADDRESS, host(url))),
+            port.map(|port| KeyValue::new(names::SERVER_PORT, i64::from(port))),
+        ]
+        .into_iter()
+        .flatten()
+    };
+    let span = SpanBuilder::from_name(known.unwrap_or(UNKNOWN_NAME)).with_kind(SpanKind::Client);
+    let parent = Context::current();
+    let operation = Operation::start(span, &parent, &instruments().http_client, common);
     operation.describe(|| {
-        common.push(KeyValue::new(names::URL_FULL, redact::url(url)));
-        if method.is_none() {
-            let method = request.method().as_str().to_owned();
-            common.push(KeyValue::new(names::HTTP_REQUEST_METHOD_ORIGINAL, method));
-        }
-        if resends > 0 {
-            common.push(KeyValue::new(
-                names::HTTP_REQUEST_RESEND_COUNT,
-                i64::from(resends),
-            ));
-        }
-        common
+        let unknown = known
+            .is_none()
+            .then(|| request.method().as_str().to_owned());
+        let resends = (resends > 0).then(|| i64::from(resends));
+        common()
+            .chain([KeyValue::new(names::URL_FULL, redact::url(url))])
+            .chain(unknown.map(|it| KeyValue::new(names::HTTP_REQUEST_METHOD_ORIGINAL, it)))
+            .chain(resends.map(|it| KeyValue::new(names::HTTP_REQUEST_RESEND_COUNT, it)))
     });
     operation
+}
+
+/// The host without the brackets of an IPv6 address.
+fn host(url: &url::Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    host.trim_matches(['[', ']']).to_owned()
 }
 
 /// For a client, a 4xx is an error too.

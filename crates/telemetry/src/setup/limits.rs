@@ -6,20 +6,21 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::SpanLimits;
 use settings::{Env, SettingError};
 
-/// The limits of the specification that the SDK enforces, and the one on the length of values, which is ours to enforce.
+/// The limits of the specification that the SDK enforces.
 pub(super) fn spans(env: &Env) -> Result<SpanLimits, SettingError> {
     let any = env.within("OTEL_ATTRIBUTE_COUNT_LIMIT", 128, 1..=u32::MAX)?;
     let limit = |name, default| env.within(name, default, 1..=u32::MAX);
-    let mut limits = SpanLimits::default();
-    limits.max_attributes_per_span = limit("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", any)?;
-    limits.max_events_per_span = limit("OTEL_SPAN_EVENT_COUNT_LIMIT", 128)?;
-    limits.max_links_per_span = limit("OTEL_SPAN_LINK_COUNT_LIMIT", 128)?;
-    limits.max_attributes_per_event = limit("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", 128)?;
-    limits.max_attributes_per_link = limit("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", 128)?;
-    Ok(limits)
+    Ok(SpanLimits {
+        max_attributes_per_span: limit("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", any)?,
+        max_events_per_span: limit("OTEL_SPAN_EVENT_COUNT_LIMIT", 128)?,
+        max_links_per_span: limit("OTEL_SPAN_LINK_COUNT_LIMIT", 128)?,
+        max_attributes_per_event: limit("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", 128)?,
+        max_attributes_per_link: limit("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", 128)?,
+    })
 }
 
-/// In characters; `None` where there is no limit, which is the specification's default.
+/// How long a text attribute may be, in characters; `None` where there is no limit, which is the specification's default. The
+/// SDK does not enforce it, [`crate::mask`] does.
 pub(super) fn value_length(env: &Env, own: &'static str) -> Result<Option<usize>, SettingError> {
     for name in [own, "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"] {
         let limit = env.optional(name, "a number of characters")?;
@@ -119,7 +120,10 @@ mod tests {
         assert_eq!(spans(&env).unwrap().max_attributes_per_span, 10);
         let length = |own| value_length(&env, own).unwrap();
         assert_eq!(length("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"), Some(30));
-        assert_eq!(length("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT"), Some(20));
+        assert_eq!(
+            length("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
+            Some(20)
+        );
     }
 
     #[test]

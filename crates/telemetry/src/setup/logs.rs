@@ -1,49 +1,66 @@
 //! The tracing subscriber: the service's own spans go to OpenTelemetry, events become log records and lines on stdout, both
 //! with the trace they belong to. Events never become span events, which the conventions deprecate.
+//!
+//! `RUST_LOG` governs records and lines. Which spans are made is not its business: a service that logs warnings only still has
+//! whole traces.
 
-use std::fmt;
 use std::io::IsTerminal;
 
 use opentelemetry::Context;
-use opentelemetry::trace::TraceContextExt;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::SdkTracer;
-use serde_json::{Map, Value};
-use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Metadata, Subscriber};
-use tracing_subscriber::filter::{FilterFn, filter_fn};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::LookupSpan;
+use tracing::subscriber::Interest;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{DynFilterFn, FilterExt, filter_fn};
+use tracing_subscriber::layer::{Context as LayerContext, Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use super::SetupError;
+use super::lines::{JsonLines, TextLines};
 use super::settings::OtelSettings;
+use crate::span::Untraced;
 
-/// Crates whose spans and events come from exporting itself, or say nothing of the service. Exporting them feeds on itself.
-const SILENT: &[&str] = &[
-    "actix",
+/// Crates that do the exporting. A record of what they say would have to be exported too, and so on without an end.
+const EXPORTING: &[&str] = &[
     "h2",
     "hyper",
     "mio",
     "opentelemetry",
     "reqwest",
     "rustls",
+    "tokio",
     "tonic",
     "tower",
-    "tokio",
+    "want",
 ];
+/// Crates that make spans of their own, which our integrations make better.
+const FRAMEWORKS: &[&str] = &["actix", "apalis", "diesel", "redis"];
 
 pub(super) fn install(
     settings: &OtelSettings,
     tracer: Option<SdkTracer>,
     logger: Option<&SdkLoggerProvider>,
 ) -> Result<(), SetupError> {
-    let level = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // The level was checked when it was read.
+    let level = || EnvFilter::new(&settings.log_level);
+    let spans = tracer.map(|tracer| {
+        tracing_opentelemetry::layer()
+            .with_tracer(tracer)
+            .with_location(false)
+            .with_target(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false)
+            .with_error_records_to_exceptions(false)
+            .with_error_fields_to_exceptions(false)
+            .with_filter(spans_of_the_service())
+    });
+    let records = logger.map(|provider| {
+        let exportable = filter_fn(|metadata| metadata.is_event() && !is_of(EXPORTING, metadata));
+        OpenTelemetryTracingBridge::new(provider).with_filter(exportable.and(level()))
+    });
+    let printable = filter_fn(|metadata| metadata.is_event() && !is_told_by_us(metadata));
     let lines = match settings.environment.as_str() {
         "development" => tracing_subscriber::fmt::layer()
             .event_format(TextLines)
@@ -53,139 +70,47 @@ pub(super) fn install(
             .event_format(JsonLines)
             .boxed(),
     };
-    let spans = tracer.map(|tracer| {
-        tracing_opentelemetry::layer()
-            .with_tracer(tracer)
-            .with_location(false)
-            .with_target(false)
-            .with_threads(false)
-            .with_tracked_inactivity(false)
-            .with_filter(filter_fn(|metadata| {
-                metadata.is_span() && is_ours(metadata)
-            }))
-    });
-    let records = logger.map(|provider| {
-        let ours: FilterFn = filter_fn(|metadata| metadata.is_event() && is_ours(metadata));
-        OpenTelemetryTracingBridge::new(provider).with_filter(ours)
-    });
     tracing_subscriber::registry()
-        .with(level)
         .with(spans)
         .with(records)
-        .with(lines)
+        .with(lines.with_filter(printable.and(level())))
         .try_init()
         .map_err(|_| SetupError::SubscriberInstalled)
 }
 
-fn is_ours(metadata: &Metadata<'_>) -> bool {
+/// Spans of level INFO and above that are not a framework's, except inside [`crate::span::untraced`].
+fn spans_of_the_service<S: Subscriber>() -> impl Filter<S> {
+    fn is_ours(metadata: &Metadata<'_>) -> bool {
+        metadata.is_span()
+            && *metadata.level() <= Level::INFO
+            && !is_of(EXPORTING, metadata)
+            && !is_of(FRAMEWORKS, metadata)
+    }
+    DynFilterFn::new(|metadata, _: &LayerContext<'_, S>| {
+        is_ours(metadata) && Context::map_current(|context| context.get::<Untraced>().is_none())
+    })
+    .with_callsite_filter(|metadata| match is_ours(metadata) {
+        true => Interest::sometimes(),
+        false => Interest::never(),
+    })
+    .with_max_level_hint(Level::INFO)
+}
+
+/// Whether the event or span comes from one of these crates, or one named after it: `hyper`, `hyper_util`, `opentelemetry-otlp`.
+fn is_of(crates: &[&str], metadata: &Metadata<'_>) -> bool {
     let root = metadata.target().split("::").next().unwrap_or_default();
-    let silent = SILENT.iter().any(|name| {
+    crates.iter().any(|name| {
         root.strip_prefix(name)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-']))
-    });
-    !silent && *metadata.level() <= Level::INFO
+    })
 }
 
-/// One JSON object a line: timestamp (RFC 3339, UTC), severity, target, message, the event's fields, trace_id and span_id.
-struct JsonLines;
-
-impl<S, N> FormatEvent<S, N> for JsonLines
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let metadata = event.metadata();
-        let mut line = Map::new();
-        line.insert("timestamp".into(), now().into());
-        line.insert("severity".into(), metadata.level().as_str().into());
-        line.insert("target".into(), metadata.target().into());
-        event.record(&mut JsonFields(&mut line));
-        if let Some((trace_id, span_id)) = current_ids() {
-            line.insert("trace_id".into(), trace_id.into());
-            line.insert("span_id".into(), span_id.into());
-        }
-        writeln!(writer, "{}", Value::Object(line))
-    }
-}
-
-struct JsonFields<'a>(&'a mut Map<String, Value>);
-
-impl Visit for JsonFields<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0
-            .insert(field.name().into(), format!("{value:?}").into());
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name().into(), value.into());
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.0.insert(field.name().into(), value.into());
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.0.insert(field.name().into(), value.into());
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.0.insert(field.name().into(), value.into());
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.0.insert(field.name().into(), value.into());
-    }
-}
-
-/// One line for a person: time, level, target, message and fields, and the trace at the end.
-struct TextLines;
-
-impl<S, N> FormatEvent<S, N> for TextLines
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let metadata = event.metadata();
-        write!(
-            writer,
-            "{} {:>5} {}: ",
-            now(),
-            metadata.level(),
-            metadata.target()
-        )?;
-        context
-            .field_format()
-            .format_fields(writer.by_ref(), event)?;
-        if let Some((trace_id, _)) = current_ids() {
-            write!(writer, " trace_id={trace_id}")?;
-        }
-        writeln!(writer)
-    }
-}
-
-fn now() -> String {
-    let mut text = String::new();
-    // Writing into a String does not fail.
-    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
-    text
-}
-
-fn current_ids() -> Option<(String, String)> {
-    let context = Context::current();
-    let span = context.span();
-    let ids = span.span_context();
-    ids.is_valid()
-        .then(|| (ids.trace_id().to_string(), ids.span_id().to_string()))
+/// The SDK writes a line for each failed export; [`crate::export`] says it once a minute.
+fn is_told_by_us(metadata: &Metadata<'_>) -> bool {
+    const PREFIXES: [&str; 3] = ["Batch", "Export.Failed", "Periodic"];
+    is_of(&["opentelemetry"], metadata)
+        && *metadata.level() <= Level::WARN
+        && PREFIXES
+            .iter()
+            .any(|prefix| metadata.name().starts_with(prefix))
 }

@@ -30,8 +30,15 @@ pub(super) struct Otlp {
 pub(super) struct Tls {
     /// Whom to trust besides the system's own authorities.
     pub(super) authority: Option<Vec<u8>>,
-    /// Who this process is: certificate and key.
-    pub(super) identity: Option<(Vec<u8>, Vec<u8>)>,
+    /// Who this process is.
+    pub(super) identity: Option<Identity>,
+}
+
+/// A client certificate and its key.
+#[derive(Debug)]
+pub(super) struct Identity {
+    pub(super) certificate: Vec<u8>,
+    pub(super) key: Vec<u8>,
 }
 
 /// A variable of one signal, and the one for all signals.
@@ -83,23 +90,29 @@ pub(super) const LOGS: Variables = variables!("LOGS", "v1/logs");
 
 impl Otlp {
     pub(super) fn from_env(env: &Env, names: &Variables) -> Result<Self, SettingError> {
-        let protocol = read(env, names.protocol, "grpc, http/protobuf or http/json", |word| {
-            match word {
+        let protocol = read(
+            env,
+            names.protocol,
+            "grpc, http/protobuf or http/json",
+            |word| match word {
                 "grpc" => Some(Protocol::Grpc),
                 "http/protobuf" => Some(Protocol::HttpBinary),
                 "http/json" => Some(Protocol::HttpJson),
                 _ => None,
-            }
-        })?
+            },
+        )?
         .unwrap_or(Protocol::HttpBinary);
         let compression = read(env, names.compression, "gzip or none", |word| match word {
             "gzip" => Some(Some(Compression::Gzip)),
             "none" => Some(None),
             _ => None,
         })?;
-        let timeout = read(env, names.timeout, "a number of milliseconds above 0", |text| {
-            text.parse().ok().filter(|milliseconds| *milliseconds > 0)
-        })?;
+        let timeout = read(
+            env,
+            names.timeout,
+            "a number of milliseconds above 0",
+            |text| text.parse().ok().filter(|milliseconds| *milliseconds > 0),
+        )?;
         Ok(Self {
             protocol,
             endpoint: endpoint(env, names, protocol)?,
@@ -209,13 +222,13 @@ fn file(env: &Env, names: Names) -> Result<Option<Vec<u8>>, SettingError> {
     })
 }
 
-fn identity(env: &Env, names: &Variables) -> Result<Option<(Vec<u8>, Vec<u8>)>, SettingError> {
+fn identity(env: &Env, names: &Variables) -> Result<Option<Identity>, SettingError> {
     let certificate = file(env, names.client_certificate)?;
     let key = file(env, names.client_key)?;
     let [_, client_certificate] = names.client_certificate;
     let [_, client_key] = names.client_key;
     match (certificate, key) {
-        (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+        (Some(certificate), Some(key)) => Ok(Some(Identity { certificate, key })),
         (None, None) => Ok(None),
         (Some(_), None) => Err(SettingError::missing(
             client_key,
@@ -244,7 +257,10 @@ mod tests {
     fn a_signals_own_endpoint_is_taken_as_it_is_and_the_common_one_gets_a_path() {
         assert_eq!(endpoint([]), "http://localhost:4318/v1/traces");
         assert_eq!(
-            endpoint([("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otlp.example.com/base/")]),
+            endpoint([(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "https://otlp.example.com/base/"
+            )]),
             "https://otlp.example.com/base/v1/traces"
         );
         assert_eq!(
@@ -268,7 +284,10 @@ mod tests {
 
     #[test]
     fn headers_are_decoded() {
-        let otlp = traces([("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b%3D, x-team = shop")]);
+        let otlp = traces([(
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "api-key=a%20b%3D, x-team = shop",
+        )]);
         let headers = otlp.unwrap().headers;
         assert_eq!(headers.get("api-key").map(String::as_str), Some("a b="));
         assert_eq!(headers.get("x-team").map(String::as_str), Some("shop"));

@@ -1,23 +1,35 @@
-//! Who reports: the resource attributes of this process.
+//! Who reports: the resource attributes of this process, its host, its pod.
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
+use opentelemetry_sdk::resource::TelemetryResourceDetector;
+use percent_encoding::percent_decode_str;
+use settings::{Env, SettingError};
 
 use super::Service;
-use super::settings::OtelSettings;
 use crate::names;
 
+/// What the Kubernetes downward API is asked for under these names, in the manifests of `deploy/k8s` and in most others.
+const DOWNWARD: &[(&str, &str)] = &[
+    ("K8S_POD_NAME", names::K8S_POD_NAME),
+    ("K8S_POD_UID", names::K8S_POD_UID),
+    ("K8S_NAMESPACE_NAME", names::K8S_NAMESPACE_NAME),
+    ("K8S_NODE_NAME", names::K8S_NODE_NAME),
+    ("K8S_CONTAINER_NAME", names::K8S_CONTAINER_NAME),
+    ("K8S_DEPLOYMENT_NAME", names::K8S_DEPLOYMENT_NAME),
+];
+
 /// What is known of the process, then what `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` say, which wins.
-pub(super) fn detect(service: &Service, settings: &OtelSettings) -> Resource {
+pub(super) fn detect(
+    service: &Service,
+    environment: &str,
+    env: &Env,
+) -> Result<Resource, SettingError> {
     let mut attributes = vec![
         KeyValue::new(names::SERVICE_NAME, service.name),
         KeyValue::new(names::SERVICE_VERSION, service.version),
         KeyValue::new(names::SERVICE_INSTANCE_ID, uuid::Uuid::new_v4().to_string()),
-        KeyValue::new(
-            names::DEPLOYMENT_ENVIRONMENT_NAME,
-            settings.environment.clone(),
-        ),
+        KeyValue::new(names::DEPLOYMENT_ENVIRONMENT_NAME, environment.to_owned()),
         KeyValue::new(names::OS_TYPE, std::env::consts::OS),
         KeyValue::new(names::PROCESS_PID, i64::from(std::process::id())),
         KeyValue::new(names::PROCESS_RUNTIME_NAME, "rustc"),
@@ -28,23 +40,108 @@ pub(super) fn detect(service: &Service, settings: &OtelSettings) -> Resource {
             .namespace
             .map(|name| KeyValue::new(names::SERVICE_NAMESPACE, name)),
     );
-    attributes.extend(host_name().map(|name| KeyValue::new(names::HOST_NAME, name)));
-
-    let resource = Resource::builder_empty()
-        .with_attributes(attributes)
-        .with_detectors(&[
-            Box::new(TelemetryResourceDetector),
-            Box::new(EnvResourceDetector::new()),
-        ]);
-    match std::env::var("OTEL_SERVICE_NAME") {
-        Ok(name) if !name.is_empty() => resource.with_service_name(name).build(),
-        _ => resource.build(),
+    attributes.extend(host_name(env).map(|name| KeyValue::new(names::HOST_NAME, name)));
+    for (variable, name) in DOWNWARD {
+        let value = env.get(variable).map(str::to_owned);
+        attributes.extend(value.map(|value| KeyValue::new(*name, value)));
     }
+    attributes.extend(from_list(env)?);
+    if let Some(name) = env.get("OTEL_SERVICE_NAME") {
+        attributes.push(KeyValue::new(names::SERVICE_NAME, name.to_owned()));
+    }
+    Ok(Resource::builder_empty()
+        .with_detector(Box::new(TelemetryResourceDetector))
+        .with_attributes(attributes)
+        .build())
 }
 
-fn host_name() -> Option<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .ok()
-        .or_else(|| std::env::var("HOSTNAME").ok())?;
+/// `name=value,name=value`, values percent-encoded.
+fn from_list(env: &Env) -> Result<Vec<KeyValue>, SettingError> {
+    const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
+    let list = env.get(NAME).unwrap_or_default();
+    let attribute = |pair: &str| {
+        let (name, value) = pair.split_once('=')?;
+        let name = name.trim();
+        let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
+        (!name.is_empty()).then(|| KeyValue::new(name.to_owned(), value.into_owned()))
+    };
+    list.split(',')
+        .filter(|pair| !pair.trim().is_empty())
+        .map(|pair| {
+            let takes = "a list name=value,name=value, with percent-encoded values";
+            attribute(pair).ok_or_else(|| SettingError::bad(NAME, list, takes))
+        })
+        .collect()
+}
+
+fn host_name(env: &Env) -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = name.or_else(|| env.get("HOSTNAME").map(str::to_owned))?;
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVICE: Service = Service::new("shop", "1.2.3").namespace("retail");
+
+    fn resource<const N: usize>(pairs: [(&str, &str); N]) -> Resource {
+        detect(&SERVICE, "staging", &Env::of(pairs)).unwrap()
+    }
+
+    fn value(resource: &Resource, name: &'static str) -> Option<String> {
+        resource.get(&name.into()).map(|value| value.to_string())
+    }
+
+    #[test]
+    fn the_process_describes_itself() {
+        let resource = resource([("K8S_POD_NAME", "shop-7d9f")]);
+        for (name, expected) in [
+            (names::SERVICE_NAME, "shop"),
+            (names::SERVICE_VERSION, "1.2.3"),
+            (names::SERVICE_NAMESPACE, "retail"),
+            (names::DEPLOYMENT_ENVIRONMENT_NAME, "staging"),
+            (names::OS_TYPE, std::env::consts::OS),
+            (names::PROCESS_RUNTIME_NAME, "rustc"),
+            (names::K8S_POD_NAME, "shop-7d9f"),
+            ("telemetry.sdk.language", "rust"),
+        ] {
+            assert_eq!(value(&resource, name).as_deref(), Some(expected), "{name}");
+        }
+        for name in [
+            names::SERVICE_INSTANCE_ID,
+            names::PROCESS_RUNTIME_VERSION,
+            names::HOST_NAME,
+        ] {
+            assert!(value(&resource, name).is_some_and(|value| !value.is_empty()));
+        }
+    }
+
+    #[test]
+    fn the_environment_wins() {
+        let resource = resource([
+            ("OTEL_SERVICE_NAME", "other"),
+            (
+                "OTEL_RESOURCE_ATTRIBUTES",
+                "service.version=9,cloud.region=eu%20west,service.name=listed",
+            ),
+        ]);
+        assert_eq!(
+            value(&resource, names::SERVICE_NAME).as_deref(),
+            Some("other")
+        );
+        assert_eq!(
+            value(&resource, names::SERVICE_VERSION).as_deref(),
+            Some("9")
+        );
+        assert_eq!(value(&resource, "cloud.region").as_deref(), Some("eu west"));
+    }
+
+    #[test]
+    fn a_malformed_list_is_an_error() {
+        let env = Env::of([("OTEL_RESOURCE_ATTRIBUTES", "team")]);
+        let error = detect(&SERVICE, "staging", &env).unwrap_err().to_string();
+        assert!(error.starts_with("OTEL_RESOURCE_ATTRIBUTES: got `team`; takes a list"));
+    }
 }

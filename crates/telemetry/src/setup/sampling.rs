@@ -47,10 +47,7 @@ mod tests {
             sampler([(NAME, "parentbased_traceidratio"), (ARG, "0.25")]),
             "ParentBased(TraceIdRatioBased(0.25))"
         );
-        assert_eq!(
-            sampler([(NAME, "traceidratio")]),
-            "TraceIdRatioBased(1.0)"
-        );
+        assert_eq!(sampler([(NAME, "traceidratio")]), "TraceIdRatioBased(1.0)");
     }
 
     #[test]

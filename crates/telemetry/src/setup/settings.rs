@@ -1,15 +1,23 @@
-//! The variables that the OpenTelemetry specification defines and the SDK does not read by itself. What the SDK does read
-//! (endpoints, headers, batches, limits, intervals) is left to it.
+//! All that `OTEL_*`, `ENVIRONMENT` and `RUST_LOG` say, read once and checked. The SDK would read a part of them by itself and
+//! take no notice of a wrong value; here a wrong value is an error.
+
+use std::time::Duration;
 
 use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
-use opentelemetry_otlp::Protocol;
+use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use opentelemetry_sdk::trace::{Sampler, SpanLimits};
 use settings::{Env, SettingError};
+use tracing_subscriber::EnvFilter;
+
+use super::limits::{self, Batch};
+use super::otlp::{self, Otlp, Variables};
+use super::sampling;
 
 /// Where a signal goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exporter {
-    Otlp(Protocol),
+#[derive(Debug)]
+pub(super) enum Exporter {
+    Otlp(Box<Otlp>),
     Console,
     None,
 }
@@ -21,35 +29,53 @@ enum Propagator {
 }
 
 #[derive(Debug)]
-pub(crate) struct OtelSettings {
-    pub(crate) traces: Exporter,
-    pub(crate) metrics: Exporter,
-    pub(crate) logs: Exporter,
-    pub(crate) environment: String,
+pub(super) struct OtelSettings {
+    pub(super) traces: Exporter,
+    pub(super) metrics: Exporter,
+    pub(super) logs: Exporter,
+    pub(super) sampler: Sampler,
+    pub(super) span_limits: SpanLimits,
+    pub(super) span_value_length: Option<usize>,
+    pub(super) log_value_length: Option<usize>,
+    pub(super) span_batch: Batch,
+    pub(super) log_batch: Batch,
+    pub(super) metric_interval: Duration,
+    pub(super) temporality: Temporality,
+    pub(super) environment: String,
+    /// What `RUST_LOG` lets through.
+    pub(super) log_level: String,
     propagators: Vec<Propagator>,
 }
 
 impl OtelSettings {
-    pub(crate) fn from_env(env: &Env) -> Result<Self, SettingError> {
+    pub(super) fn from_env(env: &Env) -> Result<Self, SettingError> {
         let disabled = env.flag_or("OTEL_SDK_DISABLED", false)?;
-        let exporter = |exporter, protocol| match disabled {
+        let exporter = |variables| match disabled {
             true => Ok(Exporter::None),
-            false => read_exporter(env, exporter, protocol),
+            false => read_exporter(env, variables),
         };
-        check_sampler(env)?;
         Ok(Self {
-            traces: exporter("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")?,
-            metrics: exporter(
-                "OTEL_METRICS_EXPORTER",
-                "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+            traces: exporter(&otlp::TRACES)?,
+            metrics: exporter(&otlp::METRICS)?,
+            logs: exporter(&otlp::LOGS)?,
+            sampler: sampling::from_env(env)?,
+            span_limits: limits::spans(env)?,
+            span_value_length: limits::value_length(env, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT")?,
+            log_value_length: limits::value_length(
+                env,
+                "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
             )?,
-            logs: exporter("OTEL_LOGS_EXPORTER", "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL")?,
+            span_batch: Batch::from_env(env, &limits::SPANS)?,
+            log_batch: Batch::from_env(env, &limits::LOGS)?,
+            metric_interval: limits::milliseconds(env, "OTEL_METRIC_EXPORT_INTERVAL", 60_000)?,
+            temporality: read_temporality(env)?,
             environment: env.get("ENVIRONMENT").unwrap_or("development").to_owned(),
+            log_level: read_log_level(env)?,
             propagators: read_propagators(env)?,
         })
     }
 
-    pub(crate) fn propagator(&self) -> TextMapCompositePropagator {
+    pub(super) fn propagator(&self) -> TextMapCompositePropagator {
         let boxed = |propagator: &Propagator| -> Box<dyn TextMapPropagator + Send + Sync> {
             match propagator {
                 Propagator::TraceContext => Box::new(TraceContextPropagator::new()),
@@ -60,37 +86,45 @@ impl OtelSettings {
     }
 }
 
-fn read_exporter(
-    env: &Env,
-    exporter: &'static str,
-    protocol: &'static str,
-) -> Result<Exporter, SettingError> {
-    match env.get(exporter).unwrap_or("otlp") {
-        "otlp" => Ok(Exporter::Otlp(read_protocol(env, protocol)?)),
+fn read_exporter(env: &Env, variables: &Variables) -> Result<Exporter, SettingError> {
+    match env.get(variables.exporter).unwrap_or("otlp") {
+        "otlp" => Ok(Exporter::Otlp(Box::new(Otlp::from_env(env, variables)?))),
         "console" => Ok(Exporter::Console),
         "none" => Ok(Exporter::None),
-        other => Err(SettingError::bad(exporter, other, "otlp, console or none")),
+        other => Err(SettingError::bad(
+            variables.exporter,
+            other,
+            "otlp, console or none",
+        )),
     }
 }
 
-/// A signal's own protocol wins over the common one; without either, the specification asks for http/protobuf.
-fn read_protocol(env: &Env, of_signal: &'static str) -> Result<Protocol, SettingError> {
-    for name in [of_signal, "OTEL_EXPORTER_OTLP_PROTOCOL"] {
-        match env.get(name) {
-            None => {}
-            Some("grpc") => return Ok(Protocol::Grpc),
-            Some("http/protobuf") => return Ok(Protocol::HttpBinary),
-            Some("http/json") => return Ok(Protocol::HttpJson),
-            Some(other) => {
-                return Err(SettingError::bad(
-                    name,
-                    other,
-                    "grpc, http/protobuf or http/json",
-                ));
-            }
-        }
+fn read_temporality(env: &Env) -> Result<Temporality, SettingError> {
+    const NAME: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+    let preference = env.get(NAME).unwrap_or("cumulative");
+    match preference.to_ascii_lowercase().as_str() {
+        "cumulative" => Ok(Temporality::Cumulative),
+        "delta" => Ok(Temporality::Delta),
+        "lowmemory" => Ok(Temporality::LowMemory),
+        _ => Err(SettingError::bad(
+            NAME,
+            preference,
+            "cumulative, delta or lowmemory",
+        )),
     }
-    Ok(Protocol::HttpBinary)
+}
+
+fn read_log_level(env: &Env) -> Result<String, SettingError> {
+    const NAME: &str = "RUST_LOG";
+    let level = env.get(NAME).unwrap_or("info");
+    match EnvFilter::try_new(level) {
+        Ok(_) => Ok(level.to_owned()),
+        Err(_) => Err(SettingError::bad(
+            NAME,
+            level,
+            "a level, or a list such as info,my_crate=debug",
+        )),
+    }
 }
 
 fn read_propagators(env: &Env) -> Result<Vec<Propagator>, SettingError> {
@@ -111,28 +145,10 @@ fn read_propagators(env: &Env) -> Result<Vec<Propagator>, SettingError> {
     list.split(',').map(read).collect()
 }
 
-/// The SDK only warns of a sampler it does not know, and then samples everything.
-fn check_sampler(env: &Env) -> Result<(), SettingError> {
-    const NAME: &str = "OTEL_TRACES_SAMPLER";
-    const ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
-    match env.get(NAME) {
-        None
-        | Some("always_on" | "always_off" | "parentbased_always_on" | "parentbased_always_off") => {
-            Ok(())
-        }
-        Some("traceidratio" | "parentbased_traceidratio") => {
-            env.within(ARG, 1.0, 0.0..=1.0).map(|_| ())
-        }
-        Some(other) => Err(SettingError::bad(
-            NAME,
-            other,
-            "always_on, always_off, traceidratio, or one of these behind parentbased_",
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use opentelemetry_otlp::Protocol;
+
     use super::*;
 
     #[test]
@@ -143,9 +159,13 @@ mod tests {
             ("OTEL_METRICS_EXPORTER", "none"),
         ]);
         let settings = OtelSettings::from_env(&env).unwrap();
-        assert_eq!(settings.traces, Exporter::Otlp(Protocol::Grpc));
-        assert_eq!(settings.logs, Exporter::Otlp(Protocol::HttpJson));
-        assert_eq!(settings.metrics, Exporter::None);
+        let protocol = |exporter: &Exporter| match exporter {
+            Exporter::Otlp(otlp) => Some(otlp.protocol),
+            _ => None,
+        };
+        assert_eq!(protocol(&settings.traces), Some(Protocol::Grpc));
+        assert_eq!(protocol(&settings.logs), Some(Protocol::HttpJson));
+        assert_eq!(protocol(&settings.metrics), None);
     }
 
     #[test]
@@ -154,7 +174,8 @@ mod tests {
             ("OTEL_SDK_DISABLED", "TRUE"),
             ("OTEL_TRACES_EXPORTER", "console"),
         ]);
-        assert_eq!(OtelSettings::from_env(&env).unwrap().traces, Exporter::None);
+        let settings = OtelSettings::from_env(&env).unwrap();
+        assert!(matches!(settings.traces, Exporter::None));
     }
 
     #[test]
@@ -168,9 +189,14 @@ mod tests {
             error("OTEL_TRACES_EXPORTER", "jaeger"),
             "OTEL_TRACES_EXPORTER: got `jaeger`; takes otlp, console or none"
         );
-        assert!(error("OTEL_PROPAGATORS", "b3").starts_with("OTEL_PROPAGATORS: got `b3`"));
-        assert!(
-            error("OTEL_TRACES_SAMPLER", "xray").starts_with("OTEL_TRACES_SAMPLER: got `xray`")
-        );
+        for (name, value) in [
+            ("OTEL_PROPAGATORS", "b3"),
+            ("OTEL_SDK_DISABLED", "maybe"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "1m"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "both"),
+            ("RUST_LOG", "info,=="),
+        ] {
+            assert!(error(name, value).starts_with(&format!("{name}: got `{value}`; takes ")));
+        }
     }
 }

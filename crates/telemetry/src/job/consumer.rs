@@ -1,28 +1,7 @@
-//! Jobs in a queue: a PRODUCER span where one is sent, a CONSUMER span where it is processed, and the W3C trace context in the
-//! job's own payload between them. [`Consumer`] is a tower layer over whatever the queue delivers, apalis' tasks or another's.
-//!
-//! ```
-//! use std::collections::HashMap;
-//! use throughline_telemetry::job::{Consumer, Received};
-//! use std::time::Duration;
-//!
-//! #[derive(Clone)]
-//! struct Parcel { id: String, trace: HashMap<String, String> }
-//!
-//! let consumer = Consumer::new("parcels");
-//! let layer = consumer.layer(|parcel: &Parcel| Received {
-//!     message_id: &parcel.id,
-//!     sent_in: &parcel.trace,
-//!     previous_attempt: None,
-//!     attempt: 1,
-//!     waited: Duration::ZERO,
-//!     client_id: "worker-1",
-//! });
-//! ```
+//! The receiving side: `process orders`, a child of the span that sent the job and linked to it.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
@@ -32,88 +11,11 @@ use opentelemetry::trace::{FutureExt, Link, SpanBuilder, SpanKind, TraceContextE
 use opentelemetry::{Context, KeyValue};
 use tower::{Layer, Service};
 
-use crate::metrics::instruments;
+use crate::instruments::instruments;
+use crate::intern::intern;
 use crate::names;
 use crate::operation::{ErrorType, Operation};
 use crate::propagation;
-
-/// The sending side of one queue. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Producer {
-    span_name: Arc<str>,
-    attributes: Arc<[KeyValue]>,
-}
-
-impl Producer {
-    /// Sends to the queue `destination`, which lives on the server `host`:`port`.
-    pub fn new(destination: &str, host: &str, port: u16) -> Self {
-        Self {
-            span_name: format!("send {destination}").into(),
-            attributes: [
-                KeyValue::new(names::MESSAGING_SYSTEM, names::APALIS),
-                KeyValue::new(names::MESSAGING_OPERATION_NAME, "send"),
-                KeyValue::new(names::MESSAGING_DESTINATION_NAME, destination.to_owned()),
-                KeyValue::new(names::SERVER_ADDRESS, host.to_owned()),
-                KeyValue::new(names::SERVER_PORT, i64::from(port)),
-            ]
-            .into(),
-        }
-    }
-
-    /// Sends one job as a child of the current span. `send` gets the context that the payload must carry; `error_type` says of its
-    /// error what kind it is, in a word of a bounded set.
-    pub async fn send<T, E, F>(
-        &self,
-        message_id: &str,
-        send: impl FnOnce(HashMap<String, String>) -> F,
-        error_type: impl FnOnce(&E) -> &'static str,
-    ) -> Result<T, E>
-    where
-        F: Future<Output = Result<T, E>>,
-    {
-        self.send_from(&Context::current(), message_id, send, error_type)
-            .await
-    }
-
-    /// Sends one job as a child of `parent`, such as the stored context of a request that is long over.
-    pub async fn send_from<T, E, F>(
-        &self,
-        parent: &Context,
-        message_id: &str,
-        send: impl FnOnce(HashMap<String, String>) -> F,
-        error_type: impl FnOnce(&E) -> &'static str,
-    ) -> Result<T, E>
-    where
-        F: Future<Output = Result<T, E>>,
-    {
-        let operation = Operation::start(
-            SpanBuilder::from_name(self.span_name.to_string()).with_kind(SpanKind::Producer),
-            parent,
-            &instruments().send_duration,
-            self.attributes.to_vec(),
-        );
-        operation.describe(|| {
-            let mut attributes = self.attributes.to_vec();
-            attributes.push(KeyValue::new(names::MESSAGING_OPERATION_TYPE, "send"));
-            attributes.push(KeyValue::new(
-                names::MESSAGING_MESSAGE_ID,
-                message_id.to_owned(),
-            ));
-            attributes
-        });
-        let context = operation.context().clone();
-        let result = send(propagation::inject(&context))
-            .with_context(context)
-            .await;
-
-        let error = result.as_ref().err().map(error_type);
-        let mut counted = self.attributes.to_vec();
-        counted.extend(error.map(|error| KeyValue::new(names::ERROR_TYPE, error)));
-        instruments().sent_messages.add(1, &counted);
-        operation.end(error.map(Cow::Borrowed));
-        result
-    }
-}
 
 /// How a job's processing belongs to the trace that sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -157,7 +59,7 @@ pub struct Received<'a> {
 /// The receiving side of one queue. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Consumer {
-    span_name: Arc<str>,
+    span_name: &'static str,
     attributes: Arc<[KeyValue]>,
     trace: JobTrace,
 }
@@ -166,11 +68,15 @@ impl Consumer {
     /// Receives from the queue `destination`.
     pub fn new(destination: &str) -> Self {
         Self {
-            span_name: format!("process {destination}").into(),
+            span_name: intern(format!("process {destination}")),
             attributes: [
                 KeyValue::new(names::MESSAGING_SYSTEM, names::APALIS),
                 KeyValue::new(names::MESSAGING_OPERATION_NAME, "process"),
-                KeyValue::new(names::MESSAGING_DESTINATION_NAME, destination.to_owned()),
+                KeyValue::new(names::MESSAGING_OPERATION_TYPE, "process"),
+                KeyValue::new(
+                    names::MESSAGING_DESTINATION_NAME,
+                    Arc::<str>::from(destination),
+                ),
             ]
             .into(),
             trace: JobTrace::default(),
@@ -205,29 +111,19 @@ impl Consumer {
             JobTrace::Parent => sent_in.clone(),
             JobTrace::Link => Context::new(),
         };
-        let operation = Operation::start(
-            SpanBuilder::from_name(self.span_name.to_string())
-                .with_kind(SpanKind::Consumer)
-                .with_links(links),
-            &parent,
-            &instruments().process_duration,
-            self.attributes.to_vec(),
-        );
+        let common = || self.attributes.iter().cloned();
+        let span = SpanBuilder::from_name(self.span_name)
+            .with_kind(SpanKind::Consumer)
+            .with_links(links);
+        let operation = Operation::start(span, &parent, &instruments().process, common);
         operation.describe(|| {
-            let mut attributes = self.attributes.to_vec();
             let waited = i64::try_from(job.waited.as_millis()).unwrap_or(i64::MAX);
-            attributes.push(KeyValue::new(names::MESSAGING_OPERATION_TYPE, "process"));
-            attributes.push(KeyValue::new(
-                names::MESSAGING_MESSAGE_ID,
-                job.message_id.to_owned(),
-            ));
-            attributes.push(KeyValue::new(
-                names::MESSAGING_CLIENT_ID,
-                job.client_id.to_owned(),
-            ));
-            attributes.push(KeyValue::new(names::QUEUE_ATTEMPT, job.attempt));
-            attributes.push(KeyValue::new(names::QUEUE_WAIT_MS, waited));
-            attributes
+            common().chain([
+                KeyValue::new(names::MESSAGING_MESSAGE_ID, job.message_id.to_owned()),
+                KeyValue::new(names::MESSAGING_CLIENT_ID, job.client_id.to_owned()),
+                KeyValue::new(names::QUEUE_ATTEMPT, job.attempt),
+                KeyValue::new(names::QUEUE_WAIT_MS, waited),
+            ])
         });
         instruments().consumed_messages.add(1, &self.attributes);
         operation

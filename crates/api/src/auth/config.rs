@@ -1,0 +1,144 @@
+//! What the environment says of authentication. Which algorithm a token may be signed with follows from the key that is configured,
+//! never from the token.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use settings::{Env, SettingError};
+
+/// The least length of JWT_SECRET: the output size of HS256's hash (RFC 7518, section 3.2).
+const SECRET_BYTES: usize = 32;
+const ONE_OF: &str = "a value: AUTH=jwt needs exactly one of JWT_SECRET (HS256), JWT_PUBLIC_KEY_FILE and JWT_JWKS_URL (RS256, ES256, EdDSA)";
+
+/// Whether and how requests are authenticated.
+#[derive(Debug, Clone)]
+pub enum AuthConfig {
+    /// Everybody is one anonymous customer, who may do everything.
+    Off,
+    /// By a JSON Web Token.
+    Jwt(JwtConfig),
+}
+
+/// What a token must be.
+#[derive(Debug, Clone)]
+pub struct JwtConfig {
+    pub(super) keys: KeySource,
+    pub(super) issuer: Option<String>,
+    pub(super) audience: Option<String>,
+}
+
+/// Where the keys are that tokens are signed with.
+#[derive(Clone)]
+pub(super) enum KeySource {
+    Secret(String),
+    PublicKeyFile(PathBuf),
+    JwksUrl(String),
+}
+
+/// Without the secret.
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret(_) => f.write_str("Secret(***)"),
+            Self::PublicKeyFile(path) => f.debug_tuple("PublicKeyFile").field(path).finish(),
+            Self::JwksUrl(_) => f.write_str("JwksUrl"),
+        }
+    }
+}
+
+impl AuthConfig {
+    /// Nobody runs an open service in production by accident: ENVIRONMENT=production takes AUTH=jwt alone.
+    pub(crate) fn from_env(env: &Env) -> Result<Self, SettingError> {
+        let production = env.get("ENVIRONMENT") == Some("production");
+        match env.get("AUTH") {
+            Some("jwt") => JwtConfig::from_env(env).map(Self::Jwt),
+            None | Some("off") if production => Err(SettingError::missing(
+                "AUTH",
+                "jwt, where ENVIRONMENT is production",
+            )),
+            None | Some("off") => Ok(Self::Off),
+            Some(other) => Err(SettingError::bad("AUTH", other, "off or jwt")),
+        }
+    }
+}
+
+impl JwtConfig {
+    fn from_env(env: &Env) -> Result<Self, SettingError> {
+        let given = (
+            env.get("JWT_SECRET"),
+            env.get("JWT_PUBLIC_KEY_FILE"),
+            env.get("JWT_JWKS_URL"),
+        );
+        let keys = match given {
+            (Some(secret), None, None) if secret.len() < SECRET_BYTES => {
+                return Err(SettingError::bad_secret(
+                    "JWT_SECRET",
+                    format!("at least {SECRET_BYTES} bytes"),
+                ));
+            }
+            (Some(secret), None, None) => KeySource::Secret(secret.to_owned()),
+            (None, Some(path), None) => KeySource::PublicKeyFile(path.into()),
+            (None, None, Some(url))
+                if url.starts_with("https://") || url.starts_with("http://") =>
+            {
+                KeySource::JwksUrl(url.to_owned())
+            }
+            (None, None, Some(url)) => {
+                return Err(SettingError::bad("JWT_JWKS_URL", url, "an https URL"));
+            }
+            _ => return Err(SettingError::missing("JWT_SECRET", ONE_OF)),
+        };
+        Ok(Self {
+            keys,
+            issuer: env.get("JWT_ISSUER").map(str::to_owned),
+            audience: env.get("JWT_AUDIENCE").map(str::to_owned),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    fn refused<const N: usize>(pairs: [(&str, &str); N]) -> String {
+        AuthConfig::from_env(&Env::of(pairs))
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn production_does_not_start_without_authentication() {
+        let message = "AUTH: is required; takes jwt, where ENVIRONMENT is production";
+        assert_eq!(refused([("ENVIRONMENT", "production")]), message);
+        assert_eq!(
+            refused([("ENVIRONMENT", "production"), ("AUTH", "off")]),
+            message
+        );
+        let env = [
+            ("ENVIRONMENT", "production"),
+            ("AUTH", "jwt"),
+            ("JWT_SECRET", SECRET),
+        ];
+        assert!(matches!(
+            AuthConfig::from_env(&Env::of(env)),
+            Ok(AuthConfig::Jwt(_))
+        ));
+    }
+
+    #[test]
+    fn exactly_one_key_is_taken_and_no_secret_is_shown() {
+        assert!(refused([("AUTH", "jwt")]).contains("exactly one of"));
+        let two = [
+            ("AUTH", "jwt"),
+            ("JWT_SECRET", SECRET),
+            ("JWT_JWKS_URL", "https://a/b"),
+        ];
+        assert!(refused(two).contains("exactly one of"));
+        let short = refused([("AUTH", "jwt"), ("JWT_SECRET", "s3cret")]);
+        assert_eq!(short, "JWT_SECRET: got `***`; takes at least 32 bytes");
+        let config = AuthConfig::from_env(&Env::of([("AUTH", "jwt"), ("JWT_SECRET", SECRET)]));
+        assert!(!format!("{config:?}").contains(SECRET));
+    }
+}

@@ -1,0 +1,57 @@
+//! A key that tokens are checked with, and the one algorithm that it is for.
+
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey};
+
+/// Bytes of an uncompressed point of P-256.
+const P256_POINT: usize = 65;
+
+#[derive(Clone)]
+pub(super) struct Key {
+    pub(super) algorithm: Algorithm,
+    pub(super) key: DecodingKey,
+}
+
+impl Key {
+    pub(super) fn secret(secret: &str) -> Self {
+        Self {
+            algorithm: Algorithm::HS256,
+            key: DecodingKey::from_secret(secret.as_bytes()),
+        }
+    }
+
+    /// Reads a PEM file of a public key: RSA, P-256, or Ed25519.
+    pub(super) fn from_pem(pem: &[u8]) -> Option<Self> {
+        let rsa = || DecodingKey::from_rsa_pem(pem).map(|key| (Algorithm::RS256, key));
+        let ec = || DecodingKey::from_ec_pem(pem).map(|key| (Algorithm::ES256, key));
+        let ed = || DecodingKey::from_ed_pem(pem).map(|key| (Algorithm::EdDSA, key));
+        let (algorithm, key) = rsa().or_else(|_| ec()).or_else(|_| ed()).ok()?;
+        let other_curve = algorithm == Algorithm::ES256
+            && key
+                .try_get_as_bytes()
+                .map_or(true, |point| point.len() != P256_POINT);
+        (!other_curve).then_some(Self { algorithm, key })
+    }
+
+    /// A key of a JWK set; `None` for one that is not for these signatures. A symmetric key is never taken from the network.
+    pub(super) fn from_jwk(jwk: &Jwk) -> Option<Self> {
+        let algorithm = match &jwk.algorithm {
+            AlgorithmParameters::RSA(_) => Algorithm::RS256,
+            AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
+                Algorithm::ES256
+            }
+            AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
+                Algorithm::EdDSA
+            }
+            _ => return None,
+        };
+        let named = jwk.common.key_algorithm.map(|named| named.to_string());
+        let other = named.is_some_and(|named| named.parse() != Ok(algorithm));
+        let encrypts = jwk.common.public_key_use == Some(PublicKeyUse::Encryption);
+        if other || encrypts {
+            return None;
+        }
+        let key = DecodingKey::from_jwk(jwk).ok()?;
+        Some(Self { algorithm, key })
+    }
+}

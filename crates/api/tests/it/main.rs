@@ -1,0 +1,16 @@
+//! The promises of the HTTP interface, asked of the real program over HTTP, with real PostgreSQL and Redis.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::as_conversions
+)]
+
+mod answer;
+mod errors;
+mod idempotency;
+mod limits;
+mod lists;
+mod orders;
+mod service;

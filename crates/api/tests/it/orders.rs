@@ -1,0 +1,73 @@
+//! An order's life as its customer sees it.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::answer::Answer;
+use crate::service::{Api, widget};
+
+#[tokio::test]
+async fn an_order_is_created_read_and_cancelled() {
+    let api = Api::start().await;
+    let created = api.post("/api/orders", &widget()).await;
+    insta::assert_json_snapshot!("created", created.snapshot());
+    let path = created.header("location").unwrap().to_owned();
+    assert_eq!(
+        path,
+        format!("/api/orders/{}", created.body["id"].as_str().unwrap())
+    );
+
+    let read = api.get(&path).await;
+    assert_eq!(read.body, created.body);
+    let head = Answer::of(api.request(Method::HEAD, &path)).await;
+    assert_eq!((head.status, head.text.as_str()), (200, ""));
+
+    let cancelled = api.delete(&path).await;
+    assert_eq!((cancelled.status, cancelled.text.as_str()), (204, ""));
+    let again = api.delete(&path).await;
+    again.problem(409, &path);
+    insta::assert_json_snapshot!("cancelled_again", again.snapshot());
+    let read = api.get(&path).await;
+    assert_eq!(read.body["status"], "cancelled");
+}
+
+#[tokio::test]
+async fn several_items_and_a_payment_are_shown_as_they_were_given() {
+    let api = Api::start().await;
+    let body = json!({
+        "items": [
+            { "product_name": "Widget", "quantity": 2, "unit_price": 49.99 },
+            { "product_name": "'; DROP TABLE orders; --", "quantity": 1, "unit_price": "0.02" },
+        ],
+        "currency": "EUR",
+        "payment_method": "credit_card",
+        "payment_token": "pm_secret",
+    });
+    let created = api.post("/api/orders/", &body).await;
+    assert!(!created.text.contains("pm_secret"));
+    insta::assert_json_snapshot!("several_items", created.snapshot());
+}
+
+#[tokio::test]
+async fn analytics_count_and_sum_by_status_and_currency() {
+    let api = Api::start().await;
+    let cancelled = api.order().await;
+    api.delete(&format!("/api/orders/{cancelled}")).await;
+    api.order().await;
+    api.post(
+        "/api/orders",
+        &json!({ "product_name": "a", "amount": 7, "currency": "JPY" }),
+    )
+    .await;
+    insta::assert_json_snapshot!(
+        "analytics",
+        api.get("/api/orders/analytics").await.snapshot()
+    );
+}
+
+#[tokio::test]
+async fn health_tells_what_is_there() {
+    let api = Api::start().await;
+    insta::assert_json_snapshot!("health", api.get("/health").await.snapshot());
+    insta::assert_json_snapshot!("ready", api.get("/health/ready").await.snapshot());
+}

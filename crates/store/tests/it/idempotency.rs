@@ -1,0 +1,206 @@
+//! One key, one order: whoever asks how often, and whatever fails in between.
+
+use std::time::Duration;
+
+use domain::{CustomerId, Order, OrderId};
+use throughline_store::{CreatedOnce, IdempotencyKey, Once, StoreError};
+
+use crate::setup::{Fixture, MINUTE, customer, draft, free, trace};
+
+fn once(key: &str) -> Once {
+    Once {
+        key: IdempotencyKey::new(key).unwrap(),
+        fingerprint: [7; 32],
+    }
+}
+
+async fn create(
+    fixture: &Fixture,
+    customer: &CustomerId,
+    once: &Once,
+) -> Result<CreatedOnce, StoreError> {
+    let (id, new) = (OrderId::generate(), free());
+    fixture
+        .store
+        .create_once(id, customer, &new, &trace(1), MINUTE, once)
+        .await
+}
+
+fn new(created: CreatedOnce) -> Order {
+    match created {
+        CreatedOnce::New(order) => *order,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn count(fixture: &Fixture, table: &str) -> i64 {
+    let count = format!("SELECT count(*) FROM {table}");
+    fixture.sql.query_one(&count, &[]).await.unwrap().get(0)
+}
+
+#[tokio::test]
+async fn a_key_gives_the_first_answer_again_whatever_became_of_the_order() {
+    let fixture = Fixture::new().await;
+    let new_order = draft(
+        r#"{"items":[{"product_name":"Größe","quantity":3,"unit_price":"1.234"}],"currency":"BHD","payment_method":"paypal","payment_token":"pm_1"}"#,
+    );
+    let create = async |id| {
+        fixture
+            .store
+            .create_once(id, &customer(), &new_order, &trace(1), MINUTE, &once("k"))
+            .await
+            .unwrap()
+    };
+    let first = new(create(OrderId::generate()).await);
+    let read = fixture.find(first.id).await;
+    assert_eq!(format!("{read:?}"), format!("{first:?}"));
+    let due = fixture.due_in(first.id).await.unwrap();
+    assert!((1.0..=60.0).contains(&due), "{due}");
+
+    let claimed = fixture.claim(&first).await;
+    fixture
+        .store
+        .complete(first.id, claimed.attempt, Some("pi_1"))
+        .await
+        .unwrap();
+    let CreatedOnce::Before(again) = create(OrderId::generate()).await else {
+        panic!("not the first answer");
+    };
+    assert_eq!(format!("{again:?}"), format!("{first:?}"));
+    assert_eq!(count(&fixture, "orders").await, 1);
+}
+
+#[tokio::test]
+async fn each_customer_has_keys_of_its_own() {
+    let fixture = Fixture::new().await;
+    let other = CustomerId::new("grace k").unwrap();
+    let one = new(create(&fixture, &customer(), &once("k")).await.unwrap());
+    let two = new(create(&fixture, &other, &once("k")).await.unwrap());
+    assert_ne!(one.id, two.id);
+}
+
+#[tokio::test]
+async fn another_request_under_the_key_is_told_apart() {
+    let fixture = Fixture::new().await;
+    new(create(&fixture, &customer(), &once("k")).await.unwrap());
+    let other = Once {
+        fingerprint: [8; 32],
+        ..once("k")
+    };
+    let created = create(&fixture, &customer(), &other).await.unwrap();
+    assert!(matches!(created, CreatedOnce::OtherRequest), "{created:?}");
+}
+
+#[tokio::test]
+async fn of_fifty_at_the_same_time_one_creates_and_the_others_are_told() {
+    let fixture = Fixture::new().await;
+    let calls = (0..50).map(|_| {
+        let store = fixture.store.clone();
+        tokio::spawn(async move {
+            let id = OrderId::generate();
+            store
+                .create_once(id, &customer(), &free(), &trace(1), MINUTE, &once("k"))
+                .await
+        })
+    });
+    let calls: Vec<_> = calls.collect();
+    let mut created = 0;
+    for call in calls {
+        match call.await.unwrap().unwrap() {
+            CreatedOnce::New(_) => created += 1,
+            CreatedOnce::Before(_) | CreatedOnce::InFlight => {}
+            CreatedOnce::OtherRequest => panic!("it was the same request"),
+        }
+    }
+    assert_eq!(created, 1);
+    assert_eq!(count(&fixture, "orders").await, 1);
+}
+
+#[tokio::test]
+async fn a_request_that_is_under_way_is_told_and_not_waited_for() {
+    let mut fixture = Fixture::new().await;
+    let store = fixture.store.clone();
+    let transaction = fixture.sql.transaction().await.unwrap();
+    // A row of this key that is not committed: the first waits for what becomes of it.
+    let row = "INSERT INTO idempotency_keys (order_id, customer, key, fingerprint) \
+               VALUES (gen_random_uuid(), 'ada', 'k', sha256(''))";
+    transaction.batch_execute(row).await.unwrap();
+    let first = tokio::spawn({
+        let store = store.clone();
+        async move {
+            let id = OrderId::generate();
+            store
+                .create_once(id, &customer(), &free(), &trace(1), MINUTE, &once("k"))
+                .await
+        }
+    });
+    let told = testkit::eventually(
+        "the second to be told",
+        Duration::from_secs(4),
+        async || {
+            let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
+                    database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+            let held: i64 = transaction.query_one(held, &[]).await.unwrap().get(0);
+            if held == 0 {
+                return None;
+            }
+            let id = OrderId::generate();
+            Some(
+                store
+                    .create_once(id, &customer(), &free(), &trace(1), MINUTE, &once("k"))
+                    .await,
+            )
+        },
+    )
+    .await;
+    assert!(matches!(told, Ok(CreatedOnce::InFlight)), "{told:?}");
+    transaction.rollback().await.unwrap();
+    new(first.await.unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn a_failure_leaves_neither_a_key_nor_an_order() {
+    let fixture = Fixture::new().await;
+    fixture
+        .sql
+        .batch_execute("ALTER TABLE orders ADD CONSTRAINT full_up CHECK (amount < 0) NOT VALID")
+        .await
+        .unwrap();
+    let error = create(&fixture, &customer(), &once("k")).await.unwrap_err();
+    assert!(matches!(error, StoreError::Query(_)), "{error:?}");
+    assert_eq!(count(&fixture, "idempotency_keys").await, 0);
+
+    fixture
+        .sql
+        .batch_execute("ALTER TABLE orders DROP CONSTRAINT full_up")
+        .await
+        .unwrap();
+    new(create(&fixture, &customer(), &once("k")).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_key_is_forgotten_after_a_day() {
+    let fixture = Fixture::new().await;
+    let age = async |hours: u32| {
+        let age = format!("UPDATE idempotency_keys SET created_at = now() - interval '{hours} h'");
+        fixture.sql.batch_execute(&age).await.unwrap();
+    };
+    let first = new(create(&fixture, &customer(), &once("k")).await.unwrap());
+    age(23).await;
+    assert_eq!(fixture.store.forget_keys(10).await.unwrap(), 0);
+    let again = create(&fixture, &customer(), &once("k")).await.unwrap();
+    assert!(matches!(again, CreatedOnce::Before(_)), "{again:?}");
+
+    // Used again before anybody cleaned up.
+    age(25).await;
+    let second = new(create(&fixture, &customer(), &once("k")).await.unwrap());
+    assert_ne!(first.id, second.id);
+    for key in ["a", "b", "c"] {
+        new(create(&fixture, &customer(), &once(key)).await.unwrap());
+    }
+    age(25).await;
+    assert_eq!(fixture.store.forget_keys(3).await.unwrap(), 3);
+    assert_eq!(fixture.store.forget_keys(3).await.unwrap(), 1);
+    assert_eq!(count(&fixture, "idempotency_keys").await, 0);
+    assert_eq!(count(&fixture, "orders").await, 5);
+}

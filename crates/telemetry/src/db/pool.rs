@@ -1,0 +1,144 @@
+//! The metrics of a connection pool, whichever it is: the pool says how it stands, and its user how long it waited.
+//! <https://opentelemetry.io/docs/specs/semconv/database/database-metrics/#connection-pools>
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram};
+
+use crate::instruments::DB_DURATION;
+use crate::metrics::{counter, histogram};
+use crate::names;
+use crate::setup::meter;
+
+/// How a pool stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PoolState {
+    /// Connections that wait for work.
+    pub idle: usize,
+    /// Connections at work.
+    pub used: usize,
+    /// How many connections there may be.
+    pub max: usize,
+    /// Callers that wait for a connection.
+    pub pending: usize,
+}
+
+/// A pool whose metrics are made. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    attributes: Arc<[KeyValue]>,
+    wait_time: Histogram<f64>,
+    timeouts: Counter<u64>,
+}
+
+/// Makes the metrics of the pool called `name`. `state` is called at every export; it must not block.
+///
+/// ```
+/// # async fn get() -> Result<(), &'static str> { Ok(()) }
+/// # async fn run() -> Result<(), &'static str> {
+/// use throughline_telemetry::db::{PoolState, observe_pool};
+///
+/// let pool = observe_pool("parcels", || PoolState { idle: 3, used: 1, max: 16, pending: 0 });
+/// let connection = pool.wait(get(), |error| *error == "timed out").await?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn observe_pool(name: &str, state: impl Fn() -> PoolState + Send + Sync + 'static) -> Pool {
+    let state = Arc::new(state);
+    let pool = KeyValue::new(
+        names::DB_CLIENT_CONNECTION_POOL_NAME,
+        Arc::<str>::from(name),
+    );
+    let in_state = |state| {
+        [
+            pool.clone(),
+            KeyValue::new(names::DB_CLIENT_CONNECTION_STATE, state),
+        ]
+    };
+    let (idle, used) = (in_state("idle"), in_state("used"));
+
+    let read = Arc::clone(&state);
+    meter()
+        .i64_observable_up_down_counter("db.client.connection.count")
+        .with_unit("{connection}")
+        .with_description("The number of connections that are currently in state described by the state attribute.")
+        .with_callback(move |count| {
+            let state = read();
+            count.observe(whole(state.idle), &idle);
+            count.observe(whole(state.used), &used);
+        })
+        .build();
+    let observe = |name, unit, description, read: fn(&PoolState) -> usize| {
+        let (state, attributes) = (Arc::clone(&state), [pool.clone()]);
+        meter()
+            .i64_observable_up_down_counter(name)
+            .with_unit(unit)
+            .with_description(description)
+            .with_callback(move |count| count.observe(whole(read(&state())), &attributes))
+            .build();
+    };
+    observe(
+        "db.client.connection.max",
+        "{connection}",
+        "The maximum number of open connections allowed.",
+        |state| state.max,
+    );
+    observe(
+        "db.client.connection.pending_requests",
+        "{request}",
+        "The number of current pending requests for an open connection.",
+        |state| state.pending,
+    );
+    Pool {
+        attributes: [pool].into(),
+        wait_time: histogram(
+            "db.client.connection.wait_time",
+            "s",
+            "The time it took to obtain an open connection from the pool.",
+            DB_DURATION,
+        ),
+        timeouts: counter(
+            "db.client.connection.timeouts",
+            "{timeout}",
+            "The number of connection timeouts that have occurred trying to obtain a connection from the pool.",
+        ),
+    }
+}
+
+fn whole(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+impl Pool {
+    /// Waits for a connection, and measures it. `timed_out` tells a time-out from other errors.
+    ///
+    /// # Errors
+    /// Those of `connection`.
+    pub async fn wait<C, E>(
+        &self,
+        connection: impl Future<Output = Result<C, E>>,
+        timed_out: impl FnOnce(&E) -> bool,
+    ) -> Result<C, E> {
+        let started = Instant::now();
+        let result = connection.await;
+        match &result {
+            Ok(_) => self.waited(started.elapsed()),
+            Err(error) if timed_out(error) => self.timed_out(),
+            Err(_) => {}
+        }
+        result
+    }
+
+    /// A connection was had after this long.
+    pub fn waited(&self, time: Duration) {
+        self.wait_time.record(time.as_secs_f64(), &self.attributes);
+    }
+
+    /// No connection was had in time.
+    pub fn timed_out(&self) {
+        self.timeouts.add(1, &self.attributes);
+    }
+}

@@ -1,0 +1,93 @@
+//! What is known of a statement before it runs, and the comment that it carries to the server.
+
+use std::sync::OnceLock;
+
+use diesel::pg::{Pg, PgQueryBuilder};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::QueryResult;
+
+/// What is known of a statement before it runs. Write it with [`statement!`](crate::statement).
+pub trait Statement: 'static {
+    /// `INSERT`, `SELECT`, `UPDATE`, `DELETE`.
+    const OPERATION: &'static str;
+    /// The table.
+    const COLLECTION: &'static str;
+    /// Operation and table: the span's name.
+    const SUMMARY: &'static str;
+    /// The comment that the statement carries to the server, in sqlcommenter's form.
+    const COMMENT: &'static str;
+
+    /// Where the statement's text is kept once it is known.
+    #[doc(hidden)]
+    fn text() -> &'static OnceLock<String>;
+}
+
+/// Declares [`Statement`](crate::db::Statement) types: `Name: "OPERATION" "table", action "what_for", framework "actix-web";`
+///
+/// The action and the framework that asks for it become the statement's comment.
+#[macro_export]
+macro_rules! statement {
+    ($($(#[$doc:meta])* $name:ident: $operation:literal $collection:literal, action $action:literal, framework $framework:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        struct $name;
+
+        impl $crate::db::Statement for $name {
+            const OPERATION: &'static str = $operation;
+            const COLLECTION: &'static str = $collection;
+            const SUMMARY: &'static str = concat!($operation, " ", $collection);
+            const COMMENT: &'static str = concat!(" /*action='", $action, "',db_driver='diesel-async',framework='", $framework, "'*/");
+
+            fn text() -> &'static std::sync::OnceLock<String> {
+                static TEXT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+                &TEXT
+            }
+        }
+    )+};
+}
+
+/// A query with its statement's comment behind it. Runs like the query itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Commented<Q, S> {
+    query: Q,
+    statement: std::marker::PhantomData<S>,
+}
+
+/// Puts the statement's comment behind the query, and notes the query's text for its spans at the first call.
+pub fn commented<S, Q>(query: Q) -> Commented<Q, S>
+where
+    S: Statement,
+    Q: QueryFragment<Pg>,
+{
+    S::text().get_or_init(|| {
+        let mut builder = PgQueryBuilder::default();
+        match query.to_sql(&mut builder, &Pg) {
+            Ok(()) => diesel::query_builder::QueryBuilder::<Pg>::finish(builder),
+            Err(_) => S::SUMMARY.to_owned(),
+        }
+    });
+    Commented {
+        query,
+        statement: std::marker::PhantomData,
+    }
+}
+
+impl<Q: QueryFragment<Pg>, S: Statement> QueryFragment<Pg> for Commented<Q, S> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.query.walk_ast(out.reborrow())?;
+        out.push_sql(S::COMMENT);
+        Ok(())
+    }
+}
+
+/// Two statements that run the same query are two prepared statements: their comments differ.
+impl<Q: QueryId, S: Statement> QueryId for Commented<Q, S> {
+    type QueryId = Commented<Q::QueryId, S>;
+    const HAS_STATIC_QUERY_ID: bool = Q::HAS_STATIC_QUERY_ID;
+}
+
+impl<Q: Query, S> Query for Commented<Q, S> {
+    type SqlType = Q::SqlType;
+}
+
+impl<Q, S, Conn> diesel::RunQueryDsl<Conn> for Commented<Q, S> {}

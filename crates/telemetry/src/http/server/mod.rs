@@ -1,0 +1,170 @@
+//! The server middleware for actix-web: a SERVER span for each request, named `{method} {http.route}` and never by the raw path.
+//! It continues the caller's trace, and ends with the last byte of the body, or when the client goes away.
+//!
+//! ```no_run
+//! use actix_web::{App, HttpServer, web};
+//! use throughline_telemetry::http::server::{Inbound, Tracing};
+//!
+//! # async fn run() -> std::io::Result<()> {
+//! HttpServer::new(|| {
+//!     App::new()
+//!         .route("/parcels/{id}", web::get().to(|| async { "parcel" }))
+//!         .wrap(Tracing::new().inbound(Inbound::Link).exclude("/health"))
+//! })
+//! .bind(("127.0.0.1", 8080))?
+//! .run()
+//! .await
+//! # }
+//! ```
+
+mod body;
+mod request;
+mod route;
+
+use std::cell::OnceCell;
+use std::future::{Future, Ready, ready};
+use std::pin::Pin;
+use std::rc::Rc;
+
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use opentelemetry::Context;
+use opentelemetry::trace::FutureExt;
+
+use self::request::{Local, Request};
+use crate::span::Untraced;
+
+pub use body::TracedBody;
+
+/// What to make of a trace context that a caller sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Inbound {
+    /// Trust it: the request's span is its child, and its sampling decision holds.
+    #[default]
+    Parent,
+    /// Start a new trace that links to it.
+    Link,
+    /// Take no notice of it.
+    Ignore,
+}
+
+impl std::str::FromStr for Inbound {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        match word {
+            "parent" => Ok(Self::Parent),
+            "link" => Ok(Self::Link),
+            "ignore" => Ok(Self::Ignore),
+            _ => Err(()),
+        }
+    }
+}
+
+/// The middleware. Wrap the whole app with it, last of all, so that it is outermost.
+#[derive(Debug, Clone, Default)]
+pub struct Tracing {
+    inbound: Inbound,
+    excluded: Vec<&'static str>,
+}
+
+impl Tracing {
+    /// Traces every request, and trusts a caller's trace context.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What to make of a caller's trace context.
+    #[must_use]
+    pub fn inbound(mut self, inbound: Inbound) -> Self {
+        self.inbound = inbound;
+        self
+    }
+
+    /// Makes no spans for this path, nor for paths below it.
+    #[must_use]
+    pub fn exclude(mut self, path: &'static str) -> Self {
+        self.excluded.push(path);
+        self
+    }
+
+    fn is_excluded(&self, path: &str) -> bool {
+        let below = |excluded: &&str| {
+            path.strip_prefix(*excluded)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.excluded.iter().any(below)
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for Tracing
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<TracedBody<B>>;
+    type Error = Error;
+    type Transform = TracingService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(TracingService {
+            service: Rc::new(service),
+            tracing: self.clone(),
+            local: OnceCell::new(),
+        }))
+    }
+}
+
+/// The middleware at work; made by [`Tracing`].
+#[derive(Debug)]
+pub struct TracingService<S> {
+    service: Rc<S>,
+    tracing: Tracing,
+    /// The listener of this worker, known from the first request on.
+    local: OnceCell<Local>,
+}
+
+impl<S, B> Service<ServiceRequest> for TracingService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<TracedBody<B>>;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
+
+    actix_web::dev::forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        if self.tracing.is_excluded(request.path()) {
+            let untraced = Context::new().with_value(Untraced);
+            let response = self.service.call(request).with_context(untraced);
+            return Box::pin(async move {
+                Ok(response
+                    .await?
+                    .map_body(|_, body| TracedBody::untraced(body)))
+            });
+        }
+        let local = self.local.get_or_init(|| Local::of(&request));
+        let traced = Request::start(&request, self.tracing.inbound, local);
+        let context = traced.context().clone();
+        let response = {
+            // A handler may do its first work before its future is polled.
+            let _entered = context.clone().attach();
+            self.service.call(request)
+        };
+        let response = response.with_context(context);
+        Box::pin(async move {
+            match response.await {
+                Ok(response) => Ok(body::trace(traced, response)),
+                Err(error) => {
+                    traced.end(error.as_response_error().status_code());
+                    Err(error)
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,76 @@
+//! The instruments of the integrations, with the buckets that the conventions ask for. Made once, at first use, which must be
+//! after [`crate::init`].
+
+use std::sync::LazyLock;
+
+use opentelemetry::metrics::Counter;
+
+use crate::metrics::{counter, histogram};
+use crate::operation::Measures;
+
+/// Seconds; the buckets of HTTP and messaging durations.
+const DURATION: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+/// Seconds; the buckets of database durations.
+pub(crate) const DB_DURATION: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
+
+pub(crate) struct Instruments {
+    pub(crate) http_server: Measures,
+    pub(crate) http_client: Measures,
+    pub(crate) database: Measures,
+    pub(crate) send: Measures,
+    pub(crate) process: Measures,
+    pub(crate) consumed_messages: Counter<u64>,
+}
+
+/// The instruments of this process.
+pub(crate) fn instruments() -> &'static Instruments {
+    static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| Instruments {
+        http_server: seconds(
+            "http.server.request.duration",
+            "Duration of HTTP server requests.",
+            DURATION,
+        ),
+        http_client: seconds(
+            "http.client.request.duration",
+            "Duration of HTTP client requests.",
+            DURATION,
+        ),
+        database: seconds(
+            "db.client.operation.duration",
+            "Duration of database client operations.",
+            DB_DURATION,
+        ),
+        send: Measures {
+            count: Some(counter(
+                "messaging.client.sent.messages",
+                "{message}",
+                "Number of messages producer attempted to send to the broker.",
+            )),
+            ..seconds(
+                "messaging.client.operation.duration",
+                "Duration of messaging operation initiated by a producer or consumer client.",
+                DURATION,
+            )
+        },
+        process: seconds(
+            "messaging.process.duration",
+            "Duration of processing operation.",
+            DURATION,
+        ),
+        consumed_messages: counter(
+            "messaging.client.consumed.messages",
+            "{message}",
+            "Number of messages that were delivered to the application.",
+        ),
+    });
+    &INSTRUMENTS
+}
+
+fn seconds(name: &'static str, description: &'static str, buckets: &[f64]) -> Measures {
+    Measures {
+        duration: histogram(name, "s", description, buckets),
+        count: None,
+    }
+}

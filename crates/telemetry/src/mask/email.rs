@@ -1,0 +1,45 @@
+//! E-mail addresses, also with the `@` percent-encoded, as in a query.
+
+use super::scan::{byte, byte_before, run, run_back};
+use super::{Found, Kind};
+
+/// The address around an `@` of `width` bytes at `index`.
+pub(super) fn around(text: &[u8], index: usize, width: usize, from: usize) -> Option<Found> {
+    let start = match byte_before(text, index) {
+        b'"' => quoted(text, index, from)?,
+        _ => run_back(text, index, from, is_local),
+    };
+    let domain = index + width;
+    let mut end = run(text, domain, is_domain);
+    while end > domain && matches!(byte_before(text, end), b'.' | b'-') {
+        end -= 1;
+    }
+    let host = text.get(domain..end)?;
+    (start < index && has_top_level(host)).then(|| Kind::Email.at(start..end))
+}
+
+/// What RFC 5322 allows before the `@`, without what ends a value in a query, in JSON or in prose.
+fn is_local(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || !byte.is_ascii() || b".!#$%*+-^_`~'".contains(&byte)
+}
+
+fn is_domain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || !byte.is_ascii() || matches!(byte, b'.' | b'-')
+}
+
+/// `"joe bloggs"@example.com`: the start of the quoted part.
+fn quoted(text: &[u8], index: usize, from: usize) -> Option<usize> {
+    let inside = run_back(text, index - 1, from, |byte| byte != b'"');
+    (inside > from && byte(text, inside - 1) == b'"' && inside < index - 1).then(|| inside - 1)
+}
+
+/// Tells `joe@example.com` from `image@1.2.3` and `user@host`.
+fn has_top_level(host: &[u8]) -> bool {
+    let mut labels = host.rsplit(|byte| *byte == b'.');
+    let top = labels.next().unwrap_or_default();
+    let letters = top
+        .iter()
+        .all(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
+    let named = top.len() >= 2 && (letters || top.starts_with(b"xn--"));
+    named && labels.next().is_some_and(|label| !label.is_empty())
+}

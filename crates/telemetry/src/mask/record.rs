@@ -1,0 +1,172 @@
+//! Masking whole spans and log records, in place. What is clean is not touched.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider};
+use opentelemetry::trace::Status;
+use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
+use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
+use opentelemetry_sdk::trace::SpanData;
+
+use super::{number, text};
+
+/// How long a text attribute may be, in characters.
+pub(crate) type Limit = Option<usize>;
+
+/// Masks the span's name, attributes, events, links and status. Texts longer than `limit` are cut.
+pub(crate) fn span(span: &mut SpanData, limit: Limit) {
+    name(&mut span.name);
+    attributes(&mut span.attributes, limit);
+    for event in &mut span.events.events {
+        name(&mut event.name);
+        attributes(&mut event.attributes, limit);
+    }
+    for link in &mut span.links.links {
+        attributes(&mut link.attributes, limit);
+    }
+    if let Status::Error { description } = &mut span.status {
+        name(description);
+    }
+}
+
+fn name(name: &mut Cow<'static, str>) {
+    if let Cow::Owned(masked) = text(name) {
+        *name = masked.into();
+    }
+}
+
+fn attributes(attributes: &mut [KeyValue], limit: Limit) {
+    for attribute in attributes {
+        if let Some(masked) = value(attribute.key.as_str(), &attribute.value, limit) {
+            attribute.value = masked;
+        }
+    }
+}
+
+/// What stands in the value's place; `None` where it can stay.
+fn value(key: &str, value: &Value, limit: Limit) -> Option<Value> {
+    match value {
+        Value::String(string) => shown(key, string.as_str(), limit).map(Value::from),
+        Value::I64(whole) => number(*whole).map(Value::from),
+        Value::Array(Array::String(strings)) => {
+            let masked = |string: &StringValue| shown(key, string.as_str(), limit);
+            strings
+                .iter()
+                .any(|string| masked(string).is_some())
+                .then(|| {
+                    let strings = strings
+                        .iter()
+                        .map(|string| masked(string).map_or_else(|| string.clone(), Into::into));
+                    Value::Array(Array::String(strings.collect()))
+                })
+        }
+        _ => None,
+    }
+}
+
+/// The text to show instead of `value`; `None` where it can be shown as it is.
+fn shown(key: &str, value: &str, limit: Limit) -> Option<String> {
+    let masked = super::field(key, value);
+    let shown = match limit.and_then(|limit| masked.char_indices().nth(limit)) {
+        Some((end, _)) => masked.get(..end).unwrap_or_default(),
+        None => &masked,
+    };
+    // A name that says secret leaves a value of the same text as before only where it was masked already.
+    (shown != value).then(|| shown.to_owned())
+}
+
+/// What became of a log record.
+#[derive(Debug)]
+pub(crate) enum Masked {
+    /// It was clean.
+    Unchanged,
+    /// This stands in its place.
+    Instead(Box<SdkLogRecord>),
+}
+
+/// Masks the record's body and attributes. The SDK lets nobody change a record's attributes, so one that is not clean is
+/// written again.
+pub(crate) fn log_record(record: &SdkLogRecord, limit: Limit) -> Masked {
+    let body = record.body().and_then(|body| any_value("", body, None));
+    let clean = body.is_none()
+        && record
+            .attributes_iter()
+            .all(|(key, value)| any_value(key.as_str(), value, limit).is_none());
+    if clean {
+        return Masked::Unchanged;
+    }
+    let mut masked = copy_without_content(record);
+    if let Some(body) = body.or_else(|| record.body().cloned()) {
+        masked.set_body(body);
+    }
+    for (key, value) in record.attributes_iter() {
+        let value = any_value(key.as_str(), value, limit).unwrap_or_else(|| value.clone());
+        masked.add_attribute(key.clone(), value);
+    }
+    Masked::Instead(Box::new(masked))
+}
+
+fn copy_without_content(record: &SdkLogRecord) -> SdkLogRecord {
+    let mut copy = blank();
+    if let Some(name) = record.event_name() {
+        copy.set_event_name(name);
+    }
+    if let Some(target) = record.target() {
+        copy.set_target(target.clone());
+    }
+    if let Some(time) = record.timestamp() {
+        copy.set_timestamp(time);
+    }
+    if let Some(time) = record.observed_timestamp() {
+        copy.set_observed_timestamp(time);
+    }
+    if let Some(text) = record.severity_text() {
+        copy.set_severity_text(text);
+    }
+    if let Some(number) = record.severity_number() {
+        copy.set_severity_number(number);
+    }
+    if let Some(trace) = record.trace_context() {
+        copy.set_trace_context(trace.trace_id, trace.span_id, trace.trace_flags);
+    }
+    copy
+}
+
+/// Only a logger can make a record; this one has no other purpose.
+fn blank() -> SdkLogRecord {
+    static LOGGER: LazyLock<SdkLogger> =
+        LazyLock::new(|| SdkLoggerProvider::builder().build().logger("mask"));
+    LOGGER.create_log_record()
+}
+
+fn any_value(key: &str, value: &AnyValue, limit: Limit) -> Option<AnyValue> {
+    match value {
+        AnyValue::String(string) => shown(key, string.as_str(), limit).map(AnyValue::from),
+        AnyValue::Int(whole) => number(*whole).map(AnyValue::from),
+        AnyValue::Bytes(bytes) => {
+            let string = std::str::from_utf8(bytes).ok()?;
+            shown(key, string, None).map(|text| AnyValue::Bytes(Box::new(text.into_bytes())))
+        }
+        AnyValue::ListAny(list) => {
+            let masked = |value| any_value(key, value, limit);
+            list.iter().any(|value| masked(value).is_some()).then(|| {
+                let values = list
+                    .iter()
+                    .map(|value| masked(value).unwrap_or_else(|| value.clone()));
+                AnyValue::ListAny(Box::new(values.collect()))
+            })
+        }
+        AnyValue::Map(map) => {
+            let masked = |(key, value): (&Key, &AnyValue)| any_value(key.as_str(), value, limit);
+            map.iter().any(|entry| masked(entry).is_some()).then(|| {
+                let entries = map.iter().map(|(key, value)| {
+                    let value = masked((key, value)).unwrap_or_else(|| value.clone());
+                    (key.clone(), value)
+                });
+                AnyValue::Map(Box::new(entries.collect()))
+            })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,271 @@
+//! A job through both ends of a queue.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use lens::{Span, SpanKind, Status, TraceId};
+use throughline_telemetry::job::{Consumer, JobTrace, Producer, Received, fail};
+use throughline_telemetry::propagation;
+use tower::{Layer, Service, ServiceExt, service_fn};
+use tracing::Instrument;
+
+use crate::statements;
+use crate::support::{attribute, is_child, keys, lens, point, span_of, trace};
+
+#[derive(Debug, Clone)]
+struct Parcel {
+    id: String,
+    sent_in: HashMap<String, String>,
+    previous: Option<HashMap<String, String>>,
+}
+
+fn received(parcel: &Parcel) -> Received<'_> {
+    Received {
+        message_id: &parcel.id,
+        sent_in: &parcel.sent_in,
+        previous_attempt: parcel.previous.as_ref(),
+        attempt: 2,
+        waited: Duration::from_millis(1500),
+        client_id: "worker-1",
+    }
+}
+
+/// Sends a parcel within a trace of its own.
+async fn send(queue: &str) -> (TraceId, Parcel) {
+    lens();
+    let producer = Producer::new(queue, "redis.example.com", 6379);
+    let test = tracing::info_span!("test");
+    let id = test.in_scope(|| throughline_telemetry::span::current_trace_id().unwrap());
+    let push = |sent_in| async {
+        Ok::<_, Infallible>(Parcel {
+            id: "parcel-1:2".to_owned(),
+            sent_in,
+            previous: None,
+        })
+    };
+    let sending = producer.send("parcel-1:2", push, |never| match *never {});
+    let parcel = sending.instrument(test).await.unwrap();
+    (id.parse().unwrap(), parcel)
+}
+
+async fn process<S>(consumer: Consumer, parcel: Parcel, handler: S) -> Result<(), S::Error>
+where
+    S: Service<Parcel, Response = ()> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send,
+{
+    let service = consumer.layer(received).layer(handler);
+    service.oneshot(parcel).await
+}
+
+async fn works(_: Parcel) -> Result<(), Infallible> {
+    statements::select(async { Ok(()) }).await.unwrap();
+    Ok(())
+}
+
+fn attributes(span: &Span, expected: &[(&str, &str)]) {
+    for (name, value) in expected {
+        assert_eq!(attribute(span, name).as_deref(), Some(*value), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_processed_within_the_trace_that_sent_it() {
+    let (id, parcel) = send("parcels").await;
+    process(Consumer::new("parcels"), parcel, service_fn(works))
+        .await
+        .unwrap();
+
+    let send = span_of(id, "send parcels").await;
+    assert_eq!(send.kind, SpanKind::Producer);
+    attributes(
+        &send,
+        &[
+            ("messaging.system", "apalis"),
+            ("messaging.operation.name", "send"),
+            ("messaging.operation.type", "send"),
+            ("messaging.destination.name", "parcels"),
+            ("messaging.message.id", "parcel-1:2"),
+            ("server.address", "redis.example.com"),
+            ("server.port", "6379"),
+        ],
+    );
+    assert_eq!(keys(&send.attributes).len(), 7);
+
+    let process = span_of(id, "process parcels").await;
+    assert_eq!(process.kind, SpanKind::Consumer);
+    assert!(is_child(&process, &send));
+    assert_eq!(process.links.len(), 1);
+    assert_eq!(process.links[0].span_id, send.span_id);
+    attributes(
+        &process,
+        &[
+            ("messaging.system", "apalis"),
+            ("messaging.operation.name", "process"),
+            ("messaging.operation.type", "process"),
+            ("messaging.destination.name", "parcels"),
+            ("messaging.message.id", "parcel-1:2"),
+            ("messaging.client.id", "worker-1"),
+            ("queue.attempt", "2"),
+            ("queue.wait_ms", "1500"),
+        ],
+    );
+    assert_eq!(keys(&process.attributes).len(), 8);
+    let statement = span_of(id, "SELECT parcels").await;
+    assert!(is_child(&statement, &process));
+}
+
+#[tokio::test]
+async fn sending_and_processing_are_measured() {
+    let (_, parcel) = send("measured").await;
+    process(Consumer::new("measured"), parcel, service_fn(works))
+        .await
+        .unwrap();
+    let queue = ("messaging.destination.name", "measured");
+    for (metric, unit) in [
+        ("messaging.client.operation.duration", "s"),
+        ("messaging.client.sent.messages", "{message}"),
+        ("messaging.client.consumed.messages", "{message}"),
+        ("messaging.process.duration", "s"),
+    ] {
+        let (found, point) = point(metric, &[queue]).await;
+        assert_eq!(found.unit, unit);
+        let keys = keys(&point.attributes);
+        assert!(!keys.iter().any(|key| key.ends_with(".id")), "{keys:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_retry_links_to_the_attempt_before_it_too() {
+    let (id, mut parcel) = send("retried").await;
+    let previous = caller_context(id);
+    parcel.previous = Some(previous);
+    process(Consumer::new("retried"), parcel, service_fn(works))
+        .await
+        .unwrap();
+    let process = span_of(id, "process retried").await;
+    let linked: Vec<_> = process
+        .links
+        .iter()
+        .map(|link| link.span_id.to_string())
+        .collect();
+    assert_eq!(linked.len(), 2);
+    assert_eq!(linked[1], crate::support::CALLER_SPAN);
+}
+
+fn caller_context(id: TraceId) -> HashMap<String, String> {
+    let header = format!("00-{id}-{}-01", crate::support::CALLER_SPAN);
+    HashMap::from([("traceparent".to_owned(), header)])
+}
+
+#[tokio::test]
+async fn a_job_can_start_a_trace_of_its_own_that_only_links() {
+    let (id, parcel) = send("linked").await;
+    let consumer = Consumer::new("linked").trace(JobTrace::Link);
+    process(consumer, parcel, service_fn(works)).await.unwrap();
+    let send = span_of(id, "send linked").await;
+    let process = crate::support::eventually("the span", || {
+        let traces = lens().store().traces();
+        let mut spans = traces.into_iter().flat_map(|trace| trace.spans);
+        spans.find(|span| span.name == "process linked")
+    })
+    .await;
+    assert_eq!(process.parent_span_id, None);
+    assert_ne!(process.trace_id, id);
+    assert_eq!(process.links[0].span_id, send.span_id);
+}
+
+#[tokio::test]
+async fn a_failed_job_is_marked_whichever_way_it_fails() {
+    async fn gives_up(_: Parcel) -> Result<(), Infallible> {
+        tokio::task::yield_now().await;
+        fail("card_declined");
+        fail("too_late");
+        Ok(())
+    }
+    async fn errs(_: Parcel) -> Result<(), &'static str> {
+        Err("a message that is not for a metric")
+    }
+    let (id, parcel) = send("given-up").await;
+    process(Consumer::new("given-up"), parcel, service_fn(gives_up))
+        .await
+        .unwrap();
+    let span = span_of(id, "process given-up").await;
+    assert_eq!(span.status, Status::Error);
+    assert_eq!(attribute(&span, "error.type").unwrap(), "card_declined");
+    point(
+        "messaging.process.duration",
+        &[("error.type", "card_declined")],
+    )
+    .await;
+
+    let (id, parcel) = send("errs").await;
+    process(Consumer::new("errs"), parcel, service_fn(errs))
+        .await
+        .unwrap_err();
+    let span = span_of(id, "process errs").await;
+    assert_eq!(attribute(&span, "error.type").unwrap(), "error");
+}
+
+#[tokio::test]
+async fn a_job_that_is_dropped_or_panics_ends_its_span() {
+    async fn hangs(_: Parcel) -> Result<(), Infallible> {
+        std::future::pending().await
+    }
+    async fn panics(_: Parcel) -> Result<(), Infallible> {
+        panic!("as asked for")
+    }
+    let (id, parcel) = send("dropped").await;
+    let processing = process(Consumer::new("dropped"), parcel, service_fn(hangs));
+    let _ = tokio::time::timeout(Duration::from_millis(10), processing).await;
+    let span = span_of(id, "process dropped").await;
+    assert_eq!(attribute(&span, "error.type").unwrap(), "cancelled");
+
+    let (id, parcel) = send("panicked").await;
+    let processing = process(Consumer::new("panicked"), parcel, service_fn(panics));
+    tokio::spawn(processing).await.unwrap_err();
+    let span = span_of(id, "process panicked").await;
+    assert_eq!(attribute(&span, "error.type").unwrap(), "panic");
+}
+
+#[tokio::test]
+async fn a_job_that_could_not_be_sent_is_an_error_on_span_and_metrics() {
+    lens();
+    let producer = Producer::new("unsent", "redis.example.com", 6379);
+    let test = tracing::info_span!("test");
+    let id = test.in_scope(|| throughline_telemetry::span::current_trace_id().unwrap());
+    let refuse = |_| async { Err::<(), _>("refused") };
+    let sending = producer.send("1", refuse, |_| "connection");
+    sending.instrument(test).await.unwrap_err();
+    let span = span_of(id.parse().unwrap(), "send unsent").await;
+    assert_eq!(span.status, Status::Error);
+    assert_eq!(attribute(&span, "error.type").unwrap(), "connection");
+    let attributes = [
+        ("messaging.destination.name", "unsent"),
+        ("error.type", "connection"),
+    ];
+    point("messaging.client.sent.messages", &attributes).await;
+    point("messaging.client.operation.duration", &attributes).await;
+}
+
+#[tokio::test]
+async fn a_stored_context_can_send_long_after_its_request() {
+    let caller = crate::support::caller();
+    lens();
+    let stored = caller_context(caller.trace_id);
+    let producer = Producer::new("again", "redis.example.com", 6379);
+    let push = |_| async { Ok::<_, Infallible>(()) };
+    producer
+        .send_from(
+            &propagation::extract(&stored),
+            "1",
+            push,
+            |never| match *never {},
+        )
+        .await
+        .unwrap();
+    let trace = trace(caller.trace_id, 1).await;
+    assert_eq!(trace.spans[0].name, "send again");
+    assert!(crate::support::is_child_of_caller(&trace.spans[0]));
+}

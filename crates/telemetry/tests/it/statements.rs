@@ -1,0 +1,239 @@
+//! Statements of diesel, without a database: their futures end as the tests want.
+
+use std::time::Duration;
+
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
+use lens::{SpanKind, Status};
+use throughline_telemetry::db::{PoolState, Server, commented, observe_pool};
+use throughline_telemetry::span::untraced;
+use throughline_telemetry::statement;
+use tracing::Instrument;
+
+use crate::support::{attribute, eventually, keys, lens, only_span, point, text, trace};
+
+diesel::table! { parcels (id) { id -> BigInt, weight -> BigInt, } }
+
+statement! {
+    /// The parcels that a van can still take.
+    LightParcels: "SELECT" "parcels", action "load_van", framework "actix-web";
+    AddParcels: "INSERT" "parcels", action "add_parcels", framework "apalis";
+}
+
+fn server() -> Server {
+    Server::new("db.example.com", 5432, "shop", Duration::from_secs(60))
+}
+
+/// Runs `SELECT parcels` as `work`.
+pub(crate) async fn select<T>(work: impl Future<Output = QueryResult<T>>) -> QueryResult<T> {
+    let query = parcels::table
+        .filter(parcels::weight.lt(10))
+        .select(parcels::id);
+    let _ = commented::<LightParcels, _>(query);
+    server().run::<LightParcels, T>(work).await
+}
+
+/// A trace of its own around the work: the id, and what came of it.
+async fn within_a_trace<T>(work: impl Future<Output = T>) -> (lens::TraceId, T) {
+    lens();
+    let span = tracing::info_span!("test");
+    let id = span.in_scope(|| throughline_telemetry::span::current_trace_id().unwrap());
+    (id.parse().unwrap(), work.instrument(span).await)
+}
+
+async fn statement_span(id: lens::TraceId) -> lens::Span {
+    let trace = trace(id, 2).await;
+    let span = trace.spans.into_iter().find(|span| span.name != "test");
+    span.unwrap()
+}
+
+#[tokio::test]
+async fn a_statement_says_what_it_is_and_never_a_value() {
+    select(async { Ok(7) }).await.unwrap();
+    let server = Server::new(
+        "described.example.com",
+        5432,
+        "shop",
+        Duration::from_secs(60),
+    );
+    let (id, _) = within_a_trace(server.run::<LightParcels, _>(async { Ok(7) })).await;
+    let span = statement_span(id).await;
+    assert_eq!(span.name, "SELECT parcels");
+    assert_eq!(span.kind, SpanKind::Client);
+    assert_eq!(span.status, Status::Unset);
+    assert_eq!(
+        keys(&span.attributes),
+        [
+            "db.collection.name",
+            "db.namespace",
+            "db.operation.name",
+            "db.query.summary",
+            "db.query.text",
+            "db.system.name",
+            "server.address",
+            "server.port",
+        ]
+    );
+    assert_eq!(
+        attribute(&span, "db.query.text").unwrap(),
+        r#"SELECT "parcels"."id" FROM "parcels" WHERE ("parcels"."weight" < $1)"#
+    );
+    let attributes = [("server.address", "described.example.com")];
+    let (metric, point) = point("db.client.operation.duration", &attributes).await;
+    assert_eq!(metric.unit, "s");
+    assert_eq!(
+        keys(&point.attributes),
+        [
+            "db.collection.name",
+            "db.namespace",
+            "db.operation.name",
+            "db.system.name",
+            "server.address",
+            "server.port",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_failed_statement_says_its_error_class_and_sqlstate_on_span_and_metric() {
+    let unique = Error::DatabaseError(DatabaseErrorKind::UniqueViolation, Box::new(String::new()));
+    let (id, result) = within_a_trace(select::<()>(async { Err(unique) })).await;
+    assert!(result.is_err());
+    let span = statement_span(id).await;
+    assert_eq!(span.status, Status::Error);
+    assert_eq!(span.status_message, "");
+    assert_eq!(attribute(&span, "error.type").unwrap(), "unique_violation");
+    assert_eq!(
+        attribute(&span, "db.response.status_code").unwrap(),
+        "23505"
+    );
+    point(
+        "db.client.operation.duration",
+        &[
+            ("error.type", "unique_violation"),
+            ("db.response.status_code", "23505"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_row_that_is_not_there_is_no_error() {
+    let (id, _) = within_a_trace(select::<()>(async { Err(Error::NotFound) })).await;
+    let span = statement_span(id).await;
+    assert_eq!(span.status, Status::Unset);
+    assert_eq!(attribute(&span, "error.type"), None);
+}
+
+#[tokio::test]
+async fn a_statement_whose_future_is_dropped_ends_as_cancelled() {
+    let query = select::<()>(std::future::pending());
+    let (id, _) = within_a_trace(tokio::time::timeout(Duration::from_millis(1), query)).await;
+    let span = statement_span(id).await;
+    assert_eq!(span.status, Status::Error);
+    assert_eq!(attribute(&span, "error.type").unwrap(), "cancelled");
+    point(
+        "db.client.operation.duration",
+        &[("error.type", "cancelled")],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_batch_says_its_size_from_two_on() {
+    let _ = commented::<AddParcels, _>(diesel::insert_into(parcels::table).default_values());
+    for (size, shown) in [(1, None), (2, Some("2".to_owned()))] {
+        let server = server();
+        let insert = server.run_batch::<AddParcels, _>(size, async { Ok(()) });
+        let (id, _) = within_a_trace(insert).await;
+        let span = statement_span(id).await;
+        assert_eq!(attribute(&span, "db.operation.batch.size"), shown);
+    }
+}
+
+#[tokio::test]
+async fn a_statement_over_the_threshold_is_marked_slow() {
+    let server = Server::new("db", 1, "shop", Duration::ZERO);
+    let (id, _) = within_a_trace(server.run::<LightParcels, _>(async { Ok(()) })).await;
+    let span = statement_span(id).await;
+    assert_eq!(attribute(&span, "db.query.slow").unwrap(), "true");
+}
+
+#[tokio::test]
+async fn without_a_trace_a_statement_is_measured_and_makes_no_span() {
+    lens();
+    let server = Server::new("rootless.example.com", 1, "shop", Duration::from_secs(60));
+    server
+        .run::<LightParcels, _>(async { Ok(()) })
+        .await
+        .unwrap();
+    point(
+        "db.client.operation.duration",
+        &[("server.address", "rootless.example.com")],
+    )
+    .await;
+    let traces = lens().store().traces();
+    let mut spans = traces.iter().flat_map(|trace| &trace.spans);
+    assert!(
+        !spans.any(|span| text(&span.attributes, "server.address").as_deref()
+            == Some("rootless.example.com"))
+    );
+}
+
+#[tokio::test]
+async fn an_untraced_future_makes_no_spans_but_its_log_records_come_through() {
+    let marker = uuid::Uuid::new_v4().to_string();
+    let work = async {
+        untraced(async {
+            select(async { Ok(()) }).await.unwrap();
+            tracing::info_span!("idle").in_scope(|| tracing::warn!("looked, {marker}"));
+        })
+        .await;
+    };
+    let (id, ()) = within_a_trace(work).await;
+    let record = eventually("the record", || {
+        let logs = lens().store().logs();
+        logs.into_iter()
+            .find(|log| log.body.to_string().contains(&marker))
+    })
+    .await;
+    assert_eq!(record.trace_id, None);
+    assert_eq!(only_span(id).await.name, "test");
+}
+
+#[tokio::test]
+async fn a_pool_is_measured() {
+    lens();
+    let pool = observe_pool("shop", || PoolState {
+        idle: 3,
+        used: 2,
+        max: 16,
+        pending: 1,
+    });
+    pool.wait(async { Ok::<_, ()>(()) }, |()| true)
+        .await
+        .unwrap();
+    let _ = pool.wait(async { Err::<(), _>("late") }, |_| true).await;
+    let name = ("db.client.connection.pool.name", "shop");
+    for (metric, state, unit, value) in [
+        ("count", Some("idle"), "{connection}", 3),
+        ("count", Some("used"), "{connection}", 2),
+        ("max", None, "{connection}", 16),
+        ("pending_requests", None, "{request}", 1),
+        ("timeouts", None, "{timeout}", 1),
+    ] {
+        let mut attributes = vec![name];
+        attributes.extend(state.map(|state| ("db.client.connection.state", state)));
+        let metric = format!("db.client.connection.{metric}");
+        let (metric, point) = point(&metric, &attributes).await;
+        assert_eq!(metric.unit, unit);
+        assert_eq!(
+            point.value,
+            lens::PointValue::Int { value },
+            "{}",
+            metric.name
+        );
+    }
+    let (metric, _) = point("db.client.connection.wait_time", &[name]).await;
+    assert_eq!(metric.unit, "s");
+}
