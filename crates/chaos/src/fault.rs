@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::Context;
-use serde_json::json;
 use testkit::{Service, Signal};
 use tokio::time::sleep;
 
@@ -144,9 +143,9 @@ impl Fault {
 
 /// Half of the payments, for a while. Of faults that overlap, the last to begin or to end decides.
 async fn gateway(shop: &Shop, field: &str) -> anyhow::Result<()> {
-    shop.gateway_faults(&json!({ field: 0.5 })).await?;
+    shop.gateway_faults(Some((field, 0.5))).await?;
     sleep(OUTAGE).await;
-    shop.gateway_faults(&json!({})).await
+    shop.gateway_faults(None).await
 }
 
 /// One after the other, each ready before the next ends; every process must end with code 0.

@@ -68,8 +68,8 @@ impl Chaos {
     #[must_use]
     pub fn short(seed: u64) -> Self {
         Self {
-            orders: 300,
-            rate: 30,
+            orders: 900,
+            rate: 40,
             faults: Fault::SHORT.to_vec(),
             ..Self::full(0, seed)
         }

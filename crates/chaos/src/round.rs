@@ -18,6 +18,9 @@ use crate::shop::Shop;
 /// Rolling restarts take so long that the orders have to be spread over them.
 const ROLLING: Duration = Duration::from_secs(45);
 
+/// Orders come before, during and after a fault.
+const SHORTEST: Duration = Duration::from_secs(6);
+
 pub(crate) struct Round {
     pub(crate) number: usize,
     pub(crate) faults: Vec<Fault>,
@@ -56,7 +59,7 @@ impl Round {
         if self.faults.contains(&Fault::RollingRestarts) {
             ROLLING
         } else {
-            Duration::from_secs(1) * self.orders / self.rate
+            (Duration::from_secs(1) * self.orders / self.rate).max(SHORTEST)
         }
     }
 

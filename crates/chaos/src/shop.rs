@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use serde_json::Value;
+use serde_json::json;
 use testkit::{Binaries, Database, Postgres, Redis, Service, Stack, StackBuilder};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -26,6 +26,9 @@ const SETTINGS: [(Service, &str, &str); 6] = [
     (Service::Worker, "ORDER_MAX_ATTEMPTS", "12"),
     (Service::Api, "SHUTDOWN_TIMEOUT", "10s"),
 ];
+
+/// How long a payment takes, as with a real gateway: so every fault meets attempts in the midst of one.
+const GATEWAY_LATENCY_MS: u32 = 400;
 
 /// How often it is asked whether an api is ready, as a load balancer does it.
 const PROBE: Duration = Duration::from_millis(100);
@@ -106,7 +109,7 @@ impl Shop {
             api.map(|api| api.url(Service::Api)).unwrap_or_default()
         });
         crate::audit::watch_final_states(&database).await?;
-        Ok(Self {
+        let shop = Self {
             postgres: Mutex::new(postgres),
             redis: Mutex::new(redis),
             lens: Mutex::new(lens),
@@ -118,7 +121,9 @@ impl Shop {
             gateway,
             database,
             logs,
-        })
+        };
+        shop.gateway_faults(None).await?;
+        Ok(shop)
     }
 
     /// The folder with the log of each process.
@@ -130,10 +135,14 @@ impl Shop {
         &self.database
     }
 
-    /// Makes the gateway misbehave, by the fields of its faults; `{}` ends it.
-    pub(crate) async fn gateway_faults(&self, faults: &Value) -> anyhow::Result<()> {
+    /// Makes this part of the payments go wrong, in this way; `None` ends it.
+    pub(crate) async fn gateway_faults(&self, fault: Option<(&str, f64)>) -> anyhow::Result<()> {
+        let mut faults = json!({ "latency_ms": GATEWAY_LATENCY_MS });
+        if let (Some(fields), Some((name, part))) = (faults.as_object_mut(), fault) {
+            fields.insert(name.to_owned(), part.into());
+        }
         let url = format!("{}/sandbox/faults", self.gateway_url);
-        let answer = self.http.post(url).json(faults).send().await?;
+        let answer = self.http.post(url).json(&faults).send().await?;
         answer
             .error_for_status()
             .context("the gateway refused the faults")?;
