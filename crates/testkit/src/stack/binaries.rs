@@ -23,6 +23,16 @@ pub enum Profile {
     Release,
 }
 
+impl Profile {
+    /// Below the target folder.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Dev => "debug",
+            Self::Release => "release",
+        }
+    }
+}
+
 /// A folder with the services' programs.
 #[derive(Clone, Debug)]
 pub struct Binaries(PathBuf);
@@ -33,22 +43,18 @@ impl Binaries {
     /// # Errors
     /// When cargo fails; it has said why.
     pub async fn build(profile: Profile) -> anyhow::Result<Self> {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo
-            .args(["build", "--quiet", "--bins"])
-            .current_dir(crate::workspace())
-            .kill_on_drop(true);
-        for service in PRODUCT {
-            cargo.args(["--package", service.binary()]);
-        }
-        if profile == Profile::Release {
-            cargo.arg("--release");
-        }
-        let status = cargo.status().await.context("cannot run cargo")?;
-        if !status.success() {
-            bail!("cargo could not build the services: see its message above");
-        }
+        cargo_build(profile, &["--bins"]).await?;
         Self::built(profile)
+    }
+
+    /// Builds one more program, that only has what `features` bring; where it is.
+    ///
+    /// # Errors
+    /// When cargo fails; it has said why.
+    pub async fn build_extra(program: &str, features: &str) -> anyhow::Result<PathBuf> {
+        let profile = Profile::default();
+        cargo_build(profile, &["--bin", program, "--features", features]).await?;
+        Ok(target_folder()?.join(profile.folder()).join(program))
     }
 
     /// The programs of the last build.
@@ -56,11 +62,7 @@ impl Binaries {
     /// # Errors
     /// When one is missing.
     pub fn built(profile: Profile) -> anyhow::Result<Self> {
-        let folder = match profile {
-            Profile::Dev => "debug",
-            Profile::Release => "release",
-        };
-        let binaries = Self(target_folder()?.join(folder));
+        let binaries = Self(target_folder()?.join(profile.folder()));
         for service in PRODUCT {
             let program = binaries.program(service);
             if !program.is_file() {
@@ -104,6 +106,27 @@ impl Binaries {
     pub fn program(&self, service: Service) -> PathBuf {
         self.0.join(service.binary())
     }
+}
+
+/// Always of the same packages: cargo chooses their dependencies' features together, and would build those anew for others.
+async fn cargo_build(profile: Profile, what: &[&str]) -> anyhow::Result<()> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args(["build", "--quiet"])
+        .args(what)
+        .current_dir(crate::workspace())
+        .kill_on_drop(true);
+    for service in PRODUCT {
+        cargo.args(["--package", service.binary()]);
+    }
+    if profile == Profile::Release {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().await.context("cannot run cargo")?;
+    if !status.success() {
+        bail!("cargo could not build the services: see its message above");
+    }
+    Ok(())
 }
 
 /// cargo's target folder: the running program is in `<target>/<profile>/`, a test in `<target>/<profile>/deps/`.

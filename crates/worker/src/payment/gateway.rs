@@ -9,6 +9,7 @@ use telemetry::http::client::Client;
 
 use super::outcome::{ChargeError, GatewayError};
 use crate::config::GatewayConfig;
+use crate::sabotage;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -78,10 +79,14 @@ impl Gateway {
 
     fn request(&self, order: &Order, token: &str) -> Result<Request, reqwest::Error> {
         let id = order.id.to_string();
+        let mut key = id.clone();
+        if sabotage::is_off("idempotency") {
+            key = format!("{id}:{}", order.attempt);
+        }
         self.plain
             .post(self.intents.clone())
             .bearer_auth(&self.key)
-            .header("Idempotency-Key", &id)
+            .header("Idempotency-Key", &key)
             .form(&[
                 ("amount", order.amount.minor().to_string().as_str()),
                 (
