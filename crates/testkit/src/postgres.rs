@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use rustix::process::Signal;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_postgres::config::Host;
@@ -158,6 +159,14 @@ impl Postgres {
     /// When it cannot be signalled.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         self.server.kill().await
+    }
+
+    /// Ends it with an "immediate" shutdown: every backend at once, and a recovery at the next start.
+    ///
+    /// # Errors
+    /// When it cannot be signalled.
+    pub async fn crash(&mut self) -> anyhow::Result<()> {
+        self.server.end(Signal::QUIT).await
     }
 
     /// Starts it again, on the same port and data.

@@ -212,6 +212,7 @@ fn signal_name(signal: Signal) -> anyhow::Result<&'static str> {
     Ok(match signal {
         Signal::TERM => "TERM",
         Signal::INT => "INT",
+        Signal::QUIT => "QUIT",
         Signal::KILL => "KILL",
         Signal::STOP => "STOP",
         Signal::CONT => "CONT",

@@ -10,4 +10,5 @@ mod health;
 mod payment;
 mod processing;
 mod reconciler;
+mod sabotage;
 mod sweeper;

@@ -11,6 +11,8 @@ use queue::Epoch;
 use store::{DueOrder, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use crate::sabotage;
+
 /// How often it looks. Retries and recoveries are late by this at the most.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// How many orders it takes with one statement.
@@ -46,8 +48,9 @@ impl Reconciler {
     /// Runs until `shutdown` is cancelled.
     pub(crate) async fn run(&self, shutdown: &CancellationToken) {
         let mut failing = false;
+        let mut redis_lost_all = false;
         while !shutdown.is_cancelled() {
-            let looked = self.look().await;
+            let looked = self.look(&mut redis_lost_all).await;
             self.health.0.store(looked.is_ok(), Ordering::Relaxed);
             match looked {
                 Ok(true) => continue,
@@ -66,13 +69,19 @@ impl Reconciler {
     }
 
     /// Dispatches one batch; true where there may be more. While Redis is away nothing is taken, so nothing has to be given back.
-    async fn look(&self) -> Result<bool, ReconcileError> {
-        if self.dispatcher.queue().ensure_epoch().await? == Epoch::Created {
+    /// Redis tells only once that it lost everything, so `redis_lost_all` stays until PostgreSQL knows it too.
+    async fn look(&self, redis_lost_all: &mut bool) -> Result<bool, ReconcileError> {
+        *redis_lost_all |= self.dispatcher.queue().ensure_epoch().await? == Epoch::Created;
+        if *redis_lost_all {
             let due = self.store.dispatch_all_now().await?;
+            *redis_lost_all = false;
             tracing::warn!(
                 orders = due,
                 "Redis is empty: every pending order is due now"
             );
+        }
+        if sabotage::is_off("reconciler") {
+            return Ok(false);
         }
         // A look that finds nothing leaves no trace.
         let due = telemetry::span::untraced(self.store.take_due(BATCH)).await?;

@@ -45,8 +45,14 @@ async fn process_orders(config: Config) -> anyhow::Result<()> {
             config.host, config.port
         )
     })?;
-    if config.gateway.is_none() {
-        tracing::warn!("PAYMENT_GATEWAY_URL is not set: orders that ask for a payment will fail");
+    match &config.gateway {
+        None => tracing::warn!(
+            "PAYMENT_GATEWAY_URL is not set: orders that ask for a payment will fail"
+        ),
+        Some(gateway) if config.processing.lease <= gateway.timeout => tracing::warn!(
+            "ORDER_LEASE is not longer than PAYMENT_TIMEOUT: a worker that is paused during a charge may lose it to another"
+        ),
+        Some(_) => {}
     }
 
     let shutdown = CancellationToken::new();

@@ -8,9 +8,14 @@
     clippy::as_conversions
 )]
 
+mod chaos;
 mod configuration;
 mod load;
 mod orders;
 mod outages;
+mod overload;
+mod retries;
 mod shop;
+mod shutdown;
+mod start_up;
 mod traces;

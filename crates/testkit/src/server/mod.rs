@@ -148,7 +148,8 @@ impl Server {
         self.end(Signal::KILL).await
     }
 
-    async fn end(&mut self, signal: Signal) -> anyhow::Result<()> {
+    /// Ends it with `signal`, and waits for the end.
+    pub(crate) async fn end(&mut self, signal: Signal) -> anyhow::Result<()> {
         if let Some(process) = self.process.take() {
             process.end(signal, PATIENCE).await?;
         }

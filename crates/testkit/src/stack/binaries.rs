@@ -26,6 +26,16 @@ pub enum Profile {
     Release,
 }
 
+impl Profile {
+    /// Below the target folder.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Dev => "debug",
+            Self::Release => "release",
+        }
+    }
+}
+
 /// A folder with the services' programs.
 #[derive(Clone, Debug)]
 pub struct Binaries(PathBuf);
@@ -36,17 +46,18 @@ impl Binaries {
     /// # Errors
     /// When cargo fails; it has said why.
     pub async fn build(profile: Profile) -> anyhow::Result<Self> {
-        let mut cargo = crate::cargo();
-        // The selection that `cargo xtask test` makes, too: another one would unify features differently and build all anew.
-        cargo.args(BUILD.split(' '));
-        if profile == Profile::Release {
-            cargo.arg("--release");
-        }
-        let status = cargo.status().await.context("cannot run cargo")?;
-        if !status.success() {
-            bail!("cargo could not build the services: see its message above");
-        }
+        cargo_build(profile, &["--bins"]).await?;
         Self::built(profile)
+    }
+
+    /// Builds one more program, that only has what `features` bring; where it is.
+    ///
+    /// # Errors
+    /// When cargo fails; it has said why.
+    pub async fn build_extra(program: &str, features: &str) -> anyhow::Result<PathBuf> {
+        let profile = Profile::default();
+        cargo_build(profile, &["--bin", program, "--features", features]).await?;
+        Ok(target_folder()?.join(profile.folder()).join(program))
     }
 
     /// The programs of the last build.
@@ -54,11 +65,7 @@ impl Binaries {
     /// # Errors
     /// When one is missing.
     pub fn built(profile: Profile) -> anyhow::Result<Self> {
-        let folder = match profile {
-            Profile::Dev => "debug",
-            Profile::Release => "release",
-        };
-        let binaries = Self(target_folder()?.join(folder));
+        let binaries = Self(target_folder()?.join(profile.folder()));
         for service in PRODUCT {
             let program = binaries.program(service);
             if !program.is_file() {
@@ -99,6 +106,21 @@ impl Binaries {
     pub fn program(&self, service: Service) -> PathBuf {
         self.0.join(service.binary())
     }
+}
+
+/// Always of the packages that `cargo xtask test` selects, too: another selection would unify features differently and build all anew.
+async fn cargo_build(profile: Profile, what: &[&str]) -> anyhow::Result<()> {
+    let mut cargo = crate::cargo();
+    let selection = BUILD.split(' ').filter(|argument| *argument != "--bins");
+    cargo.args(selection).arg("--quiet").args(what);
+    if profile == Profile::Release {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().await.context("cannot run cargo")?;
+    if !status.success() {
+        bail!("cargo could not build the services: see its message above");
+    }
+    Ok(())
 }
 
 /// cargo's target folder: the running program is in `<target>/<profile>/`, a test in `<target>/<profile>/deps/`.

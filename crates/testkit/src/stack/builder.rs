@@ -23,6 +23,8 @@ pub struct StackBuilder {
     ports: Option<Ports>,
     logs: Option<PathBuf>,
     otlp_url: Option<String>,
+    only: Option<Vec<Service>>,
+    programs: Vec<(Service, PathBuf)>,
     environment: Vec<(Service, String, String)>,
 }
 
@@ -35,6 +37,8 @@ impl StackBuilder {
             ports: None,
             logs: None,
             otlp_url: None,
+            only: None,
+            programs: Vec::new(),
             environment: Vec::new(),
         }
     }
@@ -64,6 +68,20 @@ impl StackBuilder {
     #[must_use]
     pub fn telemetry_to(mut self, otlp_grpc_url: &str) -> Self {
         self.otlp_url = Some(otlp_grpc_url.to_owned());
+        self
+    }
+
+    /// Only these services: one more replica, beside the stack that has the others.
+    #[must_use]
+    pub fn only(mut self, services: &[Service]) -> Self {
+        self.only = Some(services.to_vec());
+        self
+    }
+
+    /// Another program in a service's place.
+    #[must_use]
+    pub fn program(mut self, service: Service, program: &Path) -> Self {
+        self.programs.push((service, program.to_owned()));
         self
     }
 
@@ -120,11 +138,11 @@ impl StackBuilder {
             temporary,
         };
         for service in self.services() {
-            let task = self.task(*service, binaries, &stack.ports, &stack.logs);
+            let task = self.task(service, binaries, &stack.ports, &stack.logs);
             // What an earlier stack logged would be taken for this one's.
             let _ = fs::remove_file(&task.log);
-            let port = stack.ports.of(*service);
-            stack.processes.push(Process::start(*service, task, port)?);
+            let port = stack.ports.of(service);
+            stack.processes.push(Process::start(service, task, port)?);
         }
         for process in &stack.processes {
             process.ready().await?;
@@ -132,16 +150,17 @@ impl StackBuilder {
         Ok(stack)
     }
 
-    fn services(&self) -> &'static [Service] {
-        match self.otlp_url {
-            None => &[
-                Service::Lens,
-                Service::Gateway,
-                Service::Api,
-                Service::Worker,
-            ],
-            Some(_) => &[Service::Gateway, Service::Api, Service::Worker],
-        }
+    fn services(&self) -> Vec<Service> {
+        const ALL: [Service; 4] = [
+            Service::Lens,
+            Service::Gateway,
+            Service::Api,
+            Service::Worker,
+        ];
+        let mut services = self.only.clone().unwrap_or_else(|| ALL.to_vec());
+        // Who sends its telemetry elsewhere needs no lens.
+        services.retain(|service| *service != Service::Lens || self.otlp_url.is_none());
+        services
     }
 
     fn task(&self, service: Service, binaries: &Binaries, ports: &Ports, logs: &Path) -> Task {
@@ -150,7 +169,7 @@ impl StackBuilder {
         environment.extend(extra.map(|(_, name, value)| (name.clone(), value.clone())));
         Task {
             name: service.to_string(),
-            program: binaries.program(service),
+            program: self.program_of(service, binaries),
             arguments: Vec::new(),
             environment,
             working_folder: logs.to_owned(),
@@ -160,6 +179,11 @@ impl StackBuilder {
             delete: None,
             container: None,
         }
+    }
+
+    fn program_of(&self, service: Service, binaries: &Binaries) -> PathBuf {
+        let given = self.programs.iter().find(|(of, _)| *of == service);
+        given.map_or_else(|| binaries.program(service), |(_, program)| program.clone())
     }
 
     fn environment_of(&self, service: Service, ports: &Ports) -> Vec<(String, String)> {

@@ -1,5 +1,7 @@
 //! The payment gateway's client: one call in Stripe's wire format, <https://docs.stripe.com/api/payment_intents/create>.
 
+use std::time::Duration;
+
 use domain::Order;
 use reqwest::{Request, StatusCode, Url};
 use serde::Deserialize;
@@ -7,6 +9,7 @@ use telemetry::http::client::Client;
 
 use super::outcome::{ChargeError, GatewayError};
 use crate::config::GatewayConfig;
+use crate::sabotage;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -16,6 +19,7 @@ pub(crate) struct Gateway {
     intents: Url,
     host: String,
     key: String,
+    timeout: Duration,
 }
 
 #[derive(Deserialize)]
@@ -38,11 +42,17 @@ impl Gateway {
             intents: config.url.join("/v1/payment_intents")?,
             host: config.url.host_str().unwrap_or_default().to_owned(),
             key: config.key,
+            timeout: config.timeout,
         })
     }
 
     pub(crate) fn host(&self) -> &str {
         &self.host
+    }
+
+    /// How long a call may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Charges the order with this token, once: the order's id is the idempotency key, so a repeated call answers the same.
@@ -69,10 +79,14 @@ impl Gateway {
 
     fn request(&self, order: &Order, token: &str) -> Result<Request, reqwest::Error> {
         let id = order.id.to_string();
+        let mut key = id.clone();
+        if sabotage::is_off("idempotency") {
+            key = format!("{id}:{}", order.attempt);
+        }
         self.plain
             .post(self.intents.clone())
             .bearer_auth(&self.key)
-            .header("Idempotency-Key", &id)
+            .header("Idempotency-Key", &key)
             .form(&[
                 ("amount", order.amount.minor().to_string().as_str()),
                 (

@@ -3,7 +3,8 @@
 use domain::{Failure, FailureCode, Item, Order};
 
 use super::Processor;
-use crate::payment::{self, ChargeError};
+use super::lease::Lease;
+use crate::payment::{self, ChargeError, Gateway};
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +20,12 @@ pub(super) enum Outcome {
     RetryLater(Failure),
     /// Another worker has the order now.
     LeaseLost,
-    /// This worker has to end at once.
+    /// This worker cannot go on with it; another may take it at once.
     Abandoned,
 }
 
 impl Processor {
-    pub(super) async fn attempt(&self, order: &Order) -> Outcome {
+    pub(super) async fn attempt(&self, order: &Order, lease: &Lease) -> Outcome {
         if order.attempts_counted() > self.config.max_attempts {
             let detail = "The order's attempts ended without an outcome.";
             return Outcome::Failed {
@@ -43,6 +44,11 @@ impl Processor {
         let Some(method) = order.payment_method else {
             return Outcome::Completed(None);
         };
+        if let Some(gateway) = &self.gateway
+            && let Err(outcome) = self.may_charge(gateway, order, lease).await
+        {
+            return outcome;
+        }
         match payment::process_payment(self.gateway.as_ref(), order, method).await {
             Ok(payment_id) => Outcome::Completed(Some(payment_id)),
             Err(ChargeError::Declined(failure)) => Outcome::Failed {
@@ -54,6 +60,26 @@ impl Processor {
                 payment_refused: false,
             },
             Err(ChargeError::Passing(failure)) => self.retry_or_fail(order, failure),
+        }
+    }
+
+    /// A charge starts only where the lease holds until its answer must have come: nobody else starts one meanwhile.
+    async fn may_charge(
+        &self,
+        gateway: &Gateway,
+        order: &Order,
+        lease: &Lease,
+    ) -> Result<(), Outcome> {
+        match lease
+            .holds_for(gateway.timeout().min(self.config.lease))
+            .await
+        {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Outcome::LeaseLost),
+            Err(error) => {
+                tracing::warn!(order.id = %order.id, error = &error as &dyn std::error::Error, "not charged: the lease ends too soon and was not renewed");
+                Err(Outcome::Abandoned)
+            }
         }
     }
 

@@ -4,16 +4,21 @@ mod attempt;
 mod lease;
 mod record;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use domain::{ProcessOrder, TraceContext};
+use domain::{Order, ProcessOrder, TraceContext};
 use queue::Delivery;
-use store::Store;
+use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use self::attempt::Outcome;
+use self::lease::Lease;
 use crate::config::ProcessingConfig;
 use crate::payment::Gateway;
+
+/// How long a job waits before it asks again for an order, while PostgreSQL is away: doubled each time, up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_secs(2);
 
 /// What every attempt needs. Cheap to clone.
 #[derive(Clone)]
@@ -30,29 +35,49 @@ impl Processor {
     /// told that all is well.
     pub(crate) async fn process(&self, delivery: Delivery<ProcessOrder>) {
         let job = delivery.job;
-        let attempt_trace = TraceContext(telemetry::propagation::inject_current());
         telemetry::span::set("order.id", job.order_id.to_string());
-        let claim = self
-            .store
-            .claim(&job, &attempt_trace, self.config.lease)
-            .await;
-        let order = match claim {
-            Ok(Some(claim)) => claim.order,
+        let (order, lease) = match self.claim(&job).await {
+            Ok(Some(claimed)) => claimed,
             Ok(None) => {
                 tracing::debug!(order.id = %job.order_id, "not claimed: somebody else has it, or it is final");
                 return;
             }
             Err(error) => {
                 telemetry::job::fail("claim");
-                tracing::warn!(order.id = %job.order_id, error = &error as &dyn std::error::Error, "not claimed, will fall due again");
+                tracing::error!(order.id = %job.order_id, error = &error as &dyn std::error::Error, "not claimed, will fall due again");
                 return;
             }
         };
         let outcome = tokio::select! {
-            outcome = lease::hold(&self.store, &order, self.config.lease, self.attempt(&order)) => outcome,
+            outcome = lease.hold(self.attempt(&order, &lease)) => outcome,
             () = self.abandon.cancelled() => Outcome::Abandoned,
         };
         self.record(&order, outcome).await;
+    }
+
+    /// Claims the job's order. While PostgreSQL is away the job waits here, and with it the queue: a worker that went on would drop
+    /// one job after another. Should this process have to end first, the queue puts the job back.
+    async fn claim(&self, job: &ProcessOrder) -> Result<Option<(Order, Lease)>, StoreError> {
+        let trace = TraceContext(telemetry::propagation::inject_current());
+        let length = self.config.lease;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let asked = Instant::now();
+            match self.store.claim(job, &trace, length).await {
+                Ok(claim) => {
+                    return Ok(claim.map(|claim| {
+                        let lease = Lease::new(self.store.clone(), &claim.order, length, asked);
+                        (claim.order, lease)
+                    }));
+                }
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(order.id = %job.order_id, error = &error as &dyn std::error::Error, "not claimed yet");
+                }
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
     }
 }
 

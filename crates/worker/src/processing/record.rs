@@ -1,6 +1,6 @@
 //! Writes an attempt's outcome. Each write carries the attempt's number, so a worker that lost its lease writes nothing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::{Order, OrderStatus};
 use store::StoreError;
@@ -8,8 +8,7 @@ use store::StoreError;
 use super::attempt::Outcome;
 use super::{Processor, backoff};
 
-/// A store that is away for a moment gets this many more tries; after that the lease ends, and the order falls due again.
-const MORE_TRIES: u32 = 3;
+/// Before an outcome is written again to a store that was away.
 const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 
 impl Processor {
@@ -17,11 +16,11 @@ impl Processor {
         if let Some(code) = outcome.error_type() {
             telemetry::job::fail(code);
         }
-        let mut tries = 0;
+        // A store that is away may come back within the lease. After that, the order falls due again.
+        let end = Instant::now() + self.config.lease;
         let written = loop {
             match self.write(order, &outcome).await {
-                Err(error) if error.is_transient() && tries < MORE_TRIES => {
-                    tries += 1;
+                Err(error) if error.is_transient() && Instant::now() < end => {
                     tokio::time::sleep(BETWEEN_TRIES).await;
                 }
                 result => break result,

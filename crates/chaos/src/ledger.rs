@@ -1,0 +1,45 @@
+//! What the gateway says that it charged.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::shop::Shop;
+
+/// The ids of the charges of each order.
+pub(crate) type Charges = HashMap<Uuid, Vec<String>>;
+
+/// Reads the whole ledger, page by page.
+pub(crate) async fn read(shop: &Shop) -> anyhow::Result<Charges> {
+    let mut charges = Charges::new();
+    let mut last: Option<String> = None;
+    loop {
+        let mut url = format!("{}/v1/payment_intents?limit=100", shop.gateway_url);
+        if let Some(last) = &last {
+            url.push_str(&format!("&starting_after={last}"));
+        }
+        let asked = shop.http.get(url).bearer_auth("sk_test_throughline");
+        let page: Value = asked.send().await?.error_for_status()?.json().await?;
+        let Some(intents) = page.get("data").and_then(Value::as_array) else {
+            bail!("the gateway's ledger is of another form: {page}");
+        };
+        for intent in intents {
+            let id = text(intent, "/id")?.to_owned();
+            let order = text(intent, "/metadata/order_id")?.parse()?;
+            last = Some(id.clone());
+            charges.entry(order).or_default().push(id);
+        }
+        if page.get("has_more").and_then(Value::as_bool) != Some(true) {
+            return Ok(charges);
+        }
+    }
+}
+
+fn text<'a>(intent: &'a Value, pointer: &str) -> anyhow::Result<&'a str> {
+    intent
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .with_context(|| format!("a payment without {pointer}: {intent}"))
+}

@@ -1,0 +1,77 @@
+//! Too much to do, or too slow a gateway: the service says so, and the rest goes on.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use reqwest::StatusCode;
+use serde_json::json;
+use testkit::Service;
+
+use crate::shop::{PATIENCE, Shop, widget};
+
+/// Every connection of the pool waits for a lock; who finds none free in time is told when to come again.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_finds_no_connection_free_in_time_is_told_to_come_again() {
+    let shop = Shop::open_with(&[(Service::Api, "DATABASE_POOL_SIZE", "2")]).await;
+    let sql = shop.database.connect().await.unwrap();
+    sql.batch_execute("BEGIN; LOCK TABLE orders").await.unwrap();
+    let url = format!("{}/api/orders", shop.stack.url(Service::Api));
+    let posts = (0..12).map(|_| shop.http.post(&url).json(&widget()).send());
+    let answers = futures_util::future::join_all(posts).await;
+    sql.batch_execute("COMMIT").await.unwrap();
+
+    for answer in answers {
+        let answer = answer.unwrap();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.headers()["retry-after"], "1");
+    }
+    // Nothing is left of it.
+    let id = shop.order(&widget()).await;
+    assert_eq!(shop.settled(&id).await["status"], "completed");
+}
+
+/// As many as may run are stuck at the gateway, and more than that wait: never more than the setting are charged at once, and the
+/// time-out of each makes room for those without a payment.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_hangs_exhausts_nothing() {
+    const CONCURRENCY: i64 = 4;
+    const FREE: i64 = 10;
+    let env = [
+        (Service::Worker, "WORKER_CONCURRENCY", "4"),
+        (Service::Worker, "DATABASE_POOL_SIZE", "2"),
+        (Service::Worker, "PAYMENT_TIMEOUT", "1s"),
+        (Service::Worker, "ORDER_MAX_ATTEMPTS", "2"),
+    ];
+    let shop = Shop::open_with(&env).await;
+    shop.gateway_faults(&json!({ "hang_rate": 1.0 })).await;
+    let mut paid = widget();
+    paid["payment_method"] = "credit_card".into();
+    let mut stuck = Vec::new();
+    for _ in 0..CONCURRENCY * 3 {
+        stuck.push(shop.order(&paid).await);
+    }
+    for _ in 0..FREE {
+        shop.order(&widget()).await;
+    }
+
+    let sql = shop.database.connect().await.unwrap();
+    let most = AtomicI64::new(0);
+    testkit::eventually(
+        "the orders without a payment to complete",
+        PATIENCE,
+        || async {
+            const COUNT: &str = "SELECT count(*) FILTER (WHERE status = 'processing'), \
+             count(*) FILTER (WHERE status = 'completed' AND payment_method IS NULL) FROM orders";
+            let row = sql.query_one(COUNT, &[]).await.unwrap();
+            most.fetch_max(row.get(0), Ordering::Relaxed);
+            (row.get::<_, i64>(1) == FREE).then_some(())
+        },
+    )
+    .await;
+    let most = most.into_inner();
+    assert!(most <= CONCURRENCY, "{most} at once");
+    for id in stuck {
+        let order = shop.settled(&id).await;
+        assert_eq!(order["failure"]["code"], "payment_timeout", "{order}");
+        assert_eq!(order["attempt"], 2);
+    }
+}

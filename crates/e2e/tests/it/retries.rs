@@ -1,0 +1,48 @@
+//! An order that cannot succeed ends, with the reason of its last attempt.
+
+use serde_json::json;
+use testkit::Service;
+
+use crate::shop::{PATIENCE, Shop, widget};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_last_attempt_an_order_fails_with_its_reason() {
+    let shop = Shop::open_with(&[(Service::Worker, "ORDER_MAX_ATTEMPTS", "3")]).await;
+    shop.gateway_faults(&json!({ "error_rate": 1.0 })).await;
+    let mut body = widget();
+    body["payment_method"] = "credit_card".into();
+    let id = shop.order(&body).await;
+    let order = shop.settled(&id).await;
+    assert_eq!(order["status"], "failed");
+    assert_eq!(order["attempt"], 3);
+    assert_eq!(order["failure"]["code"], "payment_unavailable");
+    assert_eq!(order["payment_status"], "pending");
+    assert_eq!(shop.charges(&id).await, 0);
+}
+
+/// A worker that dies in the midst of an attempt used that attempt up: an order that kills workers does so only so often.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_every_attempt_kills_its_worker_ends() {
+    let env = [
+        (Service::Worker, "ORDER_MAX_ATTEMPTS", "2"),
+        (Service::Worker, "ORDER_LEASE", "2s"),
+        (Service::Worker, "PAYMENT_TIMEOUT", "1m"),
+    ];
+    let mut shop = Shop::open_with(&env).await;
+    shop.gateway_faults(&json!({ "hang_rate": 1.0 })).await;
+    let mut body = widget();
+    body["payment_method"] = "credit_card".into();
+    let id = shop.order(&body).await;
+    for attempt in 1..=2 {
+        testkit::eventually("the next attempt", PATIENCE, || async {
+            let order = shop.read(&id).await;
+            (order["status"] == "processing" && order["attempt"] == attempt).then_some(())
+        })
+        .await;
+        shop.stack.kill(Service::Worker).await.unwrap();
+        shop.stack.restart(Service::Worker).await.unwrap();
+    }
+    let order = shop.settled(&id).await;
+    assert_eq!(order["status"], "failed");
+    assert_eq!(order["failure"]["code"], "attempts_exhausted");
+}

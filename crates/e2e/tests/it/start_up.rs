@@ -1,0 +1,76 @@
+//! The order in which things start does not matter: what is absent is waited for.
+
+use testkit::{Binaries, Postgres, Proxy, Redis, Service, Stack};
+
+use crate::shop::{PATIENCE, binaries};
+
+/// Both servers are there before the stack starts, or it could not be migrated; the services see them only through proxies that
+/// are cut until later.
+#[tokio::test(flavor = "multi_thread")]
+async fn services_that_start_before_their_servers_wait_for_them_and_say_so() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let database = testkit::database().await.unwrap();
+    let redis = Redis::start().await.unwrap();
+    let postgres_way = Proxy::start(database.url()).await.unwrap();
+    let redis_way = Proxy::start(redis.url()).await.unwrap();
+    let binaries: Binaries = binaries().await;
+    binaries.migrate(database.url()).await.unwrap();
+    let lens = testkit::lens().await.unwrap();
+
+    postgres_way.cut().await;
+    redis_way.cut().await;
+    let starting = tokio::spawn({
+        let logs = std::env::temp_dir().join(format!("throughline-start-{}", std::process::id()));
+        let stack = Stack::builder(database.url(), redis.url())
+            .binaries(binaries)
+            .logs(&logs)
+            .only(&[Service::Api, Service::Worker])
+            .telemetry_to(&lens.otlp_grpc_url())
+            .env(Service::Api, "DATABASE_URL", postgres_way.url())
+            .env(Service::Api, "REDIS_URL", redis_way.url())
+            .env(Service::Worker, "DATABASE_URL", postgres_way.url())
+            .env(Service::Worker, "REDIS_URL", redis_way.url());
+        async move { (stack.start().await, logs) }
+    });
+    let logs = std::env::temp_dir().join(format!("throughline-start-{}", std::process::id()));
+    let says = |service: Service, words: &'static str| {
+        let log = logs.join(format!("{service}.log"));
+        testkit::eventually(words, PATIENCE, move || {
+            let log = log.clone();
+            async move {
+                std::fs::read_to_string(log)
+                    .ok()?
+                    .contains(words)
+                    .then_some(())
+            }
+        })
+    };
+    says(Service::Worker, "cannot reconcile").await;
+    assert!(
+        !starting.is_finished(),
+        "a service was ready without its servers"
+    );
+
+    postgres_way.restore().await.unwrap();
+    redis_way.restore().await.unwrap();
+    let (stack, logs) = starting.await.unwrap();
+    let stack = stack.expect("ready once its servers are there");
+    let url = format!("{}/api/orders", stack.url(Service::Api));
+    let post = reqwest::Client::new()
+        .post(url)
+        .json(&crate::shop::widget());
+    assert_eq!(post.send().await.unwrap().status(), 201);
+    drop(stack);
+    std::fs::remove_dir_all(logs).unwrap();
+}
+
+#[tokio::test]
+async fn replicas_that_migrate_at_the_same_time_all_succeed() {
+    let postgres = Postgres::start().await.unwrap();
+    let database = postgres.database().await.unwrap();
+    let binaries = binaries().await;
+    let replicas = (0..6).map(|_| binaries.migrate(database.url()));
+    for migrated in futures_util::future::join_all(replicas).await {
+        migrated.unwrap();
+    }
+}
