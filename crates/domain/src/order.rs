@@ -32,6 +32,8 @@ pub struct Order {
     pub attempt: Attempt,
     /// Attempts up to this one do not count against the most that are allowed: an operator reopened the order after it.
     pub attempts_forgiven: Attempt,
+    /// How often a gateway refused its payment for good.
+    pub payments_refused: i32,
     /// Why it failed, or why the last attempt did.
     pub failure: Option<Failure>,
     /// The context of the request that created it.
@@ -48,6 +50,15 @@ impl Order {
     /// The name an order goes by: that of its first item.
     pub fn product_name(&self) -> &str {
         self.items.first().map_or("", |item| &item.product_name)
+    }
+
+    /// The idempotency key of its charge. It stays the same for as long as a charge under it may have succeeded, so that no attempt
+    /// charges again; only a payment that was refused for good, and that an operator wants tried once more, gets another.
+    pub fn charge_key(&self) -> String {
+        match self.payments_refused {
+            0 => self.id.to_string(),
+            refused => format!("{}:{refused}", self.id),
+        }
     }
 
     /// How many attempts count against the most that are allowed.

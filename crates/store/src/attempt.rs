@@ -151,6 +151,7 @@ impl Store {
             .set((
                 orders::status.eq(OrderStatus::Failed.as_str()),
                 orders::payment_status.eq(coalesce(refused, orders::payment_status)),
+                orders::payments_refused.eq(orders::payments_refused + i32::from(payment_refused)),
                 orders::failure_code.eq(failure.code.as_str()),
                 orders::failure_detail.eq(storable(&failure.detail)),
                 orders::dispatch_after.eq(None::<DateTime<Utc>>),

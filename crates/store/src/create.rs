@@ -86,6 +86,7 @@ pub(crate) fn created(
         payment_id: None,
         attempt: Attempt::NONE,
         attempts_forgiven: Attempt::NONE,
+        payments_refused: 0,
         failure: None,
         trace: trace.clone(),
         created_at,

@@ -142,6 +142,7 @@ fn as_created(order: Order) -> Order {
         payment_id: None,
         attempt: Attempt::NONE,
         attempts_forgiven: Attempt::NONE,
+        payments_refused: 0,
         failure: None,
         updated_at: order.created_at,
         completed_at: None,

@@ -10,6 +10,7 @@ diesel::table! {
         completed_at -> Nullable<Timestamptz>,
         attempt -> Integer,
         attempts_forgiven -> Integer,
+        payments_refused -> Integer,
         customer -> Text,
         currency -> Text,
         status -> Text,

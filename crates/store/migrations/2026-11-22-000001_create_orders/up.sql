@@ -9,6 +9,7 @@ CREATE TABLE orders (
     completed_at          timestamptz,
     attempt               integer     NOT NULL DEFAULT 0,
     attempts_forgiven     integer     NOT NULL DEFAULT 0,
+    payments_refused      integer     NOT NULL DEFAULT 0,
     customer              text        NOT NULL CHECK (customer <> ''),
     currency              text        NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
     status                text        NOT NULL DEFAULT 'pending'

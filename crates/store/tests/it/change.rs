@@ -112,3 +112,22 @@ async fn a_reopened_order_is_due_at_once_with_all_its_attempts_again() {
         1
     );
 }
+
+#[tokio::test]
+async fn a_reopened_order_has_another_charge_key_only_if_its_payment_was_refused() {
+    for (refused, code) in [
+        (true, FailureCode::CardDeclined),
+        (false, FailureCode::PaymentTimeout),
+    ] {
+        let fixture = Fixture::new().await;
+        let order = fixture.paid_order().await;
+        fixture.claim(&order).await;
+        let failure = Failure::new(code, "It failed.");
+        let failed = fixture.store.fail(order.id, attempt(1), &failure, refused);
+        failed.await.unwrap().unwrap();
+        let Reopened::Done(reopened) = fixture.store.reopen(order.id).await.unwrap() else {
+            panic!("not reopened")
+        };
+        assert_eq!(reopened.charge_key() != order.charge_key(), refused);
+    }
+}

@@ -55,7 +55,7 @@ impl Gateway {
         self.timeout
     }
 
-    /// Charges the order with this token, once: the order's id is the idempotency key, so a repeated call answers the same.
+    /// Charges the order with this token, once: its idempotency key makes a repeated call answer the same.
     pub(crate) async fn charge(&self, order: &Order, token: &str) -> Result<String, ChargeError> {
         let request = self
             .request(order, token)
@@ -79,7 +79,7 @@ impl Gateway {
 
     fn request(&self, order: &Order, token: &str) -> Result<Request, reqwest::Error> {
         let id = order.id.to_string();
-        let mut key = id.clone();
+        let mut key = order.charge_key();
         if sabotage::is_off("idempotency") {
             key = format!("{id}:{}", order.attempt);
         }
