@@ -11,6 +11,7 @@ mod attempt;
 mod change;
 mod create;
 mod migrate;
+mod model;
 mod outage;
 mod read;
 mod reconcile;
