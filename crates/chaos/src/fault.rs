@@ -1,6 +1,7 @@
 //! The faults: how each begins, how long it lasts, and how it ends.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -160,6 +161,39 @@ async fn rolling_restarts(shop: &Shop) -> anyhow::Result<()> {
         stack.restart(*service).await?;
     }
     Ok(())
+}
+
+/// By its word on a command line.
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let named = Self::ALL.into_iter().find(|fault| fault.word() == word);
+        named.ok_or_else(|| {
+            let words: Vec<_> = Self::ALL.iter().map(|fault| fault.word()).collect();
+            format!("takes {}", words.join(", "))
+        })
+    }
+}
+
+impl Fault {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::WorkerKilled => "worker-killed",
+            Self::WorkerPaused => "worker-paused",
+            Self::ApiKilled => "api-killed",
+            Self::RollingRestarts => "rolling-restarts",
+            Self::RedisKilled => "redis-killed",
+            Self::RedisFlushed => "redis-flushed",
+            Self::RedisPaused => "redis-paused",
+            Self::PostgresRestarted => "postgres-restarted",
+            Self::ConnectionsTerminated => "connections-terminated",
+            Self::GatewayErrors => "gateway-errors",
+            Self::GatewayHangs => "gateway-hangs",
+            Self::AnswersLost => "answers-lost",
+            Self::CollectorAbsent => "collector-absent",
+        }
+    }
 }
 
 impl fmt::Display for Fault {

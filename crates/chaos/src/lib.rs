@@ -46,6 +46,8 @@ pub struct Chaos {
     pub faults: Vec<Fault>,
     /// How long to wait for final states at the end of a round.
     pub patience: Duration,
+    /// How long a payment takes: so every fault meets attempts in the midst of one.
+    pub gateway_latency: Duration,
     /// A worker's program and its environment, in place of the built one: to see that a broken one is caught.
     pub worker: Option<(PathBuf, Vec<(String, String)>)>,
 }
@@ -60,6 +62,7 @@ impl Chaos {
             seed,
             faults: Fault::ALL.to_vec(),
             patience: PATIENCE,
+            gateway_latency: Duration::from_millis(400),
             worker: None,
         }
     }
@@ -80,7 +83,7 @@ impl Chaos {
     /// # Errors
     /// When the product cannot be started or looked at; what the product does wrong is in the report.
     pub async fn run(&self, binaries: &Binaries) -> anyhow::Result<Report> {
-        let shop = Shop::open(binaries, self.worker.as_ref()).await?;
+        let shop = Shop::open(self, binaries).await?;
         let mut seeded = Seeded::new(self.seed);
         let mut report = Report::new(self.seed, shop.logs());
         for (number, (faults, orders)) in self.rounds().into_iter().enumerate() {

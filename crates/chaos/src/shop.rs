@@ -13,6 +13,8 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::Chaos;
+
 /// How long a claim holds, so that a run is bounded. Longer than PAYMENT_TIMEOUT, as in production.
 pub(crate) const LEASE: Duration = Duration::from_secs(4);
 
@@ -27,9 +29,6 @@ const SETTINGS: [(Service, &str, &str); 6] = [
     (Service::Api, "SHUTDOWN_TIMEOUT", "10s"),
 ];
 
-/// How long a payment takes, as with a real gateway: so every fault meets attempts in the midst of one.
-const GATEWAY_LATENCY_MS: u32 = 400;
-
 /// How often it is asked whether an api is ready, as a load balancer does it.
 const PROBE: Duration = Duration::from_millis(100);
 
@@ -43,6 +42,7 @@ pub(crate) struct Shop {
     pub(crate) front: Front,
     pub(crate) http: reqwest::Client,
     gateway: Stack,
+    gateway_latency: Duration,
     database: Database,
     logs: PathBuf,
 }
@@ -64,10 +64,7 @@ impl Drop for Probing {
 }
 
 impl Shop {
-    pub(crate) async fn open(
-        binaries: &Binaries,
-        worker: Option<&(PathBuf, Vec<(String, String)>)>,
-    ) -> anyhow::Result<Self> {
+    pub(crate) async fn open(chaos: &Chaos, binaries: &Binaries) -> anyhow::Result<Self> {
         let postgres = Postgres::start().await?;
         let redis = Redis::start().await?;
         let database = postgres.database().await?;
@@ -96,7 +93,7 @@ impl Shop {
                 "PAYMENT_GATEWAY_URL",
                 &gateway_url,
             );
-            broken(stack, worker).start()
+            broken(stack, chaos.worker.as_ref()).start()
         };
         let apis = [api("api-0").await?, api("api-1").await?];
         let workers = [worker("worker-0").await?, worker("worker-1").await?];
@@ -119,6 +116,7 @@ impl Shop {
             front: Front::new(urls, http.clone()),
             http,
             gateway,
+            gateway_latency: chaos.gateway_latency,
             database,
             logs,
         };
@@ -137,7 +135,8 @@ impl Shop {
 
     /// Makes this part of the payments go wrong, in this way; `None` ends it.
     pub(crate) async fn gateway_faults(&self, fault: Option<(&str, f64)>) -> anyhow::Result<()> {
-        let mut faults = json!({ "latency_ms": GATEWAY_LATENCY_MS });
+        let latency_ms = u64::try_from(self.gateway_latency.as_millis())?;
+        let mut faults = json!({ "latency_ms": latency_ms });
         if let (Some(fields), Some((name, part))) = (faults.as_object_mut(), fault) {
             fields.insert(name.to_owned(), part.into());
         }

@@ -11,6 +11,7 @@ use crate::{Store, StoreError};
 
 telemetry::statement! {
     SelectOrder: "SELECT" "orders", action "find_order", framework "actix-web";
+    SelectOrdersById: "SELECT" "orders", action "find_orders", framework "actix-web";
     SelectOwnOrders: "SELECT" "orders", action "list_own_orders", framework "actix-web";
     SelectOwnOrdersByStatus: "SELECT" "orders", action "list_own_orders_by_status", framework "actix-web";
     SelectOrders: "SELECT" "orders", action "list_orders", framework "actix-web";
@@ -45,6 +46,16 @@ impl Store {
             .select(OrderRow::as_select());
         let row: Option<OrderRow> = self.row::<SelectOrder, _, _>(query).await?;
         row.map(Order::try_from).transpose()
+    }
+
+    /// Those of these orders that there are, in any order.
+    pub async fn find_many(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
+        let query = orders::table
+            .filter(orders::id.eq_any(ids))
+            .select(OrderRow::as_select());
+        let rows: Vec<OrderRow> = self.rows::<SelectOrdersById, _, _>(query).await?;
+        rows.into_iter().map(Order::try_from).collect()
     }
 
     /// At most `limit` orders, newest first: those created before the order `after`, which ended the page before.

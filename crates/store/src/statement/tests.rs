@@ -106,6 +106,7 @@ async fn every_statement_is_prepared_once_however_often_it_runs() {
             "fail_order",
             "find_first_answer",
             "find_order",
+            "find_orders",
             "forget_keys",
             "list_orders",
             "list_orders_by_status",
@@ -175,6 +176,9 @@ async fn run_every_statement(store: &Store) {
     store.reopen(id).await.unwrap();
     store.cancel(id, Some(&customer)).await.unwrap();
     store.cancel(id, None).await.unwrap();
+    for ids in [vec![id], vec![id, OrderId::generate()]] {
+        store.find_many(&ids).await.unwrap();
+    }
     for customer in [Some(&customer), None] {
         store.find(id, customer).await.unwrap();
         store.totals(customer).await.unwrap();

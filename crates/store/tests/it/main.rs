@@ -12,6 +12,7 @@ mod change;
 mod create;
 mod idempotency;
 mod migrate;
+mod model;
 mod outage;
 mod read;
 mod reconcile;

@@ -70,3 +70,74 @@ impl Lease {
         Ok(renewed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::{CustomerId, OrderDraft, ProcessOrder, TraceContext};
+    use store::{Claim, StoreConfig};
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// A claimed order, and a connection of the test's own.
+    async fn claimed(database: &testkit::Database) -> (Store, Order) {
+        store::migrate(database.url()).await.unwrap();
+        let store = Store::new(StoreConfig::new(database.url(), "worker-test")).unwrap();
+        let draft = r#"{"product_name":"Widget","amount":"10","payment_method":"credit_card"}"#;
+        let draft: OrderDraft = serde_json::from_str(draft).unwrap();
+        let (id, trace) = (OrderId::generate(), TraceContext::default());
+        let new = draft.validate().unwrap();
+        let customer = CustomerId::anonymous();
+        let created = store.create(id, &customer, &new, &trace, MINUTE).await;
+        let job = ProcessOrder {
+            order_id: id,
+            attempt: created.unwrap().attempt.next(),
+            trace: trace.clone(),
+            previous_attempt: None,
+        };
+        let Claim { order, .. } = store.claim(&job, &trace, MINUTE).await.unwrap().unwrap();
+        (store, order)
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_ends_too_soon_for_a_charge_is_renewed_first() {
+        let database = testkit::database().await.unwrap();
+        let (store, order) = claimed(&database).await;
+        let sql = database.connect().await.unwrap();
+        let ends_in = async || -> f64 {
+            const ENDS: &str =
+                "SELECT extract(epoch FROM dispatch_after - now())::float8 FROM orders";
+            sql.query_one(ENDS, &[]).await.unwrap().get(0)
+        };
+        sql.execute(
+            "UPDATE orders SET dispatch_after = now() + interval '5 s'",
+            &[],
+        )
+        .await
+        .unwrap();
+
+        let fresh = Lease::new(store.clone(), &order, MINUTE, Instant::now());
+        assert!(fresh.holds_for(MINUTE / 2).await.unwrap());
+        assert!(ends_in().await < 6.0, "renewed without need");
+
+        let old = Instant::now() - MINUTE * 11 / 12;
+        let ending = Lease::new(store, &order, MINUTE, old);
+        assert!(ending.holds_for(MINUTE / 6).await.unwrap());
+        assert!(ends_in().await > 6.0, "not renewed");
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_was_paused_past_its_lease_does_not_charge() {
+        let database = testkit::database().await.unwrap();
+        let (store, order) = claimed(&database).await;
+        let sql = database.connect().await.unwrap();
+        sql.execute("UPDATE orders SET dispatch_after = now()", &[])
+            .await
+            .unwrap();
+        assert_eq!(store.take_due(10).await.unwrap().len(), 1);
+        let paused = Instant::now() - MINUTE * 2;
+        let lost = Lease::new(store, &order, MINUTE, paused);
+        assert!(!lost.holds_for(MINUTE / 6).await.unwrap());
+    }
+}
