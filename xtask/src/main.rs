@@ -2,6 +2,7 @@
 
 mod api;
 mod down;
+mod fuzz_api;
 mod local;
 mod migrate;
 mod order;
@@ -9,6 +10,7 @@ mod process;
 mod signals;
 mod state;
 mod test;
+mod token;
 mod trace;
 mod up;
 
@@ -26,6 +28,8 @@ enum Command {
     Order(order::Order),
     Trace(trace::Trace),
     Migrate(migrate::Migrate),
+    Token(token::Token),
+    FuzzApi(fuzz_api::FuzzApi),
 }
 
 #[tokio::main]
@@ -39,6 +43,8 @@ async fn main() -> ExitCode {
         Command::Order(order) => order.run().await,
         Command::Trace(trace) => trace.run().await,
         Command::Migrate(migrate) => migrate.run().await,
+        Command::Token(token) => token.run(),
+        Command::FuzzApi(fuzz) => fuzz.run().await,
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -10,6 +10,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::auth::Refusal;
 use crate::problem::Problem;
+use crate::rate_limit::Client;
 use crate::state::AppState;
 
 /// A token with this scope may do everything, to everybody's orders.
@@ -61,7 +62,17 @@ impl<S: Scope> Caller<S> {
         let Some(state) = request.app_data::<Data<AppState>>() else {
             return Err(Refusal::Unknown.into());
         };
-        let (customer, admin) = match state.authenticator.claims(request).await? {
+        let claims = state.authenticator.claims(request).await;
+        if let Some(limit) = &state.rate_limit {
+            limit.count(
+                request,
+                match &claims {
+                    Ok(Some(claims)) => Client::Customer(claims.customer.clone()),
+                    _ => Client::address(request),
+                },
+            )?;
+        }
+        let (customer, admin) = match claims? {
             None => (CustomerId::anonymous(), false),
             Some(claims) if claims.has(ADMIN) => (claims.customer, true),
             Some(claims) if claims.has(S::NAME) => (claims.customer, false),

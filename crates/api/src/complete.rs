@@ -1,20 +1,25 @@
 //! The middleware that every answer passes last: an error gets its body here, whoever made it, a handler, an extractor or the
 //! framework; so each one names its path and its trace.
 
-use actix_web::Error;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage};
 use serde_json::Value;
 
 use crate::problem::{self, Problem};
+use crate::rate_limit::Standing;
 
 pub(crate) async fn complete(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let response = next.call(request).await?;
+    let mut response = next.call(request).await?;
+    let standing = response.request().extensions().get::<Standing>().copied();
+    if let Some(standing) = standing {
+        standing.write(response.headers_mut());
+    }
     let Some(problem) = problem_of(&response) else {
         return Ok(response.map_into_boxed_body());
     };

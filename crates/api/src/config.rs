@@ -9,6 +9,7 @@ use store::StoreConfig;
 use telemetry::http::server::Inbound;
 
 use crate::auth::AuthConfig;
+use crate::cors;
 
 /// All settings of the service.
 #[derive(Debug, Clone)]
@@ -24,7 +25,7 @@ pub struct Config {
     /// How the HTTP server behaves.
     pub http: HttpConfig,
     /// Who may call.
-    pub auth: AuthConfig,
+    pub(crate) auth: AuthConfig,
     /// How long a new order may wait before it is dispatched again.
     pub dispatch_grace: Duration,
     /// Above this amount an order is of high value.
@@ -46,6 +47,10 @@ pub struct HttpConfig {
     pub request_timeout: Duration,
     /// The largest body, in bytes.
     pub body_limit: usize,
+    /// Requests a second that one client may send to this replica.
+    pub rate_limit: Option<u32>,
+    /// Origins whose pages may call; `*` for any.
+    pub allowed_origins: Vec<String>,
 }
 
 impl Config {
@@ -79,6 +84,8 @@ impl Config {
                 request_timeout: env
                     .duration_or("HTTP_REQUEST_TIMEOUT", Duration::from_secs(10))?,
                 body_limit: env.bytes_or("HTTP_BODY_LIMIT", 64 * 1024)?,
+                rate_limit: rate_limit(env)?,
+                allowed_origins: cors::origins(env)?,
             },
             auth: AuthConfig::from_env(env)?,
             dispatch_grace: env.duration_or("ORDER_DISPATCH_GRACE", Duration::from_secs(30))?,
@@ -89,5 +96,14 @@ impl Config {
             inbound: env.or("TRACE_INBOUND", Inbound::Parent, "parent, link or ignore")?,
             shutdown_timeout: env.duration_or("SHUTDOWN_TIMEOUT", Duration::from_secs(30))?,
         })
+    }
+}
+
+fn rate_limit(env: &Env) -> Result<Option<u32>, SettingError> {
+    match env.get("RATE_LIMIT_PER_SECOND") {
+        None | Some("off") => Ok(None),
+        Some(_) => env
+            .within("RATE_LIMIT_PER_SECOND", 1, 1..=1_000_000)
+            .map(Some),
     }
 }

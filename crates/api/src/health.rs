@@ -11,10 +11,21 @@ use crate::state::AppState;
 /// A check that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Whether the process answers
+#[utoipa::path(get, path = "/health", tag = "health", operation_id = "live", responses(
+    (status = 200, description = "It does", body = Object),
+), security(()))]
 pub(crate) async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }
 
+/// Whether the service can take orders
+///
+/// Without Redis it still does, and is `degraded`.
+#[utoipa::path(get, path = "/health/ready", tag = "health", operation_id = "ready", responses(
+    (status = 200, description = "It can", body = Object),
+    (status = 503, description = "PostgreSQL is away, or the process is about to end", body = Object, content_type = "application/json"),
+), security(()))]
 pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
     if state.is_draining() {
         return answer("unavailable", json!({ "shutdown": "in progress" }));

@@ -7,12 +7,17 @@ pub mod startup;
 
 mod auth;
 mod body;
+mod cache;
 mod caller;
 mod complete;
+mod cors;
 mod deadline;
+mod events;
 mod health;
+mod openapi;
 mod orders;
 mod problem;
 mod query;
+mod rate_limit;
 mod routes;
 mod state;

@@ -55,6 +55,15 @@ impl Problem {
         }
     }
 
+    /// An error of ours: its detail stays in the log.
+    pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error, "a request failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Something went wrong on our side.",
+        )
+    }
+
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_soon()
     }
@@ -129,14 +138,7 @@ impl From<StoreError> for Problem {
             );
             return Self::unavailable("Orders cannot be reached at the moment. Try again.");
         }
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            "the order store failed"
-        );
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "Something went wrong on our side.",
-        )
+        Self::internal(&error)
     }
 }
 

@@ -7,7 +7,7 @@ use actix_web::web::{self, PathConfig, QueryConfig, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, guard};
 
 use crate::problem::Problem;
-use crate::{deadline, health, orders, query};
+use crate::{deadline, health, openapi, orders, query};
 
 /// Adds every route.
 pub(crate) fn configure(app: &mut ServiceConfig) {
@@ -30,6 +30,17 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
                 .delete(orders::cancel)
                 .wrap(from_fn(deadline::keep)),
         )
+        .service(
+            resource("/api/orders/{id}/events", "GET, HEAD")
+                .route(get(orders::events))
+                .wrap(from_fn(deadline::keep)),
+        )
+        .service(
+            resource("/api/orders/{id}/retry", "POST")
+                .post(orders::retry)
+                .wrap(from_fn(deadline::keep)),
+        )
+        .service(resource("/api/openapi.json", "GET, HEAD").route(get(openapi::serve)))
         .service(resource("/health", "GET, HEAD").route(get(health::live)))
         .service(resource("/health/ready", "GET, HEAD").route(get(health::ready)))
         .default_service(web::to(not_found));

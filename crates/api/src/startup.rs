@@ -4,11 +4,11 @@ use std::net::TcpListener;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use actix_web::middleware::{DefaultHeaders, NormalizePath, TrailingSlash, from_fn};
+use actix_web::middleware::{Condition, DefaultHeaders, NormalizePath, TrailingSlash, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::Context;
-use dispatch::Dispatcher;
+use dispatch::{Announcer, Dispatcher, Listener};
 use queue::Queue;
 use settings::Env;
 use store::Store;
@@ -16,10 +16,13 @@ use telemetry::http::server::Tracing;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::auth::Authenticator;
+use crate::cache::Cache;
 use crate::complete::complete;
 use crate::config::Config;
-use crate::routes;
+use crate::events::{Hub, feed};
+use crate::rate_limit::RateLimit;
 use crate::state::AppState;
+use crate::{cors, routes};
 
 /// How long the readiness check fails before no more connections are taken, so that whoever routes requests has noticed.
 const NOTICE: Duration = Duration::from_millis(500);
@@ -37,9 +40,15 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 async fn serve_http(config: Config) -> anyhow::Result<()> {
+    let transitions = Listener::new(&config.queue).context("REDIS_URL")?;
+    let queue = Queue::connect_lazy(config.queue)?;
     let state = Data::new(AppState {
         store: Store::new(config.store)?,
-        dispatcher: Dispatcher::new(Queue::connect_lazy(config.queue)?),
+        announcer: Announcer::start(&queue),
+        hub: Hub::new(),
+        cache: Cache::beside(&queue),
+        dispatcher: Dispatcher::new(queue),
+        rate_limit: config.http.rate_limit.map(RateLimit::new),
         authenticator: Authenticator::new(config.auth)?,
         dispatch_grace: config.dispatch_grace,
         high_value: config.high_value,
@@ -61,6 +70,10 @@ async fn serve_http(config: Config) -> anyhow::Result<()> {
         move || {
             App::new()
                 .app_data(state.clone())
+                .wrap(Condition::new(
+                    !http.allowed_origins.is_empty(),
+                    cors::allow(&http.allowed_origins),
+                ))
                 .wrap(from_fn(complete))
                 .wrap(security_headers())
                 .wrap(
@@ -91,7 +104,11 @@ async fn serve_http(config: Config) -> anyhow::Result<()> {
         handle.stop(true).await;
         received
     };
-    let (served, stopped) = tokio::join!(server, stop);
+    let served = async { tokio::join!(server, stop) };
+    let (served, stopped) = tokio::select! {
+        ended = served => ended,
+        () = feed(&state.hub, &transitions, &state.store) => return Ok(()),
+    };
     served?;
     stopped.context("cannot wait for signals")
 }

@@ -3,12 +3,16 @@
 //!
 //! Nothing is lost where it fails: PostgreSQL knows the order, and it falls due again.
 
+mod transitions;
+
 use std::time::Duration;
 
 use domain::{ProcessOrder, TraceContext};
 use opentelemetry::Context;
 use queue::{Enqueued, Queue, QueueError};
 use telemetry::job::Producer;
+
+pub use transitions::{Announcer, Heard, Listener, Transition, TransitionFailure};
 
 /// How long a dispatch may take. A Redis that hangs must not hold the request that created the order.
 const TIMEOUT: Duration = Duration::from_secs(1);

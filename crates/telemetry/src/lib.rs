@@ -1,20 +1,27 @@
-//! OpenTelemetry for services of actix-web, diesel-async, apalis and reqwest: one call sets it up from the environment, and
-//! each integration makes the spans and metrics of the semantic conventions. It knows nothing of what the service does.
+//! OpenTelemetry for services of actix-web, diesel-async, apalis, reqwest and Redis: one call sets it up from the environment,
+//! and each integration makes the spans and metrics of the semantic conventions. It knows nothing of what the service does.
 //!
-//! | module | makes |
-//! |---|---|
-//! | [`http::server`] | SERVER spans of an actix-web app, and `http.server.request.duration` |
-//! | [`http::client`] | CLIENT spans of reqwest calls, and `http.client.request.duration` |
-//! | [`db`] | CLIENT spans of diesel statements, and `db.client.operation.duration` |
-//! | [`job`] | PRODUCER and CONSUMER spans of queued jobs, and the `messaging.*` metrics |
+//! | module | feature | makes |
+//! |---|---|---|
+//! | [`http::server`] | `actix` | SERVER spans of an actix-web app, and `http.server.request.duration` |
+//! | [`http::client`] | `reqwest` | CLIENT spans of reqwest calls, and `http.client.request.duration` |
+//! | [`db`] | `diesel` | CLIENT spans of diesel statements, `db.client.operation.duration`, and the metrics of a pool |
+//! | [`cache`] | `redis` | CLIENT spans of Redis as a cache, and `db.client.operation.duration` |
+//! | [`job`] | `apalis` | PRODUCER and CONSUMER spans of queued jobs, and the `messaging.*` metrics |
+//! | [`metrics`] | | a service's own instruments |
+//! | [`exception`] | | errors as log records, with `exception.type` and `exception.message` |
+//! | [`mask`] | | what keeps personal data and credentials inside the process |
 //!
 //! Spans of the service's own steps are plain `tracing` spans; they nest with the ones above in both directions. Their events
-//! become log records that carry the trace.
+//! become log records that carry the trace. What is exported is masked first. A collector that is away costs no request anything:
+//! queues are bounded, and what does not fit is counted (`telemetry.spans.dropped`, `telemetry.logs.dropped`).
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::time::Duration;
 //!
+//! // OTLP over HTTP needs a TLS provider in the process, as reqwest does.
+//! let _ = rustls::crypto::ring::default_provider().install_default();
 //! let service = throughline_telemetry::Service::new("shop", env!("CARGO_PKG_VERSION"));
 //! let telemetry = throughline_telemetry::init(&service)?; // reads OTEL_*; inside a tokio runtime
 //! tracing::info!("started");
@@ -41,6 +48,7 @@
 pub mod cache;
 #[cfg(feature = "diesel")]
 pub mod db;
+pub mod exception;
 mod export;
 pub mod http;
 mod instruments;

@@ -1,5 +1,12 @@
 //! A trace context as a plain text map, to put into a job's payload, a database row, or any other carrier that is not HTTP. What
 //! is written follows `OTEL_PROPAGATORS`: `traceparent` and `tracestate` of the W3C by default, and `baggage`.
+//!
+//! ```
+//! use throughline_telemetry::propagation;
+//!
+//! let stored = propagation::inject_current(); // with the row, or in the payload
+//! let sent_in = propagation::extract(&stored); // the parent of what is done about it later
+//! ```
 
 use std::collections::HashMap;
 

@@ -1,4 +1,15 @@
-//! What a service's own code does with the span it is in.
+//! What a service's own code does with the span it is in. Spans of its own steps are those of `tracing`.
+//!
+//! ```
+//! use throughline_telemetry::span;
+//!
+//! #[tracing::instrument(skip_all, fields(parcel.id = id))]
+//! fn deliver(id: i64) {
+//!     span::set("parcel.weight", 7_i64);
+//!     span::fail("no_such_address");
+//! }
+//! # deliver(1);
+//! ```
 
 use std::borrow::Cow;
 

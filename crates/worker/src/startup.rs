@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::Context;
-use dispatch::Dispatcher;
+use dispatch::{Announcer, Dispatcher};
 use domain::ProcessOrder;
 use queue::{Delivery, Queue, WorkOptions, WorkerHealth};
 use store::Store;
@@ -79,6 +79,7 @@ async fn process_orders(config: Config) -> anyhow::Result<()> {
         store: store.clone(),
         gateway: config.gateway.map(Gateway::new).transpose()?,
         config: config.processing,
+        announcer: Announcer::start(&queue),
         abandon: abandon.clone(),
     };
     let process = service_fn(move |delivery| {

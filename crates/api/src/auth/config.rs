@@ -12,7 +12,7 @@ const ONE_OF: &str = "a value: AUTH=jwt needs exactly one of JWT_SECRET (HS256),
 
 /// Whether and how requests are authenticated.
 #[derive(Debug, Clone)]
-pub enum AuthConfig {
+pub(crate) enum AuthConfig {
     /// Everybody is one anonymous customer, who may do everything.
     Off,
     /// By a JSON Web Token.
@@ -21,7 +21,7 @@ pub enum AuthConfig {
 
 /// What a token must be.
 #[derive(Debug, Clone)]
-pub struct JwtConfig {
+pub(crate) struct JwtConfig {
     pub(super) keys: KeySource,
     pub(super) issuer: Option<String>,
     pub(super) audience: Option<String>,

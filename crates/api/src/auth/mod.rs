@@ -8,8 +8,7 @@ mod key;
 mod refusal;
 mod token;
 
-pub use config::AuthConfig;
-
+pub(crate) use config::AuthConfig;
 pub(crate) use refusal::Refusal;
 pub(crate) use token::Claims;
 

@@ -80,7 +80,8 @@ impl Verifier {
         }
         let malformed = Refusal::Invalid("The token cannot be read");
         let header = decode_header(token).map_err(|_| malformed)?;
-        if header.extras.get("crit").is_some() {
+        // Critical headers that nobody here understands (RFC 7515, section 4.1.11).
+        if header.crit.is_some() {
             return Err(Refusal::Invalid("The token has critical headers"));
         }
         let key = match &self.keys {

@@ -1,39 +1,72 @@
 //! `GET /api/orders/analytics`: totals, and count and sum by status and currency.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
+use actix_web::http::header;
 use actix_web::web::Data;
 use domain::OrderStatus;
 use serde::Serialize;
 use store::StatusTotal;
+use utoipa::ToSchema;
 
 use crate::caller::{Caller, Read};
+use crate::openapi::Status;
 use crate::problem::Problem;
 use crate::state::AppState;
 
-#[derive(Debug, Serialize)]
-struct Analytics {
+/// Totals read every order that they count, so they are counted once in this time for each caller.
+const KEPT: Duration = Duration::from_secs(5);
+
+/// Totals of the caller's own orders, or of all for an admin.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Analytics {
     total_orders: i64,
     pending_orders: i64,
     by_status: Vec<Row>,
 }
 
-#[derive(Debug, Serialize)]
+/// How many orders of one status and currency there are, and what they add up to.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StatusTotal)]
 struct Row {
+    #[schema(value_type = Status)]
     status: OrderStatus,
     currency: &'static str,
     count: i64,
     amount: String,
 }
 
+/// Totals, and count and sum by status and currency
+///
+/// Of the caller's own orders, for an admin of all. At most 5 seconds old.
+#[utoipa::path(get, path = "/api/orders/analytics", tag = "orders", operation_id = "analytics", responses(
+    (status = 200, description = "The totals", body = Analytics),
+), security(("bearer" = ["orders:read"])))]
 pub(crate) async fn analytics(
     state: Data<AppState>,
     caller: Caller<Read>,
 ) -> Result<HttpResponse, Problem> {
-    let totals = state.store.totals(caller.sees()).await?;
-    let analytics = Analytics::from(totals);
+    let key = match caller.sees() {
+        Some(customer) => format!("analytics:of:{}", customer.as_str()),
+        None => "analytics:all".to_owned(),
+    };
+    if let Some(kept) = state.cache.get(&key).await {
+        return Ok(answer(kept));
+    }
+    let analytics = Analytics::from(state.store.totals(caller.sees()).await?);
     telemetry::span::set("analytics.total_orders", analytics.total_orders);
     telemetry::span::set("analytics.pending_orders", analytics.pending_orders);
-    Ok(HttpResponse::Ok().json(analytics))
+    let body = serde_json::to_string(&analytics).map_err(|error| Problem::internal(&error))?;
+    state.cache.keep(&key, &body, KEPT).await;
+    Ok(answer(body))
+}
+
+fn answer(body: String) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "private, no-store"))
+        .content_type(header::ContentType::json())
+        .body(body)
 }
 
 impl From<Vec<StatusTotal>> for Analytics {

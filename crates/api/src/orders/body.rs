@@ -3,31 +3,61 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::{Failure, Item, Order, OrderId, OrderStatus, PaymentMethod, PaymentStatus};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-/// The JSON of one order. Amounts are decimal text, times RFC 3339 in UTC.
-#[derive(Debug, Serialize)]
+use crate::openapi::{FailureBody, Method, PaymentState, Status};
+
+/// An order. Amounts are decimal text, times RFC 3339 in UTC.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Order)]
 pub(crate) struct OrderBody {
+    /// A UUIDv7: ids sort by the time of creation.
+    #[schema(value_type = uuid::Uuid)]
     id: OrderId,
+    /// The name of its first item.
     product_name: String,
     items: Vec<ItemBody>,
+    /// The sum of the items.
+    #[schema(example = "99.99")]
     amount: String,
+    /// ISO 4217.
+    #[schema(example = "USD")]
     currency: &'static str,
+    #[schema(value_type = Status)]
     status: OrderStatus,
+    /// What it is paid with; null where nothing is to be paid here.
+    #[schema(required, value_type = Option<Method>)]
     payment_method: Option<PaymentMethod>,
+    #[schema(value_type = PaymentState)]
     payment_status: PaymentStatus,
+    /// The gateway's id of the charge.
+    #[schema(required)]
     payment_id: Option<String>,
+    /// How many attempts at it there were.
     attempt: i32,
+    /// Why it failed, or why the last attempt did.
+    #[schema(required, value_type = Option<FailureBody>)]
     failure: Option<Failure>,
+    /// The trace that shows what became of it.
+    #[schema(required)]
     trace_id: Option<String>,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     updated_at: String,
+    /// When it reached its final state.
+    #[schema(required, format = DateTime)]
     completed_at: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// One line of an order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Item)]
 struct ItemBody {
     product_name: String,
     quantity: u32,
+    /// The price of one.
+    #[schema(example = "49.99")]
     unit_price: String,
 }
 

@@ -9,6 +9,15 @@ use crate::caller::{Caller, Write};
 use crate::problem::Problem;
 use crate::state::AppState;
 
+/// Cancel an order that no worker has taken
+#[utoipa::path(delete, path = "/api/orders/{id}", tag = "orders", operation_id = "cancelOrder",
+    params(("id" = uuid::Uuid, Path, description = "The order's id")),
+    responses(
+        (status = 204, description = "The order was pending, and is cancelled now"),
+        (status = 404, description = "There is no such order, or it is another customer's"),
+        (status = 409, description = "The order is not pending any more"),
+    ),
+    security(("bearer" = ["orders:write"])))]
 pub(crate) async fn cancel(
     state: Data<AppState>,
     caller: Caller<Write>,
@@ -16,6 +25,7 @@ pub(crate) async fn cancel(
 ) -> Result<HttpResponse, Problem> {
     match state.store.cancel(*id, caller.sees()).await? {
         Cancelled::Done(order) => {
+            state.announcer.announce(&order);
             tracing::info!(order.id = %order.id, "order cancelled");
             Ok(HttpResponse::NoContent().finish())
         }

@@ -8,12 +8,32 @@ use domain::{Attempt, CustomerId, NewOrder, Order, OrderId, ProcessOrder, TraceC
 use store::{CreatedOnce, Once};
 
 use super::body::OrderBody;
-use super::{draft, idempotency};
+use super::{dispatch, draft, idempotency};
 use crate::body::JsonBytes;
 use crate::caller::{Caller, Write};
+use crate::openapi::NewOrder as NewOrderSchema;
 use crate::problem::Problem;
 use crate::state::AppState;
 
+/// Create an order
+///
+/// It is processed at once, in the background. With an Idempotency-Key, the same request can be sent any number of times, and takes
+/// effect once.
+#[utoipa::path(post, path = "/api/orders", tag = "orders", operation_id = "createOrder",
+    params(("Idempotency-Key" = Option<String>, Header, description = "A name for this request, kept for 24 hours: 1 to 255 visible ASCII characters", pattern = "^[!-~]{1,255}$", min_length = 1, max_length = 255)),
+    request_body(content = NewOrderSchema, content_type = "application/json"),
+    responses(
+        (status = 201, description = "The order was created: now, or by an earlier request with this Idempotency-Key", body = OrderBody, headers(
+            ("Location" = String, description = "The order's path"),
+            ("Idempotency-Replayed" = Option<String>, description = "`true` where an earlier request created the order"),
+        )),
+        (status = 408, description = "The body did not come in time"),
+        (status = 409, description = "Another request with this Idempotency-Key is under way"),
+        (status = 413, description = "The body is too large"),
+        (status = 415, description = "The body is not application/json"),
+        (status = 422, description = "The body has fields that cannot be taken, each named in `errors`; or the Idempotency-Key was used with another body"),
+    ),
+    security(("bearer" = ["orders:write"])))]
 pub(crate) async fn create(
     request: HttpRequest,
     state: Data<AppState>,
@@ -72,7 +92,8 @@ async fn create_order(
     let (Created::New(order) | Created::Before(order)) = &created;
     tracing::Span::current().record("order.id", tracing::field::display(order.id));
     if let Created::New(order) = &created {
-        dispatch(state, order.id).await;
+        let job = first_job(order.id);
+        dispatch::at_once(state, state.dispatcher.dispatch(job), order.id).await;
         tracing::info!(order.id = %order.id, "order created");
     }
     Ok(created)
@@ -108,19 +129,12 @@ async fn write(
     }
 }
 
-/// The order is safe already, so a dispatch that fails only makes it due at once.
-async fn dispatch(state: &AppState, order_id: OrderId) {
-    let job = ProcessOrder {
+/// Its trace context is written where it is dispatched.
+fn first_job(order_id: OrderId) -> ProcessOrder {
+    ProcessOrder {
         order_id,
         attempt: Attempt::FIRST,
         trace: TraceContext::default(),
         previous_attempt: None,
-    };
-    let Err(error) = state.dispatcher.dispatch(job).await else {
-        return;
-    };
-    tracing::warn!(order.id = %order_id, error = &error as &dyn std::error::Error, "not dispatched, the reconciler will");
-    if let Err(error) = state.store.dispatch_now(order_id).await {
-        tracing::warn!(order.id = %order_id, error = &error as &dyn std::error::Error, "due only after its grace");
     }
 }

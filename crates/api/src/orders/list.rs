@@ -5,10 +5,12 @@ use actix_web::http::header;
 use actix_web::web::{Data, Query};
 use domain::OrderStatus;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::body::OrderBody;
 use super::cursor::Cursor;
 use crate::caller::{Caller, Read};
+use crate::openapi::Status;
 use crate::problem::Problem;
 use crate::query;
 use crate::state::AppState;
@@ -24,12 +26,28 @@ pub(crate) struct ListQuery {
     cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct Page {
+/// A page of orders, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Page {
     data: Vec<OrderBody>,
+    /// Where the next page begins; null on the last.
+    #[schema(required, value_type = Option<String>)]
     next_cursor: Option<Cursor>,
 }
 
+/// List orders, newest first
+///
+/// Pages stay put while orders come in. The next one is in the Link header, and begins at `next_cursor`.
+#[utoipa::path(get, path = "/api/orders", tag = "orders", operation_id = "listOrders",
+    params(
+        ("status" = Option<Status>, Query, description = "Only orders of this status"),
+        ("limit" = Option<u32>, Query, description = "Orders a page", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before", pattern = "^[A-Za-z0-9_-]{21}[AQgw]$"),
+    ),
+    responses((status = 200, description = "A page", body = Page, headers(
+        ("Link" = Option<String>, description = "The next page, as `rel=\"next\"`, where there is one"),
+    ))),
+    security(("bearer" = ["orders:read"])))]
 pub(crate) async fn list(
     state: Data<AppState>,
     caller: Caller<Read>,

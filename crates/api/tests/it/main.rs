@@ -8,9 +8,13 @@
 )]
 
 mod answer;
+mod auth;
+mod clients;
 mod errors;
+mod events;
 mod idempotency;
 mod limits;
 mod lists;
 mod orders;
 mod service;
+mod worker;

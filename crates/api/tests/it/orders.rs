@@ -1,10 +1,13 @@
 //! An order's life as its customer sees it.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::json;
 
 use crate::answer::Answer;
 use crate::service::{Api, widget};
+use crate::worker::Worker;
 
 #[tokio::test]
 async fn an_order_is_created_read_and_cancelled() {
@@ -59,10 +62,54 @@ async fn analytics_count_and_sum_by_status_and_currency() {
         &json!({ "product_name": "a", "amount": 7, "currency": "JPY" }),
     )
     .await;
-    insta::assert_json_snapshot!(
-        "analytics",
-        api.get("/api/orders/analytics").await.snapshot()
+    let first = api.get("/api/orders/analytics").await;
+    insta::assert_json_snapshot!("analytics", first.snapshot());
+
+    // Kept for a moment, and right afterwards.
+    api.order().await;
+    assert_eq!(api.get("/api/orders/analytics").await.text, first.text);
+    testkit::eventually(
+        "the new order to be counted",
+        Duration::from_secs(30),
+        async || {
+            let totals = api.get("/api/orders/analytics").await;
+            (totals.body["total_orders"] == 4).then_some(())
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_failed_order_is_taken_up_again_by_an_operator() {
+    let api = Api::start().await;
+    let (id, worker) = (api.order().await, Worker::of(&api));
+    let (path, retry) = (
+        format!("/api/orders/{id}"),
+        format!("/api/orders/{id}/retry"),
     );
+    let pending = Answer::of(api.request(Method::POST, &retry)).await;
+    assert_eq!(
+        pending.problem(409, &retry),
+        "A pending order cannot be retried."
+    );
+    let claimed = worker.claim(&id).await;
+    worker.fail(&claimed).await;
+
+    let queue: queue::Queue<domain::ProcessOrder> =
+        queue::Queue::connect_lazy(api.queue_config()).unwrap();
+    let before = queue.stats().await.unwrap().depth;
+    let taken_up = Answer::of(api.request(Method::POST, &retry)).await;
+    insta::assert_json_snapshot!("retried", taken_up.snapshot());
+    assert_eq!(queue.stats().await.unwrap().depth, before + 1);
+    let again = worker.claim(&id).await;
+    assert_eq!(again.attempt.number(), 2);
+    worker.complete(&again).await;
+    assert_eq!(api.get(&path).await.body["status"], "completed");
+
+    let nothing = "/api/orders/0192e4a0-0000-7000-8000-000000000000/retry";
+    Answer::of(api.request(Method::POST, nothing))
+        .await
+        .problem(404, nothing);
 }
 
 #[tokio::test]

@@ -111,6 +111,23 @@ impl Api {
         answer.body["id"].as_str().unwrap().to_owned()
     }
 
+    /// Asks it to end, as Kubernetes does.
+    pub(crate) fn terminate(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Its exit code, once it has ended.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        let deadline = std::time::Duration::from_secs(20);
+        let child = &mut self.child;
+        testkit::eventually("its end", deadline, || {
+            std::future::ready(child.try_wait().unwrap())
+        })
+        .await
+        .code()
+    }
+
     /// `host:port`.
     pub(crate) fn address(&self) -> &str {
         self.url.strip_prefix("http://").unwrap()

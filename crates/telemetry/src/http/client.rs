@@ -1,5 +1,21 @@
 //! The HTTP client: reqwest, with a CLIENT span for each call and the trace context in its headers. A retry is a call of its own,
-//! and says so.
+//! and says so. A call outside a trace is measured and makes no span.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), reqwest::Error> {
+//! use throughline_telemetry::http::client::Client;
+//!
+//! let plain = reqwest::Client::new();
+//! let client = Client::new(plain.clone());
+//! let request = plain.get("https://example.com/parcels/7").build()?;
+//! let again = request.try_clone();
+//! let mut response = client.execute(request).await?;
+//! if let (Some(request), true) = (again, response.status().is_server_error()) {
+//!     response = client.execute_again(request, 1).await?; // http.request.resend_count = 1
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 use std::borrow::Cow;
 
@@ -23,12 +39,18 @@ impl Client {
         Self(client)
     }
 
-    /// Sends the request; the span ends with the response's head. Errors are reqwest's own.
+    /// Sends the request; the span ends with the response's head.
+    ///
+    /// # Errors
+    /// reqwest's own.
     pub async fn execute(&self, request: Request) -> Result<Response, reqwest::Error> {
         self.execute_again(request, 0).await
     }
 
     /// Sends the request for the `resends`-th time after the first.
+    ///
+    /// # Errors
+    /// reqwest's own.
     pub async fn execute_again(
         &self,
         mut request: Request,

@@ -171,17 +171,22 @@ fn quoted_end(text: &[u8], start: usize, quote: u8, escaped: bool) -> usize {
     text.len()
 }
 
-/// A value without quotes ends at a space, at a closing bracket or quote that nothing follows, and at a separator that
-/// another name follows: `password=a,b` is one value, `password=a,user=b` two.
+/// A value without quotes ends at a space, at a separator that another name follows, and at closing brackets and quotes that
+/// one of these follows: `password=a,b` is one value, `password=a,user=b` two.
 fn ends_value(text: &[u8], at: usize) -> bool {
     match byte(text, at) {
         byte if byte.is_ascii_whitespace() => true,
-        b'&' | b',' | b';' => is_end(text, at + 1) || is_name(text, at + 1),
+        b'&' | b',' | b';' => separates(text, at),
         b')' | b'}' | b']' | b'"' | b'\'' => {
-            is_end(text, at + 1) || b",;&)}]\"'".contains(&byte(text, at + 1))
+            let behind = run(text, at, |byte| b")}]\"'".contains(&byte));
+            is_end(text, behind) || separates(text, behind)
         }
         _ => false,
     }
+}
+
+fn separates(text: &[u8], at: usize) -> bool {
+    b"&,;".contains(&byte(text, at)) && (is_end(text, at + 1) || is_name(text, at + 1))
 }
 
 fn is_end(text: &[u8], at: usize) -> bool {

@@ -172,20 +172,19 @@ impl Drop for Telemetry {
 }
 
 impl Providers {
-    /// Ends all three at once, so that none uses up the time of the others. Blocks.
+    /// Spans and log records at once, so that neither uses up the time of the other; metrics last, since they count what of
+    /// these was lost. Blocks.
     fn shutdown(self, timeout: Duration) -> OTelSdkResult {
         let Self {
             tracer,
             meter,
             logger,
         } = self;
-        let threads = [
-            std::thread::spawn(move || tracer.map(|it| it.shutdown_with_timeout(timeout))),
-            std::thread::spawn(move || logger.map(|it| it.shutdown_with_timeout(timeout))),
-            std::thread::spawn(move || meter.map(|it| it.shutdown_with_timeout(timeout))),
-        ];
-        let results = threads.map(|thread| thread.join().ok().flatten().unwrap_or(Ok(())));
-        results.into_iter().collect()
+        let spans = std::thread::spawn(move || tracer.map(|it| it.shutdown_with_timeout(timeout)));
+        let records = logger.map(|it| it.shutdown_with_timeout(timeout));
+        let spans = spans.join().ok().flatten();
+        let metrics = meter.map(|it| it.shutdown_with_timeout(timeout));
+        [spans, records, metrics].into_iter().flatten().collect()
     }
 }
 

@@ -8,9 +8,16 @@
 )]
 
 mod app;
+mod cache;
+mod collectors;
+mod environment;
 mod http_client;
 mod http_server;
 mod jobs;
 mod nesting;
+mod outages;
+mod output;
+mod own_metrics;
+mod probe;
 mod statements;
 mod support;

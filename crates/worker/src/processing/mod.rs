@@ -6,6 +6,7 @@ mod record;
 
 use std::time::{Duration, Instant};
 
+use dispatch::Announcer;
 use domain::{Order, ProcessOrder, TraceContext};
 use queue::Delivery;
 use store::{Store, StoreError};
@@ -26,6 +27,8 @@ pub(crate) struct Processor {
     pub(crate) store: Store,
     pub(crate) gateway: Option<Gateway>,
     pub(crate) config: ProcessingConfig,
+    /// Tells those who wait for an order.
+    pub(crate) announcer: Announcer,
     /// Cancelled when attempts have to end at once: what they hold is released for another worker.
     pub(crate) abandon: CancellationToken,
 }
@@ -48,6 +51,7 @@ impl Processor {
                 return;
             }
         };
+        self.announcer.announce(&order);
         let outcome = tokio::select! {
             outcome = lease.hold(self.attempt(&order, &lease)) => outcome,
             () = self.abandon.cancelled() => Outcome::Abandoned,

@@ -72,6 +72,9 @@ impl Processor {
             }
             Outcome::LeaseLost => None,
         };
+        if let Some(order) = &written {
+            self.announcer.announce(order);
+        }
         Ok(written.map(|order| order.status))
     }
 }

@@ -1,0 +1,21 @@
+//! Dispatching an order that is safe in PostgreSQL already: what fails here only makes it due at once.
+
+use dispatch::DispatchError;
+use domain::OrderId;
+
+use crate::state::AppState;
+
+/// Never fails: the reconciler does what this could not.
+pub(super) async fn at_once<T>(
+    state: &AppState,
+    dispatch: impl Future<Output = Result<T, DispatchError>>,
+    order_id: OrderId,
+) {
+    let Err(error) = dispatch.await else {
+        return;
+    };
+    tracing::warn!(order.id = %order_id, error = &error as &dyn std::error::Error, "not dispatched, the reconciler will");
+    if let Err(error) = state.store.dispatch_now(order_id).await {
+        tracing::warn!(order.id = %order_id, error = &error as &dyn std::error::Error, "due only after its grace");
+    }
+}

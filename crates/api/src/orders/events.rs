@@ -1,0 +1,62 @@
+//! `GET /api/orders/{id}/events`: the order's transitions as they happen, until it is final.
+
+use actix_web::http::header;
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use domain::OrderId;
+
+use crate::caller::{Caller, Read};
+use crate::events::{self, LAST_EVENT_ID};
+use crate::openapi::Event;
+use crate::problem::Problem;
+use crate::state::AppState;
+
+/// Follow an order to its final state
+///
+/// Server-sent events, one a transition; the stream ends with the final one. Who reconnects with the id of the last event that it saw
+/// is told only what is newer.
+#[utoipa::path(get, path = "/api/orders/{id}/events", tag = "orders", operation_id = "followOrder",
+    params(
+        ("id" = uuid::Uuid, Path, description = "The order's id"),
+        ("Last-Event-ID" = Option<i64>, Header, description = "The id of the last event seen"),
+    ),
+    responses(
+        (status = 200, description = "Events; the data of each is a Transition", body = Event, content_type = "text/event-stream"),
+        (status = 204, description = "The order is final, and the client knows"),
+        (status = 404, description = "There is no such order, or it is another customer's"),
+    ),
+    security(("bearer" = ["orders:read"])))]
+pub(crate) async fn events(
+    request: HttpRequest,
+    state: Data<AppState>,
+    caller: Caller<Read>,
+    id: Path<OrderId>,
+) -> Result<HttpResponse, Problem> {
+    let seen = last_event_id(&request)?;
+    let transitions = state.hub.wait_for(*id);
+    let order = state.store.find(*id, caller.sees()).await?;
+    let order = order.ok_or_else(Problem::order_not_found)?;
+    if order.status.is_final()
+        && seen.is_some_and(|seen| seen >= events::event_id(order.updated_at))
+    {
+        // Tells an EventSource not to come again.
+        return Ok(HttpResponse::NoContent().finish());
+    }
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        // Otherwise nginx keeps events until its buffer is full.
+        .insert_header(("X-Accel-Buffering", "no"))
+        .streaming(events::stream(&order, seen, transitions)))
+}
+
+fn last_event_id(request: &HttpRequest) -> Result<Option<i64>, Problem> {
+    let Some(value) = request.headers().get(LAST_EVENT_ID) else {
+        return Ok(None);
+    };
+    let id = value.to_str().ok().and_then(|text| text.parse().ok());
+    let id = id.ok_or_else(|| {
+        Problem::bad_request("Last-Event-ID takes the id of an event of this stream.")
+    })?;
+    Ok(Some(id))
+}

@@ -1,0 +1,56 @@
+//! `POST /api/orders/{id}/retry`: an operator gives a failed order as many attempts again as a new one has.
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::{Data, Path};
+use domain::{OrderId, ProcessOrder, TraceContext};
+use store::Changed;
+
+use super::body::OrderBody;
+use super::dispatch;
+use crate::caller::{Admin, Caller};
+use crate::problem::Problem;
+use crate::state::AppState;
+
+/// Give a failed order as many attempts again as a new one has
+#[utoipa::path(post, path = "/api/orders/{id}/retry", tag = "orders", operation_id = "retryOrder",
+    params(("id" = uuid::Uuid, Path, description = "The order's id")),
+    responses(
+        (status = 202, description = "The order is pending again", body = OrderBody, headers(
+            ("Location" = String, description = "The order's path"),
+        )),
+        (status = 404, description = "There is no such order"),
+        (status = 409, description = "The order has not failed"),
+    ),
+    security(("bearer" = ["orders:admin"])))]
+pub(crate) async fn retry(
+    state: Data<AppState>,
+    _: Caller<Admin>,
+    id: Path<OrderId>,
+) -> Result<HttpResponse, Problem> {
+    let order = match state.store.reopen(*id).await? {
+        Changed::Done(order) => *order,
+        Changed::NotFound => return Err(Problem::order_not_found()),
+        Changed::Refused(impossible) => return Err(impossible.into()),
+    };
+    state.announcer.announce(&order);
+    tracing::info!(order.id = %order.id, "order taken up again");
+    let job = ProcessOrder {
+        order_id: order.id,
+        attempt: order.attempt.next(),
+        trace: TraceContext::default(),
+        previous_attempt: None,
+    };
+    // What follows belongs to the order's trace, not to that of this request.
+    let parent = telemetry::propagation::extract(&order.trace.0);
+    dispatch::at_once(
+        &state,
+        state.dispatcher.dispatch_from(&parent, job),
+        order.id,
+    )
+    .await;
+    Ok(HttpResponse::Accepted()
+        .insert_header((header::LOCATION, format!("/api/orders/{}", order.id)))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(OrderBody::from(order)))
+}

@@ -1,0 +1,119 @@
+//! Scopes, and whose orders are whose.
+
+use reqwest::Method;
+
+use super::tokens::{api, list, send, token};
+use crate::answer::Answer;
+use crate::service::{Api, widget};
+
+async fn create(api: &Api, token: &str) -> String {
+    let request = api.request(Method::POST, "/api/orders").bearer_auth(token);
+    let answer = Answer::of(request.json(&widget())).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.header("location").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn without_a_token_the_challenge_names_no_error() {
+    let api = api().await;
+    let answer = api.get("/api/orders").await;
+    answer.problem(401, "/api/orders");
+    insta::assert_json_snapshot!("no_token", answer.snapshot());
+    let basic = api
+        .request(Method::GET, "/api/orders")
+        .basic_auth("ada", Some("x"));
+    assert_eq!(
+        Answer::of(basic).await.header("www-authenticate"),
+        answer.header("www-authenticate")
+    );
+
+    for path in ["/health", "/health/ready"] {
+        assert_eq!(api.get(path).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn each_request_needs_its_scope() {
+    let api = api().await;
+    let path = create(&api, &token("ada", "orders:write")).await;
+    let (reader, writer) = (
+        token("ada", "orders:read"),
+        token("ada", "profile orders:write"),
+    );
+    for (method, path, wrong, scope) in [
+        (Method::GET, "/api/orders", &writer, "orders:read"),
+        (Method::GET, "/api/orders/analytics", &writer, "orders:read"),
+        (Method::GET, path.as_str(), &writer, "orders:read"),
+        (Method::DELETE, path.as_str(), &reader, "orders:write"),
+        (
+            Method::GET,
+            &format!("{path}/events"),
+            &writer,
+            "orders:read",
+        ),
+        (
+            Method::POST,
+            &format!("{path}/retry"),
+            &writer,
+            "orders:admin",
+        ),
+    ] {
+        let answer = send(&api, method.clone(), path, wrong).await;
+        answer.problem(403, path);
+        let challenge = answer.header("www-authenticate").unwrap();
+        assert!(
+            challenge.contains("error=\"insufficient_scope\""),
+            "{challenge}"
+        );
+        assert!(
+            challenge.contains(&format!("scope=\"{scope}\"")),
+            "{method} {path}: {challenge}"
+        );
+    }
+    let post = api
+        .request(Method::POST, "/api/orders")
+        .bearer_auth(&reader)
+        .json(&widget());
+    insta::assert_json_snapshot!("insufficient_scope", Answer::of(post).await.snapshot());
+    for scope in [
+        "",
+        "orders:reads",
+        "orders:read,orders:write",
+        "ORDERS:READ",
+    ] {
+        assert_eq!(
+            list(&api, &token("ada", scope)).await.status,
+            403,
+            "{scope}"
+        );
+    }
+    assert_eq!(send(&api, Method::DELETE, &path, &writer).await.status, 204);
+}
+
+#[tokio::test]
+async fn a_foreign_order_is_as_none() {
+    let api = api().await;
+    let both = "orders:read orders:write";
+    let path = create(&api, &token("ada", both)).await;
+    let grace = token("grace", both);
+    for method in [Method::GET, Method::DELETE] {
+        let foreign = send(&api, method.clone(), &path, &grace).await;
+        assert_eq!(foreign.problem(404, &path), "There is no such order.");
+    }
+    assert_eq!(list(&api, &grace).await.body["data"], serde_json::json!([]));
+    let totals = send(&api, Method::GET, "/api/orders/analytics", &grace).await;
+    assert_eq!(totals.body["total_orders"], 0);
+
+    let admin = token("root", "orders:admin");
+    assert_eq!(send(&api, Method::GET, &path, &admin).await.status, 200);
+    assert_eq!(
+        list(&api, &admin).await.body["data"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    let totals = send(&api, Method::GET, "/api/orders/analytics", &admin).await;
+    assert_eq!(totals.body["total_orders"], 1);
+    assert_eq!(send(&api, Method::DELETE, &path, &admin).await.status, 204);
+}

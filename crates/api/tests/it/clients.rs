@@ -1,0 +1,153 @@
+//! What many clients, and browsers, may ask for.
+
+use reqwest::Method;
+
+use crate::answer::Answer;
+use crate::auth::tokens::{SECRET, list, token};
+use crate::service::Api;
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_ask_again() {
+    let api = Api::with(&[("RATE_LIMIT_PER_SECOND", "3")]).await;
+    let first = api.get("/api/orders").await;
+    assert_eq!(
+        first.header("ratelimit-policy"),
+        Some("\"default\";q=3;w=1")
+    );
+    assert_eq!(first.header("ratelimit"), Some("\"default\";r=2;t=1"));
+    let refused = testkit::eventually("429", std::time::Duration::from_secs(30), async || {
+        let answer = api.get("/api/orders").await;
+        (answer.status == 429).then_some(answer)
+    })
+    .await;
+    refused.problem(429, "/api/orders");
+    assert_eq!(refused.header("ratelimit"), Some("\"default\";r=0;t=1"));
+    insta::assert_json_snapshot!("too_many_requests", refused.snapshot());
+    assert_eq!(api.get("/health/ready").await.status, 200);
+}
+
+#[tokio::test]
+async fn each_customer_has_a_limit_of_its_own() {
+    let environment = [
+        ("AUTH", "jwt"),
+        ("JWT_SECRET", SECRET),
+        ("RATE_LIMIT_PER_SECOND", "1"),
+    ];
+    let api = Api::with(&environment).await;
+    let ada = token("ada", "orders:read");
+    testkit::eventually("429", std::time::Duration::from_secs(30), async || {
+        (list(&api, &ada).await.status == 429).then_some(())
+    })
+    .await;
+    assert_eq!(list(&api, &token("grace", "orders:read")).await.status, 200);
+    // Guessing is limited by address.
+    testkit::eventually("429", std::time::Duration::from_secs(30), async || {
+        (list(&api, "x").await.status == 429).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pages_of_the_allowed_origins_may_call_and_no_others() {
+    let api = Api::with(&[("CORS_ALLOWED_ORIGINS", "https://shop.example")]).await;
+    let preflight = |origin: &str| {
+        let request = api
+            .request(Method::OPTIONS, "/api/orders")
+            .header("origin", origin);
+        let request = request.header("access-control-request-method", "POST");
+        Answer::of(request.header(
+            "access-control-request-headers",
+            "authorization,idempotency-key",
+        ))
+    };
+    let good = preflight("https://shop.example").await;
+    assert_eq!(good.status, 200, "{good:?}");
+    assert_eq!(
+        good.header("access-control-allow-origin"),
+        Some("https://shop.example")
+    );
+    assert_eq!(good.header("access-control-allow-credentials"), None);
+    let bad = preflight("https://evil.example").await;
+    assert_eq!(bad.header("access-control-allow-origin"), None);
+    bad.problem(400, "/api/orders");
+
+    let request = api
+        .request(Method::GET, "/api/orders/x")
+        .header("origin", "https://shop.example");
+    let error = Answer::of(request).await;
+    error.problem(404, "/api/orders/x");
+    assert_eq!(
+        error.header("access-control-allow-origin"),
+        Some("https://shop.example")
+    );
+
+    let closed = Api::start().await;
+    let request = closed
+        .request(Method::GET, "/api/orders")
+        .header("origin", "https://shop.example");
+    assert_eq!(
+        Answer::of(request)
+            .await
+            .header("access-control-allow-origin"),
+        None
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_has_the_order_is_told_so() {
+    let api = Api::start().await;
+    let path = format!("/api/orders/{}", api.order().await);
+    let first = api.get(&path).await;
+    assert_eq!(first.header("cache-control"), Some("private, no-cache"));
+    let tag = first.header("etag").unwrap();
+    let ask = |tags: &str| {
+        Answer::of(
+            api.request(Method::GET, &path)
+                .header("if-none-match", tags),
+        )
+    };
+    for tags in [tag.to_owned(), format!("\"x\", W/{tag}"), "*".to_owned()] {
+        let answer = ask(&tags).await;
+        assert_eq!((answer.status, answer.text.as_str()), (304, ""), "{tags}");
+        assert_eq!(answer.header("etag"), Some(tag));
+    }
+    assert_eq!(ask("\"x\"").await.status, 200);
+    api.delete(&path).await;
+    let changed = ask(tag).await;
+    assert_eq!(
+        (changed.status, &changed.body["status"]),
+        (200, &"cancelled".into())
+    );
+    assert_ne!(changed.header("etag"), Some(tag));
+}
+
+#[tokio::test]
+async fn a_traceparent_that_is_none_starts_a_new_trace() {
+    let api = Api::start().await;
+    let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for (traceparent, followed) in [
+        (good, true),
+        (
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
+            false,
+        ),
+        (
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            false,
+        ),
+        (
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01, evil: 1",
+            false,
+        ),
+        ("'; DROP TABLE orders; --", false),
+        ("", false),
+    ] {
+        let request = api
+            .request(Method::GET, "/api/nothing")
+            .header("traceparent", traceparent);
+        let answer = Answer::of(request.header("tracestate", "a=b,,;=\"")).await;
+        answer.problem(404, "/api/nothing");
+        let same = answer.body["trace_id"] == "0af7651916cd43dd8448eb211c80319c";
+        assert_eq!(same, followed, "{traceparent}");
+    }
+}

@@ -1,0 +1,66 @@
+//! What a worker does to an order, step by step, at the test's own pace.
+
+use std::time::Duration;
+
+use dispatch::Announcer;
+use domain::{Failure, FailureCode, Order, OrderId, ProcessOrder, TraceContext};
+use queue::Queue;
+use store::Store;
+
+use crate::service::Api;
+
+const LEASE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Worker {
+    pub(crate) store: Store,
+    announcer: Option<Announcer>,
+}
+
+impl Worker {
+    pub(crate) fn of(api: &Api) -> Self {
+        let queue: Queue<ProcessOrder> = Queue::connect_lazy(api.queue_config()).unwrap();
+        Self {
+            store: api.store(),
+            announcer: Some(Announcer::start(&queue)),
+        }
+    }
+
+    /// Of an API whose Redis is away.
+    pub(crate) fn silent(api: &Api) -> Self {
+        Self {
+            store: api.store(),
+            announcer: None,
+        }
+    }
+
+    pub(crate) async fn claim(&self, id: &str) -> Order {
+        let id: OrderId = id.parse().unwrap();
+        let order = self.store.find(id, None).await.unwrap().unwrap();
+        let job = ProcessOrder {
+            order_id: id,
+            attempt: order.attempt.next(),
+            trace: TraceContext::default(),
+            previous_attempt: None,
+        };
+        let claim = self.store.claim(&job, &job.trace, LEASE).await.unwrap();
+        self.announced(claim.unwrap().order)
+    }
+
+    pub(crate) async fn complete(&self, order: &Order) -> Order {
+        let done = self.store.complete(order.id, order.attempt, None).await;
+        self.announced(done.unwrap().unwrap())
+    }
+
+    pub(crate) async fn fail(&self, order: &Order) -> Order {
+        let failure = Failure::new(FailureCode::PaymentTimeout, "The gateway did not answer.");
+        let failed = self.store.fail(order.id, order.attempt, &failure, false);
+        self.announced(failed.await.unwrap().unwrap())
+    }
+
+    fn announced(&self, order: Order) -> Order {
+        if let Some(announcer) = &self.announcer {
+            announcer.announce(&order);
+        }
+        order
+    }
+}

@@ -1,0 +1,214 @@
+//! What all telemetry of one request costs in CPU time, the exporter included: `cargo bench -p throughline-telemetry --bench
+//! request`. A request is like `POST /api/orders`: a SERVER span, an INTERNAL one, a statement, a job sent, and their metrics.
+//!
+//! Each mode is a process of its own, with a collector in another; requests come at a rate that the exporter keeps up with. The
+//! cost is the difference to the same request without any instrumentation.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::convert::Infallible;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use actix_web::body::{MessageBody, to_bytes};
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::{App, Error, HttpResponse, test, web};
+use lens::{Lens, LensConfig};
+use settings::Env;
+use throughline_telemetry::http::server::Tracing;
+use throughline_telemetry::job::Producer;
+use throughline_telemetry::{db, init_from, span, statement};
+use tracing::Instrument;
+
+const REQUESTS: u32 = 20_000;
+/// Requests in a row, and the pause behind them: 4,000 requests a second.
+const BURST: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(5);
+
+statement! {
+    /// The statement of the request.
+    AddOrder: "INSERT" "orders", action "create_order", framework "actix-web";
+}
+
+const MODES: [(&str, &[(&str, &str)]); 6] = [
+    ("bare", &[("OTEL_SDK_DISABLED", "true")]),
+    ("disabled", &[("OTEL_SDK_DISABLED", "true")]),
+    (
+        "not sampled, no metrics",
+        &[
+            ("OTEL_TRACES_SAMPLER", "always_off"),
+            ("OTEL_METRICS_EXPORTER", "none"),
+        ],
+    ),
+    ("not sampled", &[("OTEL_TRACES_SAMPLER", "always_off")]),
+    ("sampled, http/protobuf", &[]),
+    ("sampled, grpc", &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]),
+];
+
+fn main() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match std::env::var("MODE").as_deref() {
+        Err(_) => compare(),
+        Ok("collector") => collect(),
+        Ok(mode) => measure(mode),
+    }
+}
+
+fn again(mode: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.env_clear().env("MODE", mode);
+    command
+}
+
+/// Runs all modes and prints what they cost more than the first.
+fn compare() {
+    let mut collector = again("collector")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(collector.stdout.take().unwrap()).lines();
+    let (grpc, http) = (
+        lines.next().unwrap().unwrap(),
+        lines.next().unwrap().unwrap(),
+    );
+    println!("CPU time of one request, in microseconds, above that of a bare one");
+    println!("{:<26}{:>16}{:>16}", "", "its own thread", "whole process");
+    let mut bare = None;
+    for (mode, variables) in MODES {
+        let endpoint = match variables.contains(&("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")) {
+            true => &grpc,
+            false => &http,
+        };
+        let output = again(mode)
+            .envs(variables.iter().copied())
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+            .env("RUST_LOG", "warn")
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut numbers = text
+            .split_whitespace()
+            .map(|number| number.parse::<f64>().unwrap());
+        let (thread, process) = (numbers.next().unwrap(), numbers.next().unwrap());
+        let (bare_thread, bare_process) = *bare.get_or_insert((thread, process));
+        println!(
+            "{mode:<26}{:>16.2}{:>16.2}",
+            thread - bare_thread,
+            process - bare_process
+        );
+    }
+    drop(collector.stdin.take());
+    assert!(collector.wait().unwrap().success());
+}
+
+/// A collector on ports of its own, until its input ends.
+#[tokio::main(flavor = "current_thread")]
+async fn collect() {
+    let config = LensConfig {
+        http_port: 0,
+        otlp_grpc_port: 0,
+        otlp_http_port: 0,
+        max_bytes: 8 << 20,
+        ..LensConfig::default()
+    };
+    let lens = Lens::start(config).await.unwrap();
+    println!("{}\n{}", lens.otlp_grpc_url(), lens.otlp_http_url());
+    let end = tokio::task::spawn_blocking(|| std::io::stdin().lines().count());
+    end.await.unwrap();
+}
+
+/// Prints the CPU time of one request in microseconds: of its thread, and of the process.
+#[actix_web::main]
+async fn measure(mode: &str) {
+    let service = throughline_telemetry::Service::new("bench", "1");
+    let request = || {
+        test::TestRequest::post()
+            .uri("/api/orders")
+            .insert_header(("user-agent", "curl/8.0"))
+            .peer_addr(([127, 0, 0, 1], 40_000).into())
+            .to_request()
+    };
+    let telemetry = init_from(&service, &Env::process()).unwrap();
+    if mode == "bare" {
+        let app = App::new().route("/api/orders", web::post().to(bare));
+        run(test::init_service(app).await, request).await;
+    } else {
+        let statements = db::Server::new("localhost", 5432, "shop", Duration::from_secs(1));
+        let app = App::new()
+            .app_data(web::Data::new(statements))
+            .app_data(web::Data::new(Producer::new("orders", "localhost", 6379)))
+            .route("/api/orders", web::post().to(create))
+            .wrap(Tracing::new());
+        run(test::init_service(app).await, request).await;
+    }
+    telemetry.shutdown(Duration::from_secs(10)).await;
+}
+
+async fn run<R, S, B>(app: S, request: impl Fn() -> R)
+where
+    S: Service<R, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    let mut at_start = (0, 0);
+    for number in 0..REQUESTS + BURST * 50 {
+        if number == BURST * 50 {
+            // Everything that is made once has been made.
+            at_start = cpu();
+        }
+        let response = app.call(request()).await.unwrap();
+        assert!(response.status().is_success());
+        let _ = to_bytes(response.into_body()).await;
+        if number % BURST == 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    let at_end = cpu();
+    let each = |nanoseconds: u64| {
+        Duration::from_nanos(nanoseconds).as_secs_f64() * 1e6 / f64::from(REQUESTS)
+    };
+    println!(
+        "{} {}",
+        each(at_end.0 - at_start.0),
+        each(at_end.1 - at_start.1)
+    );
+}
+
+/// Nanoseconds on the CPU so far: this thread's, and the whole process's.
+fn cpu() -> (u64, u64) {
+    let read = |path: &std::path::Path| -> u64 {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.split_whitespace()
+            .next()
+            .map_or(0, |first| first.parse().unwrap())
+    };
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let process = threads
+        .map(|thread| read(&thread.unwrap().path().join("schedstat")))
+        .sum();
+    (read("/proc/thread-self/schedstat".as_ref()), process)
+}
+
+async fn bare() -> HttpResponse {
+    HttpResponse::Created().body("{}")
+}
+
+async fn create(statements: web::Data<db::Server>, producer: web::Data<Producer>) -> HttpResponse {
+    async {
+        span::set("order.id", "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b");
+        span::set("order.amount", 99.99);
+        span::set("order.currency", "USD");
+        let insert = statements.run::<AddOrder, _>(async { Ok(()) });
+        insert.await.unwrap();
+        let push = |_context| async { Ok::<_, Infallible>(()) };
+        let id = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b:1";
+        producer
+            .send(id, push, |never| match *never {})
+            .await
+            .unwrap();
+    }
+    .instrument(tracing::info_span!("create_order"))
+    .await;
+    HttpResponse::Created().body("{}")
+}

@@ -1,0 +1,34 @@
+//! A service's own instruments.
+
+use lens::{MetricKind, PointValue};
+use opentelemetry::KeyValue;
+use throughline_telemetry::metrics;
+
+use crate::support::{lens, point};
+
+#[tokio::test]
+async fn a_services_own_instruments_arrive_with_unit_and_description() {
+    lens();
+    let small = [KeyValue::new("parcel.size", "small")];
+    metrics::counter("it.parcels", "{parcel}", "Parcels.").add(2, &small);
+    metrics::up_down_counter("it.vans", "{van}", "Vans.").add(-1, &small);
+    metrics::histogram("it.weight", "kg", "Weights.", &[1.0, 10.0]).record(5.0, &small);
+    metrics::gauge("it.oldest", "s", "Age.").record(1.5, &small);
+    metrics::observe("it.depth", "{parcel}", "Depth.", small.to_vec(), || 3.0);
+    for (name, unit, description, kind) in [
+        ("it.parcels", "{parcel}", "Parcels.", MetricKind::Sum),
+        ("it.vans", "{van}", "Vans.", MetricKind::Sum),
+        ("it.weight", "kg", "Weights.", MetricKind::Histogram),
+        ("it.oldest", "s", "Age.", MetricKind::Gauge),
+        ("it.depth", "{parcel}", "Depth.", MetricKind::Gauge),
+    ] {
+        let (metric, point) = point(name, &[("parcel.size", "small")]).await;
+        assert_eq!(metric.unit, unit);
+        assert_eq!(metric.description, description);
+        assert_eq!(metric.kind, kind);
+        assert_eq!(metric.scope.name, "throughline-telemetry");
+        if let PointValue::Distribution { bounds, .. } = point.value {
+            assert_eq!(bounds, [1.0, 10.0]);
+        }
+    }
+}

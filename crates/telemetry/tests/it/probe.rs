@@ -1,0 +1,151 @@
+//! A small instrumented program, run in a process of its own with an environment of its own: this test binary, called again.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{Span, Tracer};
+use throughline_telemetry::{Service, log_error, metrics, propagation, span};
+
+/// What the program does between set-up and shutdown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Task {
+    /// One span, one log record, one metric.
+    Once,
+    /// 20,000 spans and as many log records, as fast as it can.
+    Flood,
+    /// A span and a log record every few milliseconds until its input ends.
+    Steady,
+}
+
+/// Starts the program with these variables and no others.
+pub(crate) fn start(task: Task, env: &[(&str, &str)]) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "probe::the_program", "--ignored", "--nocapture"])
+        .env_clear()
+        .env("PROBE", format!("{task:?}"))
+        .envs(env.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    command.spawn().unwrap()
+}
+
+/// Runs the program to its end. What it wrote, without what the test harness wrote.
+pub(crate) async fn run(task: Task, env: &[(&str, &str)]) -> Vec<String> {
+    let child = start(task, env);
+    tokio::task::spawn_blocking(move || finish(child))
+        .await
+        .unwrap()
+}
+
+/// Ends the program, and gives what it wrote.
+pub(crate) fn finish(mut child: Child) -> Vec<String> {
+    drop(child.stdin.take());
+    let mut output = String::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut output)
+        .unwrap();
+    assert!(child.wait().unwrap().success(), "{output}");
+    let harness = |line: &&str| {
+        line.is_empty() || line.starts_with("running 1 test") || line.starts_with("test ")
+    };
+    output
+        .lines()
+        .map(|line| line.trim_start_matches("test probe::the_program ... "))
+        .filter(|line| !harness(line) && *line != "ok")
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Waits until the program has written a line that contains `text`.
+pub(crate) fn wait_for(child: &mut Child, text: &str) {
+    let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains(text)), "{text}");
+}
+
+#[test]
+#[ignore = "other tests run it, in a process of its own"]
+fn the_program() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let service = Service::new("probe", "1.0.0");
+        let telemetry = match throughline_telemetry::init(&service) {
+            Ok(telemetry) => telemetry,
+            Err(error) => return println!("refused: {error}"),
+        };
+        match std::env::var("PROBE").as_deref() {
+            Ok("Flood") => flood(),
+            Ok("Steady") => steady().await,
+            _ => once(),
+        }
+        telemetry.shutdown(Duration::from_secs(3)).await;
+        println!("ended");
+    });
+}
+
+fn once() {
+    let tracer = opentelemetry::global::tracer("probe");
+    let work = tracing::info_span!("work", customer = "joe@example.com");
+    work.in_scope(|| {
+        let mut inner = tracer.start("by hand");
+        inner.set_attribute(KeyValue::new("note", "card 4111 1111 1111 1111"));
+        inner.end();
+        let error = "x".parse::<i64>().unwrap_err();
+        log_error!(
+            error,
+            parcel.id = 7,
+            password = "hunter2",
+            "mail to joe@example.com failed"
+        );
+        tracing::debug!("details");
+        println!("trace: {:?}", span::current_trace_id());
+    });
+    metrics::counter("probe.runs", "{run}", "Runs.").add(1, &[]);
+    let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let carrier = [("traceparent".to_owned(), header.to_owned())].into();
+    let passed = propagation::inject(&propagation::extract(&carrier));
+    println!("passed on: {:?}", passed.get("traceparent"));
+}
+
+fn flood() {
+    let before = resident_kib();
+    let text = "x".repeat(200);
+    for number in 0..20_000_i64 {
+        tracing::info_span!("drop", number, text).in_scope(|| tracing::info!(text, "drop"));
+    }
+    println!("grew by {} KiB", resident_kib().saturating_sub(before));
+}
+
+/// How much memory the process has, in KiB.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+async fn steady() {
+    println!("runs");
+    std::io::stdout().flush().unwrap();
+    let input = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
+    for number in 0_i64.. {
+        tracing::info_span!("tick", number).in_scope(|| tracing::info!(number, "tick"));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if input.is_finished() {
+            break;
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! `fuzz-api`: schemathesis makes requests from the OpenAPI document, good and bad, and checks every answer against it.
+//!
+//! It comes from PyPI, into an environment of its own below `.local/`; python3 is the only thing that has to be there. Unless
+//! THROUGHLINE_API_URL names an api, a stack of its own is started, with authentication and an empty database.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use testkit::{Binaries, Postgres, Profile, Redis, Service, Stack};
+use tokio::process::Command;
+
+use crate::signals::Signals;
+use crate::state::local_folder;
+use crate::token;
+
+/// What the findings were made with; another version may find more.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+/// Of the stack that is started here, and of nothing else.
+const SECRET: &str = "only for the stack of fuzz-api..";
+
+/// Check every answer of the api against its OpenAPI document, by requests that schemathesis makes up
+#[derive(clap::Args)]
+pub(crate) struct FuzzApi {
+    /// Requests that are made up for each endpoint
+    #[arg(long, default_value_t = 100)]
+    examples: u32,
+    /// Makes the same requests again
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+impl FuzzApi {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let mut signals = Signals::new()?;
+        tokio::select! {
+            done = self.fuzz() => done,
+            () = signals.received() => Ok(ExitCode::FAILURE),
+        }
+    }
+
+    async fn fuzz(self) -> anyhow::Result<ExitCode> {
+        let schemathesis = installed(&local_folder().join("schemathesis")).await?;
+        if let Ok(url) = std::env::var("THROUGHLINE_API_URL") {
+            return self.check(&schemathesis, &url, &token::secret()?).await;
+        }
+        let binaries = Binaries::build(Profile::Dev).await?;
+        let (postgres, redis) = (Postgres::start().await?, Redis::start().await?);
+        let database = postgres.database().await?;
+        let mut stack = Stack::builder(database.url(), redis.url())
+            .binaries(binaries)
+            .env(Service::Api, "AUTH", "jwt")
+            .env(Service::Api, "JWT_SECRET", SECRET)
+            .start()
+            .await?;
+        let done = self
+            .check(&schemathesis, &stack.url(Service::Api), SECRET)
+            .await;
+        stack.end().await?;
+        done
+    }
+
+    async fn check(&self, program: &Path, url: &str, secret: &str) -> anyhow::Result<ExitCode> {
+        let config = testkit::workspace().join("crates/api/schemathesis.toml");
+        let mut command = Command::new(program);
+        command
+            .arg("--config-file")
+            .arg(config)
+            .arg("run")
+            .arg(format!("{}/api/openapi.json", url.trim_end_matches('/')))
+            .args(["--checks", "all", "--max-examples"])
+            .arg(self.examples.to_string())
+            .env("THROUGHLINE_TOKEN", token::admin(secret)?)
+            // It keeps what it has seen in the working folder.
+            .current_dir(local_folder())
+            .kill_on_drop(true);
+        if let Some(seed) = self.seed {
+            command.arg("--seed").arg(seed.to_string());
+        }
+        let status = command.status().await.context("cannot run schemathesis")?;
+        Ok(if status.success() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
+
+/// The program, installed into this folder unless it is there.
+async fn installed(folder: &Path) -> anyhow::Result<PathBuf> {
+    let program = folder.join("bin/schemathesis");
+    let version = folder.join("version");
+    if program.is_file() && std::fs::read_to_string(&version).is_ok_and(|v| v == SCHEMATHESIS) {
+        return Ok(program);
+    }
+    eprintln!("installing {SCHEMATHESIS} into {}", folder.display());
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv", "--clear"]).arg(folder);
+    run(venv, "python3 -m venv").await?;
+    let mut pip = Command::new(folder.join("bin/pip"));
+    pip.args([
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        SCHEMATHESIS,
+    ]);
+    run(pip, "pip install").await?;
+    std::fs::write(version, SCHEMATHESIS)?;
+    Ok(program)
+}
+
+async fn run(mut command: Command, what: &str) -> anyhow::Result<()> {
+    let status = command.kill_on_drop(true).status().await;
+    let status = status.with_context(|| {
+        format!("cannot run {what}: fuzz-api needs python3 with venv (Debian: apt-get install python3-venv)")
+    })?;
+    if !status.success() {
+        bail!("{what} failed: see its message above");
+    }
+    Ok(())
+}
