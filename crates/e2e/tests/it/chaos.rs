@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chaos::{Chaos, Fault, Report, Tally};
+use chaos::{Chaos, Fault, Report};
 use testkit::Binaries;
 use tokio::sync::OnceCell;
 

@@ -1,8 +1,9 @@
 //! Redis and workers go away and come back; no order is lost.
 
-use testkit::Service;
+use serde_json::Value;
+use testkit::{Service, Signal};
 
-use crate::shop::{Shop, widget};
+use crate::shop::{PATIENCE, Shop, widget};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_taken_while_redis_is_down_complete_once_it_is_back() {
@@ -38,6 +39,48 @@ async fn orders_whose_jobs_redis_lost_complete_all_the_same() {
     }
 }
 
+/// The api still takes orders, so only the worker is unavailable.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_cannot_reconcile_is_not_ready() {
+    let mut shop = Shop::open().await;
+    shop.redis.stop().await.unwrap();
+    let ready = |service| {
+        let url = format!("{}/health/ready", shop.stack.url(service));
+        async { shop.http.get(url).send().await.unwrap() }
+    };
+    testkit::eventually("the reconciler to fail", PATIENCE, || async {
+        let answer: Value = ready(Service::Worker).await.json().await.unwrap();
+        (answer["checks"]["reconciler"] == "unavailable").then_some(())
+    })
+    .await;
+    assert_eq!(ready(Service::Worker).await.status(), 503);
+    let api = ready(Service::Api).await;
+    assert_eq!(api.status(), 200);
+    assert_eq!(api.json::<Value>().await.unwrap()["status"], "degraded");
+}
+
+/// The claim waits, with the job, instead of dropping it until its order falls due again.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_meet_a_postgresql_that_is_away_are_processed_at_its_return() {
+    let postgres = testkit::Postgres::start().await.unwrap();
+    let mut shop = Shop::open_on(postgres.database().await.unwrap()).await;
+    let mut postgres = postgres;
+    shop.stack.signal(Service::Worker, Signal::STOP).unwrap();
+    let id = shop.order(&widget()).await;
+    postgres.crash().await.unwrap();
+    shop.stack.signal(Service::Worker, Signal::CONT).unwrap();
+    let log = shop.stack.logs().join("throughline-worker.log");
+    testkit::eventually("the claim to wait", PATIENCE, || async {
+        let log = std::fs::read_to_string(&log).unwrap();
+        log.contains("not claimed yet").then_some(())
+    })
+    .await;
+    postgres.restart().await.unwrap();
+    let order = shop.settled(&id).await;
+    assert_eq!(order["status"], "completed");
+    assert_eq!(order["attempt"], 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_survives_a_worker_killed_in_mid_attempt() {
     let mut shop = Shop::open_with(&[(Service::Worker, "ORDER_LEASE", "3s")]).await;
@@ -46,11 +89,9 @@ async fn an_order_survives_a_worker_killed_in_mid_attempt() {
     let mut body = widget();
     body["payment_method"] = "credit_card".into();
     let id = shop.order(&body).await;
-    testkit::eventually(
-        "a worker to take the order",
-        crate::shop::PATIENCE,
-        || async { (shop.read(&id).await["status"] == "processing").then_some(()) },
-    )
+    testkit::eventually("a worker to take the order", PATIENCE, || async {
+        (shop.read(&id).await["status"] == "processing").then_some(())
+    })
     .await;
 
     shop.stack.kill(Service::Worker).await.unwrap();

@@ -25,9 +25,17 @@ impl Shop {
     }
 
     pub(crate) async fn open_with(env: &[(Service, &str, &str)]) -> Self {
+        Self::start(testkit::database().await.unwrap(), env).await
+    }
+
+    /// A shop on this database, whose server the test may stop.
+    pub(crate) async fn open_on(database: testkit::Database) -> Self {
+        Self::start(database, &[]).await
+    }
+
+    async fn start(database: testkit::Database, env: &[(Service, &str, &str)]) -> Self {
         // The second test of this process finds it installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let database = testkit::database().await.unwrap();
         let redis = testkit::Redis::start().await.unwrap();
         let lens = testkit::lens().await.unwrap();
         let mut stack = Stack::builder(database.url(), redis.url())
