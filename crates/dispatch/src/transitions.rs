@@ -155,7 +155,7 @@ impl Listener {
                         match serde_json::from_slice(message.get_payload_bytes()) {
                             Ok(transition) => heard(Heard::Transition(transition)),
                             Err(error) => {
-                                tracing::debug!(%error, "a transition of another version")
+                                tracing::debug!(%error, "a transition of another version");
                             }
                         }
                     }
