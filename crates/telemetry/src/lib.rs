@@ -41,6 +41,7 @@
 pub mod cache;
 #[cfg(feature = "diesel")]
 pub mod db;
+pub mod exception;
 mod export;
 pub mod http;
 mod instruments;
