@@ -11,6 +11,7 @@ mod caller;
 mod complete;
 mod deadline;
 mod health;
+mod metrics;
 mod orders;
 mod problem;
 mod query;

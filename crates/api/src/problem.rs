@@ -9,6 +9,7 @@ use actix_web::{HttpResponse, ResponseError};
 use domain::{FieldError, ImpossibleTransition};
 use serde_json::{Value, json};
 use store::StoreError;
+use telemetry::exception;
 
 /// The media type of a problem.
 pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -124,13 +125,13 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if error.is_transient() {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                exception.type = exception::type_of(&error), error = exception::of(&error),
                 "the order store is not available"
             );
             return Self::unavailable("Orders cannot be reached at the moment. Try again.");
         }
         tracing::error!(
-            error = &error as &dyn std::error::Error,
+            exception.type = exception::type_of(&error), error = exception::of(&error),
             "the order store failed"
         );
         Self::new(

@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::auth::Authenticator;
 use crate::complete::complete;
 use crate::config::Config;
+use crate::orders::AnalyticsCache;
 use crate::routes;
 use crate::state::AppState;
 
@@ -37,9 +38,11 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 async fn serve_http(config: Config) -> anyhow::Result<()> {
+    let queue = Queue::connect_lazy(config.queue)?;
     let state = Data::new(AppState {
         store: Store::new(config.store)?,
-        dispatcher: Dispatcher::new(Queue::connect_lazy(config.queue)?),
+        analytics: AnalyticsCache::new(&queue),
+        dispatcher: Dispatcher::new(queue),
         authenticator: Authenticator::new(config.auth)?,
         dispatch_grace: config.dispatch_grace,
         high_value: config.high_value,

@@ -9,10 +9,12 @@ use store::Store;
 
 use crate::auth::Authenticator;
 use crate::config::HttpConfig;
+use crate::orders::AnalyticsCache;
 
 pub(crate) struct AppState {
     pub(crate) store: Store,
     pub(crate) dispatcher: Dispatcher,
+    pub(crate) analytics: AnalyticsCache,
     pub(crate) authenticator: Authenticator,
     pub(crate) dispatch_grace: Duration,
     pub(crate) high_value: Threshold,

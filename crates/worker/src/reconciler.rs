@@ -9,7 +9,10 @@ use dispatch::Dispatcher;
 use futures_util::{StreamExt, stream};
 use queue::Epoch;
 use store::{DueOrder, Store, StoreError};
+use telemetry::exception;
 use tokio_util::sync::CancellationToken;
+
+use crate::metrics;
 
 /// How often it looks. Retries and recoveries are late by this at the most.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -54,7 +57,7 @@ impl Reconciler {
                 Ok(false) => failing = false,
                 Err(error) if !failing => {
                     failing = true;
-                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot reconcile");
+                    tracing::warn!(exception.type = exception::type_of(&error), error = exception::of(&error), "cannot reconcile");
                 }
                 Err(_) => {}
             }
@@ -68,7 +71,7 @@ impl Reconciler {
     /// Dispatches one batch; true where there may be more. While Redis is away nothing is taken, so nothing has to be given back.
     async fn look(&self) -> Result<bool, ReconcileError> {
         if self.dispatcher.queue().ensure_epoch().await? == Epoch::Created {
-            let due = self.store.dispatch_all_now().await?;
+            let due = telemetry::span::untraced(self.store.dispatch_all_now()).await?;
             tracing::warn!(
                 orders = due,
                 "Redis is empty: every pending order is due now"
@@ -84,7 +87,7 @@ impl Reconciler {
         Ok(full)
     }
 
-    #[tracing::instrument(name = "reconcile_orders", skip_all, fields(order.count = due.len()))]
+    #[tracing::instrument(name = "reconcile_orders", skip_all)]
     async fn dispatch_all(&self, due: Vec<DueOrder>) {
         let failed: usize = stream::iter(due)
             .map(|order| self.dispatch(order))
@@ -100,15 +103,15 @@ impl Reconciler {
     /// Dispatches one order in the trace of the request that created it; false where that failed.
     async fn dispatch(&self, order: DueOrder) -> bool {
         let parent = telemetry::propagation::extract(&order.trace.0);
-        let id = order.id;
+        let (id, reason) = (order.id, order.reason.as_str());
         let dispatched = self
             .dispatcher
-            .dispatch_from(&parent, order.into_job())
+            .dispatch_again(&parent, order.into_job(), reason)
             .await;
-        if dispatched.is_err()
-            && let Err(error) = self.store.dispatch_now(id).await
-        {
-            tracing::warn!(order.id = %id, error = &error as &dyn std::error::Error, "due only later");
+        if dispatched.is_ok() {
+            metrics::reconciled(reason);
+        } else if let Err(error) = self.store.dispatch_now(id).await {
+            tracing::warn!(order.id = %id, exception.type = exception::type_of(&error), error = exception::of(&error), "due only later");
         }
         dispatched.is_ok()
     }

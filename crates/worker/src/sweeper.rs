@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::ProcessOrder;
 use queue::Queue;
 use store::Store;
+use telemetry::exception;
 use tokio_util::sync::CancellationToken;
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -26,7 +27,7 @@ pub(crate) async fn forget_keys(store: &Store, shutdown: &CancellationToken) {
             Ok(_) => {}
             Err(error) => {
                 tracing::debug!(
-                    error = &error as &dyn std::error::Error,
+                    exception.type = exception::type_of(&error), error = exception::of(&error),
                     "cannot forget keys"
                 );
             }
@@ -47,7 +48,7 @@ pub(crate) async fn run(queue: &Queue<ProcessOrder>, shutdown: &CancellationToke
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "cannot clean up")
+                tracing::debug!(exception.type = exception::type_of(&error), error = exception::of(&error), "cannot clean up");
             }
         }
         tokio::select! {

@@ -1,26 +1,26 @@
-//! `GET /api/orders/analytics`: totals, and count and sum by status and currency.
+//! `GET /api/orders/analytics`: totals, and count and sum by status and currency, at most 5 s old.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
-use domain::OrderStatus;
-use serde::Serialize;
+use domain::{CustomerId, OrderStatus};
+use serde::{Deserialize, Serialize};
 use store::StatusTotal;
 
 use crate::caller::{Caller, Read};
 use crate::problem::Problem;
 use crate::state::AppState;
 
-#[derive(Debug, Serialize)]
-struct Analytics {
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Analytics {
     total_orders: i64,
     pending_orders: i64,
     by_status: Vec<Row>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Row {
     status: OrderStatus,
-    currency: &'static str,
+    currency: String,
     count: i64,
     amount: String,
 }
@@ -29,11 +29,19 @@ pub(crate) async fn analytics(
     state: Data<AppState>,
     caller: Caller<Read>,
 ) -> Result<HttpResponse, Problem> {
-    let totals = state.store.totals(caller.sees()).await?;
-    let analytics = Analytics::from(totals);
+    let analytics = match state.analytics.get(caller.sees()).await {
+        Some(analytics) => analytics,
+        None => count(&state, caller.sees()).await?,
+    };
     telemetry::span::set("analytics.total_orders", analytics.total_orders);
     telemetry::span::set("analytics.pending_orders", analytics.pending_orders);
     Ok(HttpResponse::Ok().json(analytics))
+}
+
+async fn count(state: &AppState, customer: Option<&CustomerId>) -> Result<Analytics, Problem> {
+    let analytics = Analytics::from(state.store.totals(customer).await?);
+    state.analytics.set(customer, &analytics).await;
+    Ok(analytics)
 }
 
 impl From<Vec<StatusTotal>> for Analytics {
@@ -53,7 +61,7 @@ impl From<StatusTotal> for Row {
     fn from(total: StatusTotal) -> Self {
         Self {
             status: total.status,
-            currency: total.sum.currency().code(),
+            currency: total.sum.currency().code().to_owned(),
             count: total.count,
             amount: total.sum.to_string(),
         }

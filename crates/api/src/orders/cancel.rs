@@ -6,6 +6,7 @@ use domain::OrderId;
 use store::Cancelled;
 
 use crate::caller::{Caller, Write};
+use crate::metrics;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -16,6 +17,9 @@ pub(crate) async fn cancel(
 ) -> Result<HttpResponse, Problem> {
     match state.store.cancel(*id, caller.sees()).await? {
         Cancelled::Done(order) => {
+            telemetry::span::set("order.id", order.id.to_string());
+            telemetry::span::set("order.status", order.status.as_str());
+            metrics::order_cancelled();
             tracing::info!(order.id = %order.id, "order cancelled");
             Ok(HttpResponse::NoContent().finish())
         }

@@ -6,11 +6,13 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::{Attempt, CustomerId, NewOrder, Order, OrderId, ProcessOrder, TraceContext};
 use store::{CreatedOnce, Once};
+use telemetry::exception;
 
 use super::body::OrderBody;
 use super::{draft, idempotency};
 use crate::body::JsonBytes;
 use crate::caller::{Caller, Write};
+use crate::metrics;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -55,7 +57,7 @@ enum Created {
         order.id,
         order.amount = new.amount.to_f64_for_telemetry(),
         order.currency = new.amount.currency().code(),
-        order.items = new.items.len(),
+        order.items = i64::try_from(new.items.len()).unwrap_or(i64::MAX),
         order.high_value = new.amount.exceeds(state.high_value),
         payment.method = new.payment_method.map(|method| method.as_str()),
     )
@@ -72,6 +74,7 @@ async fn create_order(
     let (Created::New(order) | Created::Before(order)) = &created;
     tracing::Span::current().record("order.id", tracing::field::display(order.id));
     if let Created::New(order) = &created {
+        metrics::order_created();
         dispatch(state, order.id).await;
         tracing::info!(order.id = %order.id, "order created");
     }
@@ -119,8 +122,8 @@ async fn dispatch(state: &AppState, order_id: OrderId) {
     let Err(error) = state.dispatcher.dispatch(job).await else {
         return;
     };
-    tracing::warn!(order.id = %order_id, error = &error as &dyn std::error::Error, "not dispatched, the reconciler will");
+    tracing::warn!(order.id = %order_id, exception.type = exception::type_of(&error), error = exception::of(&error), "not dispatched, the reconciler will");
     if let Err(error) = state.store.dispatch_now(order_id).await {
-        tracing::warn!(order.id = %order_id, error = &error as &dyn std::error::Error, "due only after its grace");
+        tracing::warn!(order.id = %order_id, exception.type = exception::type_of(&error), error = exception::of(&error), "due only after its grace");
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::Order;
 use store::Store;
+use telemetry::exception;
 
 use super::attempt::Outcome;
 
@@ -28,7 +29,7 @@ async fn until_lost(store: &Store, order: &Order, lease: Duration) {
             Ok(true) => {}
             Ok(false) => return,
             Err(error) => {
-                tracing::warn!(order.id = %order.id, error = &error as &dyn std::error::Error, "the lease was not renewed");
+                tracing::warn!(order.id = %order.id, exception.type = exception::type_of(&error), error = exception::of(&error), "the lease was not renewed");
             }
         }
     }

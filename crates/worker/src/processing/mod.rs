@@ -9,6 +9,7 @@ use std::time::Duration;
 use domain::{ProcessOrder, TraceContext};
 use queue::Delivery;
 use store::Store;
+use telemetry::exception;
 use tokio_util::sync::CancellationToken;
 
 use self::attempt::Outcome;
@@ -44,7 +45,7 @@ impl Processor {
             }
             Err(error) => {
                 telemetry::job::fail("claim");
-                tracing::warn!(order.id = %job.order_id, error = &error as &dyn std::error::Error, "not claimed, will fall due again");
+                tracing::warn!(order.id = %job.order_id, exception.type = exception::type_of(&error), error = exception::of(&error), "not claimed, will fall due again");
                 return;
             }
         };

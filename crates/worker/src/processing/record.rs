@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use domain::{Order, OrderStatus};
+use domain::{Failure, Order, OrderStatus};
 use store::StoreError;
+use telemetry::exception;
 
 use super::attempt::Outcome;
 use super::{Processor, backoff};
+use crate::metrics;
 
 /// A store that is away for a moment gets this many more tries; after that the lease ends, and the order falls due again.
 const MORE_TRIES: u32 = 3;
@@ -16,6 +18,9 @@ impl Processor {
     pub(super) async fn record(&self, order: &Order, outcome: Outcome) {
         if let Some(code) = outcome.error_type() {
             telemetry::job::fail(code);
+        }
+        if let Some(failure) = outcome.failure() {
+            telemetry::span::set("order.failure.code", failure.code.as_str());
         }
         let mut tries = 0;
         let written = loop {
@@ -37,7 +42,7 @@ impl Processor {
             }
             Err(error) => {
                 telemetry::job::fail("record");
-                tracing::error!(order.id = %order.id, error = &error as &dyn std::error::Error, "the outcome was not written, the order falls due again");
+                tracing::error!(order.id = %order.id, exception.type = exception::type_of(&error), error = exception::of(&error), "the outcome was not written, the order falls due again");
             }
         }
     }
@@ -73,6 +78,9 @@ impl Processor {
             }
             Outcome::LeaseLost => None,
         };
+        if let Some(order) = &written {
+            metrics::ended(order);
+        }
         Ok(written.map(|order| order.status))
     }
 }
@@ -84,6 +92,13 @@ impl Outcome {
             Self::Failed { failure, .. } | Self::RetryLater(failure) => Some(failure.code.as_str()),
             Self::LeaseLost => Some("lease_lost"),
             Self::Abandoned => Some("abandoned"),
+        }
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed { failure, .. } | Self::RetryLater(failure) => Some(failure),
+            Self::Completed(_) | Self::LeaseLost | Self::Abandoned => None,
         }
     }
 }
