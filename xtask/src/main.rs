@@ -8,6 +8,7 @@ mod order;
 mod process;
 mod signals;
 mod state;
+mod telemetry_check;
 mod test;
 mod trace;
 mod up;
@@ -26,6 +27,7 @@ enum Command {
     Order(order::Order),
     Trace(trace::Trace),
     Migrate(migrate::Migrate),
+    TelemetryCheck(telemetry_check::TelemetryCheck),
 }
 
 #[tokio::main]
@@ -39,6 +41,7 @@ async fn main() -> ExitCode {
         Command::Order(order) => order.run().await,
         Command::Trace(trace) => trace.run().await,
         Command::Migrate(migrate) => migrate.run().await,
+        Command::TelemetryCheck(check) => check.run().await,
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -13,4 +13,5 @@ mod load;
 mod orders;
 mod outages;
 mod shop;
+mod telemetry;
 mod traces;

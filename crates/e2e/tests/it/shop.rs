@@ -14,7 +14,7 @@ pub(crate) struct Shop {
     pub(crate) stack: Stack,
     pub(crate) lens: testkit::Lens,
     pub(crate) redis: testkit::Redis,
-    _database: testkit::Database,
+    pub(crate) database: testkit::Database,
     pub(crate) http: reqwest::Client,
 }
 
@@ -40,7 +40,7 @@ impl Shop {
             stack: stack.start().await.unwrap(),
             lens,
             redis,
-            _database: database,
+            database,
             http: reqwest::Client::new(),
         }
     }
