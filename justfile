@@ -16,6 +16,10 @@ down *arguments:
 test:
     cargo xtask test
 
+# How often each row of the telemetry contract is seen in a run, and what breaks it
+telemetry-check:
+    cargo xtask telemetry-check
+
 # Create an order; --watch follows it to its end
 order *arguments:
     cargo xtask order {{ arguments }}

@@ -9,6 +9,7 @@ mod order;
 mod process;
 mod signals;
 mod state;
+mod telemetry_check;
 mod test;
 mod token;
 mod trace;
@@ -30,6 +31,7 @@ enum Command {
     Migrate(migrate::Migrate),
     Token(token::Token),
     FuzzApi(fuzz_api::FuzzApi),
+    TelemetryCheck(telemetry_check::TelemetryCheck),
 }
 
 #[tokio::main]
@@ -45,6 +47,7 @@ async fn main() -> ExitCode {
         Command::Migrate(migrate) => migrate.run().await,
         Command::Token(token) => token.run(),
         Command::FuzzApi(fuzz) => fuzz.run().await,
+        Command::TelemetryCheck(check) => check.run().await,
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -80,7 +80,7 @@ async fn cargo(step: &str, servers: &Servers) -> anyhow::Result<ExitStatus> {
 }
 
 /// cargo's own; a signal's end counts as failure.
-fn exit_code(status: ExitStatus) -> ExitCode {
+pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     code.map_or(ExitCode::FAILURE, ExitCode::from)
 }

@@ -58,9 +58,7 @@ impl Cache {
         command.arg(format!("{}{key}", self.prefix));
         let kept = self.run("GET", "GET {queue}:cache:{key}", &command).await;
         kept.unwrap_or_else(|error| {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                "not read from Redis"
+            tracing::debug!(%error, "not read from Redis"
             );
             None
         })
@@ -73,9 +71,7 @@ impl Cache {
         command.arg(key).arg(value).arg("EX").arg(time.as_secs());
         let text = "SET {queue}:cache:{key} ? EX ?";
         if let Err(error) = self.run::<()>("SET", text, &command).await {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                "not kept in Redis"
+            tracing::debug!(%error, "not kept in Redis"
             );
         }
     }

@@ -14,6 +14,7 @@ mod cors;
 mod deadline;
 mod events;
 mod health;
+mod metrics;
 mod openapi;
 mod orders;
 mod problem;

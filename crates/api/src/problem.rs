@@ -132,10 +132,7 @@ impl ResponseError for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if error.is_transient() {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "the order store is not available"
-            );
+            telemetry::log_warn!(error, "the order store is not available");
             return Self::unavailable("Orders cannot be reached at the moment. Try again.");
         }
         Self::internal(&error)

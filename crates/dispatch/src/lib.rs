@@ -11,6 +11,7 @@ use domain::{ProcessOrder, TraceContext};
 use opentelemetry::Context;
 use queue::{Enqueued, Queue, QueueError};
 use telemetry::job::Producer;
+use telemetry::names;
 
 pub use transitions::{Announcer, Heard, Listener, Transition, TransitionFailure};
 
@@ -61,17 +62,31 @@ impl Dispatcher {
 
     /// Puts the job into the queue as a child of the span that is current. The job's own trace context is written here.
     pub async fn dispatch(&self, job: ProcessOrder) -> Result<Enqueued, DispatchError> {
-        self.dispatch_from(&Context::current(), job).await
+        self.send(&Context::current(), job, None).await
     }
 
-    /// Puts the job into the queue as a child of `parent`: the stored context of the request that created the order.
-    pub async fn dispatch_from(
+    /// Puts the job into the queue once more, as a child of `parent`: the stored context of the request that created the order.
+    /// `reason` is why it fell due, one of a few words; the span says it as `queue.reason`.
+    pub async fn dispatch_again(
+        &self,
+        parent: &Context,
+        job: ProcessOrder,
+        reason: &'static str,
+    ) -> Result<Enqueued, DispatchError> {
+        self.send(parent, job, Some(reason)).await
+    }
+
+    async fn send(
         &self,
         parent: &Context,
         mut job: ProcessOrder,
+        reason: Option<&'static str>,
     ) -> Result<Enqueued, DispatchError> {
         let id = job.job_id();
         let enqueue = async |trace| {
+            if let Some(reason) = reason {
+                telemetry::span::set(names::QUEUE_REASON, reason);
+            }
             job.trace = TraceContext(trace);
             match tokio::time::timeout(TIMEOUT, self.queue.enqueue(&id, &job)).await {
                 Ok(result) => Ok(result?),

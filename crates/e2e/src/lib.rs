@@ -1,1 +1,3 @@
-//! End-to-end tests of the whole product as real processes. They are in `tests/it`; there is nothing here.
+//! The whole product, as real processes: the tests are in `tests/it`. Here is what they hold its telemetry to.
+
+pub mod contract;

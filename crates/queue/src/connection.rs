@@ -51,6 +51,11 @@ impl Connection {
         }
     }
 
+    /// The number of the database.
+    pub(crate) fn database(&self) -> i64 {
+        self.client.get_connection_info().redis_settings().db()
+    }
+
     /// Runs a script. All of ours may run twice: so when the connection turns out to have been dropped meanwhile, as
     /// after a restart or failover of Redis, it is run once more on a new one.
     pub(crate) async fn run<T: FromRedisValue>(

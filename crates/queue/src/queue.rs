@@ -56,6 +56,11 @@ impl<J: Job> Queue<J> {
         self.connection.server()
     }
 
+    /// The number of the database in Redis, for span attributes.
+    pub fn database(&self) -> i64 {
+        self.connection.database()
+    }
+
     /// The connection below, for a cache in the same Redis.
     pub fn connection(&self) -> ConnectionManager {
         self.connection.manager()

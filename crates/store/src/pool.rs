@@ -14,9 +14,13 @@ use diesel_async::pooled_connection::{
     AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
 };
 use futures_util::FutureExt;
+use telemetry::db::{PoolState, observe_pool};
 
 use crate::StoreError;
 use crate::connect::Connector;
+
+/// What the pool is called in its metrics: a process has one.
+const NAME: &str = "orders";
 
 /// Connections in use and waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +38,7 @@ pub struct PoolStatus {
 #[derive(Clone)]
 pub(crate) struct Pool {
     connections: Deadpool<AsyncPgConnection>,
+    metrics: telemetry::db::Pool,
     acquire_timeout: Duration,
 }
 
@@ -63,29 +68,49 @@ impl Pool {
             })
             .build()
             .map_err(|error| StoreError::Config(format!("the pool cannot be built: {error}")))?;
+        let observed = connections.clone();
         Ok(Self {
+            metrics: observe_pool(NAME, move || status(&observed).into()),
             connections,
             acquire_timeout,
         })
     }
 
     pub(crate) async fn acquire(&self) -> Result<Acquired, StoreError> {
-        match self.connections.get().await {
+        let connection = self.connections.get();
+        match self.metrics.wait(connection, is_busy).await {
             Ok(connection) => Ok(Acquired(Some(connection))),
-            Err(PoolError::Timeout(TimeoutType::Wait)) => {
-                Err(StoreError::Busy(self.acquire_timeout))
-            }
+            Err(error) if is_busy(&error) => Err(StoreError::Busy(self.acquire_timeout)),
             Err(error) => Err(StoreError::Unavailable(error.into())),
         }
     }
 
     pub(crate) fn status(&self) -> PoolStatus {
-        let status = self.connections.status();
-        PoolStatus {
-            size: status.size,
-            available: status.available,
-            waiting: status.waiting,
-            max: status.max_size,
+        status(&self.connections)
+    }
+}
+
+fn status(connections: &Deadpool<AsyncPgConnection>) -> PoolStatus {
+    let status = connections.status();
+    PoolStatus {
+        size: status.size,
+        available: status.available,
+        waiting: status.waiting,
+        max: status.max_size,
+    }
+}
+
+fn is_busy<E>(error: &PoolError<E>) -> bool {
+    matches!(error, PoolError::Timeout(TimeoutType::Wait))
+}
+
+impl From<PoolStatus> for PoolState {
+    fn from(status: PoolStatus) -> Self {
+        Self {
+            idle: status.available,
+            used: status.size.saturating_sub(status.available),
+            max: status.max,
+            pending: status.waiting,
         }
     }
 }

@@ -26,6 +26,8 @@ pub const DB_N_PLUS_ONE_SUSPECTED: &str = "db.n_plus_one.suspected";
 pub const QUEUE_ATTEMPT: &str = "queue.attempt";
 /// How long the job waited in the queue, in milliseconds (int).
 pub const QUEUE_WAIT_MS: &str = "queue.wait_ms";
+/// Why the job was sent once more: a word of a small set.
+pub const QUEUE_REASON: &str = "queue.reason";
 
 /// `db.system.name` of PostgreSQL.
 pub const POSTGRESQL: &str = "postgresql";

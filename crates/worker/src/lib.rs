@@ -7,6 +7,7 @@ pub mod config;
 pub mod startup;
 
 mod health;
+mod metrics;
 mod payment;
 mod processing;
 mod reconciler;

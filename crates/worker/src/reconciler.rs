@@ -11,6 +11,7 @@ use queue::Epoch;
 use store::{DueOrder, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics;
 use crate::sabotage;
 
 /// How often it looks. Retries and recoveries are late by this at the most.
@@ -57,7 +58,7 @@ impl Reconciler {
                 Ok(false) => failing = false,
                 Err(error) if !failing => {
                     failing = true;
-                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot reconcile");
+                    telemetry::log_warn!(error, "cannot reconcile");
                 }
                 Err(_) => {}
             }
@@ -73,7 +74,7 @@ impl Reconciler {
     async fn look(&self, redis_lost_all: &mut bool) -> Result<bool, ReconcileError> {
         *redis_lost_all |= self.dispatcher.queue().ensure_epoch().await? == Epoch::Created;
         if *redis_lost_all {
-            let due = self.store.dispatch_all_now().await?;
+            let due = telemetry::span::untraced(self.store.dispatch_all_now()).await?;
             *redis_lost_all = false;
             tracing::warn!(
                 orders = due,
@@ -93,7 +94,7 @@ impl Reconciler {
         Ok(full)
     }
 
-    #[tracing::instrument(name = "reconcile_orders", skip_all, fields(order.count = due.len()))]
+    #[tracing::instrument(name = "reconcile_orders", skip_all)]
     async fn dispatch_all(&self, due: Vec<DueOrder>) {
         let failed: usize = stream::iter(due)
             .map(|order| self.dispatch(order))
@@ -109,15 +110,15 @@ impl Reconciler {
     /// Dispatches one order in the trace of the request that created it; false where that failed.
     async fn dispatch(&self, order: DueOrder) -> bool {
         let parent = telemetry::propagation::extract(&order.trace.0);
-        let id = order.id;
+        let (id, reason) = (order.id, order.reason.as_str());
         let dispatched = self
             .dispatcher
-            .dispatch_from(&parent, order.into_job())
+            .dispatch_again(&parent, order.into_job(), reason)
             .await;
-        if dispatched.is_err()
-            && let Err(error) = self.store.dispatch_now(id).await
-        {
-            tracing::warn!(order.id = %id, error = &error as &dyn std::error::Error, "due only later");
+        if dispatched.is_ok() {
+            metrics::reconciled(reason);
+        } else if let Err(error) = self.store.dispatch_now(id).await {
+            telemetry::log_warn!(error, order.id = %id, "due only later");
         }
         dispatched.is_ok()
     }

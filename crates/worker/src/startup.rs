@@ -16,6 +16,7 @@ use tower::{Layer, service_fn};
 
 use crate::config::Config;
 use crate::health::{self, Health};
+use crate::metrics;
 use crate::payment::Gateway;
 use crate::processing::Processor;
 use crate::reconciler::{Reconciler, ReconcilerHealth};
@@ -115,11 +116,12 @@ async fn process_orders(config: Config) -> anyhow::Result<()> {
             shutdown.cancel();
             worked
         };
-        let (worked, (), (), ()) = tokio::join!(
+        let (worked, (), (), (), ()) = tokio::join!(
             work,
             reconciler.run(&shutdown),
             sweeper::run(&queue, &shutdown),
             sweeper::forget_keys(&store, &shutdown),
+            metrics::watch(&queue, &store, &shutdown),
         );
         // Nothing is in flight any more: whoever waits for the time-out need not.
         abandon.cancel();

@@ -25,9 +25,7 @@ pub(crate) async fn forget_keys(store: &Store, shutdown: &CancellationToken) {
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::debug!(
-                    error = &error as &dyn std::error::Error,
-                    "cannot forget keys"
+                tracing::debug!(%error, "cannot forget keys"
                 );
             }
         }
@@ -47,7 +45,7 @@ pub(crate) async fn run(queue: &Queue<ProcessOrder>, shutdown: &CancellationToke
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "cannot clean up")
+                tracing::debug!(%error, "cannot clean up");
             }
         }
         tokio::select! {

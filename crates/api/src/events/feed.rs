@@ -48,9 +48,7 @@ async fn ask_for_all(hub: &Hub, store: &Store) {
                 .map(Transition::from)
                 .for_each(|t| hub.deliver(t)),
             Err(error) => {
-                tracing::debug!(
-                    error = &error as &dyn std::error::Error,
-                    "cannot ask for orders"
+                tracing::debug!(%error, "cannot ask for orders"
                 );
                 return;
             }

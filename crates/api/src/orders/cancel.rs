@@ -6,6 +6,7 @@ use domain::OrderId;
 use store::Cancelled;
 
 use crate::caller::{Caller, Write};
+use crate::metrics;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -26,6 +27,9 @@ pub(crate) async fn cancel(
     match state.store.cancel(*id, caller.sees()).await? {
         Cancelled::Done(order) => {
             state.announcer.announce(&order);
+            telemetry::span::set("order.id", order.id.to_string());
+            telemetry::span::set("order.status", order.status.as_str());
+            metrics::order_cancelled();
             tracing::info!(order.id = %order.id, "order cancelled");
             Ok(HttpResponse::NoContent().finish())
         }

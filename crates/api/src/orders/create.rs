@@ -11,6 +11,7 @@ use super::body::OrderBody;
 use super::{dispatch, draft, idempotency};
 use crate::body::JsonBytes;
 use crate::caller::{Caller, Write};
+use crate::metrics;
 use crate::openapi::NewOrder as NewOrderSchema;
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -75,7 +76,7 @@ enum Created {
         order.id,
         order.amount = new.amount.to_f64_for_telemetry(),
         order.currency = new.amount.currency().code(),
-        order.items = new.items.len(),
+        order.items = i64::try_from(new.items.len()).unwrap_or(i64::MAX),
         order.high_value = new.amount.exceeds(state.high_value),
         payment.method = new.payment_method.map(|method| method.as_str()),
     )
@@ -92,6 +93,7 @@ async fn create_order(
     let (Created::New(order) | Created::Before(order)) = &created;
     tracing::Span::current().record("order.id", tracing::field::display(order.id));
     if let Created::New(order) = &created {
+        metrics::order_created();
         let job = first_job(order.id);
         dispatch::at_once(state, state.dispatcher.dispatch(job), order.id).await;
         tracing::info!(order.id = %order.id, "order created");

@@ -14,8 +14,8 @@ pub(super) async fn at_once<T>(
     let Err(error) = dispatch.await else {
         return;
     };
-    tracing::warn!(order.id = %order_id, error = &error as &dyn std::error::Error, "not dispatched, the reconciler will");
+    telemetry::log_warn!(error, order.id = %order_id, "not dispatched, the reconciler will");
     if let Err(error) = state.store.dispatch_now(order_id).await {
-        tracing::warn!(order.id = %order_id, error = &error as &dyn std::error::Error, "due only after its grace");
+        telemetry::log_warn!(error, order.id = %order_id, "due only after its grace");
     }
 }

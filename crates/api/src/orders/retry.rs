@@ -45,7 +45,7 @@ pub(crate) async fn retry(
     let parent = telemetry::propagation::extract(&order.trace.0);
     dispatch::at_once(
         &state,
-        state.dispatcher.dispatch_from(&parent, job),
+        state.dispatcher.dispatch_again(&parent, job, "retry"),
         order.id,
     )
     .await;

@@ -18,4 +18,5 @@ mod retries;
 mod shop;
 mod shutdown;
 mod start_up;
+mod telemetry;
 mod traces;

@@ -60,7 +60,9 @@ impl Gateway {
         let request = self
             .request(order, token)
             .map_err(|error| ChargeError::unanswered(&error))?;
-        let response = self.client.execute(request).await;
+        // Each attempt before this one may have sent it.
+        let resends = u32::try_from(order.attempt.number() - 1).unwrap_or(0);
+        let response = self.client.execute_again(request, resends).await;
         let response = response.map_err(|error| ChargeError::unanswered(&error))?;
         let status = response.status();
         // An answer that breaks off half-way may be a charge all the same.

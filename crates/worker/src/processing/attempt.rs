@@ -77,7 +77,7 @@ impl Processor {
             Ok(true) => Ok(()),
             Ok(false) => Err(Outcome::LeaseLost),
             Err(error) => {
-                tracing::warn!(order.id = %order.id, error = &error as &dyn std::error::Error, "not charged: the lease ends too soon and was not renewed");
+                telemetry::log_warn!(error, order.id = %order.id, "not charged: the lease ends too soon and was not renewed");
                 Err(Outcome::Abandoned)
             }
         }

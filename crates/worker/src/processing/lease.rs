@@ -55,7 +55,7 @@ impl Lease {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
-                    tracing::warn!(order.id = %self.id, error = &error as &dyn std::error::Error, "the lease was not renewed");
+                    telemetry::log_warn!(error, order.id = %self.id, "the lease was not renewed");
                 }
             }
         }

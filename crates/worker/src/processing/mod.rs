@@ -47,7 +47,7 @@ impl Processor {
             }
             Err(error) => {
                 telemetry::job::fail("claim");
-                tracing::error!(order.id = %job.order_id, error = &error as &dyn std::error::Error, "not claimed, will fall due again");
+                telemetry::log_error!(error, order.id = %job.order_id, "not claimed, will fall due again");
                 return;
             }
         };
@@ -75,7 +75,7 @@ impl Processor {
                     }));
                 }
                 Err(error) if error.is_transient() => {
-                    tracing::warn!(order.id = %job.order_id, error = &error as &dyn std::error::Error, "not claimed yet");
+                    telemetry::log_warn!(error, order.id = %job.order_id, "not claimed yet");
                 }
                 Err(error) => return Err(error),
             }

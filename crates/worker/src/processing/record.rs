@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use domain::{Order, OrderStatus};
+use domain::{Failure, Order, OrderStatus};
 use store::StoreError;
 
 use super::attempt::Outcome;
 use super::{Processor, backoff};
+use crate::metrics;
 
 /// Before an outcome is written again to a store that was away.
 const BETWEEN_TRIES: Duration = Duration::from_millis(200);
@@ -15,6 +16,9 @@ impl Processor {
     pub(super) async fn record(&self, order: &Order, outcome: Outcome) {
         if let Some(code) = outcome.error_type() {
             telemetry::job::fail(code);
+        }
+        if let Some(failure) = outcome.failure() {
+            telemetry::span::set("order.failure.code", failure.code.as_str());
         }
         // A store that is away may come back within the lease. After that, the order falls due again.
         let end = Instant::now() + self.config.lease;
@@ -36,7 +40,7 @@ impl Processor {
             }
             Err(error) => {
                 telemetry::job::fail("record");
-                tracing::error!(order.id = %order.id, error = &error as &dyn std::error::Error, "the outcome was not written, the order falls due again");
+                telemetry::log_error!(error, order.id = %order.id, "the outcome was not written, the order falls due again");
             }
         }
     }
@@ -74,6 +78,7 @@ impl Processor {
         };
         if let Some(order) = &written {
             self.announcer.announce(order);
+            metrics::ended(order);
         }
         Ok(written.map(|order| order.status))
     }
@@ -86,6 +91,13 @@ impl Outcome {
             Self::Failed { failure, .. } | Self::RetryLater(failure) => Some(failure.code.as_str()),
             Self::LeaseLost => Some("lease_lost"),
             Self::Abandoned => Some("abandoned"),
+        }
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed { failure, .. } | Self::RetryLater(failure) => Some(failure),
+            Self::Completed(_) | Self::LeaseLost | Self::Abandoned => None,
         }
     }
 }

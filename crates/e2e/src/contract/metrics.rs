@@ -1,0 +1,213 @@
+//! The rows of metrics.
+
+use lens::{Metric, MetricKind};
+
+use super::spans::{DATABASE, HTTP_CLIENT, HTTP_SERVER, PROCESS, SEND};
+
+/// How a metric's points are to be read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Kind {
+    Counter,
+    UpDown,
+    Gauge,
+    Histogram(&'static [f64]),
+}
+
+/// A row of metrics.
+#[derive(Debug)]
+pub(super) struct MetricRow {
+    pub(super) name: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) kind: Kind,
+    /// The attributes that each point has.
+    pub(super) always: &'static [&'static str],
+    /// The attributes that a point may have besides.
+    pub(super) allowed: &'static [&'static str],
+}
+
+const DURATION: Kind = Kind::Histogram(&[
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+]);
+const DB_DURATION: Kind = Kind::Histogram(&[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0]);
+const PROCESSING: Kind = Kind::Histogram(&[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
+]);
+
+const MESSAGING: &[&str] = &[
+    "messaging.destination.name",
+    "messaging.operation.name",
+    "messaging.operation.type",
+    "messaging.system",
+];
+const SENDING: &[&str] = &["error.type", "server.address", "server.port"];
+const POOL: &[&str] = &["db.client.connection.pool.name"];
+
+const fn row(
+    name: &'static str,
+    unit: &'static str,
+    kind: Kind,
+    always: &'static [&'static str],
+    allowed: &'static [&'static str],
+) -> MetricRow {
+    MetricRow {
+        name,
+        unit,
+        kind,
+        always,
+        allowed,
+    }
+}
+
+pub(super) const ROWS: &[MetricRow] = &[
+    row(
+        HTTP_SERVER,
+        "s",
+        DURATION,
+        &["http.request.method", "url.scheme"],
+        &[
+            "error.type",
+            "http.response.status_code",
+            "http.route",
+            "network.protocol.name",
+            "network.protocol.version",
+        ],
+    ),
+    row(
+        HTTP_CLIENT,
+        "s",
+        DURATION,
+        &["http.request.method", "server.address", "server.port"],
+        &[
+            "error.type",
+            "http.response.status_code",
+            "network.protocol.version",
+        ],
+    ),
+    row(SEND, "s", DURATION, MESSAGING, SENDING),
+    row(PROCESS, "s", DURATION, MESSAGING, &["error.type"]),
+    row(
+        "messaging.client.sent.messages",
+        "{message}",
+        Kind::Counter,
+        MESSAGING,
+        SENDING,
+    ),
+    row(
+        "messaging.client.consumed.messages",
+        "{message}",
+        Kind::Counter,
+        MESSAGING,
+        &["error.type"],
+    ),
+    row(
+        DATABASE,
+        "s",
+        DB_DURATION,
+        &["db.operation.name", "db.system.name"],
+        &[
+            "db.collection.name",
+            "db.namespace",
+            "db.response.status_code",
+            "error.type",
+            "server.address",
+            "server.port",
+        ],
+    ),
+    row(
+        "db.client.connection.count",
+        "{connection}",
+        Kind::UpDown,
+        &[
+            "db.client.connection.pool.name",
+            "db.client.connection.state",
+        ],
+        &[],
+    ),
+    row(
+        "db.client.connection.max",
+        "{connection}",
+        Kind::UpDown,
+        POOL,
+        &[],
+    ),
+    row(
+        "db.client.connection.pending_requests",
+        "{request}",
+        Kind::UpDown,
+        POOL,
+        &[],
+    ),
+    row(
+        "db.client.connection.wait_time",
+        "s",
+        DB_DURATION,
+        POOL,
+        &[],
+    ),
+    row(
+        "db.client.connection.timeouts",
+        "{timeout}",
+        Kind::Counter,
+        POOL,
+        &[],
+    ),
+    row("queue.depth", "{message}", Kind::Gauge, &[], &[]),
+    row("queue.in_flight", "{message}", Kind::Gauge, &[], &[]),
+    row("queue.oldest_age", "s", Kind::Gauge, &[], &[]),
+    row(
+        "queue.reconciled",
+        "{message}",
+        Kind::Counter,
+        &["queue.reason"],
+        &[],
+    ),
+    row("orders.created", "{order}", Kind::Counter, &[], &[]),
+    row("orders.completed", "{order}", Kind::Counter, &[], &[]),
+    row(
+        "orders.failed",
+        "{order}",
+        Kind::Counter,
+        &["order.failure.code"],
+        &[],
+    ),
+    row("orders.cancelled", "{order}", Kind::Counter, &[], &[]),
+    row("orders.processing.duration", "s", PROCESSING, &[], &[]),
+    row("telemetry.spans.dropped", "{span}", Kind::Counter, &[], &[]),
+    row(
+        "telemetry.logs.dropped",
+        "{log_record}",
+        Kind::Counter,
+        &[],
+        &[],
+    ),
+];
+
+/// Words that must each be seen as the value of a metric's attribute.
+pub(super) const WORDS: &[(&str, &str, &[&str])] = &[
+    (
+        "queue.reconciled",
+        "queue.reason",
+        &["lost", "lease_expired", "retry"],
+    ),
+    (
+        "db.client.connection.count",
+        "db.client.connection.state",
+        &["idle", "used"],
+    ),
+];
+
+pub(super) fn row_of(metric: &Metric) -> Option<&'static MetricRow> {
+    ROWS.iter().find(|row| row.name == metric.name)
+}
+
+impl Kind {
+    /// Whether the metric is of this kind; the buckets are the points' own.
+    pub(super) fn fits(self, metric: &Metric) -> bool {
+        match self {
+            Self::Counter => metric.kind == MetricKind::Sum && metric.monotonic,
+            Self::UpDown => metric.kind == MetricKind::Sum && !metric.monotonic,
+            Self::Gauge => metric.kind == MetricKind::Gauge,
+            Self::Histogram(_) => metric.kind == MetricKind::Histogram,
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What a check found: how often each row was seen, and what broke which rule.
+
+use std::fmt;
+
+/// What a check found.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Every row of the contract.
+    pub rows: Vec<Row>,
+    /// Everything that is not as the contract says.
+    pub broken: Vec<Broken>,
+}
+
+/// One row of the contract.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Which table it stands in.
+    pub table: &'static str,
+    /// What it is called.
+    pub name: String,
+    /// How many instances were seen.
+    pub seen: usize,
+    /// Why none needs to be seen, where that is so.
+    pub unless: Option<&'static str>,
+}
+
+/// Something that is not as the contract says.
+#[derive(Debug, Clone)]
+pub struct Broken {
+    /// Which rule.
+    pub rule: Rule,
+    /// What was seen instead, and where.
+    pub what: String,
+}
+
+macro_rules! rules {
+    ($($(#[doc = $text:literal])+ $name:ident,)+) => {
+        /// The rules of the contract.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Rule {
+            $($(#[doc = $text])+ $name,)+
+        }
+
+        impl fmt::Display for Rule {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $(Self::$name => concat!($($text),+).trim_start(),)+
+                })
+            }
+        }
+    };
+}
+
+rules! {
+    /// a row of the contract was never seen
+    NeverSeen,
+    /// a span has a kind and a name of the contract
+    SpanName,
+    /// an attribute that is always there is there
+    AttributeMissing,
+    /// an attribute stands in the contract
+    AttributeUnknown,
+    /// an attribute has the type of the contract, and is there once
+    AttributeType,
+    /// a status follows from the code: 5xx fails, 4xx fails a client only; a failure has an error.type, a success none
+    Status,
+    /// error.type is a word of a bounded set, never a message
+    ErrorType,
+    /// a failed span has no description, and no span has events
+    Description,
+    /// a span of the contract is exported whole
+    Dropped,
+    /// db.query.text is static
+    QueryText,
+    /// every parent that a span names is exported, the caller's aside
+    Orphan,
+    /// no root is a CLIENT span
+    ClientRoot,
+    /// health checks, icons and static files make no spans
+    HealthPath,
+    /// a root INTERNAL span is a loop's that found work
+    IdleLoop,
+    /// at most 10 INTERNAL spans per service and trace
+    InternalSpans,
+    /// at most 20 spans under 5 ms per trace
+    ShortSpans,
+    /// process is a child of its send span and links to it, and a retry to the attempt before
+    Links,
+    /// all processing of an order is in the trace of its creation
+    OneTrace,
+    /// a metric stands in the contract
+    MetricUnknown,
+    /// a metric has the unit, the kind and the buckets of the contract
+    MetricShape,
+    /// a metric's attributes stand in the contract, and have few values
+    MetricAttribute,
+    /// a span and its metric carry the same error.type
+    SameErrorType,
+    /// a resource has the attributes of the contract and no others
+    Resource,
+    /// service.instance.id is unique
+    Instance,
+    /// a log record has a severity, of INFO at least
+    Severity,
+    /// a log record of a trace names a span of it
+    LogCorrelation,
+    /// an error's log record has exception.type and exception.message
+    Exception,
+    /// a line is JSON with a severity, and with trace_id and span_id or neither
+    JsonLine,
+    /// no personal data and no secret leaves the process
+    Masking,
+}
+
+impl Report {
+    /// Whether the capture is as the contract says.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.broken.is_empty()
+    }
+
+    /// Whether anything broke this rule.
+    #[must_use]
+    pub fn breaks(&self, rule: Rule) -> bool {
+        self.broken.iter().any(|broken| broken.rule == rule)
+    }
+
+    pub(super) fn row(&mut self, table: &'static str, name: impl Into<String>, seen: usize) {
+        self.optional_row(table, name, seen, None);
+    }
+
+    pub(super) fn optional_row(
+        &mut self,
+        table: &'static str,
+        name: impl Into<String>,
+        seen: usize,
+        unless: Option<&'static str>,
+    ) {
+        let name = name.into();
+        self.rows.push(Row {
+            table,
+            name,
+            seen,
+            unless,
+        });
+    }
+
+    pub(super) fn break_rule(&mut self, rule: Rule, what: impl Into<String>) {
+        let what = what.into();
+        self.broken.push(Broken { rule, what });
+    }
+
+    pub(super) fn require_every_row(&mut self) {
+        let never = |row: &&Row| row.seen == 0 && row.unless.is_none();
+        let unseen: Vec<String> = self
+            .rows
+            .iter()
+            .filter(never)
+            .map(|row| format!("{}: {}", row.table, row.name))
+            .collect();
+        for row in unseen {
+            self.break_rule(Rule::NeverSeen, row);
+        }
+    }
+}
+
+/// The table of all rows, then what is broken.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = "";
+        for row in &self.rows {
+            if row.table != table {
+                table = row.table;
+                writeln!(f, "\n{table}")?;
+            }
+            write!(f, "  {:>7}  {}", row.seen, row.name)?;
+            match (row.seen, row.unless) {
+                (0, Some(reason)) => writeln!(f, "  ({reason})")?,
+                (0, None) => writeln!(f, "  NEVER SEEN")?,
+                _ => writeln!(f)?,
+            }
+        }
+        let rows = self.rows.len();
+        let seen = self.rows.iter().filter(|row| row.seen > 0).count();
+        writeln!(f, "\n{seen} of {rows} rows seen")?;
+        for Broken { rule, what } in &self.broken {
+            writeln!(f, "BROKEN {rule}: {what}")?;
+        }
+        Ok(())
+    }
+}

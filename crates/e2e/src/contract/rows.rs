@@ -1,0 +1,311 @@
+//! Each span, each metric and each resource against its row.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use lens::{Attributes, Metric, PointValue, Span, Status, Value};
+
+use super::metrics::{self, Kind, MetricRow};
+use super::spans::{self, Attribute, OWN, Presence, SpanRow};
+use super::{Capture, Report, Rule, resource};
+
+/// More points than this, and an attribute's set of values is not bounded.
+const POINTS: usize = 100;
+/// A word of a set; a message is longer, or has spaces.
+const WORD: usize = 40;
+
+pub(super) fn check(capture: &Capture, report: &mut Report) {
+    span_rows(capture, report);
+    for span in capture.spans() {
+        check_span(span, report);
+    }
+    metric_rows(capture, report);
+    for metric in &capture.metrics {
+        check_metric(metric, report);
+    }
+    resources(capture, report);
+}
+
+// === spans ===
+
+fn span_rows(capture: &Capture, report: &mut Report) {
+    let mut of_row: HashMap<&str, Vec<&Span>> = HashMap::new();
+    for span in capture.spans() {
+        if let Some(row) = spans::row_of(span) {
+            of_row.entry(row.title).or_default().push(span);
+        }
+    }
+    for row in spans::ROWS {
+        let spans = of_row.remove(row.title).unwrap_or_default();
+        let title = format!("{} {}", row.kind.as_str(), row.title);
+        report.row("spans", title, spans.len());
+        attribute_rows(row.title, row.attributes, &spans, report);
+        let names: BTreeSet<&str> = spans.iter().map(|span| span.name.as_str()).collect();
+        for name in names {
+            let seen = spans.iter().filter(|span| span.name == name).count();
+            report.row("span names", name, seen);
+        }
+    }
+    for step in spans::STEPS {
+        let seen = capture.spans().filter(|span| span.name == *step).count();
+        report.row("steps", *step, seen);
+    }
+    let all: Vec<&Span> = capture.spans().collect();
+    attribute_rows("own attributes", OWN, &all, report);
+    for (kind, name, words) in spans::VALUES {
+        for word in *words {
+            let says =
+                |span: &&&Span| span.kind == *kind && span.attributes.get_str(name) == Some(*word);
+            let seen = all.iter().filter(says).count();
+            report.row("values", format!("{name}={word}"), seen);
+        }
+    }
+}
+
+fn attribute_rows(
+    table: &'static str,
+    attributes: &[Attribute],
+    spans: &[&Span],
+    report: &mut Report,
+) {
+    for attribute in attributes {
+        let has = |span: &&&Span| span.attributes.get(attribute.name).is_some();
+        let unless = match attribute.presence {
+            Presence::Allowed(reason) => Some(reason),
+            Presence::Always | Presence::Applies => None,
+        };
+        let seen = spans.iter().filter(has).count();
+        report.optional_row(table, attribute.name, seen, unless);
+    }
+}
+
+fn check_span(span: &Span, report: &mut Report) {
+    let Some(row) = spans::row_of(span) else {
+        let what = format!("{} is {}", shown(span), span.kind.as_str());
+        return report.break_rule(Rule::SpanName, what);
+    };
+    if (row.name)(span).is_none_or(|name| name != span.name) {
+        report.break_rule(Rule::SpanName, shown(span));
+    }
+    check_attributes(span, row, report);
+    check_values(span, report);
+    check_status(span, report);
+    if !span.status_message.is_empty() || !span.events.is_empty() {
+        report.break_rule(Rule::Description, shown(span));
+    }
+    if span.dropped != lens::Dropped::default() {
+        report.break_rule(Rule::Dropped, shown(span));
+    }
+    let text = span.attributes.get_str("db.query.text");
+    if text.is_some_and(|text| text.contains('\'') && has_literal(text)) {
+        report.break_rule(Rule::QueryText, shown(span));
+    }
+}
+
+fn check_attributes(span: &Span, row: &SpanRow, report: &mut Report) {
+    for attribute in row.attributes {
+        let missing = span.attributes.get(attribute.name).is_none();
+        if attribute.presence == Presence::Always && missing {
+            let what = format!("{} has no {}", shown(span), attribute.name);
+            report.break_rule(Rule::AttributeMissing, what);
+        }
+    }
+    let mut names = HashSet::new();
+    for (name, value) in span.attributes.iter() {
+        let known = row.attributes.iter().chain(OWN).find(|it| it.name == name);
+        match known {
+            None => {
+                let what = format!("{} has {name}={value}", shown(span));
+                report.break_rule(Rule::AttributeUnknown, what);
+            }
+            Some(known) if !known.kind.fits(value) || !names.insert(name) => {
+                let what = format!("{} has {name}={value:?}", shown(span));
+                report.break_rule(Rule::AttributeType, what);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn check_values(span: &Span, report: &mut Report) {
+    for (kind, name, words) in spans::VALUES {
+        let value = span.attributes.get_str(name);
+        if span.kind == *kind && value.is_some_and(|value| !words.contains(&value)) {
+            let what = format!("{} has {name}={}", shown(span), value.unwrap_or_default());
+            report.break_rule(Rule::AttributeUnknown, what);
+        }
+    }
+}
+
+fn check_status(span: &Span, report: &mut Report) {
+    let error = span.attributes.get_str("error.type");
+    let code = span.attributes.get("http.response.status_code");
+    let code = code.and_then(Value::as_i64).unwrap_or_default();
+    let must_fail = match span.kind {
+        lens::SpanKind::Client => code >= 400,
+        _ => code >= 500,
+    };
+    // A body that broke off fails whatever the code; a code alone fails a server from 500 on only.
+    let failed_by_4xx = span.kind == lens::SpanKind::Server
+        && (400..500).contains(&code)
+        && error.is_some_and(|error| error == code.to_string());
+    let consistent = match span.status {
+        Status::Unset => error.is_none() && !must_fail,
+        Status::Error => error.is_some() && !failed_by_4xx,
+        Status::Ok => false,
+    };
+    if !consistent {
+        let what = format!(
+            "{} is {:?}, code {code}, {error:?}",
+            shown(span),
+            span.status
+        );
+        report.break_rule(Rule::Status, what);
+    }
+    if error.is_some_and(|error| !is_word(error)) {
+        let what = format!("{} has {error:?}", shown(span));
+        report.break_rule(Rule::ErrorType, what);
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    !text.is_empty() && text.len() <= WORD && text.chars().all(allowed)
+}
+
+/// Whether a statement's text has a literal that looks like data: anything in quotes that is not one word or interval.
+fn has_literal(text: &str) -> bool {
+    let without_comment = text.split("/*").next().unwrap_or_default();
+    let quoted = without_comment.split('\'').skip(1).step_by(2);
+    let is_static = |literal: &str| {
+        literal.len() <= 12
+            && literal
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == ' ')
+    };
+    quoted.into_iter().any(|literal| !is_static(literal))
+}
+
+pub(super) fn shown(span: &Span) -> String {
+    format!("`{}` of {} in {}", span.name, span.service, span.trace_id)
+}
+
+// === metrics ===
+
+fn metric_rows(capture: &Capture, report: &mut Report) {
+    let points = |name: &str| {
+        let of_name = capture
+            .metrics
+            .iter()
+            .filter(move |metric| metric.name == name);
+        of_name
+            .flat_map(|metric| &metric.points)
+            .collect::<Vec<_>>()
+    };
+    for row in metrics::ROWS {
+        report.row("metrics", row.name, points(row.name).len());
+    }
+    for (metric, attribute, words) in metrics::WORDS {
+        for word in *words {
+            let points = points(metric);
+            let says = points
+                .iter()
+                .filter(|point| point.attributes.get_str(attribute) == Some(*word));
+            report.row(
+                "metric values",
+                format!("{metric} {attribute}={word}"),
+                says.count(),
+            );
+        }
+    }
+}
+
+fn check_metric(metric: &Metric, report: &mut Report) {
+    let Some(row) = metrics::row_of(metric) else {
+        let what = format!("{} of {}", metric.name, metric.service);
+        return report.break_rule(Rule::MetricUnknown, what);
+    };
+    let what = format!("{} of {}", row.name, metric.service);
+    if metric.unit != row.unit || !row.kind.fits(metric) || !has_buckets(metric, row.kind) {
+        let shape = format!("{what} is {:?} in {}", metric.kind, metric.unit);
+        report.break_rule(Rule::MetricShape, shape);
+    }
+    if metric.points.len() > POINTS {
+        let points = metric.points.len();
+        report.break_rule(Rule::MetricAttribute, format!("{what} has {points} points"));
+    }
+    for point in &metric.points {
+        if !has_attributes(row, &point.attributes) {
+            let attributes = format!("{what} has {}", point.attributes);
+            report.break_rule(Rule::MetricAttribute, attributes);
+        }
+    }
+}
+
+fn has_buckets(metric: &Metric, kind: Kind) -> bool {
+    let Kind::Histogram(buckets) = kind else {
+        return true;
+    };
+    metric.points.iter().all(|point| match &point.value {
+        PointValue::Distribution { bounds, .. } => bounds == buckets,
+        PointValue::Int { .. } | PointValue::Double { .. } => false,
+    })
+}
+
+fn has_attributes(row: &MetricRow, attributes: &Attributes) -> bool {
+    let complete = row.always.iter().all(|name| attributes.get(name).is_some());
+    let known = |name: &str| row.always.contains(&name) || row.allowed.contains(&name);
+    complete && attributes.iter().all(|(name, _)| known(name))
+}
+
+// === resources ===
+
+fn resources(capture: &Capture, report: &mut Report) {
+    let of_spans = capture.spans().map(|span| &span.resource);
+    let of_metrics = capture.metrics.iter().map(|metric| &metric.resource);
+    let of_logs = capture.logs.iter().map(|log| &log.resource);
+    // One process writes the same resource with every export.
+    let all: BTreeMap<String, &Attributes> = of_spans
+        .chain(of_metrics)
+        .chain(of_logs)
+        .map(|resource| (resource.to_string(), &**resource))
+        .collect();
+    let seen = |has: &dyn Fn(&str) -> bool| {
+        let with = |resource: &&&Attributes| resource.iter().any(|(name, _)| has(name));
+        all.values().filter(with).count()
+    };
+    for (name, _) in resource::ALWAYS {
+        report.row("resource", *name, seen(&|it| it == *name));
+    }
+    for prefix in resource::PREFIXES {
+        report.row(
+            "resource",
+            format!("{prefix}*"),
+            seen(&|it| it.starts_with(prefix)),
+        );
+    }
+
+    let mut instances: HashMap<String, &str> = HashMap::new();
+    for (text, resource) in &all {
+        check_resource(text, resource, report);
+        let instance = resource.get_str("service.instance.id").unwrap_or_default();
+        if let Some(other) = instances.insert(instance.to_owned(), text) {
+            report.break_rule(Rule::Instance, format!("{text} and {other}"));
+        }
+    }
+}
+
+fn check_resource(text: &str, resource: &Attributes, report: &mut Report) {
+    let complete = resource::ALWAYS.iter().all(|(name, kind)| {
+        let value = resource.get(name);
+        value.is_some_and(|value| kind.fits(value) && !value.to_string().is_empty())
+    });
+    let known = |name: &str| {
+        resource::ALWAYS.iter().any(|(it, _)| *it == name)
+            || resource::PREFIXES
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+    };
+    if !complete || !resource.iter().all(|(name, _)| known(name)) {
+        report.break_rule(Rule::Resource, text);
+    }
+}

@@ -1,0 +1,237 @@
+//! For each rule: a capture in which one thing was changed breaks it. The capture as it is breaks none, which the test beside shows.
+
+use std::sync::Arc;
+
+use lens::{Attributes, Metric, PointValue, Severity, Span, SpanId, SpanKind, Status, Value};
+use throughline_e2e::contract::{Capture, Line, Rule, check};
+
+use super::{captured, reported};
+
+/// `a_name: Rule, |capture| change;` is a test that the change breaks the rule.
+macro_rules! broken_by {
+    ($($name:ident: $rule:ident, $change:expr;)+) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $name() {
+            let mut capture = captured().await.clone();
+            assert!(!reported().await.breaks(Rule::$rule), "before the change");
+            let change: fn(&mut Capture) = $change;
+            change(&mut capture);
+            assert!(check(&capture).breaks(Rule::$rule));
+        }
+    )+};
+}
+
+broken_by! {
+    a_metric_that_is_missing: NeverSeen, |capture| capture.metrics.retain(|it| it.name != "orders.cancelled");
+    a_span_kind_that_is_missing: NeverSeen, |capture| for trace in &mut capture.traces {
+        trace.spans.retain(|span| span.kind != SpanKind::Producer);
+    };
+    a_span_named_by_its_raw_path: SpanName, |capture| server(capture).name = "GET /api/orders/17".to_owned();
+    a_step_of_another_name: SpanName, |capture| named(capture, "create_order").name = "make_order".to_owned();
+    a_kind_that_the_contract_does_not_have: SpanName, |capture| server(capture).kind = SpanKind::Unspecified;
+    an_attribute_that_is_missing: AttributeMissing, |capture| remove(&mut server(capture).attributes, "url.path");
+    an_attribute_that_nobody_listed: AttributeUnknown, |capture| {
+        set(&mut server(capture).attributes, "order.count", Value::Int(3));
+    };
+    a_value_that_nobody_listed: AttributeUnknown, |capture| {
+        set(&mut of_kind(capture, SpanKind::Producer).attributes, "messaging.system", text("kafka"));
+    };
+    a_number_sent_as_text: AttributeType, |capture| {
+        set(&mut named(capture, "create_order").attributes, "order.items", text("1"));
+    };
+    a_4xx_that_fails_the_server: Status, |capture| {
+        let span = answered(capture, SpanKind::Server, 404);
+        span.status = Status::Error;
+        set(&mut span.attributes, "error.type", text("404"));
+    };
+    a_5xx_that_does_not_fail_the_server: Status, |capture| {
+        answered(capture, SpanKind::Server, 500).status = Status::Unset;
+    };
+    a_4xx_that_does_not_fail_the_client: Status, |capture| {
+        answered(capture, SpanKind::Client, 402).status = Status::Unset;
+    };
+    a_success_with_an_error_type: Status, |capture| {
+        set(&mut answered(capture, SpanKind::Server, 200).attributes, "error.type", text("timeout"));
+    };
+    a_failure_without_an_error_type: Status, |capture| {
+        remove(&mut answered(capture, SpanKind::Server, 500).attributes, "error.type");
+    };
+    a_message_as_error_type: ErrorType, |capture| {
+        let span = answered(capture, SpanKind::Server, 500);
+        set(&mut span.attributes, "error.type", text("connection to 10.0.0.1 refused"));
+    };
+    a_description_that_repeats_the_code: Description, |capture| {
+        answered(capture, SpanKind::Server, 500).status_message = "500".to_owned();
+    };
+    a_span_that_was_cut: Dropped, |capture| server(capture).dropped.attributes = 1;
+    a_bind_value_in_a_statement: QueryText, |capture| {
+        let statement = "SELECT * FROM orders WHERE customer = 'Jane Doe, London'";
+        set(&mut named(capture, "INSERT orders").attributes, "db.query.text", text(statement));
+    };
+    a_parent_that_was_not_exported: Orphan, |capture| {
+        named(capture, "create_order").parent_span_id = Some(some_id());
+    };
+    a_statement_that_begins_a_trace: ClientRoot, |capture| named(capture, "INSERT orders").parent_span_id = None;
+    a_health_check_that_is_traced: HealthPath, |capture| {
+        set(&mut server(capture).attributes, "url.path", text("/health/ready"));
+    };
+    a_loop_that_found_no_work: IdleLoop, |capture| {
+        let root = named(capture, "reconcile_orders");
+        (root.start_unix_nano, root.end_unix_nano) = (1, 2);
+    };
+    a_step_outside_a_request: IdleLoop, |capture| named(capture, "create_order").parent_span_id = None;
+    eleven_steps_of_one_service: InternalSpans, |capture| repeat(capture, "create_order", 11);
+    more_than_twenty_short_spans: ShortSpans, |capture| {
+        let span = named(capture, "INSERT orders");
+        span.end_unix_nano = span.start_unix_nano + 1;
+        repeat(capture, "INSERT orders", 21);
+    };
+    a_process_span_without_links: Links, |capture| of_kind(capture, SpanKind::Consumer).links.clear();
+    a_retry_without_a_link_to_the_attempt_before: Links, |capture| {
+        let retry = find(capture, |span| span.kind == SpanKind::Consumer && span.links.len() > 1);
+        let parent = retry.parent_span_id;
+        retry.links.retain(|link| Some(link.span_id) == parent);
+    };
+    an_attempt_in_another_trace: OneTrace, |capture| {
+        of_kind(capture, SpanKind::Consumer).trace_id = "00000000000000000000000000000001".parse().unwrap();
+    };
+    a_metric_that_nobody_listed: MetricUnknown, |capture| metric(capture, "orders.created").name = "orders.made".to_owned();
+    a_metric_in_milliseconds: MetricShape, |capture| {
+        metric(capture, "http.server.request.duration").unit = "ms".to_owned();
+    };
+    a_counter_that_shrinks: MetricShape, |capture| metric(capture, "orders.created").monotonic = false;
+    buckets_of_another_kind: MetricShape, |capture| {
+        let points = &mut metric(capture, "db.client.operation.duration").points;
+        let PointValue::Distribution { bounds, .. } = &mut points[0].value else {
+            panic!("a histogram");
+        };
+        bounds[0] = 0.002;
+    };
+    a_metric_by_order: MetricAttribute, |capture| {
+        set(&mut metric(capture, "orders.created").points[0].attributes, "order.id", text("17"));
+    };
+    a_metric_with_a_point_for_everybody: MetricAttribute, |capture| {
+        let points = &mut metric(capture, "http.server.request.duration").points;
+        let point = points[0].clone();
+        points.extend(std::iter::repeat_n(point, 100));
+    };
+    an_error_that_only_the_span_tells: SameErrorType, |capture| {
+        set(&mut answered(capture, SpanKind::Server, 500).attributes, "error.type", text("crash"));
+    };
+    an_error_that_only_the_metric_tells: SameErrorType, |capture| {
+        let metric = metric(capture, "http.server.request.duration");
+        set(&mut metric.points[0].attributes, "error.type", text("crash"));
+    };
+    a_resource_without_a_host: Resource, |capture| remove(resource(server(capture)), "host.name");
+    a_resource_with_more: Resource, |capture| set(resource(server(capture)), "team", text("blue"));
+    two_processes_of_one_instance: Instance, |capture| {
+        set(resource(server(capture)), "process.pid", Value::Int(1));
+    };
+    a_log_record_without_a_severity: Severity, |capture| capture.logs[0].severity = Severity(0);
+    a_log_record_of_nobodys_span: LogCorrelation, |capture| {
+        let log = capture.logs.iter_mut().find(|log| log.span_id.is_some()).unwrap();
+        log.span_id = Some(some_id());
+    };
+    an_exception_without_a_type: Exception, |capture| {
+        let mut logs = capture.logs.iter_mut();
+        let error = logs.find(|log| log.attributes.get("exception.type").is_some()).unwrap();
+        remove(&mut error.attributes, "exception.type");
+    };
+    a_line_that_is_not_json: JsonLine, |capture| {
+        capture.lines.push(line("INFO order created"));
+    };
+    a_line_with_half_a_correlation: JsonLine, |capture| {
+        capture.lines.push(line(r#"{"severity":"INFO","trace_id":"0af7651916cd43dd8448eb211c80319c"}"#));
+    };
+    personal_data_in_a_span: Masking, |capture| {
+        let planted = text(&capture.planted[0].clone());
+        set(&mut server(capture).attributes, "user_agent.original", planted);
+    };
+    personal_data_in_a_spans_name: Masking, |capture| server(capture).name = capture.planted[0].clone();
+    personal_data_in_a_log_record: Masking, |capture| capture.logs[0].body = text(&capture.planted[0].clone());
+    personal_data_in_a_metric: Masking, |capture| {
+        let planted = text(&capture.planted[0].clone());
+        set(&mut metric(capture, "orders.created").points[0].attributes, "customer", planted);
+    };
+    personal_data_in_a_line: Masking, |capture| {
+        let planted = format!(r#"{{"severity":"INFO","message":"{}"}}"#, capture.planted[0]);
+        capture.lines.push(line(&planted));
+    };
+}
+
+// === what is changed ===
+
+fn find(capture: &mut Capture, is: impl Fn(&Span) -> bool) -> &mut Span {
+    let mut spans = capture.traces.iter_mut().flat_map(|trace| &mut trace.spans);
+    spans.find(|span| is(span)).unwrap()
+}
+
+fn of_kind(capture: &mut Capture, kind: SpanKind) -> &mut Span {
+    find(capture, |span| span.kind == kind)
+}
+
+fn server(capture: &mut Capture) -> &mut Span {
+    of_kind(capture, SpanKind::Server)
+}
+
+fn named<'a>(capture: &'a mut Capture, name: &str) -> &'a mut Span {
+    find(capture, |span| span.name == name)
+}
+
+fn answered(capture: &mut Capture, kind: SpanKind, code: i64) -> &mut Span {
+    let code = Value::Int(code);
+    find(capture, |span| {
+        span.kind == kind && span.attributes.get("http.response.status_code") == Some(&code)
+    })
+}
+
+fn metric<'a>(capture: &'a mut Capture, name: &str) -> &'a mut Metric {
+    capture
+        .metrics
+        .iter_mut()
+        .find(|metric| metric.name == name)
+        .unwrap()
+}
+
+fn resource(span: &mut Span) -> &mut Attributes {
+    Arc::make_mut(&mut span.resource)
+}
+
+/// The span's trace has it so many times.
+fn repeat(capture: &mut Capture, name: &str, times: usize) {
+    let has = |span: &Span| span.name == name;
+    let mut traces = capture.traces.iter_mut();
+    let trace = traces.find(|trace| trace.spans.iter().any(has)).unwrap();
+    let span = trace.spans.iter().find(|span| has(span)).unwrap().clone();
+    trace.spans.extend(std::iter::repeat_n(span, times));
+}
+
+fn set(attributes: &mut Attributes, name: &str, value: Value) {
+    remove(attributes, name);
+    let all = attributes
+        .iter()
+        .map(|(name, value)| (name.to_owned(), value.clone()));
+    *attributes = all.chain([(name.to_owned(), value)]).collect();
+}
+
+fn remove(attributes: &mut Attributes, name: &str) {
+    let others = attributes.iter().filter(|(it, _)| *it != name);
+    *attributes = others
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .collect();
+}
+
+fn text(text: &str) -> Value {
+    Value::String(text.to_owned())
+}
+
+fn line(text: &str) -> Line {
+    Line {
+        service: "throughline-api".to_owned(),
+        text: text.to_owned(),
+    }
+}
+
+fn some_id() -> SpanId {
+    "00000000000000ff".parse().unwrap()
+}

@@ -1,0 +1,25 @@
+//! `telemetry-check`: runs the product, and holds all that it exports to the telemetry contract.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::test::exit_code;
+
+/// Run the product as real processes, show how often each row of the telemetry contract was seen, and fail where one was not or a
+/// rule is broken
+#[derive(clap::Args)]
+pub(crate) struct TelemetryCheck {}
+
+/// The test that does it, with its table shown.
+const CHECK: &str = "test -p throughline-e2e --test it -- --exact --nocapture \
+                     telemetry::telemetry_is_exactly_what_the_contract_says";
+
+impl TelemetryCheck {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let mut cargo = testkit::cargo();
+        cargo.args(CHECK.split_whitespace());
+        let status = cargo.status().await.context("cannot run cargo")?;
+        Ok(exit_code(status))
+    }
+}
