@@ -16,6 +16,7 @@ mod events;
 mod health;
 mod openapi;
 mod orders;
+mod pages;
 mod problem;
 mod query;
 mod rate_limit;
