@@ -17,6 +17,7 @@ mod health;
 mod metrics;
 mod openapi;
 mod orders;
+mod pages;
 mod problem;
 mod query;
 mod rate_limit;

@@ -7,7 +7,7 @@ use actix_web::web::{self, PathConfig, QueryConfig, ServiceConfig};
 use actix_web::{FromRequest, Handler, HttpRequest, Resource, Responder, Route, guard};
 
 use crate::problem::Problem;
-use crate::{deadline, health, openapi, orders, query};
+use crate::{deadline, health, openapi, orders, pages, query};
 
 /// Adds every route.
 pub(crate) fn configure(app: &mut ServiceConfig) {
@@ -43,11 +43,12 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
         .service(resource("/api/openapi.json", "GET, HEAD").route(get(openapi::serve)))
         .service(resource("/health", "GET, HEAD").route(get(health::live)))
         .service(resource("/health/ready", "GET, HEAD").route(get(health::ready)))
+        .configure(pages::configure)
         .default_service(web::to(not_found));
 }
 
 /// A path with these methods; any other is answered 405, and told which there are (RFC 9110, section 15.5.6).
-fn resource(path: &str, allow: &'static str) -> Resource {
+pub(crate) fn resource(path: &str, allow: &'static str) -> Resource {
     let method_not_allowed = move |request: HttpRequest| async move {
         let detail = format!("{} is not supported here.", request.method());
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
@@ -57,7 +58,7 @@ fn resource(path: &str, allow: &'static str) -> Resource {
 }
 
 /// GET, and HEAD with it.
-fn get<F, Args>(handler: F) -> Route
+pub(crate) fn get<F, Args>(handler: F) -> Route
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,

@@ -80,7 +80,14 @@ async fn serve_http(config: Config) -> anyhow::Result<()> {
                     Tracing::new()
                         .inbound(inbound)
                         .exclude("/health")
-                        .exclude("/favicon.ico"),
+                        .exclude("/favicon.ico")
+                        // The pages; "/" is that path alone.
+                        .exclude("/")
+                        .exclude("/docs")
+                        .exclude("/console/console.js")
+                        .exclude("/console/page.js")
+                        .exclude("/console/page.css")
+                        .exclude("/api/openapi.json"),
                 )
                 .wrap(NormalizePath::new(TrailingSlash::Trim))
                 .configure(routes::configure)

@@ -127,12 +127,12 @@ fn new_order() -> Value {
         "additionalProperties": false,
     });
     let amount = json!({ "$ref": "#/components/schemas/Amount" });
-    let null = json!({ "type": "null" });
+    let absent = json!({ "type": "null" });
     let items = json!({ "type": "array", "items": item, "minItems": limits::ITEMS.start(), "maxItems": limits::ITEMS.end() });
     json!({
         "oneOf": [
-            form(json!({ "product_name": name, "amount": amount, "items": null }), json!(["product_name", "amount"])),
-            form(json!({ "items": items, "product_name": null, "amount": null }), json!(["items"])),
+            form(json!({ "product_name": name, "amount": amount, "items": absent }), json!(["product_name", "amount"])),
+            form(json!({ "items": items, "product_name": absent, "amount": absent }), json!(["items"])),
         ],
         "examples": [
             { "product_name": "Widget", "amount": "99.99" },

@@ -16,5 +16,6 @@ mod idempotency;
 mod limits;
 mod lists;
 mod orders;
+mod pages;
 mod service;
 mod worker;

@@ -36,7 +36,17 @@ const EXPORTING: &[&str] = &[
     "want",
 ];
 /// Crates that make spans of their own, which our integrations make better.
-const FRAMEWORKS: &[&str] = &["actix", "apalis", "diesel", "redis"];
+const FRAMEWORKS: &[&str] = &[
+    "actix_http",
+    "actix_server",
+    "actix_web",
+    "apalis",
+    "apalis_core",
+    "apalis_redis",
+    "diesel",
+    "diesel_async",
+    "redis",
+];
 
 pub(super) fn install(
     settings: &OtelSettings,
@@ -84,7 +94,7 @@ fn spans_of_the_service<S: Subscriber>() -> impl Filter<S> {
         metadata.is_span()
             && *metadata.level() <= Level::INFO
             && !is_of(EXPORTING, metadata)
-            && !is_of(FRAMEWORKS, metadata)
+            && !FRAMEWORKS.contains(&root(metadata))
     }
     DynFilterFn::new(|metadata, _: &LayerContext<'_, S>| {
         is_ours(metadata) && Context::map_current(|context| context.get::<Untraced>().is_none())
@@ -98,11 +108,16 @@ fn spans_of_the_service<S: Subscriber>() -> impl Filter<S> {
 
 /// Whether the event or span comes from one of these crates, or one named after it: `hyper`, `hyper_util`, `opentelemetry-otlp`.
 fn is_of(crates: &[&str], metadata: &Metadata<'_>) -> bool {
-    let root = metadata.target().split("::").next().unwrap_or_default();
     crates.iter().any(|name| {
-        root.strip_prefix(name)
+        root(metadata)
+            .strip_prefix(name)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-']))
     })
+}
+
+/// The crate that an event or span comes from.
+fn root<'a>(metadata: &Metadata<'a>) -> &'a str {
+    metadata.target().split("::").next().unwrap_or_default()
 }
 
 /// The SDK writes a line for each failed export; [`crate::export`] says it once a minute.

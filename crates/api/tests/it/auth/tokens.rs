@@ -151,7 +151,7 @@ pub(super) async fn api() -> Api {
     Api::with(&[("AUTH", "jwt"), ("JWT_SECRET", SECRET)]).await
 }
 
-pub(super) async fn send(api: &Api, method: Method, path: &str, token: &str) -> Answer {
+pub(crate) async fn send(api: &Api, method: Method, path: &str, token: &str) -> Answer {
     Answer::of(api.request(method, path).bearer_auth(token)).await
 }
 

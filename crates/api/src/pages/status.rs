@@ -1,0 +1,32 @@
+//! What the console shows of the queue. For operators: how busy the service is, is nobody else's business.
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::Data;
+use serde_json::json;
+
+use crate::caller::{Admin, Caller};
+use crate::problem::Problem;
+use crate::state::AppState;
+
+pub(super) async fn status(
+    state: Data<AppState>,
+    _: Caller<Admin>,
+) -> Result<HttpResponse, Problem> {
+    let stats = state.dispatcher.queue().stats().await.map_err(|error| {
+        tracing::debug!(
+            error = &error as &dyn std::error::Error,
+            "cannot count the queue"
+        );
+        Problem::unavailable("The queue cannot be reached at the moment.")
+    })?;
+    let body = json!({
+        "queue": state.dispatcher.queue().name(),
+        "waiting": stats.depth,
+        "in_flight": stats.in_flight,
+        "oldest_ms": stats.oldest_age.map(|age| age.as_millis()),
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(body))
+}
