@@ -61,7 +61,7 @@ async fn read(request: &HttpRequest, mut payload: Payload, limit: usize) -> Resu
     }
     let mut body = BytesMut::with_capacity(announced);
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(unreadable)?;
+        let chunk = chunk.map_err(|error| unreadable(&error))?;
         if body.len().saturating_add(chunk.len()) > limit {
             return Err(too_large(limit));
         }
@@ -78,7 +78,7 @@ fn too_large(limit: usize) -> Problem {
     .closing()
 }
 
-fn unreadable(error: PayloadError) -> Problem {
+fn unreadable(error: &PayloadError) -> Problem {
     tracing::debug!(%error, "a body could not be read");
     Problem::bad_request("The body could not be read.")
 }

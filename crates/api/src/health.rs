@@ -28,7 +28,7 @@ pub(crate) async fn live() -> HttpResponse {
 ), security(()))]
 pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
     if state.is_draining() {
-        return answer("unavailable", json!({ "shutdown": "in progress" }));
+        return answer("unavailable", &json!({ "shutdown": "in progress" }));
     }
     let (postgresql, redis) = tokio::join!(
         passes(state.store.ping()),
@@ -37,9 +37,9 @@ pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
     let word = |passed| if passed { "ok" } else { "unavailable" };
     let checks = json!({ "postgresql": word(postgresql), "redis": word(redis) });
     match (postgresql, redis) {
-        (true, true) => answer("ok", checks),
-        (true, false) => answer("degraded", checks),
-        (false, _) => answer("unavailable", checks),
+        (true, true) => answer("ok", &checks),
+        (true, false) => answer("degraded", &checks),
+        (false, _) => answer("unavailable", &checks),
     }
 }
 
@@ -47,7 +47,7 @@ async fn passes<T, E>(check: impl Future<Output = Result<T, E>>) -> bool {
     matches!(tokio::time::timeout(PATIENCE, check).await, Ok(Ok(_)))
 }
 
-fn answer(status: &str, checks: Value) -> HttpResponse {
+fn answer(status: &str, checks: &Value) -> HttpResponse {
     let body = json!({ "status": status, "checks": checks });
     if status == "unavailable" {
         HttpResponse::ServiceUnavailable().json(body)

@@ -74,7 +74,7 @@ impl Jwks {
             match self.fetch().await {
                 Ok(keys) => self.remember(keys),
                 Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "cannot fetch JWT_JWKS_URL")
+                    tracing::warn!(error = format!("{error:#}"), "cannot fetch JWT_JWKS_URL");
                 }
             }
         }

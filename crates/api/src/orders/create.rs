@@ -78,7 +78,7 @@ enum Created {
         order.currency = new.amount.currency().code(),
         order.items = i64::try_from(new.items.len()).unwrap_or(i64::MAX),
         order.high_value = new.amount.exceeds(state.high_value),
-        payment.method = new.payment_method.map(|method| method.as_str()),
+        payment.method = new.payment_method.map(domain::PaymentMethod::as_str),
     )
 )]
 async fn create_order(

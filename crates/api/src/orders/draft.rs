@@ -33,11 +33,11 @@ fn refused(body: &[u8], first: &serde_json::Error) -> Problem {
     };
     let mut errors = match value {
         Value::Object(fields) => Fields::at("", fields).order(),
-        other => vec![field_error("", type_error::<Map<String, Value>>(other))],
+        other => vec![field_error("", &type_error::<Map<String, Value>>(other))],
     };
     if errors.is_empty() {
         // Only reading it as a whole shows it, as a field that is there twice.
-        errors.push(field_error("", first));
+        errors.push(field_error("", &first));
     }
     Problem::invalid(errors)
 }
@@ -69,7 +69,7 @@ impl<'a> Fields<'a> {
             Some(Value::Array(items)) => Some(self.items(items)),
             Some(Value::Null) | None => None,
             Some(other) => {
-                self.note("items", type_error::<Vec<Value>>(other));
+                self.note("items", &type_error::<Vec<Value>>(other));
                 Some(vec![placeholder()])
             }
         };
@@ -101,7 +101,7 @@ impl<'a> Fields<'a> {
                 }
                 other => {
                     let error = type_error::<Map<String, Value>>(other);
-                    self.errors.push(field_error(&pointer, error));
+                    self.errors.push(field_error(&pointer, &error));
                     drafts.push(placeholder());
                 }
             }
@@ -124,7 +124,7 @@ impl<'a> Fields<'a> {
         match self.members.remove(name) {
             Some(value) => self.read(name, value).unwrap_or(otherwise),
             None => {
-                self.note(name, "is required");
+                self.note(name, &"is required");
                 otherwise
             }
         }
@@ -139,13 +139,13 @@ impl<'a> Fields<'a> {
         match serde_json::from_value(value) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.note(name, error);
+                self.note(name, &error);
                 None
             }
         }
     }
 
-    fn note(&mut self, name: &str, detail: impl ToString) {
+    fn note(&mut self, name: &str, detail: &impl ToString) {
         let name = name.replace('~', "~0").replace('/', "~1");
         let pointer = format!("{}/{name}", self.pointer);
         self.errors.push(field_error(&pointer, detail));
@@ -154,7 +154,7 @@ impl<'a> Fields<'a> {
     /// All errors, with those for what is left over.
     fn unknown(mut self) -> Vec<FieldError> {
         for (name, _) in std::mem::take(&mut self.members) {
-            self.note(&name, "is no field of this object");
+            self.note(&name, &"is no field of this object");
         }
         self.errors
     }
@@ -183,7 +183,7 @@ fn type_error<T: DeserializeOwned>(value: Value) -> String {
     }
 }
 
-fn field_error(pointer: &str, detail: impl ToString) -> FieldError {
+fn field_error(pointer: &str, detail: &impl ToString) -> FieldError {
     FieldError {
         pointer: pointer.to_owned(),
         detail: detail.to_string(),

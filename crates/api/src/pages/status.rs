@@ -15,7 +15,7 @@ pub(super) async fn status(
 ) -> Result<HttpResponse, Problem> {
     let stats = state.dispatcher.queue().stats().await.map_err(|error| {
         tracing::debug!(
-            error = &error as &dyn std::error::Error,
+            %error,
             "cannot count the queue"
         );
         Problem::unavailable("The queue cannot be reached at the moment.")
