@@ -18,7 +18,7 @@ const WATCH: &str = "
         WHEN (OLD.status IN ('completed', 'failed', 'cancelled')) EXECUTE FUNCTION note_change();";
 
 const READ: &str = "
-    SELECT id, status, payment_status, payment_id, failure_code, attempt, created_at, completed_at,
+    SELECT id, status, payment_status, payment_id, failure_code, failure_detail, attempt, created_at, completed_at,
            (SELECT count(*) FROM changed_when_final AS c WHERE c.id = orders.id) AS changed
     FROM orders WHERE items->0->>'product_name' = $1";
 
@@ -30,6 +30,7 @@ pub(crate) struct Stored {
     pub(crate) payment_status: String,
     pub(crate) payment_id: Option<String>,
     pub(crate) failure_code: Option<String>,
+    pub(crate) failure_detail: Option<String>,
     pub(crate) attempt: i32,
     pub(crate) created_at: DateTime<Utc>,
     /// When it became final.
@@ -46,11 +47,22 @@ impl From<Row> for Stored {
             payment_status: row.get("payment_status"),
             payment_id: row.get("payment_id"),
             failure_code: row.get("failure_code"),
+            failure_detail: row.get("failure_detail"),
             attempt: row.get("attempt"),
             created_at: row.get("created_at"),
             completed_at: row.get("completed_at"),
             changed_when_final: row.get("changed"),
         }
+    }
+}
+
+impl Stored {
+    /// Why it failed, where that was not its card.
+    pub(crate) fn gave_up(&self) -> Option<String> {
+        let code = self.failure_code.as_deref().unwrap_or_default();
+        let gave_up = self.status == "failed" && code != "card_declined";
+        let detail = self.failure_detail.as_deref().unwrap_or_default();
+        gave_up.then(|| format!("order {} gave up: {code}: {detail}", self.id))
     }
 }
 

@@ -27,8 +27,8 @@ pub struct Tally {
     pub stuck: usize,
     /// Orders that were written to after they were final.
     pub changed_when_final: usize,
-    /// Orders that failed for another reason than their card.
-    pub gave_up: usize,
+    /// Orders that failed for another reason than their card, and the reason.
+    pub gave_up: Vec<String>,
     /// The most attempts of one order.
     pub most_attempts: i32,
     /// From an order's creation to its final state, at the longest.
@@ -83,7 +83,7 @@ impl Report {
             unpaid: all.unpaid + round.unpaid,
             stuck: all.stuck + round.stuck,
             changed_when_final: all.changed_when_final + round.changed_when_final,
-            gave_up: all.gave_up + round.gave_up,
+            gave_up: [all.gave_up, round.gave_up.clone()].concat(),
             most_attempts: all.most_attempts.max(round.most_attempts),
             longest: all.longest.max(round.longest),
             recovery: all.recovery.max(round.recovery),
@@ -121,7 +121,7 @@ impl Tally {
             self.stuck,
             self.changed_when_final,
             self.unrecorded,
-            self.gave_up,
+            self.gave_up.len(),
             self.most_attempts,
             seconds(self.longest),
             self.recovery.map_or_else(|| "-".to_owned(), seconds),
@@ -139,6 +139,9 @@ impl fmt::Display for Report {
             writeln!(f, "{}", round.line())?;
         }
         writeln!(f, "{}", self.total().line())?;
+        for order in self.total().gave_up {
+            writeln!(f, "{order}")?;
+        }
         if self.is_clean() {
             writeln!(f, "Nothing was lost, charged twice, or stuck.")
         } else {

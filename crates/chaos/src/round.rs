@@ -122,9 +122,7 @@ fn tally(
         }),
         stuck: count(&|order| order.completed_at.is_none()),
         changed_when_final: count(&|order| order.changed_when_final > 0),
-        gave_up: count(&|order| {
-            order.status == "failed" && order.failure_code.as_deref() != Some("card_declined")
-        }),
+        gave_up: orders.iter().filter_map(Stored::gave_up).collect(),
         most_attempts: orders
             .iter()
             .map(|order| order.attempt)

@@ -46,8 +46,11 @@ impl ChargeError {
             StatusCode::PAYMENT_REQUIRED => {
                 Self::Declined(Failure::new(FailureCode::CardDeclined, detail))
             }
-            // Another request with this key is still at work, or we ask too fast.
-            StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => Self::Passing(unavailable()),
+            // Another request with this key is still at work, or we ask too fast. 408 is what a server says of a connection on
+            // which it saw no request for a while; one that was sent just then gets it for an answer (RFC 9110, 15.5.9).
+            StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
+                Self::Passing(unavailable())
+            }
             _ if status.is_server_error() => Self::Passing(unavailable()),
             _ => Self::Final(Failure::new(FailureCode::PaymentRejected, detail)),
         }
@@ -94,7 +97,7 @@ mod tests {
 
     #[test]
     fn only_what_may_end_differently_is_tried_again() {
-        for status in [409, 429, 500, 502, 503, 504] {
+        for status in [408, 409, 429, 500, 502, 503, 504] {
             assert!(
                 matches!(answered(status), ChargeError::Passing(_)),
                 "{status}"
