@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's commands. Each is a module with the command's arguments and one `run`.
 
 mod api;
+mod chaos;
 mod down;
 mod fuzz_api;
 mod local;
@@ -32,6 +33,7 @@ enum Command {
     Token(token::Token),
     FuzzApi(fuzz_api::FuzzApi),
     TelemetryCheck(telemetry_check::TelemetryCheck),
+    Chaos(chaos::Run),
 }
 
 #[tokio::main]
@@ -48,6 +50,7 @@ async fn main() -> ExitCode {
         Command::Token(token) => token.run(),
         Command::FuzzApi(fuzz) => fuzz.run().await,
         Command::TelemetryCheck(check) => check.run().await,
+        Command::Chaos(chaos) => chaos.run().await,
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
