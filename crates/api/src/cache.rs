@@ -47,7 +47,7 @@ impl Cache {
         let (host, port) = queue.server();
         Self {
             connection: queue.connection(),
-            server: Server::new(host, port, 0),
+            server: Server::new(host, port, queue.database()),
             prefix: format!("{}:cache:", queue.name()),
         }
     }
@@ -58,8 +58,7 @@ impl Cache {
         command.arg(format!("{}{key}", self.prefix));
         let kept = self.run("GET", "GET {queue}:cache:{key}", &command).await;
         kept.unwrap_or_else(|error| {
-            tracing::debug!(%error, "not read from Redis"
-            );
+            tracing::debug!(%error, "not read from Redis");
             None
         })
     }
@@ -71,8 +70,7 @@ impl Cache {
         command.arg(key).arg(value).arg("EX").arg(time.as_secs());
         let text = "SET {queue}:cache:{key} ? EX ?";
         if let Err(error) = self.run::<()>("SET", text, &command).await {
-            tracing::debug!(%error, "not kept in Redis"
-            );
+            tracing::debug!(%error, "not kept in Redis");
         }
     }
 

@@ -136,7 +136,7 @@ async fn a_request_that_is_under_way_is_told_and_not_waited_for() {
     });
     let told = testkit::eventually(
         "the second to be told",
-        Duration::from_secs(4),
+        Duration::from_secs(20),
         async || {
             let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
                     database = (SELECT oid FROM pg_database WHERE datname = current_database())";

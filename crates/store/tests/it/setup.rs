@@ -23,7 +23,12 @@ impl Fixture {
     pub(crate) async fn new() -> Self {
         let database = testkit::database().await.unwrap();
         throughline_store::migrate(database.url()).await.unwrap();
-        let config = StoreConfig::new(database.url(), "store-test");
+        // Many tests make their databases at the same moment: a busy machine is no error.
+        let config = StoreConfig {
+            acquire_timeout: MINUTE / 2,
+            statement_timeout: MINUTE / 2,
+            ..StoreConfig::new(database.url(), "store-test")
+        };
         Self {
             store: Store::new(config).unwrap(),
             sql: database.connect().await.unwrap(),
