@@ -56,8 +56,8 @@ impl Problem {
     }
 
     /// An error of ours: its detail stays in the log.
-    pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
-        tracing::error!(error, "a request failed");
+    pub(crate) fn internal<E: std::error::Error>(error: &E) -> Self {
+        telemetry::log_error!(*error, "a request failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "Something went wrong on our side.",
