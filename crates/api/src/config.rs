@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::Threshold;
 use queue::QueueConfig;
+use service::Address;
 use settings::{Env, SettingError};
 use store::StoreConfig;
 use telemetry::http::server::Inbound;
@@ -14,10 +15,8 @@ use crate::cors;
 /// All settings of the service.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The address to listen on.
-    pub host: String,
-    /// The port to listen on; 0 takes any that is free.
-    pub port: u16,
+    /// Where to listen.
+    pub address: Address,
     /// PostgreSQL.
     pub store: StoreConfig,
     /// Redis, and the queue in it.
@@ -58,26 +57,9 @@ impl Config {
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
-            host: env.or("HOST", "127.0.0.1".to_owned(), "an address")?,
-            port: env.or("PORT", 8080, "a port, 0 to 65535")?,
-            store: StoreConfig {
-                pool_size: env.within("DATABASE_POOL_SIZE", 16, 1..=1000)?,
-                statement_timeout: env
-                    .duration_or("DATABASE_STATEMENT_TIMEOUT", Duration::from_secs(5))?,
-                slow_query_threshold: env
-                    .duration_or("SLOW_QUERY_THRESHOLD", Duration::from_millis(100))?,
-                ..StoreConfig::new(
-                    env.required(
-                        "DATABASE_URL",
-                        "a URL: postgres://user:password@host:5432/database",
-                    )?,
-                    "throughline-api",
-                )
-            },
-            queue: QueueConfig::new(
-                env.required("REDIS_URL", "a URL: redis://host:6379")?,
-                env.or("QUEUE_NAME", "orders".to_owned(), "a name")?,
-            ),
+            address: Address::from_env(env, 8080)?,
+            store: StoreConfig::from_env(env, "throughline-api")?,
+            queue: QueueConfig::from_env(env, "orders")?,
             http: HttpConfig {
                 workers: env.within("HTTP_WORKERS", cores, 1..=1024)?,
                 keep_alive: env.duration_or("HTTP_KEEP_ALIVE", Duration::from_secs(75))?,
@@ -89,10 +71,11 @@ impl Config {
             },
             auth: AuthConfig::from_env(env)?,
             dispatch_grace: env.duration_or("ORDER_DISPATCH_GRACE", Duration::from_secs(30))?,
-            high_value: match env.optional("HIGH_VALUE_THRESHOLD", "an amount such as 1000")? {
-                Some(threshold) => threshold,
-                None => Threshold::from_major(1000),
-            },
+            high_value: env.or(
+                "HIGH_VALUE_THRESHOLD",
+                Threshold::default(),
+                "an amount such as 1000",
+            )?,
             inbound: env.or("TRACE_INBOUND", Inbound::Parent, "parent, link or ignore")?,
             shutdown_timeout: env.duration_or("SHUTDOWN_TIMEOUT", Duration::from_secs(30))?,
         })

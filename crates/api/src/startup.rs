@@ -1,6 +1,5 @@
 //! From settings to a running server, and from a signal to its end.
 
-use std::net::TcpListener;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -10,10 +9,10 @@ use actix_web::{App, HttpServer};
 use anyhow::Context;
 use dispatch::{Announcer, Dispatcher, Listener};
 use queue::Queue;
+use service::Termination;
 use settings::Env;
 use store::Store;
 use telemetry::http::server::Tracing;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::auth::Authenticator;
 use crate::cache::Cache;
@@ -26,20 +25,9 @@ use crate::{cors, routes};
 
 /// How long the readiness check fails before no more connections are taken, so that whoever routes requests has noticed.
 const NOTICE: Duration = Duration::from_millis(500);
-/// How long the last telemetry may take to leave.
-const FLUSH: Duration = Duration::from_secs(5);
 
-/// Serves until SIGTERM or SIGINT; then finishes the requests in flight, and exports the last telemetry.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
-    let service = telemetry::Service::new("throughline-api", env!("CARGO_PKG_VERSION"))
-        .namespace("throughline");
-    let telemetry = telemetry::init(&service)?;
-    let result = serve_http(config).await;
-    telemetry.shutdown(FLUSH).await;
-    result
-}
-
-async fn serve_http(config: Config) -> anyhow::Result<()> {
+/// Serves until SIGTERM or SIGINT; then finishes the requests in flight.
+pub async fn serve(config: Config, termination: Termination) -> anyhow::Result<()> {
     let transitions = Listener::new(&config.queue).context("REDIS_URL")?;
     let queue = Queue::connect_lazy(config.queue)?;
     let state = Data::new(AppState {
@@ -55,13 +43,7 @@ async fn serve_http(config: Config) -> anyhow::Result<()> {
         http: config.http.clone(),
         draining: AtomicBool::new(false),
     });
-    let address = (config.host.as_str(), config.port);
-    let listener = TcpListener::bind(address).with_context(|| {
-        format!(
-            "cannot listen on {}:{} (HOST, PORT)",
-            config.host, config.port
-        )
-    })?;
+    let listener = config.address.listen()?;
     tracing::info!(address = %listener.local_addr()?, "taking orders");
 
     let (http, inbound) = (config.http, config.inbound);
@@ -104,20 +86,18 @@ async fn serve_http(config: Config) -> anyhow::Result<()> {
 
     let handle = server.handle();
     let stop = async {
-        let received = terminated().await;
+        termination.asked().await;
         tracing::info!("shutting down");
         state.drain();
         tokio::time::sleep(NOTICE).await;
         handle.stop(true).await;
-        received
     };
     let served = async { tokio::join!(server, stop) };
-    let (served, stopped) = tokio::select! {
+    let (served, ()) = tokio::select! {
         ended = served => ended,
         () = feed(&state.hub, &transitions, &state.store) => return Ok(()),
     };
-    served?;
-    stopped.context("cannot wait for signals")
+    Ok(served?)
 }
 
 /// What no answer goes without. A page brings a policy of its own.
@@ -133,27 +113,12 @@ fn security_headers() -> DefaultHeaders {
 
 /// Applies the migrations. Safe to run from many replicas at once.
 pub async fn migrate(env: &Env) -> anyhow::Result<()> {
-    let url = env.required(
-        "DATABASE_URL",
-        "a URL: postgres://user:password@host:5432/database",
-    )?;
-    let applied = store::migrate(&url)
+    let applied = store::migrate(&store::database_url(env)?)
         .await
         .context("cannot migrate the database of DATABASE_URL")?;
     match applied.as_slice() {
         [] => println!("the schema is up to date"),
         versions => println!("applied {}", versions.join(", ")),
-    }
-    Ok(())
-}
-
-/// Until this process is asked to end: SIGTERM, as Kubernetes does it, or SIGINT, as a person does.
-async fn terminated() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
     Ok(())
 }

@@ -212,6 +212,13 @@ impl Threshold {
     }
 }
 
+/// 1000 major units.
+impl Default for Threshold {
+    fn default() -> Self {
+        Self::from_major(1000)
+    }
+}
+
 impl FromStr for Threshold {
     type Err = MoneyError;
 

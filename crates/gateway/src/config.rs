@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
+use service::Address;
 use settings::{Env, SettingError};
 
 /// The configuration of one sandbox.
 #[derive(Debug, Clone)]
 pub struct Config {
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    pub(crate) address: Address,
     pub(crate) keys: AcceptedKeys,
     pub(crate) shutdown_timeout: Duration,
 }
@@ -27,8 +27,7 @@ impl Config {
     /// Reads HOST, PORT, PAYMENT_GATEWAY_KEY and SHUTDOWN_TIMEOUT.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         Ok(Self {
-            host: env.get("HOST").unwrap_or("127.0.0.1").to_owned(),
-            port: env.or("PORT", 8090, "a port, 0 to 65535")?,
+            address: Address::from_env(env, 8090)?,
             keys: accepted_keys(env)?,
             shutdown_timeout: env.duration_or("SHUTDOWN_TIMEOUT", Duration::from_secs(30))?,
         })
@@ -37,8 +36,10 @@ impl Config {
     /// A sandbox for a test: on a free port of 127.0.0.1, for any test key.
     pub fn local() -> Self {
         Self {
-            host: "127.0.0.1".to_owned(),
-            port: 0,
+            address: Address {
+                host: "127.0.0.1".to_owned(),
+                port: 0,
+            },
             keys: AcceptedKeys::AnyTestKey,
             shutdown_timeout: Duration::from_secs(5),
         }
@@ -90,7 +91,8 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_documentation() {
         let config = Config::from_env(&Env::of([])).unwrap();
-        assert_eq!((config.host.as_str(), config.port), ("127.0.0.1", 8090));
+        let Address { host, port } = &config.address;
+        assert_eq!((host.as_str(), *port), ("127.0.0.1", 8090));
         assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
         assert!(config.keys.accept("sk_test_anything"));
         assert!(!config.keys.accept("sk_test_"));

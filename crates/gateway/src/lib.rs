@@ -27,4 +27,4 @@ mod request_id;
 mod startup;
 
 pub use config::Config;
-pub use startup::{Gateway, StartError};
+pub use startup::Gateway;

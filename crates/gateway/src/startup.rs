@@ -1,7 +1,7 @@
 //! Builds the server, runs it, and ends it: what hangs by an injected fault ends at once, what is being answered is finished.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,28 +42,13 @@ pub struct Gateway {
     server: JoinHandle<io::Result<()>>,
 }
 
-/// Why the sandbox could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The port is in use, or the host is not one of this machine's.
-    #[error("cannot listen on {host}:{port} (HOST and PORT say where): {source}")]
-    Listen {
-        /// HOST.
-        host: String,
-        /// PORT.
-        port: u16,
-        /// What the system says.
-        source: io::Error,
-    },
-}
-
 impl Gateway {
-    /// Listens, and answers from here on. Call it inside a tokio runtime.
-    pub async fn start(config: Config) -> Result<Self, StartError> {
+    /// Listens, and answers from here on. Call it inside a tokio runtime. An error says what cannot be listened on.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
         let stopping = CancellationToken::new();
-        let (host, port) = (config.host.clone(), config.port);
-        let (server, address) = listen(config, stopping.clone())
-            .map_err(|source| StartError::Listen { host, port, source })?;
+        let listener = config.address.listen()?;
+        let address = listener.local_addr()?;
+        let server = serve(listener, config, stopping.clone())?;
         tracing::info!(%address, "the payment sandbox listens");
         Ok(Self {
             address,
@@ -95,7 +80,7 @@ impl Gateway {
     }
 }
 
-fn listen(config: Config, stopping: CancellationToken) -> io::Result<(Server, SocketAddr)> {
+fn serve(listener: TcpListener, config: Config, stopping: CancellationToken) -> io::Result<Server> {
     let sandbox = Data::new(Sandbox {
         keys: config.keys,
         ledger: Arc::new(Ledger::new()),
@@ -114,10 +99,8 @@ fn listen(config: Config, stopping: CancellationToken) -> io::Result<(Server, So
     .h1_allow_half_closed(false)
     .shutdown_timeout(config.shutdown_timeout.as_secs().max(1))
     .disable_signals()
-    .bind((config.host, config.port))?;
-    let address = server.addrs().first().copied();
-    let address = address.ok_or_else(|| io::Error::other("the host has no address"))?;
-    Ok((server.run(), address))
+    .listen(listener)?;
+    Ok(server.run())
 }
 
 fn routes(service: &mut ServiceConfig) {

@@ -24,7 +24,7 @@ mod waterfall;
 mod web;
 
 pub use attributes::{Attributes, Value};
-pub use config::{ConfigError, LensConfig};
+pub use config::LensConfig;
 pub use ids::{InvalidId, SpanId, TraceId};
 pub use listener::LensError;
 pub use log::{LogRecord, Severity};

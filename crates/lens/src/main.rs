@@ -28,7 +28,7 @@ async fn main() -> ExitCode {
 async fn run() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let lens = Lens::start(LensConfig::from_env()?).await?;
+    let lens = Lens::start(LensConfig::from_env(&settings::Env::process())?).await?;
     tracing::info!(
         "page {}  OTLP gRPC {}  OTLP HTTP {}",
         lens.page_url(),

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use settings::{Env, SettingError};
+
 use crate::error::QueueError;
 
 /// Connection settings of one logical queue.
@@ -26,6 +28,14 @@ impl QueueConfig {
             response_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(2),
         }
+    }
+
+    /// Reads REDIS_URL and QUEUE_NAME, by default `default_name`.
+    pub fn from_env(env: &Env, default_name: &str) -> Result<Self, SettingError> {
+        Ok(Self::new(
+            env.required("REDIS_URL", "a URL: redis://host:6379")?,
+            env.or("QUEUE_NAME", default_name.to_owned(), "a name")?,
+        ))
     }
 
     /// A `:` would let the keys of one queue be those of another.

@@ -73,16 +73,15 @@ impl SettingError {
 }
 
 impl Env {
-    /// The variables of this process; those that are not UTF-8 are left out.
+    /// The variables of this process. What is not UTF-8 in a value is replaced by U+FFFD: it is a bad value, not an absent one.
     pub fn process() -> Self {
-        let pairs = std::env::vars_os();
-        Self(
-            pairs
-                .filter_map(|(name, value)| {
-                    Some((name.into_string().ok()?, value.into_string().ok()?))
-                })
-                .collect(),
-        )
+        let pairs = std::env::vars_os().filter_map(|(name, value)| {
+            Some((
+                name.into_string().ok()?,
+                value.to_string_lossy().into_owned(),
+            ))
+        });
+        Self(pairs.collect())
     }
 
     /// Variables from anywhere else, for tests.

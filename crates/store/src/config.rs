@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use settings::{Env, SettingError};
+
 /// Where PostgreSQL is, and how long to wait for it.
 #[derive(Clone)]
 pub struct StoreConfig {
@@ -33,6 +35,27 @@ impl StoreConfig {
             application_name: application_name.into(),
         }
     }
+
+    /// Reads DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_STATEMENT_TIMEOUT and SLOW_QUERY_THRESHOLD.
+    pub fn from_env(env: &Env, application_name: impl Into<String>) -> Result<Self, SettingError> {
+        let default = Self::new(database_url(env)?, application_name);
+        Ok(Self {
+            pool_size: env.within("DATABASE_POOL_SIZE", default.pool_size, 1..=1000)?,
+            statement_timeout: env
+                .duration_or("DATABASE_STATEMENT_TIMEOUT", default.statement_timeout)?,
+            slow_query_threshold: env
+                .duration_or("SLOW_QUERY_THRESHOLD", default.slow_query_threshold)?,
+            ..default
+        })
+    }
+}
+
+/// Reads DATABASE_URL.
+pub fn database_url(env: &Env) -> Result<String, SettingError> {
+    env.required(
+        "DATABASE_URL",
+        "a URL: postgres://user:password@host:5432/database",
+    )
 }
 
 /// Without the URL, which may carry a password.

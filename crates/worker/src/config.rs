@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::Threshold;
 use queue::QueueConfig;
+use service::Address;
 use settings::{Env, SettingError};
 use store::StoreConfig;
 use telemetry::job::JobTrace;
@@ -11,10 +12,8 @@ use telemetry::job::JobTrace;
 /// All settings of the worker.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The address of the health endpoints.
-    pub host: String,
-    /// The port of the health endpoints; 0 takes any that is free.
-    pub port: u16,
+    /// Where the health endpoints are.
+    pub address: Address,
     /// PostgreSQL.
     pub store: StoreConfig,
     /// Redis, and the queue in it.
@@ -57,33 +56,18 @@ impl Config {
     /// Reads and checks every variable.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         Ok(Self {
-            host: env.or("HOST", "127.0.0.1".to_owned(), "an address")?,
-            port: env.or("PORT", 8081, "a port, 0 to 65535")?,
-            store: StoreConfig {
-                pool_size: env.within("DATABASE_POOL_SIZE", 16, 1..=1000)?,
-                statement_timeout: env
-                    .duration_or("DATABASE_STATEMENT_TIMEOUT", Duration::from_secs(5))?,
-                slow_query_threshold: env
-                    .duration_or("SLOW_QUERY_THRESHOLD", Duration::from_millis(100))?,
-                ..StoreConfig::new(
-                    env.required(
-                        "DATABASE_URL",
-                        "a URL: postgres://user:password@host:5432/database",
-                    )?,
-                    "throughline-worker",
-                )
-            },
-            queue: QueueConfig::new(
-                env.required("REDIS_URL", "a URL: redis://host:6379")?,
-                env.or("QUEUE_NAME", "orders".to_owned(), "a name")?,
-            ),
+            address: Address::from_env(env, 8081)?,
+            store: StoreConfig::from_env(env, "throughline-worker")?,
+            queue: QueueConfig::from_env(env, "orders")?,
             gateway: gateway(env)?,
             processing: ProcessingConfig {
                 lease: env.duration_or("ORDER_LEASE", Duration::from_secs(60))?,
                 max_attempts: env.within("ORDER_MAX_ATTEMPTS", 8, 1..=1000)?,
-                high_value: env
-                    .optional("HIGH_VALUE_THRESHOLD", "an amount such as 1000")?
-                    .unwrap_or_else(|| Threshold::from_major(1000)),
+                high_value: env.or(
+                    "HIGH_VALUE_THRESHOLD",
+                    Threshold::default(),
+                    "an amount such as 1000",
+                )?,
             },
             job_trace: env.or("JOB_TRACE", JobTrace::Parent, "parent or link")?,
             concurrency: env.within("WORKER_CONCURRENCY", 64, 1..=1024)?,

@@ -2,38 +2,19 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
+use service::Program;
 use throughline_worker::{config::Config, startup};
 
-const USAGE: &str = "usage: throughline-worker";
+const PROGRAM: Program = Program {
+    name: "throughline-worker",
+    version: env!("CARGO_PKG_VERSION"),
+    commands: &[],
+};
 
 fn main() -> ExitCode {
-    // The first provider stays; nothing installs another.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("throughline-worker: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run() -> anyhow::Result<()> {
-    match std::env::args().nth(1).as_deref() {
-        None => {
-            let config = Config::from_env(&settings::Env::process())?;
-            let runtime = tokio::runtime::Runtime::new()?;
-            runtime.block_on(startup::work(config))
-        }
-        Some("--version") => {
-            println!("throughline-worker {}", env!("CARGO_PKG_VERSION"));
-            Ok(())
-        }
-        Some("--help") => {
-            println!("{USAGE}");
-            Ok(())
-        }
-        _ => bail!("{USAGE}"),
-    }
+    PROGRAM.run(|_, env| {
+        let config = Config::from_env(env)?;
+        let work = PROGRAM.serve(|termination| startup::work(config, termination));
+        tokio::runtime::Runtime::new()?.block_on(work)
+    })
 }

@@ -1,10 +1,20 @@
 //! throughline-worker without one of the things that its reliability rests on, by SABOTAGE: chaos has to find it. Never deployed.
 
+use std::process::ExitCode;
+
+use service::Program;
 use throughline_worker::{config::Config, startup};
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    // The first provider stays; nothing installs another.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    startup::work(Config::from_env(&settings::Env::process())?).await
+const PROGRAM: Program = Program {
+    name: "throughline-worker",
+    version: env!("CARGO_PKG_VERSION"),
+    commands: &[],
+};
+
+fn main() -> ExitCode {
+    PROGRAM.run(|_, env| {
+        let config = Config::from_env(env)?;
+        let work = PROGRAM.serve(|termination| startup::work(config, termination));
+        tokio::runtime::Runtime::new()?.block_on(work)
+    })
 }

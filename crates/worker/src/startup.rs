@@ -1,16 +1,15 @@
 //! From settings to a running worker, and from a signal to its end.
 
 use std::convert::Infallible;
-use std::net::TcpListener;
 use std::time::Duration;
 
 use anyhow::Context;
 use dispatch::{Announcer, Dispatcher};
 use domain::ProcessOrder;
 use queue::{Delivery, Queue, WorkOptions, WorkerHealth};
+use service::Termination;
 use store::Store;
 use telemetry::job::{Consumer, Received};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, service_fn};
 
@@ -24,28 +23,12 @@ use crate::sweeper;
 
 /// What abandoned attempts get to release their orders, beyond the shutdown time-out.
 const RELEASE: Duration = Duration::from_secs(3);
-/// How long the last telemetry may take to leave.
-const FLUSH: Duration = Duration::from_secs(5);
 
-/// Works until SIGTERM or SIGINT; then finishes the attempts in flight or releases them, and exports the last telemetry.
-pub async fn work(config: Config) -> anyhow::Result<()> {
-    let service = telemetry::Service::new("throughline-worker", env!("CARGO_PKG_VERSION"))
-        .namespace("throughline");
-    let telemetry = telemetry::init(&service)?;
-    let result = process_orders(config).await;
-    telemetry.shutdown(FLUSH).await;
-    result
-}
-
-async fn process_orders(config: Config) -> anyhow::Result<()> {
+/// Works until SIGTERM or SIGINT; then finishes the attempts in flight or releases them.
+pub async fn work(config: Config, termination: Termination) -> anyhow::Result<()> {
     let store = Store::new(config.store)?;
     let queue = Queue::<ProcessOrder>::connect_lazy(config.queue)?;
-    let listener = TcpListener::bind((config.host.as_str(), config.port)).with_context(|| {
-        format!(
-            "cannot listen on {}:{} (HOST, PORT)",
-            config.host, config.port
-        )
-    })?;
+    let listener = config.address.listen()?;
     match &config.gateway {
         None => tracing::warn!(
             "PAYMENT_GATEWAY_URL is not set: orders that ask for a payment will fail"
@@ -97,7 +80,7 @@ async fn process_orders(config: Config) -> anyhow::Result<()> {
     let health_handle = health_server.handle();
     let ending = async {
         tokio::select! {
-            received = terminated() => received?,
+            () = termination.asked() => {}
             () = shutdown.cancelled() => {}
         }
         tracing::info!("shutting down");
@@ -106,7 +89,6 @@ async fn process_orders(config: Config) -> anyhow::Result<()> {
             () = tokio::time::sleep(config.shutdown_timeout) => abandon.cancel(),
             () = abandon.cancelled() => {}
         }
-        std::io::Result::Ok(())
     };
     let working = async {
         tracing::info!(concurrency = options.concurrency, "processing orders");
@@ -128,9 +110,8 @@ async fn process_orders(config: Config) -> anyhow::Result<()> {
         health_handle.stop(false).await;
         worked
     };
-    let (worked, ended, served) = tokio::join!(working, ending, health_server);
+    let (worked, (), served) = tokio::join!(working, ending, health_server);
     worked?;
-    ended.context("cannot wait for signals")?;
     served.context("the health server ended")
 }
 
@@ -144,15 +125,4 @@ fn describe(delivery: &Delivery<ProcessOrder>) -> Received<'_> {
         waited: delivery.waited,
         client_id: &delivery.worker,
     }
-}
-
-/// Until this process is asked to end: SIGTERM, as Kubernetes does it, or SIGINT, as a person does.
-async fn terminated() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
 }
