@@ -64,7 +64,7 @@ impl<J: Job> Queue<J> {
     ///
     /// Each job runs as a task of its own. A job is acknowledged once `service` answered or panicked: a retry is the
     /// caller's to enqueue. A payload that does not deserialize is logged and counted as dead. While Redis is away the
-    /// worker tries again, at most every 5 s. When the returned future is dropped all of it stops, and what it
+    /// worker tries again, at least once a second. When the returned future is dropped all of it stops, and what it
     /// held is delivered again after [`DEAD_AFTER`].
     ///
     /// # Errors

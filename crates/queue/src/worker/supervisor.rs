@@ -30,9 +30,11 @@ use crate::{
     queue::{Job, Queue},
 };
 
-/// Pauses before a worker starts again: doubling, and back to the first once a worker ran for longer than the last.
+/// Pauses before a worker starts again: doubling, and back to the first once a worker ran for longer than [`STABLE`]. The last is
+/// how late work goes on at the most when Redis is back; trying is one refused connection.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LAST_PAUSE: Duration = Duration::from_secs(5);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+const STABLE: Duration = Duration::from_secs(5);
 
 /// How long to wait, at the end, for abandoned jobs to stop, and for Redis to be told.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -127,7 +129,7 @@ where
                 End::Failure(end) => end,
             };
 
-            if start.elapsed() > LAST_PAUSE {
+            if start.elapsed() > STABLE {
                 pause = FIRST_PAUSE;
             }
             // What Redis said, in one line, rather than what apalis made of it.
