@@ -57,6 +57,11 @@ impl From<Row> for Stored {
 }
 
 impl Stored {
+    /// Whether it is not final.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.completed_at.is_none()
+    }
+
     /// Why it failed, where that was not its card.
     pub(crate) fn gave_up(&self) -> Option<String> {
         let code = self.failure_code.as_deref().unwrap_or_default();

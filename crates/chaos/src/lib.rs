@@ -83,9 +83,9 @@ impl Chaos {
     /// # Errors
     /// When the product cannot be started or looked at; what the product does wrong is in the report.
     pub async fn run(&self, binaries: &Binaries) -> anyhow::Result<Report> {
-        let shop = Shop::open(self, binaries).await?;
+        let mut shop = Shop::open(self, binaries).await?;
         let mut seeded = Seeded::new(self.seed);
-        let mut report = Report::new(self.seed, shop.logs());
+        let mut rounds = Vec::new();
         for (number, (faults, orders)) in self.rounds().into_iter().enumerate() {
             let round = Round {
                 number,
@@ -94,9 +94,14 @@ impl Chaos {
                 rate: self.rate,
                 patience: self.patience,
             };
-            let tally = round.run(&shop, &mut seeded).await?;
-            eprintln!("{}", tally.line());
-            report.rounds.push(tally);
+            let round = round.run(&shop, &mut seeded).await?;
+            eprintln!("{}", round.count(&shop).await?.line());
+            rounds.push(round);
+        }
+        shop.end_work().await?;
+        let mut report = Report::new(self.seed, shop.logs());
+        for round in &rounds {
+            report.rounds.push(round.count(&shop).await?);
         }
         shop.close(report.is_clean()).await?;
         Ok(report)

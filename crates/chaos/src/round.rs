@@ -1,4 +1,5 @@
-//! One round: orders at a steady rate, its faults in the midst of them, and the count of what became of them.
+//! One round: orders at a steady rate, its faults in the midst of them, and the count of what became of them. It is counted when
+//! its orders are final, and once more when every worker has ended: one that was paused may write late.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -29,8 +30,19 @@ pub(crate) struct Round {
     pub(crate) patience: Duration,
 }
 
+/// A round that is over.
+pub(crate) struct Ran {
+    number: usize,
+    name: String,
+    answers: Answers,
+    healed: Option<DateTime<Utc>>,
+    took: Duration,
+    stuck: usize,
+}
+
 impl Round {
-    pub(crate) async fn run(self, shop: &Shop, seeded: &mut Seeded) -> anyhow::Result<Tally> {
+    /// Sends the orders, injects the faults, and waits until every order is final or patience is over.
+    pub(crate) async fn run(self, shop: &Shop, seeded: &mut Seeded) -> anyhow::Result<Ran> {
         let start = Instant::now();
         let window = self.window();
         let load = load::send(shop, self.number, self.orders, window, seeded.fork());
@@ -44,14 +56,15 @@ impl Round {
             }
         }));
         let (answers, healed) = tokio::try_join!(async { Ok(load.await) }, faults)?;
-        let healed = healed.into_iter().max();
-
         audit::settle(shop.database(), self.patience).await?;
         let orders = audit::read(shop.database(), self.number).await?;
-        let charges = ledger::read(shop).await?;
-        Ok(Tally {
+        Ok(Ran {
+            number: self.number,
+            name: self.name(),
+            answers,
+            healed: healed.into_iter().max(),
             took: start.elapsed(),
-            ..tally(self.name(), &answers, &orders, &charges, healed)
+            stuck: orders.iter().filter(|order| order.is_stuck()).count(),
         })
     }
 
@@ -72,13 +85,16 @@ impl Round {
     }
 }
 
-fn tally(
-    name: String,
-    answers: &Answers,
-    orders: &[Stored],
-    charges: &Charges,
-    healed: Option<DateTime<Utc>>,
-) -> Tally {
+impl Ran {
+    /// What has become of its orders by now.
+    pub(crate) async fn count(&self, shop: &Shop) -> anyhow::Result<Tally> {
+        let orders = audit::read(shop.database(), self.number).await?;
+        Ok(tally(self, &orders, &ledger::read(shop).await?))
+    }
+}
+
+fn tally(round: &Ran, orders: &[Stored], charges: &Charges) -> Tally {
+    let answers = &round.answers;
     let stored: HashSet<_> = orders.iter().map(|order| order.id).collect();
     let count =
         |which: &dyn Fn(&Stored) -> bool| orders.iter().filter(|order| which(order)).count();
@@ -91,7 +107,7 @@ fn tally(
         took.and_then(|took| took.to_std().ok()).unwrap_or_default()
     };
     let longest = orders.iter().map(|order| until(order, order.created_at));
-    let recovery = healed.map(|healed| {
+    let recovery = round.healed.map(|healed| {
         let before = orders.iter().filter(|order| order.created_at <= healed);
         before
             .map(|order| until(order, healed))
@@ -99,7 +115,7 @@ fn tally(
             .unwrap_or_default()
     });
     Tally {
-        name,
+        name: round.name.clone(),
         accepted: answers.accepted.len(),
         refused: answers.refused,
         unanswered: answers.unanswered,
@@ -120,7 +136,7 @@ fn tally(
                     .as_ref()
                     .is_some_and(|id| charges_of(order).contains(id))
         }),
-        stuck: count(&|order| order.completed_at.is_none()),
+        stuck: round.stuck.max(count(&Stored::is_stuck)),
         changed_when_final: count(&|order| order.changed_when_final > 0),
         gave_up: orders.iter().filter_map(Stored::gave_up).collect(),
         most_attempts: orders
@@ -130,6 +146,6 @@ fn tally(
             .unwrap_or_default(),
         longest: longest.max().unwrap_or_default(),
         recovery,
-        took: Duration::ZERO,
+        took: round.took,
     }
 }

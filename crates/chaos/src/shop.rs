@@ -148,11 +148,16 @@ impl Shop {
         Ok(())
     }
 
-    /// Ends all of it; the logs go where nobody needs them.
-    pub(crate) async fn close(mut self, clean: bool) -> anyhow::Result<()> {
+    /// Ends what writes to orders, in order: workers finish what they hold.
+    pub(crate) async fn end_work(&mut self) -> anyhow::Result<()> {
         for stack in self.apis.iter_mut().chain(&mut self.workers) {
             stack.get_mut().end().await?;
         }
+        Ok(())
+    }
+
+    /// Ends the rest; the logs go where nobody needs them.
+    pub(crate) async fn close(mut self, clean: bool) -> anyhow::Result<()> {
         self.gateway.end().await?;
         self.lens.get_mut().end().await?;
         if clean {
