@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     Attempt, CustomerId, Failure, Item, Money, OrderId, OrderStatus, PaymentMethod, PaymentStatus,
-    PaymentToken, TraceContext,
+    PaymentToken, ProcessOrder, TraceContext,
 };
 
 /// What a customer buys, and how far it is.
@@ -38,6 +38,8 @@ pub struct Order {
     pub failure: Option<Failure>,
     /// The context of the request that created it.
     pub trace: TraceContext,
+    /// The context of its latest attempt.
+    pub attempt_trace: Option<TraceContext>,
     /// When it was created.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
@@ -58,6 +60,16 @@ impl Order {
         match self.payments_refused {
             0 => self.id.to_string(),
             refused => format!("{}:{refused}", self.id),
+        }
+    }
+
+    /// The job for its next attempt, which belongs to the trace of the request that created the order.
+    pub fn next_job(&self) -> ProcessOrder {
+        ProcessOrder {
+            order_id: self.id,
+            attempt: self.attempt.next(),
+            trace: self.trace.clone(),
+            previous_attempt: self.attempt_trace.clone(),
         }
     }
 

@@ -89,6 +89,7 @@ pub(crate) fn created(
         payments_refused: 0,
         failure: None,
         trace: trace.clone(),
+        attempt_trace: None,
         created_at,
         updated_at: created_at,
         completed_at: None,

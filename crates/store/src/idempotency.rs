@@ -144,6 +144,7 @@ fn as_created(order: Order) -> Order {
         attempts_forgiven: Attempt::NONE,
         payments_refused: 0,
         failure: None,
+        attempt_trace: None,
         updated_at: order.created_at,
         completed_at: None,
         ..order

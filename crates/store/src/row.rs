@@ -45,6 +45,7 @@ pub(crate) struct OrderRow {
     failure_detail: Option<String>,
     items: Json<Vec<ItemRow<'static>>>,
     trace_context: Json<TraceContext>,
+    attempt_trace_context: Option<Json<TraceContext>>,
 }
 
 impl TryFrom<OrderRow> for Order {
@@ -84,6 +85,7 @@ impl OrderRow {
             payments_refused: self.payments_refused,
             failure,
             trace: self.trace_context.0,
+            attempt_trace: self.attempt_trace_context.map(|trace| trace.0),
             created_at: self.created_at,
             updated_at: self.updated_at,
             completed_at: self.completed_at,

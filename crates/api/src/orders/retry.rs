@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Data, Path};
-use domain::{OrderId, ProcessOrder, TraceContext};
+use domain::OrderId;
 use store::Changed;
 
 use super::body::OrderBody;
@@ -35,17 +35,13 @@ pub(crate) async fn retry(
     };
     state.announcer.announce(&order);
     tracing::info!(order.id = %order.id, "order taken up again");
-    let job = ProcessOrder {
-        order_id: order.id,
-        attempt: order.attempt.next(),
-        trace: TraceContext::default(),
-        previous_attempt: None,
-    };
     // What follows belongs to the order's trace, not to that of this request.
     let parent = telemetry::propagation::extract(&order.trace.0);
     dispatch::at_once(
         &state,
-        state.dispatcher.dispatch_again(&parent, job, "retry"),
+        state
+            .dispatcher
+            .dispatch_again(&parent, order.next_job(), "retry"),
         order.id,
     )
     .await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dispatch::Announcer;
-use domain::{Failure, FailureCode, Order, OrderId, ProcessOrder, TraceContext};
+use domain::{Failure, FailureCode, Order, OrderId, ProcessOrder};
 use queue::Queue;
 use store::Store;
 
@@ -36,12 +36,7 @@ impl Worker {
     pub(crate) async fn claim(&self, id: &str) -> Order {
         let id: OrderId = id.parse().unwrap();
         let order = self.store.find(id, None).await.unwrap().unwrap();
-        let job = ProcessOrder {
-            order_id: id,
-            attempt: order.attempt.next(),
-            trace: TraceContext::default(),
-            previous_attempt: None,
-        };
+        let job = order.next_job();
         let claim = self.store.claim(&job, &job.trace, LEASE).await.unwrap();
         self.announced(claim.unwrap().order)
     }

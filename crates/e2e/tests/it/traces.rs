@@ -1,7 +1,8 @@
 //! One order, one unbroken trace, asserted from what the services exported over OTLP.
 
-use lens::{SpanKind, Trace};
+use lens::{Span, SpanKind, Trace};
 use serde_json::json;
+use testkit::Service;
 
 use crate::shop::Shop;
 
@@ -17,6 +18,18 @@ fn drawn(trace: &Trace) -> Vec<String> {
         )
     };
     trace.tree().rows().iter().map(row).collect()
+}
+
+/// The spans of an order's attempts, in their order.
+fn attempts_of(trace: &Trace) -> Vec<&Span> {
+    let consumers = |span: &&Span| span.kind == SpanKind::Consumer;
+    let mut spans: Vec<_> = trace.spans.iter().filter(consumers).collect();
+    spans.sort_by_key(|span| span.start_unix_nano);
+    spans
+}
+
+fn links_to(span: &Span, other: &Span) -> bool {
+    span.links.iter().any(|link| link.span_id == other.span_id)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,28 +88,13 @@ async fn a_retry_stays_in_the_trace_and_links_to_the_attempt_before() {
     let attempts = usize::try_from(order["attempt"].as_i64().unwrap()).unwrap();
     assert!(attempts >= 2);
 
-    let consumers = |trace: &Trace| {
-        let mut spans: Vec<_> = trace
-            .spans
-            .iter()
-            .filter(|span| span.kind == SpanKind::Consumer)
-            .cloned()
-            .collect();
-        spans.sort_by_key(|span| span.start_unix_nano);
-        spans
-    };
     let trace = shop
         .lens
-        .trace_of_order(&id, |trace| consumers(trace).len() >= attempts)
+        .trace_of_order(&id, |trace| attempts_of(trace).len() >= attempts)
         .await;
-    let (first, second) = (&consumers(&trace)[0], &consumers(&trace)[1]);
+    let (first, second) = (attempts_of(&trace)[0], attempts_of(&trace)[1]);
     assert!(first.failed());
-    assert!(
-        second
-            .links
-            .iter()
-            .any(|link| link.span_id == first.span_id)
-    );
+    assert!(links_to(second, first));
     assert!(
         trace.tree().rows().iter().all(|row| !row.orphan),
         "every parent was exported"
@@ -104,10 +102,32 @@ async fn a_retry_stays_in_the_trace_and_links_to_the_attempt_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_is_taken_up_again_stays_in_its_trace_and_links_to_its_last_attempt() {
+    let shop = Shop::open_with(&[(Service::Worker, "ORDER_MAX_ATTEMPTS", "1")]).await;
+    shop.gateway_faults(&json!({ "error_rate": 1.0 })).await;
+    let id = shop
+        .order(&json!({ "product_name": "Widget", "amount": "5", "payment_method": "paypal" }))
+        .await;
+    assert_eq!(shop.settled(&id).await["status"], "failed");
+
+    shop.gateway_faults(&json!({ "error_rate": 0.0 })).await;
+    let retry = format!("{}/api/orders/{id}/retry", shop.stack.url(Service::Api));
+    let answer = shop.http.post(retry).send().await.unwrap();
+    assert_eq!(answer.status(), 202);
+    assert_eq!(shop.settled(&id).await["status"], "completed");
+    let trace = shop
+        .lens
+        .trace_of_order(&id, |trace| attempts_of(trace).len() >= 2)
+        .await;
+    let (first, second) = (attempts_of(&trace)[0], attempts_of(&trace)[1]);
+    assert!(links_to(second, first));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_callers_trace_is_continued() {
     let shop = Shop::open().await;
     let caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let url = format!("{}/api/orders", shop.stack.url(testkit::Service::Api));
+    let url = format!("{}/api/orders", shop.stack.url(Service::Api));
     let answer = shop
         .http
         .post(url)

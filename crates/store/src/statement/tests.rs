@@ -2,7 +2,7 @@
 
 use diesel::dsl::sql;
 use diesel::sql_types::{BigInt, Bool, Text};
-use domain::{Failure, FailureCode, OrderDraft, OrderId, ProcessOrder};
+use domain::{Failure, FailureCode, OrderDraft, OrderId};
 
 use super::*;
 use crate::{IdempotencyKey, Once};
@@ -153,13 +153,8 @@ async fn run_every_statement(store: &Store) {
             .unwrap();
     }
     store.forget_keys(1).await.unwrap();
-    let attempt = order.attempt.next();
-    let job = ProcessOrder {
-        order_id: id,
-        attempt,
-        trace: trace.clone(),
-        previous_attempt: None,
-    };
+    let job = order.next_job();
+    let attempt = job.attempt;
     store.dispatch_now(id).await.unwrap();
     store.dispatch_all_now().await.unwrap();
     store.take_due(10).await.unwrap();

@@ -3,7 +3,7 @@
 use domain::{Failure, FailureCode, OrderStatus, PaymentStatus};
 use throughline_store::StoreError;
 
-use crate::setup::{Fixture, MINUTE, attempt, job, trace};
+use crate::setup::{Fixture, MINUTE, attempt, trace};
 
 fn unavailable() -> Failure {
     Failure::new(
@@ -17,7 +17,7 @@ async fn of_many_claims_at_once_one_wins() {
     let fixture = Fixture::new().await;
     let order = fixture.order().await;
     let claims = (0..8).map(|_| {
-        let (store, job) = (fixture.store.clone(), job(&order));
+        let (store, job) = (fixture.store.clone(), order.next_job());
         tokio::spawn(async move { store.claim(&job, &trace(2), MINUTE).await.unwrap() })
     });
     let mut won = Vec::new();
@@ -43,7 +43,7 @@ async fn of_many_claims_at_once_one_wins() {
 async fn a_job_of_an_attempt_that_there_was_claims_nothing() {
     let fixture = Fixture::new().await;
     let order = fixture.order().await;
-    let first = job(&order);
+    let first = order.next_job();
     fixture.claim(&order).await;
     fixture.store.release(order.id, attempt(1)).await.unwrap();
     assert!(
@@ -60,7 +60,7 @@ async fn a_job_of_an_attempt_that_there_was_claims_nothing() {
         (released.status, released.attempt),
         (OrderStatus::Pending, attempt(1))
     );
-    let mut skipping = job(&released);
+    let mut skipping = released.next_job();
     skipping.attempt = skipping.attempt.next();
     assert!(
         fixture
@@ -78,7 +78,7 @@ async fn an_order_is_taken_over_when_its_lease_has_ended_and_not_before() {
     let fixture = Fixture::new().await;
     let order = fixture.order().await;
     let claimed = fixture.claim(&order).await;
-    let next = job(&claimed);
+    let next = claimed.next_job();
     assert!(
         fixture
             .store

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 use throughline_store::{Cancelled, Changed};
 
-use crate::setup::{Fixture, MINUTE, attempt, job, trace};
+use crate::setup::{Fixture, MINUTE, attempt, trace};
 
 /// What can happen next. The workers are 0 and 1.
 #[derive(Debug, Clone, Copy)]
@@ -189,7 +189,7 @@ impl World<'_> {
         let Some(number) = self.jobs.iter().rev().nth(age).copied() else {
             return;
         };
-        let mut job = job(&self.order);
+        let mut job = self.order.next_job();
         job.attempt = Attempt::new(number);
         let claim = self
             .fixture

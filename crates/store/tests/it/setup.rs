@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use domain::{
-    Attempt, CustomerId, NewOrder, Order, OrderDraft, OrderId, OrderStatus, ProcessOrder,
-    TraceContext,
+    Attempt, CustomerId, NewOrder, Order, OrderDraft, OrderId, OrderStatus, TraceContext,
 };
 use testkit::Database;
 use throughline_store::{Store, StoreConfig};
@@ -60,7 +59,7 @@ impl Fixture {
     pub(crate) async fn claim(&self, order: &Order) -> Order {
         let claim = self
             .store
-            .claim(&job(order), &trace(2), MINUTE)
+            .claim(&order.next_job(), &trace(2), MINUTE)
             .await
             .unwrap();
         claim.expect("the claim").order
@@ -128,16 +127,6 @@ pub(crate) fn free() -> NewOrder {
 pub(crate) fn draft(json: &str) -> NewOrder {
     let draft: OrderDraft = serde_json::from_str(json).unwrap();
     draft.validate().unwrap()
-}
-
-/// The job for the order's next attempt.
-pub(crate) fn job(order: &Order) -> ProcessOrder {
-    ProcessOrder {
-        order_id: order.id,
-        attempt: order.attempt.next(),
-        trace: order.trace.clone(),
-        previous_attempt: None,
-    }
 }
 
 /// A trace context that can be told from others.

@@ -3,7 +3,7 @@
 use domain::{Failure, FailureCode, ImpossibleTransition, Order, OrderStatus};
 use throughline_store::Changed;
 
-use crate::setup::{Fixture, MINUTE, attempt, job, trace};
+use crate::setup::{Fixture, MINUTE, attempt, trace};
 
 type Rule = fn(OrderStatus) -> Result<OrderStatus, ImpossibleTransition>;
 
@@ -59,7 +59,7 @@ async fn claim() {
     agree("claim", OrderStatus::claim, async |fixture, order| {
         let claim = fixture
             .store
-            .claim(&job(order), &trace(2), MINUTE)
+            .claim(&order.next_job(), &trace(2), MINUTE)
             .await
             .unwrap();
         status(claim.map(|claim| claim.order))

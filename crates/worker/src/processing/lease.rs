@@ -90,12 +90,7 @@ mod tests {
         let new = draft.validate().unwrap();
         let customer = CustomerId::anonymous();
         let created = store.create(id, &customer, &new, &trace, MINUTE).await;
-        let job = ProcessOrder {
-            order_id: id,
-            attempt: created.unwrap().attempt.next(),
-            trace: trace.clone(),
-            previous_attempt: None,
-        };
+        let job = created.unwrap().next_job();
         let Claim { order, .. } = store.claim(&job, &trace, MINUTE).await.unwrap().unwrap();
         (store, order)
     }
