@@ -73,7 +73,7 @@ impl Lease {
 
 #[cfg(test)]
 mod tests {
-    use domain::{CustomerId, OrderDraft, ProcessOrder, TraceContext};
+    use domain::{CustomerId, OrderDraft, TraceContext};
     use store::{Claim, StoreConfig};
 
     use super::*;
