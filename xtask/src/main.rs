@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's commands. Each is a module with the command's arguments and one `run`.
 
 mod api;
+mod bench;
 mod chaos;
 mod down;
 mod fuzz_api;
@@ -33,6 +34,7 @@ enum Command {
     Token(token::Token),
     FuzzApi(fuzz_api::FuzzApi),
     TelemetryCheck(telemetry_check::TelemetryCheck),
+    Bench(bench::Bench),
     Chaos(chaos::Run),
 }
 
@@ -50,6 +52,7 @@ async fn main() -> ExitCode {
         Command::Token(token) => token.run(),
         Command::FuzzApi(fuzz) => fuzz.run().await,
         Command::TelemetryCheck(check) => check.run().await,
+        Command::Bench(bench) => bench.run().await,
         Command::Chaos(chaos) => chaos.run().await,
     };
     done.unwrap_or_else(|error| {

@@ -28,6 +28,7 @@ pub use eventually::eventually;
 pub use lens::{Lens, lens};
 pub use ports::{free_port, is_free};
 pub use postgres::{Database, Postgres};
+pub use programs::postgres_program;
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use rustix::process::Signal;

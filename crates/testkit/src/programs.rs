@@ -44,6 +44,14 @@ pub(crate) fn postgres() -> Option<PostgresPrograms> {
         .find_map(both)
 }
 
+/// A program that comes with PostgreSQL's server, such as `pgbench`.
+pub fn postgres_program(name: &str) -> Option<PathBuf> {
+    folders()
+        .chain(debian_versions(Path::new(DEBIAN_POSTGRES)))
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+}
+
 /// Whether a program of this name is on PATH.
 pub(crate) fn on_path(name: &str) -> bool {
     path().any(|folder| folder.join(name).is_file())

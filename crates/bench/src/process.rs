@@ -1,0 +1,69 @@
+//! What the system knows of a process: its CPU time and its memory; and of the machine.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::Context;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::Size;
+
+/// CPU time of all its threads so far.
+pub(crate) fn cpu(pid: i32) -> anyhow::Result<Duration> {
+    // Nanoseconds by the scheduler; /proc/<pid>/stat counts hundredths of a second.
+    let mut total = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+        let spent = text.split(' ').next().context("an empty schedstat")?;
+        total += spent.parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(total))
+}
+
+/// Memory in MB (10^6 bytes).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    pub(crate) now: f64,
+    pub(crate) peak: f64,
+}
+
+pub(crate) fn memory(pid: i32) -> anyhow::Result<Memory> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let read = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib: f64 = line?.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kib * 1024.0 / 1e6)
+    };
+    Ok(Memory {
+        now: read("VmRSS:").context("no VmRSS")?,
+        peak: read("VmHWM:").context("no VmHWM")?,
+    })
+}
+
+/// Takes as many open files as the system lets us have; what we start inherits it. 10,000 waiting clients need as many.
+pub(crate) fn raise_file_limit() -> anyhow::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    Ok(setrlimit(Resource::Nofile, raised)?)
+}
+
+/// What the figures were measured on.
+pub(crate) fn conditions(size: Size) -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("unknown CPU", |(_, model)| model);
+    format!(
+        "{cores} cores ({model}), Linux {}; {} rounds of {} s; load, services, PostgreSQL (without fsync), Redis and the OTLP\n\
+         receiver all on these cores",
+        kernel.trim(),
+        size.rounds,
+        size.measure.as_secs(),
+    )
+}
