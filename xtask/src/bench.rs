@@ -10,7 +10,7 @@ use crate::signals::Signals;
 /// Measure what the product does, and what tracing costs it
 #[derive(clap::Args)]
 pub(crate) struct Bench {
-    /// Only these: price, life, events
+    /// Only these: price, life, events, backlog
     benchmarks: Vec<Benchmark>,
     /// One short round of each: whether it runs
     #[arg(long)]

@@ -7,9 +7,11 @@
 //! | `price` | creating orders without tracing, with a part of it and with all of it, and PostgreSQL's own floor |
 //! | `life` | orders from their creation to their final state |
 //! | `events` | 10,000 clients that wait for their orders' events |
+//! | `backlog` | 100,000 orders that are due at once |
 //! | `load`, `client` | the load: a closed loop, an open loop, and the HTTP client of both |
 //! | `process`, `stats`, `table` | CPU time and memory of a process; quantiles; how it is printed |
 
+mod backlog;
 mod client;
 mod events;
 mod life;
@@ -35,11 +37,13 @@ pub enum Benchmark {
     Life,
     /// How soon clients are told of it.
     Events,
+    /// How steadily a worker catches up.
+    Backlog,
 }
 
 impl Benchmark {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Price, Self::Life, Self::Events];
+    pub const ALL: [Self; 4] = [Self::Price, Self::Life, Self::Events, Self::Backlog];
 }
 
 impl fmt::Display for Benchmark {
@@ -48,6 +52,7 @@ impl fmt::Display for Benchmark {
             Self::Price => "price",
             Self::Life => "life",
             Self::Events => "events",
+            Self::Backlog => "backlog",
         })
     }
 }
@@ -59,7 +64,7 @@ impl FromStr for Benchmark {
         let named = Self::ALL
             .into_iter()
             .find(|bench| bench.to_string() == word);
-        named.ok_or_else(|| "takes price, life or events".to_owned())
+        named.ok_or_else(|| "takes price, life, events or backlog".to_owned())
     }
 }
 
@@ -72,6 +77,8 @@ pub struct Size {
     pub measure: Duration,
     /// How many clients wait for events.
     pub waiting: usize,
+    /// How many orders are due at once.
+    pub backlog: i32,
 }
 
 impl Size {
@@ -80,12 +87,14 @@ impl Size {
         rounds: 5,
         measure: Duration::from_secs(5),
         waiting: 10_000,
+        backlog: 100_000,
     };
     /// Whether it runs at all: some seconds.
     pub const SHORT: Self = Self {
         rounds: 1,
         measure: Duration::from_secs(1),
         waiting: 200,
+        backlog: 1_000,
     };
 }
 
@@ -111,6 +120,7 @@ pub async fn run(benchmarks: &[Benchmark], size: Size, binaries: &Binaries) -> a
             Benchmark::Price => price::run(&servers, size, binaries).await?,
             Benchmark::Life => life::run(&servers, size, binaries).await?,
             Benchmark::Events => events::run(&servers, size, binaries).await?,
+            Benchmark::Backlog => backlog::run(&servers, size, binaries).await?,
         }
     }
     Ok(())

@@ -1,0 +1,13 @@
+//! That every benchmark runs to its end on the programs as they are. What it measures is nobody's business here.
+
+use testkit::{Binaries, Profile};
+use throughline_bench::{Benchmark, Size};
+
+#[tokio::test]
+async fn every_benchmark_runs() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let binaries = Binaries::build(Profile::Dev).await.unwrap();
+    throughline_bench::run(&Benchmark::ALL, Size::SHORT, &binaries)
+        .await
+        .unwrap();
+}
