@@ -5,10 +5,12 @@
 //! |---|---|
 //! | `spans`, `metrics`, `resource` | the rows: names, types, units, buckets |
 //! | `rows` | each span, point and resource against its row |
+//! | `endpoints` | which paths there are, by service; what a span may call its route |
 //! | `traces` | what holds between spans: parents, links, one trace an order |
 //! | `signals` | what holds between signals: error types, logs, personal data |
 
 mod capture;
+mod endpoints;
 mod metrics;
 mod report;
 mod resource;
@@ -17,7 +19,8 @@ mod signals;
 mod spans;
 mod traces;
 
-pub use capture::{Capture, Line};
+pub use capture::{Capture, Inbound, Line};
+pub use endpoints::UNTRACED;
 pub use report::{Broken, Report, Row, Rule};
 
 /// Holds the capture to every row and every rule.
@@ -25,6 +28,7 @@ pub use report::{Broken, Report, Row, Rule};
 pub fn check(capture: &Capture) -> Report {
     let mut report = Report::default();
     rows::check(capture, &mut report);
+    endpoints::check(capture, &mut report);
     traces::check(capture, &mut report);
     signals::check(capture, &mut report);
     report.require_every_row();
