@@ -186,7 +186,7 @@ impl fmt::Display for Report {
             if what.is_empty() {
                 continue;
             }
-            writeln!(f, "\nBROKEN, {} times: {rule}", what.len())?;
+            writeln!(f, "\nBROKEN: {rule} ({} times)", what.len())?;
             for what in what.iter().take(SHOWN) {
                 writeln!(f, "  {what}")?;
             }
@@ -196,7 +196,7 @@ impl fmt::Display for Report {
         }
         match self.broken.len() {
             0 => writeln!(f, "no rule is broken"),
-            count => writeln!(f, "\n{count} breaches"),
+            count => writeln!(f, "\nrules broken {count} times"),
         }
     }
 }
