@@ -300,9 +300,19 @@ fn has_buckets(metric: &Metric, kind: Kind) -> bool {
 }
 
 fn has_attributes(row: &MetricRow, attributes: &Attributes) -> bool {
-    let complete = row.always.iter().all(|name| attributes.get(name).is_some());
+    let has = |name: &str| attributes.get(name).is_some();
     let known = |name: &str| row.always.contains(&name) || row.allowed.contains(&name);
-    complete && attributes.iter().all(|(name, _)| known(name))
+    // Who answered said so with a code; who did not is an error of another kind.
+    let answered = !row.allowed.contains(&"http.response.status_code")
+        || has("http.response.status_code")
+        || has("error.type");
+    // A statement has a table; Redis as a cache has none.
+    let of_table =
+        attributes.get_str("db.system.name") != Some("postgresql") || has("db.collection.name");
+    row.always.iter().all(|name| has(name))
+        && answered
+        && of_table
+        && attributes.iter().all(|(name, _)| known(name))
 }
 
 // === resources ===

@@ -245,6 +245,16 @@ broken_by! {
     a_metric_by_order: MetricAttribute, |capture| {
         set(&mut metric(capture, "orders.created").points[0].attributes, "order.id", text("17"));
     };
+    a_request_that_is_measured_without_its_code: MetricAttribute, |capture| {
+        let points = &mut metric(capture, "http.server.request.duration").points;
+        let answered = points.iter_mut().find(|point| point.attributes.get("error.type").is_none());
+        remove(&mut answered.unwrap().attributes, "http.response.status_code");
+    };
+    a_statement_that_is_measured_without_its_table: MetricAttribute, |capture| {
+        let mut metrics = capture.metrics.iter_mut();
+        let metric = metrics.find(|it| it.name == "db.client.operation.duration" && it.service == "throughline-worker");
+        remove(&mut metric.unwrap().points[0].attributes, "db.collection.name");
+    };
     a_metric_with_a_point_for_everybody: MetricAttribute, |capture| {
         let points = &mut metric(capture, "http.server.request.duration").points;
         let point = points[0].clone();

@@ -14,7 +14,7 @@ use testkit::Stack;
 use throughline_e2e::contract::{Capture, Inbound};
 
 use super::call::Call;
-use super::{described, lines, span_id, traceparent};
+use super::{described, lines, settled, span_id, traceparent};
 use crate::shop::{PATIENCE, Shop, binaries, widget};
 
 const LINKED: &str = "a1ad6b7169203331";
@@ -66,7 +66,7 @@ async fn guarded(shop: &Shop) -> Stack {
         (Api, "TRACE_INBOUND", "ignore"),
         (Api, "AUTH", "jwt"),
         (Api, "JWT_SECRET", SECRET),
-        (Api, "RATE_LIMIT_PER_SECOND", "5"),
+        (Api, "RATE_LIMIT_PER_SECOND", "2"),
     ];
     for (service, name, value) in env.into_iter().chain(described()) {
         stack = stack.env(service, name, value);
@@ -85,7 +85,7 @@ async fn linked_order(shop: &Shop) {
         .answers(201)
         .await;
     let created: Value = serde_json::from_str(&created).unwrap();
-    let order = shop.settled(created["id"].as_str().unwrap()).await;
+    let order = settled(shop, created["id"].as_str().unwrap()).await;
     assert_eq!(
         (&order["status"], &order["attempt"]),
         (&json!("completed"), &json!(2))

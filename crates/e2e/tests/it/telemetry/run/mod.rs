@@ -11,12 +11,15 @@ mod requests;
 use std::collections::HashSet;
 
 use lens::SpanId;
+use reqwest::Method;
+use serde_json::Value;
 use testkit::Service::{self, Api, Gateway, Worker};
 use testkit::Stack;
 use throughline_e2e::contract::{Capture, Line, UNTRACED};
 
+use self::call::Call;
 use super::kit;
-use crate::shop::Shop;
+use crate::shop::{PATIENCE, Shop};
 
 const EMAIL: &str = "jane.doe@example.com";
 const CARD: &str = "4111111111111111";
@@ -28,14 +31,15 @@ const COOKIE: &str = "planted-session";
 const CALLER: &str = "b7ad6b7169203331";
 const NOBODY: &str = "0192e4a0-0000-7000-8000-000000000000";
 
-/// Short times, so that what goes wrong goes wrong soon; two connections, so that they run out.
+/// Short times, so that what goes wrong goes wrong soon, but time enough to do something to an order whose payment hangs; two
+/// connections, so that they run out.
 const ENV: &[(Service, &str, &str)] = &[
     (Api, "DATABASE_POOL_SIZE", "2"),
     (Api, "HTTP_BODY_LIMIT", "4KiB"),
     (Api, "HTTP_REQUEST_TIMEOUT", "3s"),
-    (Worker, "ORDER_LEASE", "4s"),
+    (Worker, "ORDER_LEASE", "6s"),
     (Worker, "ORDER_MAX_ATTEMPTS", "2"),
-    (Worker, "PAYMENT_TIMEOUT", "3s"),
+    (Worker, "PAYMENT_TIMEOUT", "5s"),
     (Worker, "SHUTDOWN_TIMEOUT", "1s"),
     (Worker, "SLOW_QUERY_THRESHOLD", "0.000001"),
 ];
@@ -73,6 +77,17 @@ async fn usual() -> Capture {
         planted: planted.map(str::to_owned).into(),
         ..Capture::of(shop.lens.store())
     }
+}
+
+/// The order once it is final. Each look makes a trace, so the api is asked to wait.
+async fn settled(shop: &Shop, id: &str) -> Value {
+    let path = format!("/api/orders/{id}");
+    testkit::eventually("an order's final state", PATIENCE, || async {
+        let look = Call::new(shop, Method::GET, &path).query("wait=2");
+        let order: Value = serde_json::from_str(&look.answers(200).await).unwrap();
+        (!order["completed_at"].is_null()).then_some(order)
+    })
+    .await
 }
 
 /// What the environment says of each process.

@@ -5,6 +5,7 @@ use serde_json::json;
 use tokio_postgres::Client;
 
 use super::call::Call;
+use super::settled;
 use crate::shop::{Shop, widget};
 
 pub(super) async fn refused_statement(shop: &Shop, database: &Client) {
@@ -46,5 +47,5 @@ pub(super) async fn redis_away(shop: &mut Shop) {
         .answers(200)
         .await;
     shop.redis.restart().await.unwrap();
-    assert_eq!(shop.settled(&id).await["status"], "completed");
+    assert_eq!(settled(shop, &id).await["status"], "completed");
 }

@@ -1,12 +1,14 @@
 //! Every end of a job.
 
+use std::collections::HashSet;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::Service::Worker;
 use tokio_postgres::Client;
 
 use super::call::Call;
-use super::requests;
+use super::{requests, settled};
 use crate::shop::{PATIENCE, Shop, widget};
 
 /// Every way in which the gateway's answer ends an order.
@@ -19,7 +21,7 @@ pub(super) async fn answered(shop: &Shop) {
     };
     let order = async |body: &Value, status: &str| {
         let id = shop.order(body).await;
-        let order = shop.settled(&id).await;
+        let order = settled(shop, &id).await;
         assert_eq!(order["status"], status, "{order}");
         order
     };
@@ -30,7 +32,7 @@ pub(super) async fn answered(shop: &Shop) {
     let declined = declined["id"].as_str().unwrap();
     let retry = format!("/api/orders/{declined}/retry");
     Call::new(shop, Method::POST, &retry).answers(202).await;
-    assert_eq!(shop.settled(declined).await["attempt"], 2);
+    assert_eq!(settled(shop, declined).await["attempt"], 2);
 
     for faults in [json!({ "error_rate": 1.0 }), json!({ "hang_rate": 1.0 })] {
         shop.gateway_faults(&faults).await;
@@ -62,7 +64,7 @@ pub(super) async fn refused(shop: &Shop, database: &Client) {
         shop.lens.trace_of_order(&id, failed).await;
         let allow = "ALTER TABLE orders DROP CONSTRAINT possible; UPDATE orders SET dispatch_after = now() WHERE completed_at IS NULL";
         database.batch_execute(allow).await.unwrap();
-        assert_eq!(shop.settled(&id).await["status"], "completed");
+        assert_eq!(settled(shop, &id).await["status"], "completed");
     }
 }
 
@@ -80,8 +82,8 @@ pub(super) async fn cancelled_and_lost(shop: &mut Shop, database: &Client) {
     let forget = redis::cmd("FLUSHALL");
     let _: () = forget.query_async(&mut redis).await.unwrap();
     shop.stack.restart(Worker).await.unwrap();
-    assert_eq!(shop.settled(&lost).await["status"], "completed");
-    let failed = shop.settled(&tampered).await;
+    assert_eq!(settled(shop, &lost).await["status"], "completed");
+    let failed = settled(shop, &tampered).await;
     assert_eq!(failed["failure"]["code"], "amount_mismatch");
 }
 
@@ -99,7 +101,7 @@ pub(super) async fn abandoned(shop: &mut Shop) {
     cancelled(shop).await;
     shop.gateway_faults(&json!({})).await;
     shop.stack.restart(Worker).await.unwrap();
-    assert_eq!(shop.settled(&id).await["status"], "completed");
+    assert_eq!(settled(shop, &id).await["status"], "completed");
 }
 
 /// The lease of an attempt ends before it does, so that another one takes the order.
@@ -117,7 +119,7 @@ pub(super) async fn lease_lost(shop: &Shop, database: &Client) {
     };
     shop.lens.trace_of_order(&id, lost).await;
     shop.gateway_faults(&json!({})).await;
-    shop.settled(&id).await;
+    settled(shop, &id).await;
 }
 
 /// A worker that has to end cannot even give its order up: its handler is stopped.
@@ -129,7 +131,7 @@ pub(super) async fn stopped(shop: &mut Shop, database: &Client) {
     database.batch_execute("ROLLBACK").await.unwrap();
     shop.gateway_faults(&json!({})).await;
     shop.stack.restart(Worker).await.unwrap();
-    assert_eq!(shop.settled(&id).await["status"], "completed");
+    assert_eq!(settled(shop, &id).await["status"], "completed");
 }
 
 /// A worker that is killed leaves its order to the lease: the next one completes it. An order that every attempt's worker is killed
@@ -139,14 +141,14 @@ pub(super) async fn killed(shop: &mut Shop) -> Vec<i64> {
     let mut killed = vec![kill(shop, &id, 1).await];
     shop.gateway_faults(&json!({})).await;
     shop.stack.restart(Worker).await.unwrap();
-    assert_eq!(shop.settled(&id).await["status"], "completed");
+    assert_eq!(settled(shop, &id).await["status"], "completed");
 
     let id = in_work(shop).await;
     for attempt in 1..=2 {
         killed.push(kill(shop, &id, attempt).await);
         shop.stack.restart(Worker).await.unwrap();
     }
-    let failed = shop.settled(&id).await;
+    let failed = settled(shop, &id).await;
     assert_eq!(failed["failure"]["code"], "attempts_exhausted");
     shop.gateway_faults(&json!({})).await;
     killed
@@ -155,12 +157,11 @@ pub(super) async fn killed(shop: &mut Shop) -> Vec<i64> {
 /// Kills the worker in this attempt, once it has exported its claim: that is what the trace tells of it.
 async fn kill(shop: &mut Shop, id: &str, attempt: usize) -> i64 {
     let claimed = |trace: &lens::Trace| {
-        let updates = trace
-            .spans
-            .iter()
-            .filter(|span| span.name == "UPDATE orders");
-        let of_workers = updates.filter(|span| span.service == Worker.binary());
-        of_workers.count() >= attempt
+        let of_worker =
+            |span: &&lens::Span| span.name == "UPDATE orders" && span.service == Worker.binary();
+        let updates = trace.spans.iter().filter(of_worker);
+        let attempts: HashSet<_> = updates.map(|span| span.parent_span_id).collect();
+        attempts.len() >= attempt
     };
     shop.lens.trace_of_order(id, claimed).await;
     let pid = shop.stack.pids().find(|(service, _)| *service == Worker);
