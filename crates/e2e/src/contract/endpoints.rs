@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use lens::{Span, SpanKind};
 
 use super::rows::shown;
-use super::{Capture, Report, Rule, spans};
+use super::{Capture, Report, Rule, applies};
 
 const API: &str = "throughline-api";
 const GATEWAY: &str = "throughline-gateway";
@@ -106,7 +106,7 @@ fn rows(capture: &Capture, report: &mut Report) {
             text("http.request.method"),
         );
         *visits.entry(visit).or_default() += 1;
-        if let (API, Some(code)) = (&*span.service, spans::status_code(span)) {
+        if let (API, Some(code)) = (&*span.service, applies::status_code(span)) {
             *answers.entry(code).or_default() += 1;
         }
     }

@@ -4,11 +4,13 @@
 //! | module | holds |
 //! |---|---|
 //! | `spans`, `metrics`, `resource` | the rows: names, types, units, buckets |
+//! | `applies` | where an attribute has to be |
 //! | `rows` | each span, point and resource against its row |
 //! | `endpoints` | which paths there are, by service; what a span may call its route |
 //! | `traces` | what holds between spans: parents, links, one trace an order |
 //! | `signals` | what holds between signals: error types, logs, personal data |
 
+mod applies;
 mod capture;
 mod endpoints;
 mod metrics;

@@ -6,7 +6,7 @@ use lens::{Attributes, Metric, PointValue, Span, Status, Value};
 
 use super::metrics::{self, Kind, MetricRow};
 use super::spans::{self, Attribute, OUTCOMES, OWN, Presence, SpanRow};
-use super::{Capture, Report, Rule, resource};
+use super::{Capture, Report, Rule, applies, resource};
 
 /// More points than this, and an attribute's set of values is not bounded.
 const POINTS: usize = 100;
@@ -67,7 +67,7 @@ fn outcome_rows(spans: &[&Span], report: &mut Report) {
     let name = "not claimed: final, or somebody else's";
     report.row(TABLE, name, jobs().filter(dropped).count());
     for word in OUTCOMES {
-        let seen = jobs().filter(|job| spans::error(job) == Some(*word));
+        let seen = jobs().filter(|job| applies::error(job) == Some(*word));
         report.row(TABLE, *word, seen.count());
     }
 }
@@ -155,15 +155,15 @@ fn check_values(span: &Span, report: &mut Report) {
     let state = span.attributes.get_str("db.response.status_code");
     if let (Some(state), false) = (state, spans::is_redis(span)) {
         let is_one = state.len() == 5 && state.chars().all(|c| c.is_ascii_alphanumeric());
-        if !is_one || spans::sqlstate(span).is_some_and(|it| it != state) {
+        if !is_one || applies::sqlstate(span).is_some_and(|it| it != state) {
             wrong("db.response.status_code");
         }
     }
 }
 
 fn check_status(span: &Span, report: &mut Report) {
-    let error = spans::error(span);
-    let code = spans::status_code(span).unwrap_or_default();
+    let error = applies::error(span);
+    let code = applies::status_code(span).unwrap_or_default();
     let must_fail = match span.kind {
         lens::SpanKind::Client => code >= 400,
         _ => code >= 500,

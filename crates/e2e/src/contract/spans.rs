@@ -2,6 +2,11 @@
 
 use lens::{Span, SpanKind, Value};
 
+use super::applies::{
+    creates, error, fails_its_order, has_unknown_method, is_answered, is_of_one_order, pays,
+    sqlstate,
+};
+
 /// The type of an attribute's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Type {
@@ -306,7 +311,7 @@ const CANCELLED: &str = "cancelled";
 const PANIC: &str = "panic";
 
 /// `order.failure.code`: why an order failed, or an attempt at it.
-const FAILURES: &[&str] = &[
+pub(super) const FAILURES: &[&str] = &[
     "amount_mismatch",
     "attempts_exhausted",
     "card_declined",
@@ -330,70 +335,6 @@ pub(super) const OUTCOMES: &[&str] = &[
     "lease_lost",
     "record",
 ];
-
-// === where an attribute applies ===
-
-/// Whether the other end said how it ended.
-fn is_answered(span: &Span) -> bool {
-    error(span).is_none_or(|error| error.parse::<u16>().is_ok())
-}
-
-fn has_unknown_method(span: &Span) -> bool {
-    span.attributes.get_str("http.request.method") == Some("_OTHER")
-}
-
-/// A request that found its order, a job, and the steps of one.
-fn is_of_one_order(span: &Span) -> bool {
-    let route = span.attributes.get_str("http.route").unwrap_or_default();
-    match span.kind {
-        SpanKind::Consumer => true,
-        SpanKind::Server => {
-            route.starts_with("/api/orders/{id}")
-                && status_code(span).is_some_and(|code| code < 400)
-        }
-        SpanKind::Internal => {
-            ["process_payment", "validate_high_value_order"].contains(&&*span.name)
-        }
-        _ => false,
-    }
-}
-
-fn creates(span: &Span) -> bool {
-    span.name == "create_order"
-}
-
-fn pays(span: &Span) -> bool {
-    ["process_payment", "validate_payment_method"].contains(&&*span.name)
-}
-
-fn fails_its_order(span: &Span) -> bool {
-    span.kind == SpanKind::Consumer && error(span).is_some_and(|error| FAILURES.contains(&error))
-}
-
-pub(super) fn error(span: &Span) -> Option<&str> {
-    span.attributes.get_str("error.type")
-}
-
-pub(super) fn status_code(span: &Span) -> Option<i64> {
-    let code = span.attributes.get("http.response.status_code");
-    code.and_then(Value::as_i64)
-}
-
-/// The SQLSTATE that a statement's error must come with (PostgreSQL, appendix A).
-pub(super) fn sqlstate(span: &Span) -> Option<&'static str> {
-    Some(match error(span)? {
-        "check_violation" => "23514",
-        "exclusion_violation" => "23P01",
-        "foreign_key_violation" => "23503",
-        "not_null_violation" => "23502",
-        "read_only_transaction" => "25006",
-        "serialization_failure" => "40001",
-        "unique_violation" => "23505",
-        _ => return None,
-    })
-}
-
-// === which row ===
 
 /// The row that a span belongs to.
 pub(super) fn row_of(span: &Span) -> Option<&'static SpanRow> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lens::{Link, Span, SpanId, SpanKind, Trace, TraceId, Value};
 
 use super::rows::shown;
-use super::{Capture, Inbound, Report, Rule, spans};
+use super::{Capture, Inbound, Report, Rule, applies, spans};
 
 const INTERNAL: usize = 10;
 const SHORT: usize = 20;
@@ -227,9 +227,9 @@ fn rows(index: &Index<'_>, report: &mut Report) {
     let capture = index.capture;
     let count = |is: &dyn Fn(&Span) -> bool| capture.spans().filter(|span| is(span)).count();
     let code = |span: &Span, from: i64, to: i64| {
-        spans::status_code(span).is_some_and(|code| (from..to).contains(&code))
+        applies::status_code(span).is_some_and(|code| (from..to).contains(&code))
     };
-    let error = |span: &Span, word: &str| spans::error(span) == Some(word);
+    let error = |span: &Span, word: &str| applies::error(span) == Some(word);
     for (what, kind, from, to) in [
         ("server 2xx", SpanKind::Server, 200, 300),
         ("server 4xx, unset", SpanKind::Server, 400, 500),
