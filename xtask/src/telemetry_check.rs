@@ -4,8 +4,6 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::test::exit_code;
-
 /// Run the product as real processes, show how often each row of the telemetry contract was seen, and fail where one was not or a
 /// rule is broken
 #[derive(clap::Args)]
@@ -19,7 +17,13 @@ impl TelemetryCheck {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let mut cargo = testkit::cargo();
         cargo.args(CHECK.split_whitespace());
+        // The table says what is broken; where the test noticed is no news.
+        cargo.env("RUST_BACKTRACE", "0");
         let status = cargo.status().await.context("cannot run cargo")?;
-        Ok(exit_code(status))
+        Ok(if status.success() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 }

@@ -14,6 +14,7 @@ use crate::api;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A trace that has not grown for so long is taken to be complete.
 const QUIET: Duration = Duration::from_millis(600);
+const WORKER: &str = "throughline-worker";
 
 /// Print a trace as a waterfall
 #[derive(clap::Args)]
@@ -67,30 +68,28 @@ impl Lens {
         }
     }
 
-    /// An order's id is a UUID, with hyphens; everything else is taken for a trace id.
+    /// An order's id is a UUID, with hyphens; everything else is taken for a trace id. The trace wanted is that of the request that
+    /// created the order, which goes on in the worker.
     async fn trace_id(&self, id: &str) -> anyhow::Result<Option<String>> {
         if !id.contains('-') {
             return Ok(Some(id.to_ascii_lowercase()));
         }
-        let found = api::json(
-            self.client
-                .get(format!("{}/api/traces?order_id={id}&limit=100", self.url)),
-        )
-        .await?;
-        let traces = found
-            .get("data")
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        // Newest first. Reading an order makes a trace as well; the one wanted is of the request that created it.
-        let created = traces
-            .iter()
-            .rev()
-            .find(|trace| text(trace, "root_name").is_some_and(|name| name.starts_with("POST ")));
-        Ok(created
-            .or(traces.last())
-            .and_then(|trace| text(trace, "trace_id"))
-            .map(str::to_owned))
+        let in_work = format!("service={WORKER}&order_id={id}");
+        if let Some(created) = created(&self.traces(&in_work).await?) {
+            return Ok(Some(created));
+        }
+        let all = self.traces(&format!("order_id={id}")).await?;
+        Ok(created(&all).or_else(|| all.last().and_then(trace_id)))
+    }
+
+    /// The newest 100, newest first. Reading an order makes a trace as well, in which no worker takes part.
+    async fn traces(&self, filter: &str) -> anyhow::Result<Vec<Value>> {
+        let url = format!("{}/api/traces?{filter}&limit=100", self.url);
+        let mut found = api::json(self.client.get(url)).await?;
+        Ok(match found.get_mut("data").map(Value::take) {
+            Some(Value::Array(traces)) => traces,
+            _ => Vec::new(),
+        })
     }
 
     async fn text(&self, trace_id: &str) -> anyhow::Result<Option<String>> {
@@ -107,6 +106,35 @@ impl Lens {
     }
 }
 
+/// The oldest one that begins with a creation.
+fn created(newest_first: &[Value]) -> Option<String> {
+    let creates = |trace: &&Value| text(trace, "root_name") == Some("POST /api/orders");
+    newest_first.iter().rev().find(creates).and_then(trace_id)
+}
+
+fn trace_id(trace: &Value) -> Option<String> {
+    text(trace, "trace_id").map(str::to_owned)
+}
+
 fn text<'a>(trace: &'a Value, field: &str) -> Option<&'a str> {
     trace.get(field).and_then(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_trace_of_an_order_is_that_of_its_creation() {
+        let trace = |id: &str, root: &str| json!({ "trace_id": id, "root_name": root });
+        let mut newest_first = vec![
+            trace("c", "POST /api/orders/{id}/retry"),
+            trace("b", "GET /api/orders/{id}"),
+        ];
+        assert_eq!(created(&newest_first), None);
+        newest_first.push(trace("a", "POST /api/orders"));
+        assert_eq!(created(&newest_first).as_deref(), Some("a"));
+    }
 }

@@ -36,6 +36,7 @@ pub(crate) async fn events(
     let transitions = state.hub.wait_for(*id);
     let order = state.store.find(*id, caller.sees()).await?;
     let order = order.ok_or_else(Problem::order_not_found)?;
+    telemetry::span::set("order.id", order.id.to_string());
     if order.status.is_final()
         && seen.is_some_and(|seen| seen >= events::event_id(order.updated_at))
     {

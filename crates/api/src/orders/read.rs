@@ -51,20 +51,19 @@ pub(crate) async fn read(
         let order = state.store.find(*id, caller.sees()).await?;
         order.ok_or_else(Problem::order_not_found)
     };
-    let order = if wait == 0 {
-        find().await?
-    } else {
-        let wait = Duration::from_secs(wait.into());
+    let wait = Duration::from_secs(wait.into());
+    let transitions = (!wait.is_zero()).then(|| {
         Deadline::extend(&request, wait);
-        let mut transitions = state.hub.wait_for(*id);
-        let order = find().await?;
-        if order.status.is_final() {
-            order
-        } else {
-            // In time or not: the answer is the order as it is then.
-            let _ = tokio::time::timeout(wait, transitions.until_final()).await;
-            find().await?
-        }
-    };
+        state.hub.wait_for(*id)
+    });
+    let mut order = find().await?;
+    telemetry::span::set("order.id", order.id.to_string());
+    if let Some(mut transitions) = transitions
+        && !order.status.is_final()
+    {
+        // In time or not: the answer is the order as it is then.
+        let _ = tokio::time::timeout(wait, transitions.until_final()).await;
+        order = find().await?;
+    }
     etag::answer(&request, &OrderBody::from(order))
 }

@@ -34,6 +34,7 @@ pub(crate) async fn retry(
         Changed::Refused(impossible) => return Err(impossible.into()),
     };
     state.announcer.announce(&order);
+    telemetry::span::set("order.id", order.id.to_string());
     tracing::info!(order.id = %order.id, "order taken up again");
     // What follows belongs to the order's trace, not to that of this request.
     let parent = telemetry::propagation::extract(&order.trace.0);

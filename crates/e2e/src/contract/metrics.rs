@@ -39,7 +39,14 @@ const MESSAGING: &[&str] = &[
     "messaging.operation.type",
     "messaging.system",
 ];
-const SENDING: &[&str] = &["error.type", "server.address", "server.port"];
+const SENDING: &[&str] = &[
+    "messaging.destination.name",
+    "messaging.operation.name",
+    "messaging.operation.type",
+    "messaging.system",
+    "server.address",
+    "server.port",
+];
 const POOL: &[&str] = &["db.client.connection.pool.name"];
 
 const fn row(
@@ -63,13 +70,16 @@ pub(super) const ROWS: &[MetricRow] = &[
         HTTP_SERVER,
         "s",
         DURATION,
-        &["http.request.method", "url.scheme"],
+        &[
+            "http.request.method",
+            "network.protocol.version",
+            "url.scheme",
+        ],
         &[
             "error.type",
             "http.response.status_code",
             "http.route",
             "network.protocol.name",
-            "network.protocol.version",
         ],
     ),
     row(
@@ -83,14 +93,14 @@ pub(super) const ROWS: &[MetricRow] = &[
             "network.protocol.version",
         ],
     ),
-    row(SEND, "s", DURATION, MESSAGING, SENDING),
+    row(SEND, "s", DURATION, SENDING, &["error.type"]),
     row(PROCESS, "s", DURATION, MESSAGING, &["error.type"]),
     row(
         "messaging.client.sent.messages",
         "{message}",
         Kind::Counter,
-        MESSAGING,
         SENDING,
+        &["error.type"],
     ),
     row(
         "messaging.client.consumed.messages",
@@ -103,14 +113,17 @@ pub(super) const ROWS: &[MetricRow] = &[
         DATABASE,
         "s",
         DB_DURATION,
-        &["db.operation.name", "db.system.name"],
         &[
-            "db.collection.name",
             "db.namespace",
-            "db.response.status_code",
-            "error.type",
+            "db.operation.name",
+            "db.system.name",
             "server.address",
             "server.port",
+        ],
+        &[
+            "db.collection.name",
+            "db.response.status_code",
+            "error.type",
         ],
     ),
     row(

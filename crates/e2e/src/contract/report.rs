@@ -20,8 +20,6 @@ pub struct Row {
     pub name: String,
     /// How many instances were seen.
     pub seen: usize,
-    /// Why none needs to be seen, where that is so.
-    pub unless: Option<&'static str>,
 }
 
 /// Something that is not as the contract says.
@@ -41,6 +39,11 @@ macro_rules! rules {
             $($(#[doc = $text])+ $name,)+
         }
 
+        impl Rule {
+            /// Every rule.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+        }
+
         impl fmt::Display for Rule {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(match self {
@@ -56,12 +59,16 @@ rules! {
     NeverSeen,
     /// a span has a kind and a name of the contract
     SpanName,
-    /// an attribute that is always there is there
+    /// an attribute is there, always or wherever it applies
     AttributeMissing,
     /// an attribute stands in the contract
     AttributeUnknown,
     /// an attribute has the type of the contract, and is there once
     AttributeType,
+    /// an attribute says what the contract lets it say
+    AttributeValue,
+    /// http.route is the template of the path, never the path itself
+    Route,
     /// a status follows from the code: 5xx fails, 4xx fails a client only; a failure has an error.type, a success none
     Status,
     /// error.type is a word of a bounded set, never a message
@@ -70,24 +77,30 @@ rules! {
     Description,
     /// a span of the contract is exported whole
     Dropped,
-    /// db.query.text is static
+    /// db.query.text is static: no bind value, no key
     QueryText,
     /// every parent that a span names is exported, the caller's aside
     Orphan,
     /// no root is a CLIENT span
     ClientRoot,
     /// health checks, icons and static files make no spans
-    HealthPath,
+    Untraced,
+    /// a request continues its caller's trace, links to it or takes no notice, as TRACE_INBOUND says
+    Inbound,
     /// a root INTERNAL span is a loop's that found work
     IdleLoop,
     /// at most 10 INTERNAL spans per service and trace
     InternalSpans,
     /// at most 20 spans under 5 ms per trace
     ShortSpans,
-    /// process is a child of its send span and links to it, and a retry to the attempt before
+    /// process is a child of its send span and links to it, or with JOB_TRACE=link a root that only links
     Links,
-    /// all processing of an order is in the trace of its creation
+    /// a retry links to the attempt before
+    Attempts,
+    /// all that is sent and processed of an order belongs to the trace of its creation
     OneTrace,
+    /// a call that is sent again says how often it was sent before
+    Resend,
     /// a metric stands in the contract
     MetricUnknown,
     /// a metric has the unit, the kind and the buckets of the contract
@@ -126,23 +139,8 @@ impl Report {
     }
 
     pub(super) fn row(&mut self, table: &'static str, name: impl Into<String>, seen: usize) {
-        self.optional_row(table, name, seen, None);
-    }
-
-    pub(super) fn optional_row(
-        &mut self,
-        table: &'static str,
-        name: impl Into<String>,
-        seen: usize,
-        unless: Option<&'static str>,
-    ) {
         let name = name.into();
-        self.rows.push(Row {
-            table,
-            name,
-            seen,
-            unless,
-        });
+        self.rows.push(Row { table, name, seen });
     }
 
     pub(super) fn break_rule(&mut self, rule: Rule, what: impl Into<String>) {
@@ -151,7 +149,7 @@ impl Report {
     }
 
     pub(super) fn require_every_row(&mut self) {
-        let never = |row: &&Row| row.seen == 0 && row.unless.is_none();
+        let never = |row: &&Row| row.seen == 0;
         let unseen: Vec<String> = self
             .rows
             .iter()
@@ -164,7 +162,10 @@ impl Report {
     }
 }
 
-/// The table of all rows, then what is broken.
+/// How much of what broke one rule is shown.
+const SHOWN: usize = 10;
+
+/// The table of all rows, then what is broken, by rule.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = "";
@@ -173,19 +174,29 @@ impl fmt::Display for Report {
                 table = row.table;
                 writeln!(f, "\n{table}")?;
             }
-            write!(f, "  {:>7}  {}", row.seen, row.name)?;
-            match (row.seen, row.unless) {
-                (0, Some(reason)) => writeln!(f, "  ({reason})")?,
-                (0, None) => writeln!(f, "  NEVER SEEN")?,
-                _ => writeln!(f)?,
-            }
+            let note = if row.seen == 0 { "  NEVER SEEN" } else { "" };
+            writeln!(f, "  {:>7}  {}{note}", row.seen, row.name)?;
         }
         let rows = self.rows.len();
         let seen = self.rows.iter().filter(|row| row.seen > 0).count();
         writeln!(f, "\n{seen} of {rows} rows seen")?;
-        for Broken { rule, what } in &self.broken {
-            writeln!(f, "BROKEN {rule}: {what}")?;
+        for rule in Rule::ALL {
+            let broken = self.broken.iter().filter(|broken| broken.rule == *rule);
+            let what: Vec<&str> = broken.map(|broken| broken.what.as_str()).collect();
+            if what.is_empty() {
+                continue;
+            }
+            writeln!(f, "\nBROKEN: {rule} ({} times)", what.len())?;
+            for what in what.iter().take(SHOWN) {
+                writeln!(f, "  {what}")?;
+            }
+            if what.len() > SHOWN {
+                writeln!(f, "  and {} more", what.len() - SHOWN)?;
+            }
         }
-        Ok(())
+        match self.broken.len() {
+            0 => writeln!(f, "no rule is broken"),
+            count => writeln!(f, "\nrules broken {count} times"),
+        }
     }
 }

@@ -1,17 +1,15 @@
 //! Each span, each metric and each resource against its row.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use lens::{Attributes, Metric, PointValue, Span, Status, Value};
 
 use super::metrics::{self, Kind, MetricRow};
-use super::spans::{self, Attribute, OWN, Presence, SpanRow};
-use super::{Capture, Report, Rule, resource};
+use super::spans::{self, Attribute, OUTCOMES, OWN, Presence, SpanRow};
+use super::{Capture, Report, Rule, applies, resource};
 
 /// More points than this, and an attribute's set of values is not bounded.
 const POINTS: usize = 100;
-/// A word of a set; a message is longer, or has spaces.
-const WORD: usize = 40;
 
 pub(super) fn check(capture: &Capture, report: &mut Report) {
     span_rows(capture, report);
@@ -28,29 +26,23 @@ pub(super) fn check(capture: &Capture, report: &mut Report) {
 // === spans ===
 
 fn span_rows(capture: &Capture, report: &mut Report) {
-    let mut of_row: HashMap<&str, Vec<&Span>> = HashMap::new();
-    for span in capture.spans() {
-        if let Some(row) = spans::row_of(span) {
-            of_row.entry(row.title).or_default().push(span);
-        }
+    let of_row = |row: &SpanRow| -> Vec<&Span> {
+        let is_one = |span: &&Span| spans::row_of(span).is_some_and(|it| it.title == row.title);
+        capture.spans().filter(is_one).collect()
+    };
+    for row in spans::ROWS {
+        let title = format!("{} {}", row.kind.as_str(), row.title);
+        report.row("spans", title, of_row(row).len());
     }
     for row in spans::ROWS {
-        let spans = of_row.remove(row.title).unwrap_or_default();
-        let title = format!("{} {}", row.kind.as_str(), row.title);
-        report.row("spans", title, spans.len());
-        attribute_rows(row.title, row.attributes, &spans, report);
-        let names: BTreeSet<&str> = spans.iter().map(|span| span.name.as_str()).collect();
-        for name in names {
-            let seen = spans.iter().filter(|span| span.name == name).count();
-            report.row("span names", name, seen);
-        }
-    }
-    for step in spans::STEPS {
-        let seen = capture.spans().filter(|span| span.name == *step).count();
-        report.row("steps", *step, seen);
+        attribute_rows(row.title, row.attributes, &of_row(row), report);
     }
     let all: Vec<&Span> = capture.spans().collect();
     attribute_rows("own attributes", OWN, &all, report);
+    for step in spans::STEPS {
+        let seen = all.iter().filter(|span| span.name == *step);
+        report.row("steps", *step, seen.count());
+    }
     for (kind, name, words) in spans::VALUES {
         for word in *words {
             let says =
@@ -58,6 +50,25 @@ fn span_rows(capture: &Capture, report: &mut Report) {
             let seen = all.iter().filter(says).count();
             report.row("values", format!("{name}={word}"), seen);
         }
+    }
+    outcome_rows(&all, report);
+}
+
+fn outcome_rows(spans: &[&Span], report: &mut Report) {
+    const TABLE: &str = "ends of a job";
+    let jobs = || {
+        let spans = spans.iter();
+        spans.filter(|span| span.kind == lens::SpanKind::Consumer)
+    };
+    let completed =
+        jobs().filter(|job| job.attributes.get_str("order.status") == Some("completed"));
+    report.row(TABLE, "completed", completed.count());
+    let dropped = |job: &&&Span| !job.failed() && job.attributes.get("order.status").is_none();
+    let name = "not claimed: final, or somebody else's";
+    report.row(TABLE, name, jobs().filter(dropped).count());
+    for word in OUTCOMES {
+        let seen = jobs().filter(|job| applies::error(job) == Some(*word));
+        report.row(TABLE, *word, seen.count());
     }
 }
 
@@ -69,12 +80,7 @@ fn attribute_rows(
 ) {
     for attribute in attributes {
         let has = |span: &&&Span| span.attributes.get(attribute.name).is_some();
-        let unless = match attribute.presence {
-            Presence::Allowed(reason) => Some(reason),
-            Presence::Always | Presence::Applies => None,
-        };
-        let seen = spans.iter().filter(has).count();
-        report.optional_row(table, attribute.name, seen, unless);
+        report.row(table, attribute.name, spans.iter().filter(has).count());
     }
 }
 
@@ -96,15 +102,19 @@ fn check_span(span: &Span, report: &mut Report) {
         report.break_rule(Rule::Dropped, shown(span));
     }
     let text = span.attributes.get_str("db.query.text");
-    if text.is_some_and(|text| text.contains('\'') && has_literal(text)) {
+    if text.is_some_and(|text| !is_static(span, text)) {
         report.break_rule(Rule::QueryText, shown(span));
     }
 }
 
 fn check_attributes(span: &Span, row: &SpanRow, report: &mut Report) {
-    for attribute in row.attributes {
-        let missing = span.attributes.get(attribute.name).is_none();
-        if attribute.presence == Presence::Always && missing {
+    for attribute in row.attributes.iter().chain(OWN) {
+        let applies = match attribute.presence {
+            Presence::Always => true,
+            Presence::Where(applies) => applies(span),
+            Presence::Once => false,
+        };
+        if applies && span.attributes.get(attribute.name).is_none() {
             let what = format!("{} has no {}", shown(span), attribute.name);
             report.break_rule(Rule::AttributeMissing, what);
         }
@@ -127,19 +137,33 @@ fn check_attributes(span: &Span, row: &SpanRow, report: &mut Report) {
 }
 
 fn check_values(span: &Span, report: &mut Report) {
+    let mut wrong = |name: &str| {
+        let value = span.attributes.get(name).cloned().unwrap_or_default();
+        let what = format!("{} has {name}={value}", shown(span));
+        report.break_rule(Rule::AttributeValue, what);
+    };
     for (kind, name, words) in spans::VALUES {
         let value = span.attributes.get_str(name);
         if span.kind == *kind && value.is_some_and(|value| !words.contains(&value)) {
-            let what = format!("{} has {name}={}", shown(span), value.unwrap_or_default());
-            report.break_rule(Rule::AttributeUnknown, what);
+            wrong(name);
+        }
+    }
+    let batch = span.attributes.get("db.operation.batch.size");
+    if batch.and_then(Value::as_i64).is_some_and(|size| size < 2) {
+        wrong("db.operation.batch.size");
+    }
+    let state = span.attributes.get_str("db.response.status_code");
+    if let (Some(state), false) = (state, spans::is_redis(span)) {
+        let is_one = state.len() == 5 && state.chars().all(|c| c.is_ascii_alphanumeric());
+        if !is_one || applies::sqlstate(span).is_some_and(|it| it != state) {
+            wrong("db.response.status_code");
         }
     }
 }
 
 fn check_status(span: &Span, report: &mut Report) {
-    let error = span.attributes.get_str("error.type");
-    let code = span.attributes.get("http.response.status_code");
-    let code = code.and_then(Value::as_i64).unwrap_or_default();
+    let error = applies::error(span);
+    let code = applies::status_code(span).unwrap_or_default();
     let must_fail = match span.kind {
         lens::SpanKind::Client => code >= 400,
         _ => code >= 500,
@@ -161,28 +185,43 @@ fn check_status(span: &Span, report: &mut Report) {
         );
         report.break_rule(Rule::Status, what);
     }
-    if error.is_some_and(|error| !is_word(error)) {
+    let words = spans::row_of(span).map_or(&[][..], |row| row.errors);
+    if error.is_some_and(|error| !words.contains(&error) && error != code.to_string()) {
         let what = format!("{} has {error:?}", shown(span));
         report.break_rule(Rule::ErrorType, what);
     }
 }
 
-fn is_word(text: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    !text.is_empty() && text.len() <= WORD && text.chars().all(allowed)
+/// A statement's text has no literal that looks like data; a command's is the command and the pattern of its key.
+fn is_static(span: &Span, text: &str) -> bool {
+    if !spans::is_redis(span) {
+        return !has_literal(text);
+    }
+    let mut words = text.split(' ');
+    let operation = span.attributes.get_str("db.operation.name");
+    let key = |word: &str| {
+        word.split(':')
+            .all(|part| part == "cache" || part.starts_with('{'))
+    };
+    words.next() == operation
+        && words.next().is_some_and(key)
+        && words.all(|word| word == "?" || word.chars().all(|c| c.is_ascii_uppercase()))
 }
 
-/// Whether a statement's text has a literal that looks like data: anything in quotes that is not one word or interval.
+/// Whether a statement's text has a literal that looks like data: anything in quotes that is not one word or interval, or a long
+/// number.
 fn has_literal(text: &str) -> bool {
     let without_comment = text.split("/*").next().unwrap_or_default();
-    let quoted = without_comment.split('\'').skip(1).step_by(2);
     let is_static = |literal: &str| {
         literal.len() <= 12
             && literal
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || c == ' ')
     };
-    quoted.into_iter().any(|literal| !is_static(literal))
+    let mut quoted = without_comment.split('\'').skip(1).step_by(2);
+    let mut words = without_comment.split(|c: char| !c.is_ascii_alphanumeric());
+    quoted.any(|literal| !is_static(literal))
+        || words.any(|word| word.len() > 3 && word.chars().all(|c| c.is_ascii_digit()))
 }
 
 pub(super) fn shown(span: &Span) -> String {
@@ -238,7 +277,16 @@ fn check_metric(metric: &Metric, report: &mut Report) {
             let attributes = format!("{what} has {}", point.attributes);
             report.break_rule(Rule::MetricAttribute, attributes);
         }
+        let error = point.attributes.get_str("error.type");
+        if error.is_some_and(|error| !is_error_of(row, error)) {
+            report.break_rule(Rule::ErrorType, format!("{what} has {error:?}"));
+        }
     }
+}
+
+fn is_error_of(row: &MetricRow, error: &str) -> bool {
+    let is_code = row.name.starts_with("http.") && error.len() == 3 && error.parse::<u16>().is_ok();
+    is_code || spans::errors_of(row.name).any(|word| word == error)
 }
 
 fn has_buckets(metric: &Metric, kind: Kind) -> bool {
@@ -252,9 +300,19 @@ fn has_buckets(metric: &Metric, kind: Kind) -> bool {
 }
 
 fn has_attributes(row: &MetricRow, attributes: &Attributes) -> bool {
-    let complete = row.always.iter().all(|name| attributes.get(name).is_some());
+    let has = |name: &str| attributes.get(name).is_some();
     let known = |name: &str| row.always.contains(&name) || row.allowed.contains(&name);
-    complete && attributes.iter().all(|(name, _)| known(name))
+    // Who answered said so with a code; who did not is an error of another kind.
+    let answered = !row.allowed.contains(&"http.response.status_code")
+        || has("http.response.status_code")
+        || has("error.type");
+    // A statement has a table; Redis as a cache has none.
+    let of_table =
+        attributes.get_str("db.system.name") != Some("postgresql") || has("db.collection.name");
+    row.always.iter().all(|name| has(name))
+        && answered
+        && of_table
+        && attributes.iter().all(|(name, _)| known(name))
 }
 
 // === resources ===

@@ -1,8 +1,9 @@
 //! What holds between signals: errors of spans and of their metrics, log records and their traces, and what must be in none.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
-use lens::{Attributes, LogRecord, Severity, Span, SpanId, TraceId, Value};
+use lens::{Attributes, LogRecord, Metric, Scope, Severity, Span, SpanId, TraceId, Value};
 
 use super::rows::shown;
 use super::spans::{self, DATABASE};
@@ -98,7 +99,7 @@ fn logs(capture: &Capture, report: &mut Report) {
         }
         match (has(log, "exception.type"), has(log, "exception.message")) {
             (true, true) => errors += usize::from(log.span_id.is_some()),
-            (false, false) => {}
+            (false, false) if log.severity < Severity::ERROR || !is_ours(log) => {}
             _ => report.break_rule(Rule::Exception, what()),
         }
     }
@@ -109,6 +110,11 @@ fn logs(capture: &Capture, report: &mut Report) {
         "error with exception.type and exception.message, in its span",
         errors,
     );
+}
+
+/// Libraries write their errors in their own way.
+fn is_ours(log: &LogRecord) -> bool {
+    log.scope.name.starts_with("throughline_")
 }
 
 fn lines(capture: &Capture, report: &mut Report) {
@@ -131,60 +137,55 @@ fn lines(capture: &Capture, report: &mut Report) {
 
 fn masking(capture: &Capture, report: &mut Report) {
     let mut masked: HashMap<&str, usize> = HashMap::new();
-    let mut look = |text: &str, place: &dyn Fn() -> String, report: &mut Report| {
-        if capture
-            .planted
-            .iter()
-            .any(|secret| text.contains(secret.as_str()))
-        {
-            report.break_rule(Rule::Masking, format!("{}: {text}", place()));
-        }
-        for mask in MASKS {
-            *masked.entry(mask).or_default() += usize::from(text.contains(mask));
+    let mut look = |place: &str, texts: &mut dyn Iterator<Item = String>| {
+        for text in texts {
+            let planted = capture.planted.iter();
+            if planted.into_iter().any(|secret| text.contains(secret)) {
+                report.break_rule(Rule::Masking, format!("{place}: {text}"));
+            }
+            for mask in MASKS {
+                *masked.entry(mask).or_default() += usize::from(text.contains(mask));
+            }
         }
     };
     for span in capture.spans() {
-        for text in texts_of_span(span) {
-            look(&text, &|| shown(span), report);
-        }
+        look(&shown(span), &mut texts_of_span(span));
     }
     for log in &capture.logs {
-        let texts = texts(&log.attributes).chain([log.body.to_string()]);
-        for text in texts {
-            look(
-                &text,
-                &|| format!("a log record of {}", log.service),
-                report,
-            );
-        }
+        let place = format!("a log record of {}", log.service);
+        look(&place, &mut texts_of_log(log));
     }
     for metric in &capture.metrics {
-        for text in metric
-            .points
-            .iter()
-            .flat_map(|point| texts(&point.attributes))
-        {
-            look(&text, &|| metric.name.clone(), report);
-        }
+        look(&metric.name, &mut texts_of_metric(metric));
     }
     for line in &capture.lines {
-        look(
-            &line.text,
-            &|| format!("stdout of {}", line.service),
-            report,
-        );
+        let place = format!("stdout of {}", line.service);
+        look(&place, &mut std::iter::once(line.text.clone()));
     }
-    let resources: HashSet<String> = capture
-        .spans()
-        .map(|span| span.resource.to_string())
-        .collect();
-    for resource in resources {
-        look(&resource, &|| "a resource".to_owned(), report);
-    }
+    let (resources, scopes) = origins(capture);
+    look("a resource", &mut resources.into_iter());
+    look("a scope", &mut scopes.into_iter());
     for mask in MASKS {
         let seen = masked.get(mask).copied().unwrap_or_default();
         report.row("personal data, masked", *mask, seen);
     }
+}
+
+/// The processes and the libraries that everything came from, each once.
+fn origins(capture: &Capture) -> (HashSet<String>, HashSet<String>) {
+    let (mut resources, mut scopes) = (HashSet::new(), HashSet::new());
+    let spans = capture.spans().map(|it| (&it.resource, &it.scope));
+    let metrics = capture.metrics.iter().map(|it| (&it.resource, &it.scope));
+    let logs = capture.logs.iter().map(|it| (&it.resource, &it.scope));
+    let mut seen: HashSet<(*const Attributes, *const Scope)> = HashSet::new();
+    for (resource, scope) in spans.chain(metrics).chain(logs) {
+        // The spans of one export share them.
+        if seen.insert((Arc::as_ptr(resource), Arc::as_ptr(scope))) {
+            resources.insert(resource.to_string());
+            scopes.insert(format!("{} {}", scope.name, scope.version));
+        }
+    }
+    (resources, scopes)
 }
 
 fn texts(attributes: &Attributes) -> impl Iterator<Item = String> {
@@ -194,9 +195,28 @@ fn texts(attributes: &Attributes) -> impl Iterator<Item = String> {
 }
 
 fn texts_of_span(span: &Span) -> impl Iterator<Item = String> {
+    let links = span.links.iter();
     let events = span.events.iter();
+    let own = [&span.name, &span.status_message, &span.trace_state];
     texts(&span.attributes)
-        .chain([span.name.clone(), span.status_message.clone()])
-        .chain(span.links.iter().flat_map(|link| texts(&link.attributes)))
+        .chain(own.into_iter().cloned())
+        .chain(links.flat_map(|link| texts(&link.attributes).chain([link.trace_state.clone()])))
         .chain(events.flat_map(|event| texts(&event.attributes).chain([event.name.clone()])))
+}
+
+fn texts_of_log(log: &LogRecord) -> impl Iterator<Item = String> {
+    let own = [
+        log.body.to_string(),
+        log.event_name.clone(),
+        log.severity_text.clone(),
+    ];
+    texts(&log.attributes).chain(own)
+}
+
+fn texts_of_metric(metric: &Metric) -> impl Iterator<Item = String> {
+    let own = [&metric.name, &metric.description, &metric.unit];
+    let points = metric.points.iter();
+    points
+        .flat_map(|point| texts(&point.attributes))
+        .chain(own.into_iter().cloned())
 }

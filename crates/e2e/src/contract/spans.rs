@@ -2,6 +2,11 @@
 
 use lens::{Span, SpanKind, Value};
 
+use super::applies::{
+    creates, error, fails_its_order, has_unknown_method, is_answered, is_of_one_order, pays,
+    sqlstate,
+};
+
 /// The type of an attribute's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Type {
@@ -23,14 +28,14 @@ impl Type {
 }
 
 /// When an attribute is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Presence {
     /// On every instance.
     Always,
-    /// Where it applies: on one instance of a run at least.
-    Applies,
-    /// Allowed; the reason why no run needs to show it.
-    Allowed(&'static str),
+    /// On every instance of which this is true.
+    Where(fn(&Span) -> bool),
+    /// On one instance of a run at least: the span does not tell whether it applies.
+    Once,
 }
 
 /// A row of attributes.
@@ -41,31 +46,23 @@ pub(super) struct Attribute {
     pub(super) presence: Presence,
 }
 
+const fn attribute(name: &'static str, kind: Type, presence: Presence) -> Attribute {
+    Attribute {
+        name,
+        kind,
+        presence,
+    }
+}
+
 const fn always(name: &'static str, kind: Type) -> Attribute {
-    Attribute {
-        name,
-        kind,
-        presence: Always,
-    }
+    attribute(name, kind, Presence::Always)
 }
 
-const fn applies(name: &'static str, kind: Type) -> Attribute {
-    Attribute {
-        name,
-        kind,
-        presence: Applies,
-    }
+const fn once(name: &'static str, kind: Type) -> Attribute {
+    attribute(name, kind, Presence::Once)
 }
 
-const fn allowed(name: &'static str, kind: Type, why: &'static str) -> Attribute {
-    Attribute {
-        name,
-        kind,
-        presence: Allowed(why),
-    }
-}
-
-use Presence::{Allowed, Always, Applies};
+use Presence::Where;
 use Type::{Bool, Double, Int, Text};
 
 /// A row of spans.
@@ -78,6 +75,8 @@ pub(super) struct SpanRow {
     /// The name that it must have.
     pub(super) name: fn(&Span) -> Option<String>,
     pub(super) attributes: &'static [Attribute],
+    /// What its error.type can be, besides the code of an HTTP answer.
+    pub(super) errors: &'static [&'static str],
     /// The metric that measures the same.
     pub(super) metric: Option<&'static str>,
 }
@@ -113,20 +112,26 @@ pub(super) const ROWS: &[SpanRow] = &[
             always("http.request.method", Text),
             always("url.path", Text),
             always("url.scheme", Text),
-            applies("error.type", Text),
-            applies("http.response.status_code", Int),
-            applies("http.route", Text),
-            applies("url.query", Text),
-            applies("server.port", Int),
-            applies("network.protocol.name", Text),
-            applies("http.request.method_original", Text),
-            applies("client.address", Text),
-            applies("network.peer.address", Text),
-            applies("network.peer.port", Int),
-            applies("network.protocol.version", Text),
-            applies("server.address", Text),
-            applies("user_agent.original", Text),
+            attribute("error.type", Text, Where(Span::failed)),
+            attribute("http.response.status_code", Int, Where(is_answered)),
+            // Where it has to be, and what it has to be: `endpoints`.
+            once("http.route", Text),
+            once("url.query", Text),
+            always("server.port", Int),
+            always("network.protocol.name", Text),
+            attribute(
+                "http.request.method_original",
+                Text,
+                Where(has_unknown_method),
+            ),
+            always("client.address", Text),
+            always("network.peer.address", Text),
+            always("network.peer.port", Int),
+            always("network.protocol.version", Text),
+            always("server.address", Text),
+            once("user_agent.original", Text),
         ],
+        errors: &["body", CANCELLED, PANIC],
         metric: Some(HTTP_SERVER),
     },
     SpanRow {
@@ -139,10 +144,14 @@ pub(super) const ROWS: &[SpanRow] = &[
             always("server.address", Text),
             always("server.port", Int),
             always("url.full", Text),
-            applies("error.type", Text),
-            applies("http.response.status_code", Int),
-            applies("http.request.resend_count", Int),
-            applies("network.protocol.version", Text),
+            attribute("error.type", Text, Where(Span::failed)),
+            attribute("http.response.status_code", Int, Where(is_answered)),
+            // On which it has to be: `traces`.
+            once("http.request.resend_count", Int),
+            attribute("network.protocol.version", Text, Where(is_answered)),
+        ],
+        errors: &[
+            "body", CANCELLED, "connect", PANIC, "redirect", "request", "timeout",
         ],
         metric: Some(HTTP_CLIENT),
     },
@@ -154,19 +163,37 @@ pub(super) const ROWS: &[SpanRow] = &[
         attributes: &[
             always("db.system.name", Text),
             always("db.query.summary", Text),
-            applies("db.namespace", Text),
-            applies("db.response.status_code", Text),
-            applies("error.type", Text),
-            applies("server.port", Int),
-            applies("db.query.text", Text),
-            applies("db.operation.name", Text),
-            applies("db.collection.name", Text),
-            allowed(
-                "db.operation.batch.size",
-                Int,
-                "no statement of the product is a batch",
+            always("db.namespace", Text),
+            attribute(
+                "db.response.status_code",
+                Text,
+                Where(|span| sqlstate(span).is_some()),
             ),
-            applies("server.address", Text),
+            attribute("error.type", Text, Where(Span::failed)),
+            always("server.port", Int),
+            always("db.query.text", Text),
+            always("db.operation.name", Text),
+            always("db.collection.name", Text),
+            once("db.operation.batch.size", Int),
+            always("server.address", Text),
+        ],
+        errors: &[
+            CANCELLED,
+            "check_violation",
+            "connection_closed",
+            "connection_failed",
+            "database_error",
+            "decode",
+            "encode",
+            "exclusion_violation",
+            "foreign_key_violation",
+            "not_null_violation",
+            "other",
+            PANIC,
+            "read_only_transaction",
+            "serialization_failure",
+            "timeout",
+            "unique_violation",
         ],
         metric: Some(DATABASE),
     },
@@ -178,12 +205,25 @@ pub(super) const ROWS: &[SpanRow] = &[
         attributes: &[
             always("db.operation.name", Text),
             always("db.system.name", Text),
-            applies("db.namespace", Text),
-            applies("error.type", Text),
-            applies("db.response.status_code", Text),
-            applies("server.port", Int),
-            applies("db.query.text", Text),
-            applies("server.address", Text),
+            always("db.namespace", Text),
+            attribute("error.type", Text, Where(Span::failed)),
+            attribute(
+                "db.response.status_code",
+                Text,
+                Where(|span| error(span) == Some("server")),
+            ),
+            always("server.port", Int),
+            always("db.query.text", Text),
+            always("server.address", Text),
+        ],
+        errors: &[
+            CANCELLED,
+            "client",
+            "connection",
+            "io",
+            PANIC,
+            "server",
+            "timeout",
         ],
         metric: Some(DATABASE),
     },
@@ -196,12 +236,13 @@ pub(super) const ROWS: &[SpanRow] = &[
             always("messaging.operation.name", Text),
             always("messaging.operation.type", Text),
             always("messaging.system", Text),
-            applies("messaging.destination.name", Text),
-            applies("error.type", Text),
-            applies("messaging.message.id", Text),
-            applies("server.address", Text),
-            applies("server.port", Int),
+            always("messaging.destination.name", Text),
+            attribute("error.type", Text, Where(Span::failed)),
+            always("messaging.message.id", Text),
+            always("server.address", Text),
+            always("server.port", Int),
         ],
+        errors: &[CANCELLED, "invalid_job", PANIC, "redis", "timeout"],
         metric: Some(SEND),
     },
     SpanRow {
@@ -213,11 +254,14 @@ pub(super) const ROWS: &[SpanRow] = &[
             always("messaging.operation.name", Text),
             always("messaging.operation.type", Text),
             always("messaging.system", Text),
-            applies("messaging.destination.name", Text),
-            applies("error.type", Text),
-            applies("messaging.message.id", Text),
-            applies("messaging.client.id", Text),
+            always("messaging.destination.name", Text),
+            attribute("error.type", Text, Where(Span::failed)),
+            always("messaging.message.id", Text),
+            always("messaging.client.id", Text),
+            always("queue.attempt", Int),
+            always("queue.wait_ms", Int),
         ],
+        errors: OUTCOMES,
         metric: Some(PROCESS),
     },
     SpanRow {
@@ -230,35 +274,66 @@ pub(super) const ROWS: &[SpanRow] = &[
                 .find(|step| **step == span.name)
                 .map(|step| (*step).to_owned())
         },
-        attributes: &[applies("error.type", Text)],
+        attributes: &[attribute("error.type", Text, Where(Span::failed))],
+        errors: FAILURES,
         metric: None,
     },
 ];
 
 /// Attributes that are in no convention. Any span may carry those that concern it.
 pub(super) const OWN: &[Attribute] = &[
-    applies("order.id", Text),
-    applies("order.status", Text),
-    applies("order.amount", Double),
-    applies("order.currency", Text),
-    applies("order.high_value", Bool),
-    applies("order.items", Int),
-    applies("payment.method", Text),
-    applies("payment.id", Text),
-    applies("payment.gateway", Text),
-    applies("order.failure.code", Text),
-    applies("queue.attempt", Int),
-    applies("queue.wait_ms", Int),
-    applies("queue.reason", Text),
-    applies("analytics.total_orders", Int),
-    applies("analytics.pending_orders", Int),
-    applies("db.query.slow", Bool),
-    allowed(
-        "db.n_plus_one.suspected",
+    attribute("order.id", Text, Where(is_of_one_order)),
+    once("order.status", Text),
+    attribute("order.amount", Double, Where(creates)),
+    attribute("order.currency", Text, Where(creates)),
+    attribute("order.high_value", Bool, Where(creates)),
+    attribute("order.items", Int, Where(creates)),
+    attribute("payment.method", Text, Where(pays)),
+    once("payment.id", Text),
+    once("payment.gateway", Text),
+    attribute("order.failure.code", Text, Where(fails_its_order)),
+    once("queue.attempt", Int),
+    once("queue.wait_ms", Int),
+    once("queue.reason", Text),
+    once("analytics.total_orders", Int),
+    once("analytics.pending_orders", Int),
+    once("db.query.slow", Bool),
+    once("db.n_plus_one.suspected", Bool),
+    attribute(
+        "http.auth.present",
         Bool,
-        "no request of the product repeats a statement ten times",
+        Where(|span| span.kind == SpanKind::Server),
     ),
-    applies("http.auth.present", Bool),
+];
+
+/// What an operation says that was dropped, or panicked, half-way.
+const CANCELLED: &str = "cancelled";
+const PANIC: &str = "panic";
+
+/// `order.failure.code`: why an order failed, or an attempt at it.
+pub(super) const FAILURES: &[&str] = &[
+    "amount_mismatch",
+    "attempts_exhausted",
+    "card_declined",
+    "payment_rejected",
+    "payment_timeout",
+    "payment_unavailable",
+];
+
+/// How a job can fail: its order did, or the attempt was lost, given up, refused by the database at its claim or at its end, or
+/// stopped with its worker.
+pub(super) const OUTCOMES: &[&str] = &[
+    "amount_mismatch",
+    "attempts_exhausted",
+    "card_declined",
+    "payment_rejected",
+    "payment_timeout",
+    "payment_unavailable",
+    "abandoned",
+    CANCELLED,
+    "claim",
+    "lease_lost",
+    "record",
 ];
 
 /// The row that a span belongs to.
@@ -277,7 +352,18 @@ fn is_database(span: &Span) -> bool {
         .any(|(name, _)| name.starts_with("db."))
 }
 
-fn is_redis(span: &Span) -> bool {
+/// What `error.type` of a metric can be: what the spans can say that it measures or counts.
+pub(super) fn errors_of(metric: &str) -> impl Iterator<Item = &'static str> {
+    let measured = match metric {
+        "messaging.client.sent.messages" => SEND,
+        "messaging.client.consumed.messages" => PROCESS,
+        other => other,
+    };
+    let rows = ROWS.iter().filter(move |row| row.metric == Some(measured));
+    rows.flat_map(|row| row.errors).copied()
+}
+
+pub(super) fn is_redis(span: &Span) -> bool {
     span.attributes.get_str("db.system.name") == Some("redis")
 }
 
@@ -291,7 +377,7 @@ fn destination(span: &Span) -> Option<&str> {
     span.attributes.get_str("messaging.destination.name")
 }
 
-/// What an attribute must say, wherever it is.
+/// What an attribute can say, wherever it is; each word is to be seen.
 pub(super) const VALUES: &[(SpanKind, &str, &[&str])] = &[
     (SpanKind::Client, "db.system.name", &["postgresql", "redis"]),
     (SpanKind::Producer, "messaging.operation.name", &["send"]),
@@ -305,4 +391,10 @@ pub(super) const VALUES: &[(SpanKind, &str, &[&str])] = &[
     (SpanKind::Consumer, "messaging.operation.name", &["process"]),
     (SpanKind::Consumer, "messaging.operation.type", &["process"]),
     (SpanKind::Consumer, "messaging.system", &["apalis"]),
+    (
+        SpanKind::Consumer,
+        "order.status",
+        &["completed", "failed", "pending"],
+    ),
+    (SpanKind::Consumer, "order.failure.code", FAILURES),
 ];

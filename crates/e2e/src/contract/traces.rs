@@ -1,18 +1,16 @@
 //! What holds between the spans of a trace.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use lens::{Span, SpanId, SpanKind, Trace, TraceId, Value};
+use lens::{Link, Span, SpanId, SpanKind, Trace, TraceId, Value};
 
 use super::rows::shown;
-use super::{Capture, Report, Rule, spans};
+use super::{Capture, Inbound, Report, Rule, applies, spans};
 
 const INTERNAL: usize = 10;
 const SHORT: usize = 20;
 const SHORT_SPAN: Duration = Duration::from_millis(5);
-/// Paths of which nobody wants to know.
-const UNTRACED: &[&str] = &["/health", "/health/ready", "/favicon.ico"];
 /// The root spans of loops.
 const LOOPS: &[&str] = &["reconcile_orders"];
 
@@ -21,15 +19,57 @@ pub(super) fn check(capture: &Capture, report: &mut Report) {
         parents(capture, trace, report);
         roots(capture, trace, report);
         bounds(trace, report);
-        links(trace, report);
     }
-    rows(capture, report);
-    one_trace_an_order(capture, report);
+    let index = Index::of(capture);
     for span in capture.spans() {
-        let path = span.attributes.get_str("url.path").unwrap_or_default();
-        let url = span.attributes.get_str("url.full").unwrap_or_default();
-        if UNTRACED.iter().any(|it| *it == path || url.ends_with(it)) {
-            report.break_rule(Rule::HealthPath, shown(span));
+        match span.kind {
+            SpanKind::Server => inbound(capture, span, report),
+            SpanKind::Consumer => {
+                sender_link(&index, span, report);
+                attempt_link(&index, span, report);
+            }
+            SpanKind::Client => resend(&index, span, report),
+            _ => {}
+        }
+    }
+    one_trace_an_order(&index, report);
+    rows(&index, report);
+}
+
+/// Every span by its id, across traces: links lead from one to another.
+struct Index<'a> {
+    capture: &'a Capture,
+    spans: HashMap<(TraceId, SpanId), &'a Span>,
+}
+
+impl<'a> Index<'a> {
+    fn of(capture: &'a Capture) -> Self {
+        let spans = capture.spans();
+        let spans = spans.map(|span| ((span.trace_id, span.span_id), span));
+        Self {
+            capture,
+            spans: spans.collect(),
+        }
+    }
+
+    fn parent(&self, span: &Span) -> Option<&'a Span> {
+        let parent = span.parent_span_id?;
+        self.spans.get(&(span.trace_id, parent)).copied()
+    }
+
+    fn linked(&self, link: &Link) -> Option<&'a Span> {
+        self.spans.get(&(link.trace_id, link.span_id)).copied()
+    }
+
+    /// The span that sent a job: the parent of its processing, or what that links to where it is a root by JOB_TRACE=link.
+    fn sender(&self, process: &Span) -> Option<&'a Span> {
+        let sends = |span: &&Span| span.kind == SpanKind::Producer;
+        match self.capture.inbound_of(&process.resource) {
+            Inbound::Parent => self.parent(process).filter(sends),
+            Inbound::Link | Inbound::Ignore => {
+                let linked = process.links.iter().filter_map(|link| self.linked(link));
+                linked.into_iter().find(sends)
+            }
         }
     }
 }
@@ -105,49 +145,91 @@ fn bounds(trace: &Trace, report: &mut Report) {
     }
 }
 
-fn links(trace: &Trace, report: &mut Report) {
-    let known = by_id(trace);
-    for span in trace
-        .spans
-        .iter()
-        .filter(|span| span.kind == SpanKind::Consumer)
-    {
-        let linked: HashSet<SpanId> = span.links.iter().map(|link| link.span_id).collect();
-        let sent_by = match span.parent_span_id {
-            // With JOB_TRACE=link it is a root.
-            None => !linked.is_empty(),
-            Some(parent) => {
-                let parent_sent = known
-                    .get(&parent)
-                    .is_none_or(|parent| parent.kind == SpanKind::Producer);
-                parent_sent && linked.contains(&parent)
-            }
-        };
-        if !sent_by || linked.len() < expected_links(span) {
-            let what = format!("{} has {} links", shown(span), linked.len());
-            report.break_rule(Rule::Links, what);
+/// A request and its caller's trace.
+fn inbound(capture: &Capture, span: &Span, report: &mut Report) {
+    let (parent, links) = (span.parent_span_id, &span.links);
+    let as_told = match capture.inbound_of(&span.resource) {
+        Inbound::Parent => links.is_empty(),
+        Inbound::Link => {
+            let of_callers = links
+                .iter()
+                .all(|link| capture.callers.contains(&link.span_id));
+            parent.is_none() && of_callers
         }
+        Inbound::Ignore => parent.is_none() && links.is_empty(),
+    };
+    if !as_told {
+        report.break_rule(Rule::Inbound, shown(span));
     }
 }
 
-fn expected_links(process: &Span) -> usize {
+/// A job's processing and the span that sent it. A worker that is killed may take a send span with it.
+fn sender_link(index: &Index<'_>, process: &Span, report: &mut Report) {
+    let links_to = |id: SpanId| process.links.iter().any(|link| link.span_id == id);
+    let inbound = index.capture.inbound_of(&process.resource);
+    let as_told = match (inbound, process.parent_span_id) {
+        (Inbound::Parent, Some(parent)) => {
+            let is_lost = index.parent(process).is_none() && !index.capture.killed.is_empty();
+            links_to(parent) && (is_lost || index.sender(process).is_some())
+        }
+        (Inbound::Link, None) => index.sender(process).is_some(),
+        _ => false,
+    };
+    if !as_told {
+        report.break_rule(Rule::Links, shown(process));
+    }
+}
+
+/// A retry and the attempt before it, of which a worker that was killed left nothing.
+fn attempt_link(index: &Index<'_>, process: &Span, report: &mut Report) {
+    let number = attempt(process);
+    let is_the_one_before = |link: &&Link| match index.linked(link) {
+        Some(span) => {
+            span.kind == SpanKind::Consumer
+                && span.order_id() == process.order_id()
+                && attempt(span) == number - 1
+        }
+        None => !index.capture.killed.is_empty(),
+    };
+    let before = process.links.iter().filter(is_the_one_before).count();
+    let expected = usize::from(number > 1);
+    if before != expected || process.links.len() != expected + 1 {
+        let links = process.links.len();
+        let what = format!("{}, attempt {number}, {links} links", shown(process));
+        report.break_rule(Rule::Attempts, what);
+    }
+}
+
+fn attempt(process: &Span) -> i64 {
     let attempt = process.attributes.get("queue.attempt");
-    match attempt.and_then(Value::as_i64) {
-        Some(attempt) if attempt > 1 => 2,
-        _ => 1,
+    attempt.and_then(Value::as_i64).unwrap_or_default()
+}
+
+/// A call of an attempt that is not the first was made before, by each of those before it.
+fn resend(index: &Index<'_>, call: &Span, report: &mut Report) {
+    if call.attributes.get("url.full").is_none() {
+        return;
+    }
+    let mut above = index.parent(call);
+    while let Some(span) = above.filter(|span| span.kind != SpanKind::Consumer) {
+        above = index.parent(span);
+    }
+    let resends = call.attributes.get("http.request.resend_count");
+    let resends = resends.and_then(Value::as_i64).unwrap_or_default();
+    if above.is_some_and(|process| attempt(process) - 1 != resends) {
+        report.break_rule(Rule::Resend, format!("{}: {resends}", shown(call)));
     }
 }
 
 /// How often each situation that the rules speak of was seen.
-fn rows(capture: &Capture, report: &mut Report) {
+fn rows(index: &Index<'_>, report: &mut Report) {
     const TABLE: &str = "situations";
+    let capture = index.capture;
     let count = |is: &dyn Fn(&Span) -> bool| capture.spans().filter(|span| is(span)).count();
     let code = |span: &Span, from: i64, to: i64| {
-        let code = span.attributes.get("http.response.status_code");
-        code.and_then(Value::as_i64)
-            .is_some_and(|code| (from..to).contains(&code))
+        applies::status_code(span).is_some_and(|code| (from..to).contains(&code))
     };
-    let error = |span: &Span, word: &str| span.attributes.get_str("error.type") == Some(word);
+    let error = |span: &Span, word: &str| applies::error(span) == Some(word);
     for (what, kind, from, to) in [
         ("server 2xx", SpanKind::Server, 200, 300),
         ("server 4xx, unset", SpanKind::Server, 400, 500),
@@ -170,10 +252,23 @@ fn rows(capture: &Capture, report: &mut Report) {
         let seen = count(&|span| span.kind == kind && error(span, word));
         report.row(TABLE, what, seen);
     }
-    let consumer = |span: &Span| span.kind == SpanKind::Consumer;
-    let linked = count(&|span| consumer(span) && span.parent_span_id.is_some());
-    report.row(TABLE, "process, child of its send span and linked", linked);
-    let retried = count(&|span| consumer(span) && span.links.len() > 1);
+    let process = |span: &Span, inbound| {
+        span.kind == SpanKind::Consumer && capture.inbound_of(&span.resource) == inbound
+    };
+    for (what, inbound) in [
+        (
+            "process, child of its send span and linked",
+            Inbound::Parent,
+        ),
+        ("process, a root that only links", Inbound::Link),
+    ] {
+        report.row(TABLE, what, count(&|span| process(span, inbound)));
+    }
+    let is_attempt = |link: &Link| {
+        let linked = index.linked(link);
+        linked.is_some_and(|span| span.kind == SpanKind::Consumer)
+    };
+    let retried = count(&|span| span.links.iter().any(is_attempt));
     report.row(TABLE, "process, linked to the attempt before", retried);
     let dispatched_again = count(&|span| span.attributes.get("queue.reason").is_some());
     report.row(
@@ -186,46 +281,44 @@ fn rows(capture: &Capture, report: &mut Report) {
         parent.is_some_and(|parent| capture.callers.contains(&parent))
     });
     report.row(TABLE, "child of a caller's span", of_caller);
+    let asked = |span: &Span, inbound| {
+        span.kind == SpanKind::Server && capture.inbound_of(&span.resource) == inbound
+    };
+    let linked = count(&|span| asked(span, Inbound::Link) && !span.links.is_empty());
+    report.row(TABLE, "root that links to a caller's span", linked);
+    let ignored = count(&|span| asked(span, Inbound::Ignore));
+    report.row(TABLE, "root that ignores a caller's span", ignored);
     let root_of_loop = count(&|span| span.parent_span_id.is_none() && is_loop(span));
     report.row(TABLE, "root of a loop that found work", root_of_loop);
 }
 
-fn one_trace_an_order(capture: &Capture, report: &mut Report) {
+fn one_trace_an_order(index: &Index<'_>, report: &mut Report) {
     let mut created: HashMap<&str, TraceId> = HashMap::new();
-    for span in capture.spans().filter(|span| span.name == "create_order") {
-        if let Some(order) = span.order_id() {
-            // A repeated answer is about an order that there is already, and sends nothing.
-            if sends(capture, span) {
-                created.insert(order, span.trace_id);
+    for span in index.capture.spans() {
+        if span.kind != SpanKind::Producer {
+            continue;
+        }
+        // Each send, the first and every other, is made from the span that created the order.
+        match index.parent(span).filter(|it| it.name == "create_order") {
+            Some(create) => {
+                let order = create.order_id().unwrap_or_default();
+                created.insert(order, create.trace_id);
             }
+            None => report.break_rule(Rule::OneTrace, shown(span)),
         }
     }
-    for span in capture
-        .spans()
-        .filter(|span| span.kind == SpanKind::Consumer)
-    {
-        let order = span.order_id().unwrap_or_default();
-        let elsewhere = created
-            .get(order)
-            .is_none_or(|trace| *trace != span.trace_id);
-        // With JOB_TRACE=link it is in a trace of its own.
-        if span.parent_span_id.is_some() && elsewhere {
+    for span in index.capture.spans() {
+        if span.kind != SpanKind::Consumer {
+            continue;
+        }
+        let of_order = created.get(span.order_id().unwrap_or_default());
+        // With JOB_TRACE=link it is in a trace of its own, and linked to the order's.
+        let belongs_to = match index.capture.inbound_of(&span.resource) {
+            Inbound::Parent => Some(span.trace_id),
+            Inbound::Link | Inbound::Ignore => index.sender(span).map(|send| send.trace_id),
+        };
+        if of_order.is_none() || of_order != belongs_to.as_ref() {
             report.break_rule(Rule::OneTrace, shown(span));
         }
     }
-}
-
-fn sends(capture: &Capture, create: &Span) -> bool {
-    let trace = capture
-        .traces
-        .iter()
-        .find(|it| it.trace_id == create.trace_id);
-    trace.is_some_and(|trace| {
-        let is_send = |span: &&Span| span.kind == SpanKind::Producer;
-        trace
-            .spans
-            .iter()
-            .filter(is_send)
-            .any(|send| send.parent_span_id == Some(create.span_id))
-    })
 }

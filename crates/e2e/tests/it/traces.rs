@@ -1,10 +1,10 @@
 //! One order, one unbroken trace, asserted from what the services exported over OTLP.
 
-use lens::{Span, SpanKind, Trace};
+use lens::{Span, SpanId, SpanKind, Trace};
 use serde_json::json;
 use testkit::Service;
 
-use crate::shop::Shop;
+use crate::shop::{Shop, widget};
 
 /// `<tree> <KIND> <service>` of every span, in the order of a waterfall.
 fn drawn(trace: &Trace) -> Vec<String> {
@@ -28,8 +28,19 @@ fn attempts_of(trace: &Trace) -> Vec<&Span> {
     spans
 }
 
-fn links_to(span: &Span, other: &Span) -> bool {
-    span.links.iter().any(|link| link.span_id == other.span_id)
+/// The spans that it links to: who sent the job, then the attempt before.
+fn linked_by(process: &Span) -> Vec<Option<SpanId>> {
+    let links = process.links.iter();
+    links.map(|link| Some(link.span_id)).collect()
+}
+
+/// `<span> <service>` of every span whose parent is missing.
+fn orphans(trace: &Trace) -> Vec<String> {
+    let tree = trace.tree();
+    let orphans = tree.rows().iter().filter(|row| row.orphan);
+    orphans
+        .map(|row| format!("{} {}", row.span.name, row.span.service))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,20 +95,38 @@ async fn a_retry_stays_in_the_trace_and_links_to_the_attempt_before() {
     let id = shop
         .order(&json!({ "product_name": "Widget", "amount": "5", "payment_method": "paypal" }))
         .await;
-    let order = shop.settled(&id).await;
-    let attempts = usize::try_from(order["attempt"].as_i64().unwrap()).unwrap();
-    assert!(attempts >= 2);
-
-    let trace = shop
-        .lens
-        .trace_of_order(&id, |trace| attempts_of(trace).len() >= attempts)
-        .await;
+    assert_eq!(shop.settled(&id).await["attempt"], 2);
+    let whole = |trace: &Trace| trace.spans.len() >= 19;
+    let trace = shop.lens.trace_of_order(&id, whole).await;
+    assert_eq!(
+        drawn(&trace),
+        [
+            "POST /api/orders SERVER throughline-api",
+            "└─ create_order INTERNAL throughline-api",
+            "   ├─ INSERT orders CLIENT throughline-api",
+            "   ├─ send orders PRODUCER throughline-api",
+            "   │  └─ process orders CONSUMER throughline-worker",
+            "   │     ├─ UPDATE orders CLIENT throughline-worker",
+            "   │     ├─ process_payment INTERNAL throughline-worker",
+            "   │     │  ├─ validate_payment_method INTERNAL throughline-worker",
+            "   │     │  └─ POST CLIENT throughline-worker",
+            "   │     │     └─ POST /v1/payment_intents SERVER throughline-gateway",
+            "   │     └─ UPDATE orders CLIENT throughline-worker",
+            "   └─ send orders PRODUCER throughline-worker",
+            "      └─ process orders CONSUMER throughline-worker",
+            "         ├─ UPDATE orders CLIENT throughline-worker",
+            "         ├─ process_payment INTERNAL throughline-worker",
+            "         │  ├─ validate_payment_method INTERNAL throughline-worker",
+            "         │  └─ POST CLIENT throughline-worker",
+            "         │     └─ POST /v1/payment_intents SERVER throughline-gateway",
+            "         └─ UPDATE orders CLIENT throughline-worker",
+        ]
+    );
     let (first, second) = (attempts_of(&trace)[0], attempts_of(&trace)[1]);
     assert!(first.failed());
-    assert!(links_to(second, first));
-    assert!(
-        trace.tree().rows().iter().all(|row| !row.orphan),
-        "every parent was exported"
+    assert_eq!(
+        linked_by(second),
+        [second.parent_span_id, Some(first.span_id)]
     );
 }
 
@@ -120,7 +149,82 @@ async fn an_order_that_is_taken_up_again_stays_in_its_trace_and_links_to_its_las
         .trace_of_order(&id, |trace| attempts_of(trace).len() >= 2)
         .await;
     let (first, second) = (attempts_of(&trace)[0], attempts_of(&trace)[1]);
-    assert!(links_to(second, first));
+    assert_eq!(
+        linked_by(second),
+        [second.parent_span_id, Some(first.span_id)]
+    );
+    assert_eq!(orphans(&trace), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_job_redis_lost_stays_in_its_trace() {
+    let mut shop = Shop::open().await;
+    shop.stack.stop(Service::Worker).await.unwrap();
+    let id = shop.order(&widget()).await;
+    let mut redis = shop.redis.connect().await.unwrap();
+    let forget = redis::cmd("FLUSHALL");
+    let _: () = forget.query_async(&mut redis).await.unwrap();
+    shop.stack.restart(Service::Worker).await.unwrap();
+    assert_eq!(shop.settled(&id).await["status"], "completed");
+
+    let whole = |trace: &Trace| trace.spans.len() >= 8;
+    let trace = shop.lens.trace_of_order(&id, whole).await;
+    assert_eq!(
+        drawn(&trace),
+        [
+            "POST /api/orders SERVER throughline-api",
+            "└─ create_order INTERNAL throughline-api",
+            "   ├─ INSERT orders CLIENT throughline-api",
+            "   ├─ send orders PRODUCER throughline-api",
+            "   └─ send orders PRODUCER throughline-worker",
+            "      └─ process orders CONSUMER throughline-worker",
+            "         ├─ UPDATE orders CLIENT throughline-worker",
+            "         └─ UPDATE orders CLIENT throughline-worker",
+        ]
+    );
+    let process = attempts_of(&trace)[0];
+    assert_eq!(linked_by(process), [process.parent_span_id]);
+}
+
+/// What a killed worker had not exported is lost, its process span too: what is left of the attempt hangs below nothing. The next one
+/// is whole, and its link says which attempt that was.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_worker_is_killed_stays_in_its_trace_and_links_to_the_attempt_that_died() {
+    let mut shop = Shop::open_with(&[(Service::Worker, "ORDER_LEASE", "3s")]).await;
+    shop.gateway_faults(&json!({ "hang_rate": 1.0 })).await;
+    let id = shop
+        .order(&json!({ "product_name": "Widget", "amount": "5", "payment_method": "paypal" }))
+        .await;
+    let claim = |trace: &Trace| {
+        let mut spans = trace.spans.iter();
+        let claim = spans.find(|span| span.name == "UPDATE orders");
+        claim.and_then(|claim| claim.parent_span_id)
+    };
+    let claimed = |trace: &Trace| claim(trace).is_some();
+    let died = claim(&shop.lens.trace_of_order(&id, claimed).await);
+    shop.stack.kill(Service::Worker).await.unwrap();
+    shop.gateway_faults(&json!({})).await;
+    shop.stack.restart(Service::Worker).await.unwrap();
+    assert_eq!(shop.settled(&id).await["attempt"], 2);
+
+    let done = |trace: &Trace| !attempts_of(trace).is_empty();
+    let trace = shop.lens.trace_of_order(&id, done).await;
+    let [second] = attempts_of(&trace)[..] else {
+        panic!("the first attempt's span cannot have been exported");
+    };
+    assert_eq!(linked_by(second), [second.parent_span_id, died]);
+    let sent = |span: &&Span| Some(span.span_id) == second.parent_span_id;
+    let send = trace.spans.iter().find(sent).unwrap();
+    let reason = send.attributes.get_str("queue.reason");
+    assert_eq!(reason, Some("lease_expired"));
+    for orphan in orphans(&trace) {
+        let left = [
+            "UPDATE orders throughline-worker",
+            "validate_payment_method throughline-worker",
+            "POST /v1/payment_intents throughline-gateway",
+        ];
+        assert!(left.contains(&&*orphan), "{orphan}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,7 +236,7 @@ async fn a_callers_trace_is_continued() {
         .http
         .post(url)
         .header("traceparent", caller)
-        .json(&crate::shop::widget())
+        .json(&widget())
         .send()
         .await
         .unwrap();

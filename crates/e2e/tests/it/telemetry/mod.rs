@@ -2,6 +2,7 @@
 //! `cargo xtask telemetry-check` runs the first test and shows the table.
 
 mod doctored;
+mod kit;
 mod run;
 
 use throughline_e2e::contract::{Capture, Report, check};
@@ -23,5 +24,5 @@ async fn reported() -> &'static Report {
 async fn telemetry_is_exactly_what_the_contract_says() {
     let report = reported().await;
     println!("{report}");
-    assert!(report.passed());
+    assert!(report.passed(), "the contract is broken, as said above");
 }

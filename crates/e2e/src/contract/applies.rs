@@ -1,0 +1,65 @@
+//! Where an attribute applies, as far as the span itself tells, and the few attributes that this is read from.
+
+use lens::{Span, SpanKind, Value};
+
+use super::spans::FAILURES;
+
+/// Whether the other end said how it ended.
+pub(super) fn is_answered(span: &Span) -> bool {
+    error(span).is_none_or(|error| error.parse::<u16>().is_ok())
+}
+
+pub(super) fn has_unknown_method(span: &Span) -> bool {
+    span.attributes.get_str("http.request.method") == Some("_OTHER")
+}
+
+/// A request that found its order, a job, and the steps of one.
+pub(super) fn is_of_one_order(span: &Span) -> bool {
+    let route = span.attributes.get_str("http.route").unwrap_or_default();
+    match span.kind {
+        SpanKind::Consumer => true,
+        SpanKind::Server => {
+            route.starts_with("/api/orders/{id}")
+                && status_code(span).is_some_and(|code| code < 400)
+        }
+        SpanKind::Internal => {
+            ["process_payment", "validate_high_value_order"].contains(&&*span.name)
+        }
+        _ => false,
+    }
+}
+
+pub(super) fn creates(span: &Span) -> bool {
+    span.name == "create_order"
+}
+
+pub(super) fn pays(span: &Span) -> bool {
+    ["process_payment", "validate_payment_method"].contains(&&*span.name)
+}
+
+pub(super) fn fails_its_order(span: &Span) -> bool {
+    span.kind == SpanKind::Consumer && error(span).is_some_and(|error| FAILURES.contains(&error))
+}
+
+pub(super) fn error(span: &Span) -> Option<&str> {
+    span.attributes.get_str("error.type")
+}
+
+pub(super) fn status_code(span: &Span) -> Option<i64> {
+    let code = span.attributes.get("http.response.status_code");
+    code.and_then(Value::as_i64)
+}
+
+/// The SQLSTATE that a statement's error must come with (PostgreSQL, appendix A).
+pub(super) fn sqlstate(span: &Span) -> Option<&'static str> {
+    Some(match error(span)? {
+        "check_violation" => "23514",
+        "exclusion_violation" => "23P01",
+        "foreign_key_violation" => "23503",
+        "not_null_violation" => "23502",
+        "read_only_transaction" => "25006",
+        "serialization_failure" => "40001",
+        "unique_violation" => "23505",
+        _ => return None,
+    })
+}

@@ -1,0 +1,128 @@
+//! A run that visits every endpoint and every end of a job, with personal data where callers might put it. It takes three stacks: the
+//! product as most run it, the product where it does not continue the traces of others, and a small service that does what the
+//! product has no occasion for.
+
+mod call;
+mod foreign;
+mod outages;
+mod outcomes;
+mod requests;
+
+use std::collections::HashSet;
+
+use lens::SpanId;
+use reqwest::Method;
+use serde_json::Value;
+use testkit::Service::{self, Api, Gateway, Worker};
+use testkit::Stack;
+use throughline_e2e::contract::{Capture, Line, UNTRACED};
+
+use self::call::Call;
+use super::kit;
+use crate::shop::{PATIENCE, Shop};
+
+const EMAIL: &str = "jane.doe@example.com";
+const CARD: &str = "4111111111111111";
+const PHONE: &str = "+14155550123";
+const TOKEN: &str = "plantedbearer0123456789abcdef";
+const PASSWORD: &str = "planted-hunter2";
+const KEY: &str = "planted-idempotency-key";
+const COOKIE: &str = "planted-session";
+const CALLER: &str = "b7ad6b7169203331";
+const NOBODY: &str = "0192e4a0-0000-7000-8000-000000000000";
+
+/// Short times, so that what goes wrong goes wrong soon, but time enough to do something to an order whose payment hangs; two
+/// connections, so that they run out.
+const ENV: &[(Service, &str, &str)] = &[
+    (Api, "DATABASE_POOL_SIZE", "2"),
+    (Api, "HTTP_BODY_LIMIT", "4KiB"),
+    (Api, "HTTP_REQUEST_TIMEOUT", "3s"),
+    (Worker, "ORDER_LEASE", "6s"),
+    (Worker, "ORDER_MAX_ATTEMPTS", "2"),
+    (Worker, "PAYMENT_TIMEOUT", "5s"),
+    (Worker, "SHUTDOWN_TIMEOUT", "1s"),
+    (Worker, "SLOW_QUERY_THRESHOLD", "0.000001"),
+];
+
+pub(super) async fn capture() -> Capture {
+    let (usual, foreign, kit) = tokio::join!(usual(), foreign::capture(), kit::capture());
+    usual.and(foreign).and(kit)
+}
+
+async fn usual() -> Capture {
+    let env: Vec<_> = ENV.iter().copied().chain(described()).collect();
+    let mut shop = Shop::open_with(&env).await;
+    let database = shop.database.connect().await.unwrap();
+
+    requests::requests(&shop).await;
+    outcomes::answered(&shop).await;
+    outages::refused_statement(&shop, &database).await;
+    outcomes::refused(&shop, &database).await;
+    outages::locked_table(&shop, &database).await;
+    outages::cache(&shop).await;
+    outcomes::cancelled_and_lost(&mut shop, &database).await;
+    outages::redis_away(&mut shop).await;
+    outcomes::abandoned(&mut shop).await;
+    outcomes::lease_lost(&shop, &database).await;
+    outcomes::stopped(&mut shop, &database).await;
+    let killed = outcomes::killed(&mut shop).await;
+
+    shop.stack.end().await.unwrap();
+    let planted = [EMAIL, CARD, PHONE, TOKEN, PASSWORD, KEY, COOKIE];
+    Capture {
+        lines: lines(&shop.stack),
+        callers: HashSet::from([span_id(CALLER)]),
+        killed,
+        untraced: UNTRACED.iter().map(|path| (*path).to_owned()).collect(),
+        planted: planted.map(str::to_owned).into(),
+        ..Capture::of(shop.lens.store())
+    }
+}
+
+/// The order once it is final. Each look makes a trace, so the api is asked to wait.
+async fn settled(shop: &Shop, id: &str) -> Value {
+    let path = format!("/api/orders/{id}");
+    testkit::eventually("an order's final state", PATIENCE, || async {
+        let look = Call::new(shop, Method::GET, &path).query("wait=2");
+        let order: Value = serde_json::from_str(&look.answers(200).await).unwrap();
+        (!order["completed_at"].is_null()).then_some(order)
+    })
+    .await
+}
+
+/// What the environment says of each process.
+fn described() -> impl Iterator<Item = (Service, &'static str, &'static str)> {
+    [Api, Worker, Gateway].into_iter().flat_map(|service| {
+        [
+            (service, "ENVIRONMENT", "test"),
+            (service, "K8S_POD_NAME", "pod-1"),
+            (service, "OTEL_RESOURCE_ATTRIBUTES", "cloud.region=here"),
+        ]
+    })
+}
+
+/// The context of a caller's span.
+fn traceparent(caller: &str) -> String {
+    format!("00-0af7651916cd43dd8448eb211c80319c-{caller}-01")
+}
+
+fn span_id(caller: &str) -> SpanId {
+    caller.parse().unwrap()
+}
+
+fn lines(stack: &Stack) -> Vec<Line> {
+    let services = stack.pids().map(|(service, _)| service);
+    services
+        .flat_map(|service| {
+            let log = stack.logs().join(format!("{service}.log"));
+            let text = std::fs::read_to_string(log).unwrap();
+            let line = |text: &str| Line {
+                service: service.to_string(),
+                text: text.to_owned(),
+            };
+            // The shell that watches over the process says how it ended.
+            let said = text.lines().filter(|text| *text != "Killed");
+            said.map(line).collect::<Vec<_>>()
+        })
+        .collect()
+}

@@ -1,0 +1,120 @@
+//! Every endpoint, every answer, and what callers should not have sent.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+use testkit::Service::Gateway;
+use throughline_e2e::contract::UNTRACED;
+
+use super::call::Call;
+use super::{CALLER, CARD, COOKIE, EMAIL, KEY, NOBODY, PASSWORD, PHONE, TOKEN, traceparent};
+use crate::shop::{Shop, widget};
+
+pub(super) async fn requests(shop: &Shop) {
+    creations(shop).await;
+    lists(shop).await;
+    let planted = format!("Card {CARD} of {EMAIL}, call {PHONE}, Bearer {TOKEN}");
+    let order = json!({ "product_name": planted, "amount": "9.99" });
+    let id = shop.order(&order).await;
+    followed(shop, &id).await;
+    paths(shop, &id).await;
+}
+
+async fn creations(shop: &Shop) {
+    let create = || Call::new(shop, Method::POST, "/api/orders");
+    let items = json!([{ "product_name": "Bolt", "quantity": 2, "unit_price": "1.50" }]);
+    create().json(&json!({ "items": items })).answers(201).await;
+    let called = create().header("traceparent", &traceparent(CALLER));
+    called.json(&widget()).answers(201).await;
+    for status in [201, 201] {
+        let keyed = create().header("Idempotency-Key", KEY).json(&widget());
+        keyed.answers(status).await;
+    }
+    let other = json!({ "product_name": "Other", "amount": "1" });
+    let reused = create().header("Idempotency-Key", KEY).json(&other);
+    reused.answers(422).await;
+    create().json(&json!({ "amount": "-1" })).answers(422).await;
+    let large = json!({ "product_name": "x".repeat(5000), "amount": "1" });
+    create().json(&large).answers(413).await;
+    let typed = create().header("content-type", "application/json");
+    typed.body("{").answers(400).await;
+    create().body("<order/>").answers(415).await;
+}
+
+async fn lists(shop: &Shop) {
+    let orders = || Call::new(shop, Method::GET, "/api/orders");
+    let filtered = orders().query("status=completed&limit=5");
+    filtered.answers(200).await;
+    let planted = orders().query(&format!("password={PASSWORD}&call={PHONE}"));
+    planted.answers(400).await;
+    let agent = format!("shop/1.0 ({EMAIL}) Bearer {TOKEN} password={PASSWORD}");
+    let planted = orders()
+        .header("user-agent", &agent)
+        .header("authorization", &format!("Bearer {TOKEN}"))
+        .header("cookie", &format!("session={COOKIE}"));
+    planted.answers(200).await;
+}
+
+/// Waited for, and followed to its end.
+async fn followed(shop: &Shop, id: &str) {
+    let path = format!("/api/orders/{id}");
+    Call::new(shop, Method::GET, &path)
+        .query("wait=20")
+        .answers(200)
+        .await;
+    let events = format!("{path}/events");
+    let told = Call::new(shop, Method::GET, &events).answers(200).await;
+    assert!(told.contains("completed"), "{told}");
+    let nobodys = format!("/api/orders/{NOBODY}/events");
+    Call::new(shop, Method::GET, &nobodys).answers(404).await;
+}
+
+async fn paths(shop: &Shop, id: &str) {
+    let brew = Method::from_bytes(b"BREW").unwrap();
+    for (method, path, status) in [
+        (Method::GET, format!("/api/orders/{id}"), 200),
+        (Method::HEAD, format!("/api/orders/{id}"), 200),
+        (Method::GET, format!("/api/orders/{NOBODY}"), 404),
+        (Method::GET, format!("/api/orders/{CARD}"), 404),
+        (Method::DELETE, format!("/api/orders/{id}"), 409),
+        (Method::DELETE, format!("/api/orders/{NOBODY}"), 404),
+        (Method::POST, format!("/api/orders/{id}/retry"), 409),
+        (Method::GET, format!("/api/orders/{id}/retry"), 405),
+        (Method::PUT, "/api/orders".to_owned(), 405),
+        (brew, "/api/orders".to_owned(), 405),
+        (Method::GET, "/api/orders/".to_owned(), 200),
+        (Method::GET, "/api/orders/analytics".to_owned(), 200),
+        (Method::GET, "/console/status".to_owned(), 200),
+        (Method::GET, "/nowhere".to_owned(), 404),
+    ] {
+        Call::new(shop, method, &path).answers(status).await;
+    }
+    for path in UNTRACED {
+        let status = if *path == "/favicon.ico" { 404 } else { 200 };
+        Call::new(shop, Method::GET, path).answers(status).await;
+    }
+}
+
+/// What the gateway tells of a payment that was made.
+pub(super) async fn payments(shop: &Shop, payment_id: &str) {
+    let of_payment = format!("/v1/payment_intents/{payment_id}");
+    let sandbox = shop.stack.url(Gateway);
+    for path in ["/v1/payment_intents", &of_payment, "/sandbox/faults"] {
+        Call::to(&shop.http, &sandbox, Method::GET, path)
+            .header("authorization", "Bearer sk_test_throughline")
+            .answers(200)
+            .await;
+    }
+}
+
+/// Clients that go away: one that waits for the order, and one that follows it.
+pub(super) async fn disconnected(shop: &Shop, id: &str) {
+    let path = format!("/api/orders/{id}");
+    let wait = Call::new(shop, Method::GET, &path).query("wait=5");
+    let gave_up = tokio::time::timeout(Duration::from_millis(300), wait.sent()).await;
+    assert!(gave_up.is_err(), "the order is in work");
+    let follow = Call::new(shop, Method::GET, &format!("{path}/events"));
+    let mut events = follow.sent().await;
+    assert!(events.chunk().await.unwrap().is_some());
+}
