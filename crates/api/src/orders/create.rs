@@ -5,6 +5,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::{Attempt, CustomerId, NewOrder, Order, OrderId, ProcessOrder, TraceContext};
+use opentelemetry::trace::FutureExt;
 use store::{CreatedOnce, Once};
 
 use super::body::OrderBody;
@@ -45,8 +46,7 @@ pub(crate) async fn create(
     let draft = draft::read(&body.0)?;
     let once = key.map(|key| idempotency::once(key, &draft));
     let new = draft::validate(draft)?;
-    let created = create_order(&state, caller.customer(), &new, once.as_ref()).await?;
-    Ok(answer(created))
+    Ok(answer(create_to_the_end(state, caller, new, once).await?))
 }
 
 /// The first answer, and every one that repeats it, are the same but for one header.
@@ -62,6 +62,18 @@ fn answer(created: Created) -> HttpResponse {
         response.insert_header(idempotency::REPLAYED);
     }
     response.json(OrderBody::from(order))
+}
+
+/// A client that goes away in between leaves no order that is written and not dispatched.
+async fn create_to_the_end(
+    state: Data<AppState>,
+    caller: Caller<Write>,
+    new: NewOrder,
+    once: Option<Once>,
+) -> Result<Created, Problem> {
+    let create = async move { create_order(&state, caller.customer(), &new, once.as_ref()).await };
+    let created = tokio::spawn(create.with_current_context()).await;
+    created.map_err(|panic| Problem::internal(&panic))?
 }
 
 enum Created {

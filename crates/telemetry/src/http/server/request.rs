@@ -29,9 +29,9 @@ pub(super) struct Local {
 }
 
 impl Local {
-    pub(super) fn of(request: &ServiceRequest) -> Self {
+    pub(super) fn of(request: &ServiceRequest, address: Option<SocketAddr>) -> Self {
         let config = request.app_config();
-        let address = config.local_addr();
+        let address = address.unwrap_or(config.local_addr());
         let shown = |address: &SocketAddr| address.ip().to_string().into();
         Self {
             address: (!address.ip().is_unspecified()).then(|| shown(&address)),
