@@ -81,6 +81,14 @@ async fn pages_of_the_allowed_origins_may_call_and_no_others() {
         Some("https://shop.example")
     );
 
+    let open = Api::with(&[("CORS_ALLOWED_ORIGINS", "*")]).await;
+    let request = open
+        .request(Method::GET, "/api/orders")
+        .header("origin", "https://any.example");
+    let answer = Answer::of(request).await;
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(answer.header("access-control-allow-credentials"), None);
+
     let closed = Api::start().await;
     let request = closed
         .request(Method::GET, "/api/orders")
@@ -150,4 +158,16 @@ async fn a_traceparent_that_is_none_starts_a_new_trace() {
         let same = answer.body["trace_id"] == "0af7651916cd43dd8448eb211c80319c";
         assert_eq!(same, followed, "{traceparent}");
     }
+    // Which of two is meant nobody can tell.
+    let two = api
+        .request(Method::GET, "/api/nothing")
+        .header("traceparent", good);
+    let other = "00-11111111111111111111111111111111-b7ad6b7169203331-01";
+    let answer = Answer::of(two.header("traceparent", other)).await;
+    answer.problem(404, "/api/nothing");
+    let trace_id = answer.body["trace_id"].as_str().unwrap();
+    assert!(
+        !good.contains(trace_id) && !other.contains(trace_id),
+        "{answer:?}"
+    );
 }
