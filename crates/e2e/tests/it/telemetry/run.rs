@@ -35,7 +35,7 @@ const ENV: &[(Service, &str, &str)] = &[
 pub(super) async fn capture() -> Capture {
     let described = [Api, Worker, Gateway].into_iter().flat_map(|service| {
         [
-            (service, "ENVIRONMENT", "test"),
+            (service, "ENVIRONMENT", "development"),
             (service, "K8S_POD_NAME", "pod-1"),
             (service, "OTEL_RESOURCE_ATTRIBUTES", "cloud.region=here"),
         ]
