@@ -27,6 +27,28 @@ async fn who_asks_too_often_is_told_when_to_ask_again() {
 }
 
 #[tokio::test]
+async fn what_needs_no_token_is_limited_by_address() {
+    let api = Api::with(&[("RATE_LIMIT_PER_SECOND", "1")]).await;
+    let deadline = std::time::Duration::from_secs(30);
+    for path in ["/api/nothing", "/docs", "/api/openapi.json"] {
+        let refused = testkit::eventually(path, deadline, async || {
+            let answer = api.get(path).await;
+            (answer.status == 429).then_some(answer)
+        })
+        .await;
+        assert_eq!(
+            refused.header("content-type"),
+            Some("application/problem+json")
+        );
+        assert_eq!(refused.header("retry-after"), Some("1"));
+    }
+    for _ in 0..5 {
+        assert_eq!(api.get("/health").await.status, 200);
+        assert_eq!(api.get("/health/ready").await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn each_customer_has_a_limit_of_its_own() {
     let environment = [
         ("AUTH", "jwt"),
