@@ -30,7 +30,9 @@ use crate::state::AppState;
             ("Idempotency-Replayed" = Option<String>, description = "`true` where an earlier request created the order"),
         )),
         (status = 408, description = "The body did not come in time"),
-        (status = 409, description = "Another request with this Idempotency-Key is under way"),
+        (status = 409, description = "Another request with this Idempotency-Key is under way", headers(
+            ("Retry-After" = u32, description = "Seconds"),
+        )),
         (status = 413, description = "The body is too large"),
         (status = 415, description = "The body is not application/json"),
         (status = 422, description = "The body has fields that cannot be taken, each named in `errors`; or the Idempotency-Key was used with another body"),
