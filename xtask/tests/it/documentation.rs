@@ -37,7 +37,9 @@ fn every_example_of_the_api_works_as_printed() {
         .map(|block| block.split("```").next().unwrap())
         .collect();
     assert_eq!(examples.len(), 5);
-    let script = examples.concat().replace("http://127.0.0.1:8080", API);
+    let examples = examples.concat().replace("http://127.0.0.1:8080", API);
+    // With the JWT_SECRET of the last example, which started the api with authentication.
+    let script = examples + "cargo xtask order --watch\n";
     let path = std::env::var("PATH").unwrap();
     let curl = std::env::split_paths(&path)
         .map(|folder| folder.join("curl"))
