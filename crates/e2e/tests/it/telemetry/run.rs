@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use lens::SpanId;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use testkit::Service::{self, Api, Gateway, Worker};
@@ -21,10 +22,15 @@ const COOKIE: &str = "planted-session";
 const CALLER: &str = "b7ad6b7169203331";
 const NOBODY: &str = "0192e4a0-0000-7000-8000-000000000000";
 
+/// Of the customer ada, who may read and write orders until 2100; signed with the JWT_SECRET below.
+const ADA: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhZGEiLCJzY29wZSI6Im9yZGVyczpyZWFkIG9yZGVyczp3cml0ZSIsImV4cCI6NDEwMjQ0NDgwMH0.HcBKxw2YiGvBHG-1YJYyqwmYIav9WrbZeJhE27egF84";
+
 /// Short times, so that what goes wrong goes wrong soon; two connections, so that they run out.
 const ENV: &[(Service, &str, &str)] = &[
     (Api, "DATABASE_POOL_SIZE", "2"),
     (Api, "HTTP_REQUEST_TIMEOUT", "3s"),
+    (Api, "AUTH", "jwt"),
+    (Api, "JWT_SECRET", "a secret for tests, of 32 bytes."),
     (Worker, "ORDER_LEASE", "4s"),
     (Worker, "ORDER_MAX_ATTEMPTS", "2"),
     (Worker, "PAYMENT_TIMEOUT", "3s"),
@@ -35,13 +41,14 @@ const ENV: &[(Service, &str, &str)] = &[
 pub(super) async fn capture() -> Capture {
     let described = [Api, Worker, Gateway].into_iter().flat_map(|service| {
         [
-            (service, "ENVIRONMENT", "development"),
+            (service, "ENVIRONMENT", "test"),
             (service, "K8S_POD_NAME", "pod-1"),
             (service, "OTEL_RESOURCE_ATTRIBUTES", "cloud.region=here"),
         ]
     });
     let env: Vec<_> = ENV.iter().copied().chain(described).collect();
     let mut shop = Shop::open_with(&env).await;
+    shop.http = authenticated();
     let database = shop.database.connect().await.unwrap();
 
     requests(&shop).await;
@@ -64,6 +71,16 @@ pub(super) async fn capture() -> Capture {
             .into(),
         ..Capture::of(shop.lens.store())
     }
+}
+
+/// Every request is ada's, but for those with a token of their own.
+fn authenticated() -> reqwest::Client {
+    let bearer = HeaderValue::try_from(format!("Bearer {ADA}")).unwrap();
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
+    reqwest::Client::builder()
+        .default_headers(headers)
+        .build()
+        .unwrap()
 }
 
 /// Every endpoint, every answer, and what callers should not have sent.
@@ -114,7 +131,7 @@ async fn requests(shop: &Shop) {
         )
         .header("authorization", &format!("Bearer {TOKEN}"))
         .header("cookie", &format!("session={COOKIE}"))
-        .answers(200)
+        .answers(401)
         .await;
     for (method, path, status) in [
         (Method::GET, format!("/api/orders/{id}"), 200),
@@ -185,7 +202,7 @@ async fn cache(shop: &Shop) {
     let analytics = || Call::new(shop, Method::GET, "/api/orders/analytics").answers(200);
     analytics().await;
     let mut redis = shop.redis.connect().await.unwrap();
-    let key = "orders:cache:analytics:of:anonymous";
+    let key = "orders:cache:analytics:of:ada";
     let mut spoil = redis::pipe();
     spoil.del(key).lpush(key, "not a text");
     let _: () = spoil.query_async(&mut redis).await.unwrap();
