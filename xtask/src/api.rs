@@ -1,10 +1,12 @@
 //! Asking the services of a running stack.
 
 use anyhow::{Context, bail};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::Value;
 
 use crate::state::State;
+use crate::token;
 
 /// Where the api is: THROUGHLINE_API_URL, the stack that is up, or the documented default.
 pub(crate) fn api_url() -> anyhow::Result<String> {
@@ -35,10 +37,27 @@ fn address(
     Ok(State::running()?.map_or_else(|| default.to_owned(), of_stack))
 }
 
+/// For whoever asks no token.
 pub(crate) fn client() -> anyhow::Result<Client> {
+    client_with(HeaderMap::new())
+}
+
+/// For the api: with a token, where JWT_SECRET says how to sign one.
+pub(crate) fn api_client() -> anyhow::Result<Client> {
+    let mut headers = HeaderMap::new();
+    if let Some(secret) = token::secret_if_set()? {
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", token::local(&secret)?))?;
+        bearer.set_sensitive(true);
+        headers.insert(AUTHORIZATION, bearer);
+    }
+    client_with(headers)
+}
+
+fn client_with(headers: HeaderMap) -> anyhow::Result<Client> {
     // What runs on this machine is not behind a proxy.
     Ok(Client::builder()
         .no_proxy()
+        .default_headers(headers)
         .timeout(std::time::Duration::from_secs(10))
         .build()?)
 }

@@ -40,7 +40,7 @@ pub struct Config {
 pub struct HttpConfig {
     /// Threads that serve requests.
     pub workers: usize,
-    /// How long an idle connection is kept.
+    /// How long an idle connection is kept. One that is not idle and gets nothing done goes after this and `request_timeout`.
     pub keep_alive: Duration,
     /// How long a request may take: its head, and again its body and its answer.
     pub request_timeout: Duration,
@@ -55,13 +55,15 @@ pub struct HttpConfig {
 impl Config {
     /// Reads and checks every variable.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
+        // actix takes no more workers.
+        let workers = 1..=512;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             address: Address::from_env(env, 8080)?,
             store: StoreConfig::from_env(env, "throughline-api")?,
             queue: QueueConfig::from_env(env, "orders")?,
             http: HttpConfig {
-                workers: env.within("HTTP_WORKERS", cores, 1..=1024)?,
+                workers: env.within("HTTP_WORKERS", cores.min(*workers.end()), workers)?,
                 keep_alive: env.duration_or("HTTP_KEEP_ALIVE", Duration::from_secs(75))?,
                 request_timeout: env
                     .duration_or("HTTP_REQUEST_TIMEOUT", Duration::from_secs(10))?,

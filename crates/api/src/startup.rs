@@ -3,9 +3,9 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use actix_web::App;
 use actix_web::middleware::{Condition, DefaultHeaders, NormalizePath, TrailingSlash, from_fn};
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
 use anyhow::Context;
 use dispatch::{Announcer, Dispatcher, Listener};
 use queue::Queue;
@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::events::{Hub, feed};
 use crate::rate_limit::RateLimit;
 use crate::state::AppState;
-use crate::{cors, routes};
+use crate::{connection, cors, routes, server};
 
 /// How long the readiness check fails before no more connections are taken, so that whoever routes requests has noticed.
 const NOTICE: Duration = Duration::from_millis(500);
@@ -44,9 +44,10 @@ pub async fn serve(config: Config, termination: Termination) -> anyhow::Result<(
         draining: AtomicBool::new(false),
     });
     let listener = config.address.listen()?;
-    tracing::info!(address = %listener.local_addr()?, "taking orders");
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "taking orders");
 
-    let (http, inbound) = (config.http, config.inbound);
+    let (http, inbound) = (config.http.clone(), config.inbound);
     let app = {
         let state = state.clone();
         move || {
@@ -58,8 +59,10 @@ pub async fn serve(config: Config, termination: Termination) -> anyhow::Result<(
                 ))
                 .wrap(from_fn(complete))
                 .wrap(security_headers())
+                .wrap(from_fn(connection::watch))
                 .wrap(
                     Tracing::new()
+                        .listening_on(address)
                         .inbound(inbound)
                         .exclude("/health")
                         .exclude("/favicon.ico")
@@ -75,14 +78,7 @@ pub async fn serve(config: Config, termination: Termination) -> anyhow::Result<(
                 .configure(routes::configure)
         }
     };
-    let server = HttpServer::new(app)
-        .workers(http.workers)
-        .keep_alive(http.keep_alive)
-        .client_request_timeout(http.request_timeout)
-        .shutdown_timeout(config.shutdown_timeout.as_secs())
-        .disable_signals()
-        .listen(listener)?
-        .run();
+    let server = server::run(app, listener, &config.http, config.shutdown_timeout)?;
 
     let handle = server.handle();
     let stop = async {

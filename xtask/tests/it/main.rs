@@ -8,6 +8,7 @@
     clippy::as_conversions
 )]
 
+mod documentation;
 mod mistakes;
 mod stack;
 mod xtask;

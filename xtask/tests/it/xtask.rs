@@ -37,14 +37,26 @@ impl Xtask {
 
     pub(crate) fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        command
-            .args(arguments.split(' '))
-            .env("THROUGHLINE_LOCAL", &self.folder);
+        command.args(arguments.split(' '));
+        self.surround(command)
+    }
+
+    /// A script that may call `$XTASK`; it ends with the first command that fails.
+    pub(crate) fn shell(&self, script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-ec", script]);
+        command.env("XTASK", env!("CARGO_BIN_EXE_xtask"));
+        self.surround(command)
+    }
+
+    fn surround(&self, mut command: Command) -> Command {
+        command.env("THROUGHLINE_LOCAL", &self.folder);
         for name in [
             "DATABASE_URL",
             "REDIS_URL",
             "THROUGHLINE_API_URL",
             "THROUGHLINE_LENS_URL",
+            "JWT_SECRET",
         ] {
             command.env_remove(name);
         }

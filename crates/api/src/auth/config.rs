@@ -47,23 +47,22 @@ impl fmt::Debug for KeySource {
 }
 
 impl AuthConfig {
-    /// Nobody runs an open service in production by accident: ENVIRONMENT=production takes AUTH=jwt alone.
+    /// Nobody runs an open service by accident, nor by a word that is misspelt: any ENVIRONMENT but development takes AUTH=jwt alone.
     pub(crate) fn from_env(env: &Env) -> Result<Self, SettingError> {
-        let production = env.get("ENVIRONMENT") == Some("production");
+        let development = matches!(env.get("ENVIRONMENT"), None | Some("development"));
+        let takes = "jwt, unless ENVIRONMENT is development";
         match env.get("AUTH") {
-            Some("jwt") => JwtConfig::from_env(env).map(Self::Jwt),
-            None | Some("off") if production => Err(SettingError::missing(
-                "AUTH",
-                "jwt, where ENVIRONMENT is production",
-            )),
-            None | Some("off") => Ok(Self::Off),
+            Some("jwt") => JwtConfig::from_env(env, development).map(Self::Jwt),
+            None | Some("off") if development => Ok(Self::Off),
+            None => Err(SettingError::missing("AUTH", takes)),
+            Some("off") => Err(SettingError::bad("AUTH", "off", takes)),
             Some(other) => Err(SettingError::bad("AUTH", other, "off or jwt")),
         }
     }
 }
 
 impl JwtConfig {
-    fn from_env(env: &Env) -> Result<Self, SettingError> {
+    fn from_env(env: &Env, development: bool) -> Result<Self, SettingError> {
         let given = (
             env.get("JWT_SECRET"),
             env.get("JWT_PUBLIC_KEY_FILE"),
@@ -79,12 +78,13 @@ impl JwtConfig {
             (Some(secret), None, None) => KeySource::Secret(secret.to_owned()),
             (None, Some(path), None) => KeySource::PublicKeyFile(path.into()),
             (None, None, Some(url))
-                if url.starts_with("https://") || url.starts_with("http://") =>
+                if url.starts_with("https://") || (development && url.starts_with("http://")) =>
             {
                 KeySource::JwksUrl(url.to_owned())
             }
             (None, None, Some(url)) => {
-                return Err(SettingError::bad("JWT_JWKS_URL", url, "an https URL"));
+                let takes = "an https URL; http alone in development";
+                return Err(SettingError::bad("JWT_JWKS_URL", url, takes));
             }
             _ => return Err(SettingError::missing("JWT_SECRET", ONE_OF)),
         };
@@ -109,22 +109,34 @@ mod tests {
     }
 
     #[test]
-    fn production_does_not_start_without_authentication() {
-        let message = "AUTH: is required; takes jwt, where ENVIRONMENT is production";
-        assert_eq!(refused([("ENVIRONMENT", "production")]), message);
-        assert_eq!(
-            refused([("ENVIRONMENT", "production"), ("AUTH", "off")]),
-            message
-        );
-        let env = [
-            ("ENVIRONMENT", "production"),
-            ("AUTH", "jwt"),
-            ("JWT_SECRET", SECRET),
-        ];
-        assert!(matches!(
-            AuthConfig::from_env(&Env::of(env)),
-            Ok(AuthConfig::Jwt(_))
-        ));
+    fn only_development_starts_without_authentication() {
+        for environment in ["production", "Production", "prod", "staging", "test"] {
+            assert_eq!(
+                refused([("ENVIRONMENT", environment)]),
+                "AUTH: is required; takes jwt, unless ENVIRONMENT is development"
+            );
+            assert_eq!(
+                refused([("ENVIRONMENT", environment), ("AUTH", "off")]),
+                "AUTH: got `off`; takes jwt, unless ENVIRONMENT is development"
+            );
+            let env = [
+                ("ENVIRONMENT", environment),
+                ("AUTH", "jwt"),
+                ("JWT_SECRET", SECRET),
+            ];
+            let config = AuthConfig::from_env(&Env::of(env));
+            assert!(matches!(config, Ok(AuthConfig::Jwt(_))));
+        }
+        let open = AuthConfig::from_env(&Env::of([("ENVIRONMENT", "development")]));
+        assert!(matches!(open, Ok(AuthConfig::Off)));
+    }
+
+    #[test]
+    fn keys_come_over_https_unless_in_development() {
+        let url = ("JWT_JWKS_URL", "http://id.example/keys");
+        assert!(AuthConfig::from_env(&Env::of([("AUTH", "jwt"), url])).is_ok());
+        let refused = refused([("AUTH", "jwt"), url, ("ENVIRONMENT", "production")]);
+        assert!(refused.contains("an https URL"), "{refused}");
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Verifier {
                     )
                 })?)
             }
-            KeySource::JwksUrl(url) => Keys::Published(Jwks::new(url)?),
+            KeySource::JwksUrl(url) => Keys::Published(Jwks::new(&url)?),
         };
         Ok(Self {
             keys,
@@ -84,20 +84,36 @@ impl Verifier {
         if header.crit.is_some() {
             return Err(Refusal::Invalid("The token has critical headers"));
         }
-        let key = match &self.keys {
-            Keys::One(key) => key.clone(),
-            Keys::Published(jwks) => jwks.key(header.kid.as_deref()).await?,
+        let claims = match &self.keys {
+            Keys::One(key) => self.decode(token, std::slice::from_ref(key))?,
+            Keys::Published(jwks) => {
+                self.decode(token, &jwks.keys(header.kid.as_deref()).await?)?
+            }
         };
-        let validation = self.validation(key.algorithm);
-        let claims = decode::<RawClaims>(token, &key.key, &validation)
-            .map_err(|error| refusal(error.kind()))?
-            .claims;
         let customer = CustomerId::new(claims.sub)
             .map_err(|_| Refusal::Invalid("The token names no customer"))?;
         Ok(Claims {
             customer,
             scope: claims.scope,
         })
+    }
+
+    /// By the one of these keys that it is signed with.
+    fn decode(&self, token: &str, keys: &[Key]) -> Result<RawClaims, Refusal> {
+        let mut refused = refusal(&ErrorKind::InvalidAlgorithm);
+        for key in keys {
+            let validation = self.validation(key.algorithm);
+            match decode::<RawClaims>(token, &key.key, &validation) {
+                Ok(token) => return Ok(token.claims),
+                Err(error) => match error.kind() {
+                    ErrorKind::InvalidAlgorithm => {}
+                    kind @ ErrorKind::InvalidSignature => refused = refusal(kind),
+                    // It is this key's, and worth nothing all the same.
+                    kind => return Err(refusal(kind)),
+                },
+            }
+        }
+        Err(refused)
     }
 
     fn validation(&self, algorithm: Algorithm) -> Validation {

@@ -34,7 +34,10 @@ pub(crate) fn stream(
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
     let follower = Follower {
         first: Some(Transition::from(order)),
-        seen: seen.unwrap_or(i64::MIN),
+        // A client that saw what never was has seen nothing.
+        seen: seen
+            .filter(|seen| *seen <= event_id(order.updated_at))
+            .unwrap_or(i64::MIN),
         ended: false,
         transitions,
     };
@@ -75,14 +78,14 @@ impl Follower {
         }
     }
 
-    /// The lines of an event; `None` for what the client has seen.
+    /// The lines of an event; `None` for what the client has seen. The final one is told even where PostgreSQL's clock went back.
     fn event(&mut self, transition: &Transition) -> Option<String> {
         let id = event_id(transition.updated_at);
-        if id <= self.seen {
+        self.ended = transition.status.is_final();
+        if id == self.seen || (id < self.seen && !self.ended) {
             return None;
         }
         self.seen = id;
-        self.ended = transition.status.is_final();
         let data = serde_json::to_string(transition).ok()?;
         Some(format!("id: {id}\ndata: {data}\n"))
     }

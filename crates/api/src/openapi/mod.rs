@@ -132,11 +132,41 @@ fn complete(operation: &mut Value) {
         {
             not_null(header.1);
         }
-        if status == "429" {
-            let seconds = json!({ "Retry-After": { "schema": { "type": "integer" }, "description": "Seconds" } });
-            response.entry("headers").or_insert(seconds);
+        if secured
+            && let Some(headers) = response
+                .entry("headers")
+                .or_insert_with(|| json!({}))
+                .as_object_mut()
+        {
+            for (name, kind, description) in headers_of(status) {
+                let header = json!({ "schema": { "type": kind }, "description": description });
+                headers.entry(name).or_insert(header);
+            }
         }
     }
+}
+
+/// The headers that come with a status, whatever was asked for: name, type and description.
+fn headers_of(status: &str) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    let own = match status {
+        "304" => Some(("ETag", "string", "Changes with the order")),
+        "401" | "403" => Some(("WWW-Authenticate", "string", "What is lacking (RFC 6750)")),
+        "429" | "503" => Some(("Retry-After", "integer", "Seconds")),
+        _ => None,
+    };
+    let limit = [
+        (
+            "RateLimit",
+            "string",
+            "Where the client stands, where there is a limit",
+        ),
+        (
+            "RateLimit-Policy",
+            "string",
+            "The limit, where there is one",
+        ),
+    ];
+    own.into_iter().chain(limit)
 }
 
 fn array<'a>(value: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> {

@@ -5,6 +5,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::{Attempt, CustomerId, NewOrder, Order, OrderId, ProcessOrder, TraceContext};
+use opentelemetry::trace::FutureExt;
 use store::{CreatedOnce, Once};
 
 use super::body::OrderBody;
@@ -29,7 +30,9 @@ use crate::state::AppState;
             ("Idempotency-Replayed" = Option<String>, description = "`true` where an earlier request created the order"),
         )),
         (status = 408, description = "The body did not come in time"),
-        (status = 409, description = "Another request with this Idempotency-Key is under way"),
+        (status = 409, description = "Another request with this Idempotency-Key is under way", headers(
+            ("Retry-After" = u32, description = "Seconds"),
+        )),
         (status = 413, description = "The body is too large"),
         (status = 415, description = "The body is not application/json"),
         (status = 422, description = "The body has fields that cannot be taken, each named in `errors`; or the Idempotency-Key was used with another body"),
@@ -45,8 +48,7 @@ pub(crate) async fn create(
     let draft = draft::read(&body.0)?;
     let once = key.map(|key| idempotency::once(key, &draft));
     let new = draft::validate(draft)?;
-    let created = create_order(&state, caller.customer(), &new, once.as_ref()).await?;
-    Ok(answer(created))
+    Ok(answer(create_to_the_end(state, caller, new, once).await?))
 }
 
 /// The first answer, and every one that repeats it, are the same but for one header.
@@ -62,6 +64,18 @@ fn answer(created: Created) -> HttpResponse {
         response.insert_header(idempotency::REPLAYED);
     }
     response.json(OrderBody::from(order))
+}
+
+/// A client that goes away in between leaves no order that is written and not dispatched.
+async fn create_to_the_end(
+    state: Data<AppState>,
+    caller: Caller<Write>,
+    new: NewOrder,
+    once: Option<Once>,
+) -> Result<Created, Problem> {
+    let create = async move { create_order(&state, caller.customer(), &new, once.as_ref()).await };
+    let created = tokio::spawn(create.with_current_context()).await;
+    created.map_err(|panic| Problem::internal(&panic))?
 }
 
 enum Created {

@@ -1,7 +1,7 @@
 //! From a body to an order that meets every rule. A good body is read once; a bad one is read again field by field, so that its
 //! answer names everything that is wrong with it.
 
-use domain::{AmountText, FieldError, ItemDraft, NewOrder, OrderDraft};
+use domain::{AmountText, FieldError, ItemDraft, NewOrder, OrderDraft, PaymentMethod};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -63,7 +63,13 @@ impl<'a> Fields<'a> {
         let product_name = self.optional("product_name");
         let amount = self.optional("amount");
         let currency = self.optional("currency");
-        let payment_method = self.optional("payment_method");
+        let payment_method = match self.members.remove("payment_method") {
+            // One that cannot be read is there all the same: a payment_token does not lack it.
+            Some(value) => self
+                .read("payment_method", value)
+                .unwrap_or_else(|| Some(PaymentMethod::CreditCard.as_str().to_owned())),
+            None => None,
+        };
         let payment_token = self.optional("payment_token");
         let items = match self.members.remove("items") {
             Some(Value::Array(items)) => Some(self.items(items)),
@@ -229,6 +235,10 @@ mod tests {
                 "/items/2/product_name",
                 "/items/2/unit_price"
             ]
+        );
+        assert_eq!(
+            errors(r#"{"product_name":"a","amount":"1","payment_method":7,"payment_token":"t"}"#),
+            ["/payment_method"]
         );
         assert_eq!(errors(r#"{"items":"all"}"#), ["/items"]);
         assert_eq!(errors("[]"), [""]);

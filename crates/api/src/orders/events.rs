@@ -1,6 +1,6 @@
 //! `GET /api/orders/{id}/events`: the order's transitions as they happen, until it is final.
 
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::OrderId;
@@ -37,18 +37,22 @@ pub(crate) async fn events(
     let order = state.store.find(*id, caller.sees()).await?;
     let order = order.ok_or_else(Problem::order_not_found)?;
     telemetry::span::set("order.id", order.id.to_string());
-    if order.status.is_final()
-        && seen.is_some_and(|seen| seen >= events::event_id(order.updated_at))
-    {
+    if order.status.is_final() && seen == Some(events::event_id(order.updated_at)) {
         // Tells an EventSource not to come again.
         return Ok(HttpResponse::NoContent().finish());
     }
-    Ok(HttpResponse::Ok()
+    let mut response = HttpResponse::Ok();
+    response
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store"))
         // Otherwise nginx keeps events until its buffer is full.
-        .insert_header(("X-Accel-Buffering", "no"))
-        .streaming(events::stream(&order, seen, transitions)))
+        .insert_header(("X-Accel-Buffering", "no"));
+    Ok(if request.method() == Method::HEAD {
+        // actix would wait for the end of the stream, and send none of it.
+        response.finish()
+    } else {
+        response.streaming(events::stream(&order, seen, transitions))
+    })
 }
 
 fn last_event_id(request: &HttpRequest) -> Result<Option<i64>, Problem> {

@@ -27,6 +27,28 @@ async fn who_asks_too_often_is_told_when_to_ask_again() {
 }
 
 #[tokio::test]
+async fn what_needs_no_token_is_limited_by_address() {
+    let api = Api::with(&[("RATE_LIMIT_PER_SECOND", "1")]).await;
+    let deadline = std::time::Duration::from_secs(30);
+    for path in ["/api/nothing", "/docs", "/api/openapi.json"] {
+        let refused = testkit::eventually(path, deadline, async || {
+            let answer = api.get(path).await;
+            (answer.status == 429).then_some(answer)
+        })
+        .await;
+        assert_eq!(
+            refused.header("content-type"),
+            Some("application/problem+json")
+        );
+        assert_eq!(refused.header("retry-after"), Some("1"));
+    }
+    for _ in 0..5 {
+        assert_eq!(api.get("/health").await.status, 200);
+        assert_eq!(api.get("/health/ready").await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn each_customer_has_a_limit_of_its_own() {
     let environment = [
         ("AUTH", "jwt"),
@@ -80,6 +102,14 @@ async fn pages_of_the_allowed_origins_may_call_and_no_others() {
         error.header("access-control-allow-origin"),
         Some("https://shop.example")
     );
+
+    let open = Api::with(&[("CORS_ALLOWED_ORIGINS", "*")]).await;
+    let request = open
+        .request(Method::GET, "/api/orders")
+        .header("origin", "https://any.example");
+    let answer = Answer::of(request).await;
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(answer.header("access-control-allow-credentials"), None);
 
     let closed = Api::start().await;
     let request = closed
@@ -150,4 +180,16 @@ async fn a_traceparent_that_is_none_starts_a_new_trace() {
         let same = answer.body["trace_id"] == "0af7651916cd43dd8448eb211c80319c";
         assert_eq!(same, followed, "{traceparent}");
     }
+    // Which of two is meant nobody can tell.
+    let two = api
+        .request(Method::GET, "/api/nothing")
+        .header("traceparent", good);
+    let other = "00-11111111111111111111111111111111-b7ad6b7169203331-01";
+    let answer = Answer::of(two.header("traceparent", other)).await;
+    answer.problem(404, "/api/nothing");
+    let trace_id = answer.body["trace_id"].as_str().unwrap();
+    assert!(
+        !good.contains(trace_id) && !other.contains(trace_id),
+        "{answer:?}"
+    );
 }

@@ -113,6 +113,8 @@ async fn a_query_that_cannot_be_taken_is_400_and_names_the_parameter() {
         ("limit=101", "`limit`"),
         ("limit=1e1", "`limit`"),
         ("cursor=x", "`cursor`"),
+        // Good base64, of something else.
+        ("cursor=SGVsbG8", "`cursor`"),
         ("colour=red", "`colour`"),
         ("limit=1&limit=2", "`limit`"),
         ("status=%00", "`status`"),
@@ -153,6 +155,31 @@ async fn an_error_of_ours_tells_nothing_of_its_insides() {
     let answer = api.get("/api/orders").await;
     answer.problem(500, "/api/orders");
     insta::assert_json_snapshot!("internal_error", answer.snapshot());
+}
+
+#[tokio::test]
+async fn without_postgresql_the_service_is_not_ready_and_lives() {
+    let database = testkit::database().await.unwrap();
+    store::migrate(database.url()).await.unwrap();
+    let proxy = testkit::Proxy::start(database.url()).await.unwrap();
+    let api = Api::on(database, &[("DATABASE_URL", proxy.url())]).await;
+    assert_eq!(api.get("/health/ready").await.status, 200);
+    proxy.cut().await;
+    let away = api.get("/health/ready").await;
+    assert_eq!(away.status, 503, "{away:?}");
+    assert_eq!(away.body["status"], "unavailable");
+    assert_eq!(away.body["checks"]["postgresql"], "unavailable");
+    assert_eq!(away.body["checks"]["redis"], "ok");
+    assert_eq!(api.get("/health").await.status, 200);
+    let orders = api.get("/api/orders").await;
+    orders.problem(503, "/api/orders");
+    assert_eq!(orders.header("retry-after"), Some("1"));
+    proxy.restore().await.unwrap();
+    let deadline = std::time::Duration::from_secs(30);
+    testkit::eventually("it to be ready again", deadline, async || {
+        (api.get("/health/ready").await.status == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

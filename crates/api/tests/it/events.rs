@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::answer::Answer;
+use crate::limits::raw;
 use crate::service::Api;
 use crate::worker::Worker;
 
@@ -103,6 +104,57 @@ async fn who_reconnects_is_told_only_what_is_newer() {
     assert_eq!(Answer::of(done).await.status, 204);
     let garbled = api.request(Method::GET, &path).header("last-event-id", "x");
     Answer::of(garbled).await.problem(400, &path);
+}
+
+#[tokio::test]
+async fn an_event_that_never_was_is_as_none() {
+    let api = Api::start().await;
+    let (id, worker) = (api.order().await, Worker::of(&api));
+    let seen = i64::MAX.to_string();
+    let mut events = Events::of(&api, &id, Some(&seen)).await;
+    assert_eq!(events.status().await.as_deref(), Some("pending"));
+    let claimed = worker.claim(&id).await;
+    assert_eq!(events.status().await.as_deref(), Some("processing"));
+    worker.complete(&claimed).await;
+    assert_eq!(events.status().await.as_deref(), Some("completed"));
+    assert_eq!(events.status().await, None);
+    let mut late = Events::of(&api, &id, Some(&seen)).await;
+    assert_eq!(late.status().await.as_deref(), Some("completed"));
+    assert_eq!(late.status().await, None);
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_does_not_hide_the_end() {
+    let api = Api::start().await;
+    let (id, worker) = (api.order().await, Worker::of(&api));
+    let claimed = worker.claim(&id).await;
+    let sql = api.database.connect().await.unwrap();
+    sql.batch_execute("UPDATE orders SET updated_at = now() + interval '1 hour'")
+        .await
+        .unwrap();
+    let mut events = Events::of(&api, &id, None).await;
+    assert_eq!(events.status().await.as_deref(), Some("processing"));
+    worker.complete(&claimed).await;
+    assert_eq!(events.status().await.as_deref(), Some("completed"));
+    assert_eq!(events.status().await, None);
+}
+
+#[tokio::test]
+async fn asking_for_the_head_of_events_keeps_the_connection_free() {
+    let api = Api::start().await;
+    let id = api.order().await;
+    let two = format!(
+        "HEAD /api/orders/{id}/events HTTP/1.1\r\nhost: a\r\n\r\n\
+         GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
+    );
+    let answers = raw(&api, two.as_bytes()).await;
+    let (head, health) = answers.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{answers}");
+    assert!(
+        head.contains("content-type: text/event-stream"),
+        "{answers}"
+    );
+    assert!(health.starts_with("HTTP/1.1 200 "), "{answers}");
 }
 
 #[tokio::test]

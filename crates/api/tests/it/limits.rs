@@ -10,7 +10,7 @@ use crate::answer::Answer;
 use crate::service::Api;
 
 /// Sends this and no more; what comes back until the server closes the connection.
-async fn raw(api: &Api, request: &[u8]) -> String {
+pub(crate) async fn raw(api: &Api, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(api.address()).await.unwrap();
     // A server that has refused already may close before all is written.
     let _ = stream.write_all(request).await;

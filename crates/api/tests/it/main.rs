@@ -10,6 +10,7 @@
 mod answer;
 mod auth;
 mod clients;
+mod connections;
 mod errors;
 mod events;
 mod idempotency;

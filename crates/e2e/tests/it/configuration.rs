@@ -50,10 +50,12 @@ async fn a_bad_value_is_named_with_what_is_accepted() {
 }
 
 #[tokio::test]
-async fn production_without_authentication_does_not_start() {
-    let env = [PLACES[0], PLACES[1], ("ENVIRONMENT", "production")];
-    let complaint = complaint(Service::Api, &env).await;
-    assert!(complaint.contains("AUTH"), "{complaint}");
+async fn only_development_starts_without_authentication() {
+    for environment in ["production", "Production", "staging"] {
+        let env = [PLACES[0], PLACES[1], ("ENVIRONMENT", environment)];
+        let complaint = complaint(Service::Api, &env).await;
+        assert!(complaint.contains("AUTH"), "{complaint}");
+    }
 }
 
 #[tokio::test]

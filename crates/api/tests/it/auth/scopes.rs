@@ -5,6 +5,7 @@ use reqwest::Method;
 use super::tokens::{api, list, send, token};
 use crate::answer::Answer;
 use crate::service::{Api, widget};
+use crate::worker::Worker;
 
 async fn create(api: &Api, token: &str) -> String {
     let request = api.request(Method::POST, "/api/orders").bearer_auth(token);
@@ -96,9 +97,14 @@ async fn a_foreign_order_is_as_none() {
     let both = "orders:read orders:write";
     let path = create(&api, &token("ada", both)).await;
     let grace = token("grace", both);
-    for method in [Method::GET, Method::DELETE] {
-        let foreign = send(&api, method.clone(), &path, &grace).await;
-        assert_eq!(foreign.problem(404, &path), "There is no such order.");
+    let events = format!("{path}/events");
+    for (method, path) in [
+        (Method::GET, &path),
+        (Method::DELETE, &path),
+        (Method::GET, &events),
+    ] {
+        let foreign = send(&api, method, path, &grace).await;
+        assert_eq!(foreign.problem(404, path), "There is no such order.");
     }
     assert_eq!(list(&api, &grace).await.body["data"], serde_json::json!([]));
     let totals = send(&api, Method::GET, "/api/orders/analytics", &grace).await;
@@ -116,4 +122,40 @@ async fn a_foreign_order_is_as_none() {
     let totals = send(&api, Method::GET, "/api/orders/analytics", &admin).await;
     assert_eq!(totals.body["total_orders"], 1);
     assert_eq!(send(&api, Method::DELETE, &path, &admin).await.status, 204);
+}
+
+#[tokio::test]
+async fn each_customer_has_keys_of_its_own() {
+    let api = api().await;
+    let post = |token: &str| {
+        let request = api.request(Method::POST, "/api/orders").bearer_auth(token);
+        Answer::of(request.header("idempotency-key", "same").json(&widget()))
+    };
+    let ada = token("ada", "orders:write");
+    let first = post(&ada).await;
+    let other = post(&token("grace", "orders:write")).await;
+    assert_eq!((first.status, other.status), (201, 201));
+    assert_eq!(other.header("idempotency-replayed"), None);
+    assert_ne!(first.header("location"), other.header("location"));
+    let again = post(&ada).await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.header("location"), first.header("location"));
+}
+
+#[tokio::test]
+async fn an_operator_takes_up_a_failed_order_of_anybody() {
+    let api = api().await;
+    let path = create(&api, &token("ada", "orders:write")).await;
+    let retry = format!("{path}/retry");
+    let operator = token("operator", "orders:admin");
+    let pending = send(&api, Method::POST, &retry, &operator).await;
+    pending.problem(409, &retry);
+
+    let worker = Worker::of(&api);
+    let claimed = worker.claim(path.rsplit('/').next().unwrap()).await;
+    worker.fail(&claimed).await;
+    let taken_up = send(&api, Method::POST, &retry, &operator).await;
+    assert_eq!(taken_up.status, 202, "{taken_up:?}");
+    assert_eq!(taken_up.header("location"), Some(path.as_str()));
+    assert_eq!(taken_up.body["status"], "pending");
 }

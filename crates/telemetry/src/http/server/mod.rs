@@ -23,6 +23,7 @@ mod route;
 
 use std::cell::OnceCell;
 use std::future::{Future, Ready, ready};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 
@@ -67,6 +68,7 @@ impl std::str::FromStr for Inbound {
 pub struct Tracing {
     inbound: Inbound,
     excluded: Vec<&'static str>,
+    address: Option<SocketAddr>,
 }
 
 impl Tracing {
@@ -79,6 +81,13 @@ impl Tracing {
     #[must_use]
     pub fn inbound(mut self, inbound: Inbound) -> Self {
         self.inbound = inbound;
+        self
+    }
+
+    /// The address that the server listens on, for one that does not tell its apps: `HttpServer` does.
+    #[must_use]
+    pub fn listening_on(mut self, address: SocketAddr) -> Self {
+        self.address = Some(address);
         self
     }
 
@@ -148,7 +157,9 @@ where
                     .map_body(|_, body| TracedBody::untraced(body)))
             });
         }
-        let local = self.local.get_or_init(|| Local::of(&request));
+        let local = self
+            .local
+            .get_or_init(|| Local::of(&request, self.tracing.address));
         let traced = Request::start(&request, self.tracing.inbound, local);
         let context = traced.context().clone();
         let response = {

@@ -29,9 +29,9 @@ pub(super) struct Local {
 }
 
 impl Local {
-    pub(super) fn of(request: &ServiceRequest) -> Self {
+    pub(super) fn of(request: &ServiceRequest, address: Option<SocketAddr>) -> Self {
         let config = request.app_config();
-        let address = config.local_addr();
+        let address = address.unwrap_or(config.local_addr());
         let shown = |address: &SocketAddr| address.ip().to_string().into();
         Self {
             address: (!address.ip().is_unspecified()).then(|| shown(&address)),
@@ -227,7 +227,11 @@ struct Headers<'a>(&'a header::HeaderMap);
 
 impl Extractor for Headers<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
+        let mut values = self.0.get_all(key);
+        let first = values.next()?;
+        // Which of two traceparents is meant nobody can tell (W3C Trace Context, section 3.2).
+        let ambiguous = key == "traceparent" && values.next().is_some();
+        first.to_str().ok().filter(|_| !ambiguous)
     }
 
     fn keys(&self) -> Vec<&str> {

@@ -1,36 +1,33 @@
 //! The product where it does not continue the traces of others: JOB_TRACE=link, TRACE_INBOUND=link, and a second api with
-//! TRACE_INBOUND=ignore, which also asks who calls and how often.
+//! TRACE_INBOUND=ignore, which also asks how often.
 
 use std::collections::{HashMap, HashSet};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use reqwest::Method;
-use ring::hmac;
+use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use testkit::Service::{Api, Worker};
 use testkit::Stack;
 use throughline_e2e::contract::{Capture, Inbound};
 
 use super::call::Call;
+use super::caller::{self, AUTHENTICATION};
 use super::{described, lines, settled, span_id, traceparent};
 use crate::shop::{PATIENCE, Shop, binaries, widget};
 
 const LINKED: &str = "a1ad6b7169203331";
 const IGNORED: &str = "c7ad6b7169203331";
-const SECRET: &str = "a secret for tests, of 32 bytes.";
 
 pub(super) async fn capture() -> Capture {
     let env = [
         (Api, "TRACE_INBOUND", "link"),
         (Worker, "JOB_TRACE", "link"),
     ];
-    let env: Vec<_> = env.into_iter().chain(described()).collect();
-    let mut shop = Shop::open_with(&env).await;
+    let env = env.into_iter().chain(AUTHENTICATION).chain(described());
+    let mut shop = Shop::open_with(&env.collect::<Vec<_>>()).await;
+    shop.http = caller::ada();
     let mut guarded = guarded(&shop).await;
     linked_order(&shop).await;
-    refusals(&shop, &guarded).await;
+    refusals(&guarded).await;
 
     let pids = |stack: &Stack, inbound| {
         let pids = stack.pids().filter_map(|(_, pid)| pid);
@@ -64,11 +61,10 @@ async fn guarded(shop: &Shop) -> Stack {
         .only(&[Api]);
     let env = [
         (Api, "TRACE_INBOUND", "ignore"),
-        (Api, "AUTH", "jwt"),
-        (Api, "JWT_SECRET", SECRET),
         (Api, "RATE_LIMIT_PER_SECOND", "2"),
     ];
-    for (service, name, value) in env.into_iter().chain(described()) {
+    let env = env.into_iter().chain(AUTHENTICATION).chain(described());
+    for (service, name, value) in env {
         stack = stack.env(service, name, value);
     }
     stack.start().await.unwrap()
@@ -93,13 +89,14 @@ async fn linked_order(shop: &Shop) {
 }
 
 /// Who has no token, no scope, or no patience.
-async fn refusals(shop: &Shop, guarded: &Stack) {
+async fn refusals(guarded: &Stack) {
+    let anybody = Client::new();
     let call = |method, path| {
-        let call = Call::to(&shop.http, &guarded.url(Api), method, path);
+        let call = Call::to(&anybody, &guarded.url(Api), method, path);
         call.header("traceparent", &traceparent(IGNORED))
     };
     let with = |call: Call, scope| {
-        let token = token(scope);
+        let token = caller::token(&format!("has {scope}"), scope);
         call.header("authorization", &format!("Bearer {token}"))
     };
     call(Method::GET, "/api/orders").answers(401).await;
@@ -111,17 +108,4 @@ async fn refusals(shop: &Shop, guarded: &Stack) {
         (asked.sent().await.status() == 429).then_some(())
     })
     .await;
-}
-
-/// HS256, of a customer for each scope.
-fn token(scope: &str) -> String {
-    let expires = SystemTime::now() + Duration::from_secs(3600);
-    let expires = expires.duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let claims = json!({ "sub": format!("has {scope}"), "scope": scope, "exp": expires });
-    let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let header = json!({ "alg": "HS256", "typ": "JWT" });
-    let message = format!("{}.{}", encode(&header), encode(&claims));
-    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
-    let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, message.as_bytes()));
-    format!("{message}.{signature}")
 }

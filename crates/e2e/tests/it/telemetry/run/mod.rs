@@ -3,6 +3,7 @@
 //! product has no occasion for.
 
 mod call;
+mod caller;
 mod foreign;
 mod outages;
 mod outcomes;
@@ -18,6 +19,7 @@ use testkit::Stack;
 use throughline_e2e::contract::{Capture, Line, UNTRACED};
 
 use self::call::Call;
+use self::caller::AUTHENTICATION;
 use super::kit;
 use crate::shop::{PATIENCE, Shop};
 
@@ -50,8 +52,9 @@ pub(super) async fn capture() -> Capture {
 }
 
 async fn usual() -> Capture {
-    let env: Vec<_> = ENV.iter().copied().chain(described()).collect();
-    let mut shop = Shop::open_with(&env).await;
+    let env = ENV.iter().copied().chain(AUTHENTICATION).chain(described());
+    let mut shop = Shop::open_with(&env.collect::<Vec<_>>()).await;
+    shop.http = caller::ada();
     let database = shop.database.connect().await.unwrap();
 
     requests::requests(&shop).await;

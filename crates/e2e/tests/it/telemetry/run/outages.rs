@@ -33,7 +33,7 @@ pub(super) async fn cache(shop: &Shop) {
     let analytics = || Call::new(shop, Method::GET, "/api/orders/analytics").answers(200);
     analytics().await;
     let mut redis = shop.redis.connect().await.unwrap();
-    let key = "orders:cache:analytics:of:anonymous";
+    let key = "orders:cache:analytics:all";
     let mut spoil = redis::pipe();
     spoil.del(key).lpush(key, "not a text");
     let _: () = spoil.query_async(&mut redis).await.unwrap();

@@ -53,7 +53,7 @@ async fn lists(shop: &Shop) {
         .header("user-agent", &agent)
         .header("authorization", &format!("Bearer {TOKEN}"))
         .header("cookie", &format!("session={COOKIE}"));
-    planted.answers(200).await;
+    planted.answers(401).await;
 }
 
 /// Waited for, and followed to its end.

@@ -1,0 +1,146 @@
+//! Connections that a client would hold on to for ever, and clients that go away.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::service::Api;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+/// The service gives up a connection on which nothing gets done for the sum of these.
+const SHORT: [(&str, &str); 2] = [("HTTP_KEEP_ALIVE", "1s"), ("HTTP_REQUEST_TIMEOUT", "2s")];
+
+async fn connect(api: &Api, request: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(api.address()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+/// Reads until this has come; all of it.
+async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let mut text = String::new();
+    let read = async {
+        while !text.contains(end) {
+            let mut bytes = [0; 4096];
+            let n = stream.read(&mut bytes).await.unwrap();
+            assert!(n > 0, "the connection ended: {text}");
+            text.push_str(std::str::from_utf8(&bytes[..n]).unwrap());
+        }
+    };
+    tokio::time::timeout(DEADLINE, read).await.expect(end);
+    text
+}
+
+/// Waits for the end of the connection while the client goes on sending this.
+async fn cut_off_while_sending(stream: &TcpStream, bytes: &[u8]) {
+    testkit::eventually("the connection to be cut off", DEADLINE, || {
+        let sent = stream.try_write(bytes);
+        let gone = sent.is_err_and(|error| error.kind() != ErrorKind::WouldBlock);
+        std::future::ready(gone.then_some(()))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_in_chunks_that_was_refused_does_not_hold_the_connection() {
+    let api = Api::with(&SHORT).await;
+    for (path, content_type, status) in [
+        ("/api/orders", "text/plain", 415),
+        ("/api/orders", "application/json", 408),
+        ("/api/nothing", "application/json", 404),
+    ] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: a\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n1\r\n \r\n"
+        );
+        let mut stream = connect(&api, &head).await;
+        let answer = read_until(&mut stream, "\"trace_id\"").await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+        cut_off_while_sending(&stream, b"1\r\n \r\n").await;
+    }
+}
+
+#[tokio::test]
+async fn a_later_head_that_never_ends_does_not_hold_the_connection() {
+    let api = Api::with(&SHORT).await;
+    let good = "GET /health HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut stream = connect(&api, good).await;
+    read_until(&mut stream, "{\"status\":\"ok\"}").await;
+    cut_off_while_sending(&stream, b"G").await;
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_does_not_hold_the_connection() {
+    let api = Api::with(&SHORT).await;
+    let item = json!({ "product_name": "x".repeat(255), "quantity": 1, "unit_price": "1" });
+    for _ in 0..30 {
+        let answer = api
+            .post("/api/orders", &json!({ "items": vec![&item; 100] }))
+            .await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+    }
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket
+        .connect(api.address().parse().unwrap())
+        .await
+        .unwrap();
+    // More than all buffers on the way hold.
+    let list = "GET /api/orders?limit=100 HTTP/1.1\r\nhost: a\r\n\r\n".repeat(16);
+    stream.write_all(list.as_bytes()).await.unwrap();
+    cut_off_while_sending(&stream, b"G").await;
+    assert_eq!(api.get("/health").await.status, 200);
+}
+
+#[tokio::test]
+async fn who_waits_within_the_rules_is_not_cut_off() {
+    let api = Api::with(&SHORT).await;
+    let id = api.order().await;
+    let answer = api.get(&format!("/api/orders/{id}?wait=5")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_ends_its_request() {
+    let lens = testkit::lens().await.unwrap();
+    let url = lens.otlp_http_url();
+    let api = Api::with(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &url),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ])
+    .await;
+    let id = api.order().await;
+    let wait = format!("GET /api/orders/{id}?wait=50 HTTP/1.1\r\nhost: a\r\n\r\n");
+    drop(connect(&api, &wait).await);
+    lens.trace_with_span("GET /api/orders/{id}", |trace| {
+        let request = trace
+            .spans
+            .iter()
+            .find(|span| span.name == "GET /api/orders/{id}")
+            .unwrap();
+        request.attributes.get_str("error.type") == Some("cancelled")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_order_whose_client_went_away_is_dispatched_at_once() {
+    let api = Api::start().await;
+    let body = "{\"product_name\":\"Widget\",\"amount\":\"1\"}";
+    let length = body.len();
+    let post = format!(
+        "POST /api/orders HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    drop(connect(&api, &post).await);
+    let queue: queue::Queue<domain::ProcessOrder> =
+        queue::Queue::connect_lazy(api.queue_config()).unwrap();
+    testkit::eventually("the order to be in the queue", DEADLINE, async || {
+        (queue.stats().await.unwrap().depth == 1).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,38 @@
+//! Who calls the api: outside of development it asks.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::Client;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use ring::hmac;
+use serde_json::{Value, json};
+use testkit::Service::{self, Api};
+
+const SECRET: &str = "a secret for tests, of 32 bytes.";
+
+/// What makes an api take these tokens.
+pub(super) const AUTHENTICATION: [(Service, &str, &str); 2] =
+    [(Api, "AUTH", "jwt"), (Api, "JWT_SECRET", SECRET)];
+
+/// A client of ada's, who may do everything. A request with a token of its own goes with that one.
+pub(super) fn ada() -> Client {
+    let bearer = format!("Bearer {}", token("ada", "orders:admin"));
+    let bearer = HeaderValue::try_from(bearer).unwrap();
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
+    Client::builder().default_headers(headers).build().unwrap()
+}
+
+/// HS256, good for an hour.
+pub(super) fn token(customer: &str, scope: &str) -> String {
+    let expires = SystemTime::now() + Duration::from_secs(3600);
+    let expires = expires.duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let claims = json!({ "sub": customer, "scope": scope, "exp": expires });
+    let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = json!({ "alg": "HS256", "typ": "JWT" });
+    let message = format!("{}.{}", encode(&header), encode(&claims));
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, message.as_bytes()));
+    format!("{message}.{signature}")
+}
