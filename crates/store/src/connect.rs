@@ -7,7 +7,10 @@ use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncPgConnection;
 use telemetry::db::Server;
 use tokio::runtime::Handle;
-use tokio_postgres::config::Host;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::StoreError;
@@ -33,6 +36,10 @@ impl Connector {
             StoreError::Config(format!("the database's URL is malformed: {error}"))
         })?;
         config.ssl_mode(tls.mode());
+        if config.get_hosts().len() > 1 && !url.contains("target_session_attrs=") {
+            // One of them is a standby, and after a failover another one is.
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
         Ok(Self {
             config,
             tls: tls.connector()?,
@@ -59,6 +66,21 @@ impl Connector {
         self
     }
 
+    /// How long all of it may take: each address in turn, and, where there are several, the handshake with the last.
+    fn patience(&self) -> Option<Duration> {
+        let each = *self.config.get_connect_timeout()?;
+        let waits = match self.config.get_hosts().len() {
+            0 | 1 => 1,
+            hosts => u32::try_from(hosts).unwrap_or(u32::MAX).saturating_add(1),
+        };
+        Some(each.saturating_mul(waits))
+    }
+
+    /// A server that takes the connection and never answers costs no more than the patience; and nothing is left of a caller that
+    /// gave up before.
+    ///
+    /// # Errors
+    /// [`ConnectionError::InvalidConnectionUrl`] where the server answered that it knows no such user, password or database.
     pub(crate) async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
         let Self {
             config,
@@ -66,10 +88,20 @@ impl Connector {
             runtime,
         } = self.clone();
         let connecting = async move {
-            let (client, connection) = config.connect(tls).await.map_err(bad_connection)?;
+            let (client, connection) = config.connect(tls).await.map_err(refused)?;
             AsyncPgConnection::try_from_client_and_connection(client, connection).await
         };
-        runtime.spawn(connecting).await.map_err(bad_connection)?
+        // Aborted when this future is dropped.
+        let mut task = JoinSet::new();
+        task.spawn_on(connecting, &runtime);
+        let joined = match self.patience() {
+            Some(patience) => timeout(patience, task.join_next()).await.map_err(|_| {
+                ConnectionError::BadConnection(format!("no connection within {patience:?}"))
+            })?,
+            None => task.join_next().await,
+        };
+        let ended = || ConnectionError::BadConnection("the connecting task ended".to_owned());
+        joined.ok_or_else(ended)?.map_err(bad_connection)?
     }
 
     /// The server as spans name it: the first one of the URL.
@@ -86,6 +118,20 @@ impl Connector {
             .or(self.config.get_user())
             .unwrap_or("postgres");
         Server::new(&host, port, database, slow)
+    }
+}
+
+fn refused(error: tokio_postgres::Error) -> ConnectionError {
+    let hopeless = [
+        SqlState::INVALID_PASSWORD,
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+        SqlState::INVALID_CATALOG_NAME,
+    ];
+    match error.as_db_error() {
+        Some(answer) if hopeless.contains(answer.code()) => {
+            ConnectionError::InvalidConnectionUrl(answer.message().to_owned())
+        }
+        _ => bad_connection(error),
     }
 }
 
@@ -117,6 +163,31 @@ mod tests {
             let error = refused(url);
             assert!(error.contains("URL"), "{url}: {error}");
             assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn of_several_servers_the_one_that_takes_writes_is_wanted_unless_the_url_says_otherwise()
+    {
+        for (url, wanted) in [
+            ("postgres://a/orders", TargetSessionAttrs::Any),
+            ("postgres://a,b/orders", TargetSessionAttrs::ReadWrite),
+            (
+                "postgres://a,b/orders?target_session_attrs=any",
+                TargetSessionAttrs::Any,
+            ),
+        ] {
+            let connector = Connector::new(url).unwrap();
+            assert_eq!(connector.config.get_target_session_attrs(), wanted, "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn each_server_gets_its_time_before_the_connecting_is_given_up() {
+        let second = Duration::from_secs(1);
+        for (url, patience) in [("postgres://a/orders", 1), ("postgres://a,b/orders", 3)] {
+            let connector = Connector::new(url).unwrap().connect_timeout(second);
+            assert_eq!(connector.patience(), Some(second * patience), "{url}");
         }
     }
 
