@@ -4,7 +4,7 @@
 use domain::{Attempt, Failure, FailureCode, Order, OrderId, OrderStatus, PaymentStatus};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
-use throughline_store::{Cancelled, Changed};
+use throughline_store::{Cancelled, Changed, ClaimToken};
 
 use crate::setup::{Fixture, MINUTE, attempt, trace};
 
@@ -194,7 +194,7 @@ impl World<'_> {
         let claim = self
             .fixture
             .store
-            .claim(&job, &trace(2), MINUTE)
+            .claim(&job, ClaimToken::draw(), &trace(2), MINUTE)
             .await
             .unwrap();
         let free = match self.row.status {
@@ -237,7 +237,7 @@ impl World<'_> {
             }
             Ending::Release => {
                 let released = store.release(id, this).await.unwrap();
-                (released, OrderStatus::Pending, true)
+                (released.is_some(), OrderStatus::Pending, true)
             }
         };
         assert_eq!(written, self.holds(held), "only the holder writes");
