@@ -31,8 +31,14 @@ struct Way {
     /// Where new connections lead.
     target: watch::Sender<String>,
     latency: watch::Sender<Duration>,
-    /// How often connections were swallowed: those that were open by then are.
-    swallowed: watch::Sender<u32>,
+    swallowed: watch::Sender<Swallowed>,
+}
+
+/// How often what connections carry was swallowed: those that were open by then carry nothing any more.
+#[derive(Clone, Copy, Debug, Default)]
+struct Swallowed {
+    requests: u32,
+    answers: u32,
 }
 
 #[derive(Debug)]
@@ -59,7 +65,7 @@ impl Proxy {
         let way = Way {
             target: watch::channel(target).0,
             latency: watch::channel(Duration::ZERO).0,
-            swallowed: watch::channel(0).0,
+            swallowed: watch::channel(Swallowed::default()).0,
         };
         let running = Mutex::new(Some(Running::start(listener, &way)));
         Ok(Self {
@@ -121,7 +127,15 @@ impl Proxy {
 
     /// From now on the connections that are open pass nothing on, and stay open: as if the other host were gone without a word.
     pub fn swallow(&self) {
-        self.way.swallowed.send_modify(|times| *times += 1);
+        self.way.swallowed.send_modify(|times| {
+            times.requests += 1;
+            times.answers += 1;
+        });
+    }
+
+    /// From now on the connections that are open bring no answer back; what is asked still reaches the server, and is done there.
+    pub fn swallow_answers(&self) {
+        self.way.swallowed.send_modify(|times| times.answers += 1);
     }
 }
 
@@ -142,7 +156,8 @@ impl Running {
         let passage = Passage {
             latency: way.latency.subscribe(),
             swallowed: way.swallowed.subscribe(),
-            before: 0,
+            before: Swallowed::default(),
+            counted: |times| times.requests,
         };
         let accepting = tokio::spawn(async move {
             // Dropping this future drops the listener and all connections.
@@ -160,9 +175,17 @@ impl Running {
 #[derive(Clone)]
 struct Passage {
     latency: watch::Receiver<Duration>,
-    swallowed: watch::Receiver<u32>,
-    /// How often connections were swallowed before this one was made.
-    before: u32,
+    swallowed: watch::Receiver<Swallowed>,
+    /// As it was when the connection was made.
+    before: Swallowed,
+    /// What counts for this direction.
+    counted: fn(&Swallowed) -> u32,
+}
+
+impl Passage {
+    fn is_swallowed(&self) -> bool {
+        (self.counted)(&self.swallowed.borrow()) > (self.counted)(&self.before)
+    }
 }
 
 async fn accept(listener: TcpListener, target: watch::Receiver<String>, passage: Passage) {
@@ -185,9 +208,13 @@ async fn pass(client: TcpStream, target: String, passage: Passage) -> std::io::R
     server.set_nodelay(true)?;
     let (client_reads, client_writes) = client.into_split();
     let (server_reads, server_writes) = server.into_split();
+    let answers = Passage {
+        counted: |times| times.answers,
+        ..passage.clone()
+    };
     tokio::try_join!(
-        one_way(client_reads, server_writes, passage.clone()),
-        one_way(server_reads, client_writes, passage)
+        one_way(client_reads, server_writes, passage),
+        one_way(server_reads, client_writes, answers)
     )?;
     Ok(())
 }
@@ -199,7 +226,7 @@ async fn one_way(
 ) -> std::io::Result<()> {
     let mut chunk = BytesMut::with_capacity(16 * 1024);
     while from.read_buf(&mut chunk).await? > 0 {
-        if *passage.swallowed.borrow() > passage.before {
+        if passage.is_swallowed() {
             chunk.clear();
             continue;
         }

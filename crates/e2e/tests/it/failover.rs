@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reqwest::StatusCode;
-use testkit::{Postgres, Proxy, Redis, Sentinel};
+use testkit::{Postgres, Proxy, Redis, Sentinel, Service};
 
 use crate::shop::{PATIENCE, Shop, widget};
 
@@ -92,7 +92,7 @@ async fn orders_complete_though_the_connections_to_redis_swallow_everything() {
     for id in ids {
         assert_eq!(shop.settled(&id).await["status"], "completed");
     }
-    let api = shop.stack.url(testkit::Service::Api);
+    let api = shop.stack.url(Service::Api);
     testkit::eventually("the api to reach Redis", PATIENCE, || async {
         let answer = shop
             .http
@@ -104,4 +104,54 @@ async fn orders_complete_though_the_connections_to_redis_swallow_everything() {
         (answer["status"] == "ok").then_some(())
     })
     .await;
+}
+
+/// PostgreSQL did what it was asked, and nobody heard of it: the worker has the order all the same, and knows how it ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_answers_from_postgresql_are_lost_neither_strands_an_order_nor_forgets_its_end()
+ {
+    let database = testkit::database().await.unwrap();
+    let way = Proxy::start(database.url()).await.unwrap();
+    let env = [
+        (Service::Worker, "DATABASE_URL", way.url()),
+        (Service::Worker, "DATABASE_POOL_SIZE", "1"),
+        (Service::Worker, "DATABASE_STATEMENT_TIMEOUT", "1s"),
+    ];
+    let redis = Redis::start().await.unwrap();
+    let shop = Shop::start_with(database, redis, &env).await;
+    // By now the pool's only connection is there.
+    let first = shop.order(&widget()).await;
+    assert_eq!(shop.settled(&first).await["status"], "completed");
+
+    // A claim, or a look of the reconciler just before it.
+    way.swallow_answers();
+    let claimed = shop.order(&widget()).await;
+    let order = shop.settled(&claimed).await;
+    assert_eq!(order["status"], "completed");
+    assert_eq!(order["attempt"], 1, "it waited for the end of a lease");
+
+    shop.gateway_faults(&serde_json::json!({ "latency_ms": 1000 }))
+        .await;
+    let mut paid = widget();
+    paid["payment_method"] = "credit_card".into();
+    let ending = shop.order(&paid).await;
+    testkit::eventually("the charge", PATIENCE, || async {
+        (shop.read(&ending).await["status"] == "processing").then_some(())
+    })
+    .await;
+    way.swallow_answers();
+    let order = shop.settled(&ending).await;
+    assert_eq!(order["attempt"], 1);
+    let log = shop.stack.logs().join("throughline-worker.log");
+    testkit::eventually("the worker to know the end", PATIENCE, || async {
+        let log = std::fs::read_to_string(&log).unwrap();
+        let of_order = |line: &&str| line.contains(&ending) && line.contains("attempt ended");
+        log.lines().find(of_order).map(|_| ())
+    })
+    .await;
+    assert!(
+        !std::fs::read_to_string(&log)
+            .unwrap()
+            .contains("the lease was lost")
+    );
 }

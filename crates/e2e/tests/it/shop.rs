@@ -51,7 +51,7 @@ impl Shop {
         Self::start_with(database, redis, env).await
     }
 
-    async fn start_with(
+    pub(crate) async fn start_with(
         database: testkit::Database,
         redis: testkit::Redis,
         env: &[(Service, &str, &str)],
