@@ -59,7 +59,7 @@ impl Store {
         Ok(Self {
             server: connector.server(config.slow_query_threshold),
             probe: Arc::new(Probe {
-                connector: connector.clone().connect_timeout(PING),
+                connector: connector.clone().connect_timeout_of_all(PING),
                 connection: Mutex::default(),
             }),
             pool: Pool::new(

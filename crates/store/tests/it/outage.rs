@@ -221,3 +221,22 @@ async fn a_database_that_the_server_does_not_know_is_an_error_of_the_settings() 
     let error = throughline_store::migrate(&url).await.unwrap_err();
     assert!(matches!(error, StoreError::Config(_)), "{error:?}");
 }
+
+/// As of a primary that hangs, when its replica was promoted.
+#[tokio::test]
+async fn a_server_that_never_answers_does_not_keep_callers_from_the_next() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let fixture = Fixture::new().await;
+    let first = format!("@{},", silent.local_addr().unwrap());
+    let url = fixture.database.url().replacen('@', &first, 1);
+    let store = Store::new(StoreConfig {
+        acquire_timeout: Duration::from_secs(1),
+        ..StoreConfig::new(url, "store-test")
+    })
+    .unwrap();
+    eventually("an answer of the second", LONG, async || {
+        store.totals(None).await.ok()
+    })
+    .await;
+    eventually("readiness", LONG, async || store.ping().await.ok()).await;
+}
