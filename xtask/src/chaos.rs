@@ -56,7 +56,7 @@ impl Run {
             () = signals.received() => return Ok(ExitCode::FAILURE),
         };
         print!("{report}");
-        Ok(if report.is_clean() {
+        Ok(if report.is_clean() && report.is_timely() {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE

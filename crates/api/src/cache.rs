@@ -3,16 +3,15 @@
 
 use std::time::Duration;
 
-use queue::Queue;
+use queue::{Connection, Queue};
 use redis::RedisError;
-use redis::aio::ConnectionManager;
 use telemetry::cache::{Failure, Server};
 
 /// The longest that a request waits for Redis.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 pub(crate) struct Cache {
-    connection: ConnectionManager,
+    connection: Connection,
     server: Server,
     prefix: String,
 }

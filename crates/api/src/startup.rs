@@ -1,7 +1,7 @@
 //! From settings to a running server, and from a signal to its end.
 
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::App;
 use actix_web::middleware::{Condition, DefaultHeaders, NormalizePath, TrailingSlash, from_fn};
@@ -9,9 +9,9 @@ use actix_web::web::Data;
 use anyhow::Context;
 use dispatch::{Announcer, Dispatcher, Listener};
 use queue::Queue;
-use service::Termination;
+use service::{Termination, reach};
 use settings::Env;
-use store::Store;
+use store::{Store, StoreError};
 use telemetry::http::server::Tracing;
 
 use crate::auth::Authenticator;
@@ -25,6 +25,10 @@ use crate::{connection, cors, routes, server};
 
 /// How long the readiness check fails before no more connections are taken, so that whoever routes requests has noticed.
 const NOTICE: Duration = Duration::from_millis(500);
+
+/// How long `migrate` waits for PostgreSQL, and how often it tries.
+const MIGRATE_PATIENCE: Duration = Duration::from_secs(60);
+const MIGRATE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Serves until SIGTERM or SIGINT; then finishes the requests in flight.
 pub async fn serve(config: Config, termination: Termination) -> anyhow::Result<()> {
@@ -89,9 +93,18 @@ pub async fn serve(config: Config, termination: Termination) -> anyhow::Result<(
         handle.stop(true).await;
     };
     let served = async { tokio::join!(server, stop) };
+    // It takes orders, or says 503, meanwhile.
+    let reaching = async {
+        tokio::join!(
+            reach("PostgreSQL", async || state.store.ping().await),
+            reach("Redis", async || state.dispatcher.queue().ping().await),
+        );
+        std::future::pending::<()>().await;
+    };
     let (served, ()) = tokio::select! {
         ended = served => ended,
         () = feed(&state.hub, &transitions, &state.store) => return Ok(()),
+        () = reaching => return Ok(()),
     };
     Ok(served?)
 }
@@ -107,11 +120,26 @@ fn security_headers() -> DefaultHeaders {
         ))
 }
 
-/// Applies the migrations. Safe to run from many replicas at once.
+/// Applies the migrations. Safe to run from many replicas at once. A PostgreSQL that is not there yet is waited for, one that does
+/// not let us in is not.
 pub async fn migrate(env: &Env) -> anyhow::Result<()> {
-    let applied = store::migrate(&store::database_url(env)?)
-        .await
-        .context("cannot migrate the database of DATABASE_URL")?;
+    let url = store::database_url(env)?;
+    let end = Instant::now() + MIGRATE_PATIENCE;
+    let mut waits = false;
+    let applied = loop {
+        match store::migrate(&url).await {
+            Err(StoreError::Unavailable(error)) if Instant::now() < end => {
+                if !std::mem::replace(&mut waits, true) {
+                    eprintln!("waiting for PostgreSQL, up to {MIGRATE_PATIENCE:?}: {error}");
+                }
+                tokio::time::sleep(MIGRATE_PAUSE).await;
+            }
+            migrated => break migrated.context("cannot migrate the database of DATABASE_URL")?,
+        }
+    };
+    if waits {
+        eprintln!("PostgreSQL is reached");
+    }
     match applied.as_slice() {
         [] => println!("the schema is up to date"),
         versions => println!("applied {}", versions.join(", ")),

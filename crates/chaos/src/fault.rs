@@ -49,7 +49,23 @@ pub enum Fault {
     CollectorAbsent,
 }
 
+/// What was accepted while Redis was away is dispatched so soon after its return, and a lease that ended is found so soon.
+const TAKEN_UP: Duration = Duration::from_secs(5);
+/// What came together meanwhile is then processed.
+const WORKED_OFF: Duration = Duration::from_secs(5);
+
 impl Fault {
+    /// How long after its end every order from before may take to be final, where that is promised.
+    pub(crate) fn recovery_bound(self) -> Option<Duration> {
+        match self {
+            Self::WorkerKilled => Some(LEASE + TAKEN_UP + WORKED_OFF),
+            Self::RedisKilled | Self::RedisFlushed | Self::RedisPaused => {
+                Some(TAKEN_UP + WORKED_OFF)
+            }
+            _ => None,
+        }
+    }
+
     /// All of them.
     pub const ALL: [Self; 13] = [
         Self::WorkerKilled,

@@ -35,6 +35,8 @@ pub struct Tally {
     pub longest: Duration,
     /// From the end of the faults until every order from before was final.
     pub recovery: Option<Duration>,
+    /// How long that may take.
+    pub bound: Option<Duration>,
     /// How long the round took.
     pub took: Duration,
 }
@@ -65,6 +67,13 @@ impl Report {
         self.rounds.iter().all(Tally::is_clean)
     }
 
+    /// Whether every recovery took no longer than it may. Kept apart from the promises: a machine that is busy with something else
+    /// breaks no promise.
+    #[must_use]
+    pub fn is_timely(&self) -> bool {
+        !self.rounds.iter().any(Tally::is_late)
+    }
+
     /// The counts of all rounds together; the longest of their times.
     #[must_use]
     pub fn total(&self) -> Tally {
@@ -87,6 +96,8 @@ impl Report {
             most_attempts: all.most_attempts.max(round.most_attempts),
             longest: all.longest.max(round.longest),
             recovery: all.recovery.max(round.recovery),
+            // Each round has its own.
+            bound: None,
             took: all.took + round.took,
         })
     }
@@ -105,6 +116,12 @@ impl Tally {
             self.changed_when_final,
         ];
         broken.iter().all(|count| *count == 0)
+    }
+
+    /// Whether the recovery took longer than it may.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.bound.is_some_and(|bound| self.recovery > Some(bound))
     }
 
     pub(crate) fn line(&self) -> String {
@@ -142,6 +159,10 @@ impl fmt::Display for Report {
         for order in self.total().gave_up {
             writeln!(f, "{order}")?;
         }
+        for late in self.rounds.iter().filter(|round| round.is_late()) {
+            let bound = late.bound.unwrap_or_default();
+            writeln!(f, "{}: the recovery took longer than {bound:?}", late.name)?;
+        }
         if self.is_clean() {
             writeln!(f, "Nothing was lost, charged twice, or stuck.")
         } else {
@@ -151,5 +172,24 @@ impl fmt::Display for Report {
                 self.logs.display()
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recovery_beyond_its_bound_is_late_and_breaks_no_promise() {
+        let round = |seconds| Tally {
+            recovery: Some(Duration::from_secs(seconds)),
+            bound: Some(Duration::from_secs(10)),
+            ..Tally::default()
+        };
+        let mut report = Report::new(1, Path::new("logs"));
+        report.rounds.push(round(10));
+        assert!(report.is_timely());
+        report.rounds.push(round(11));
+        assert!(!report.is_timely() && report.is_clean());
     }
 }

@@ -34,6 +34,7 @@ pub(crate) struct Round {
 pub(crate) struct Ran {
     number: usize,
     name: String,
+    bound: Option<Duration>,
     answers: Answers,
     healed: Option<DateTime<Utc>>,
     took: Duration,
@@ -61,6 +62,7 @@ impl Round {
         Ok(Ran {
             number: self.number,
             name: self.name(),
+            bound: self.bound(),
             answers,
             healed: healed.into_iter().max(),
             took: start.elapsed(),
@@ -73,6 +75,14 @@ impl Round {
             ROLLING
         } else {
             (Duration::from_secs(1) * self.orders / self.rate).max(SHORTEST)
+        }
+    }
+
+    /// Faults that meet have none: one may hold up the recovery from another.
+    fn bound(&self) -> Option<Duration> {
+        match self.faults.as_slice() {
+            [fault] => fault.recovery_bound(),
+            _ => None,
         }
     }
 
@@ -146,6 +156,7 @@ fn tally(round: &Ran, orders: &[Stored], charges: &Charges) -> Tally {
             .unwrap_or_default(),
         longest: longest.max().unwrap_or_default(),
         recovery,
+        bound: round.bound,
         took: round.took,
     }
 }

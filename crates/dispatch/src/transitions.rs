@@ -7,8 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use domain::{Attempt, FailureCode, Order, OrderId, OrderStatus, PaymentStatus, ProcessOrder};
 use futures_util::StreamExt;
-use queue::{Queue, QueueConfig};
-use redis::aio::{ConnectionManager, PubSubStream};
+use queue::{Connection, Queue, QueueConfig};
+use redis::aio::PubSubStream;
 use redis::{Client, RedisResult};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -93,7 +93,7 @@ impl Announcer {
 }
 
 async fn publish(
-    mut connection: ConnectionManager,
+    mut connection: Connection,
     channel: String,
     mut transitions: mpsc::Receiver<Transition>,
 ) {

@@ -17,6 +17,8 @@ words! {
         AmountMismatch = "amount_mismatch",
         /// Attempts ended without an outcome, and no more are allowed: their workers died.
         AttemptsExhausted = "attempts_exhausted",
+        /// What is stored of the order cannot be read. Never retried.
+        InternalError = "internal_error",
     }
 }
 

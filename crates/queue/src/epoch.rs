@@ -30,7 +30,7 @@ impl<J: Job> Queue<J> {
             .as_secs();
         let created: bool = self
             .connection
-            .manager()
+            .clone()
             .set_nx(&self.keys.epoch, since)
             .await
             .map_err(|source| self.connection.error("look for the epoch", source))?;

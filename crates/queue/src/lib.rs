@@ -76,6 +76,7 @@ mod worker;
 
 pub use crate::{
     config::QueueConfig,
+    connection::Connection,
     enqueue::Enqueued,
     epoch::Epoch,
     error::QueueError,

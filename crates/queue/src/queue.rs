@@ -2,7 +2,6 @@
 
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-use redis::aio::ConnectionManager;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{config::QueueConfig, connection::Connection, error::QueueError, keys::Keys};
@@ -62,8 +61,8 @@ impl<J: Job> Queue<J> {
     }
 
     /// The connection below, for a cache in the same Redis.
-    pub fn connection(&self) -> ConnectionManager {
-        self.connection.manager()
+    pub fn connection(&self) -> Connection {
+        self.connection.clone()
     }
 
     /// Asks Redis for a sign of life.
@@ -72,7 +71,7 @@ impl<J: Job> Queue<J> {
     /// Redis is away or too slow.
     pub async fn ping(&self) -> Result<(), QueueError> {
         redis::cmd("PING")
-            .exec_async(&mut self.connection.manager())
+            .exec_async(&mut self.connection.clone())
             .await
             .map_err(|source| self.connection.error("ping", source))
     }

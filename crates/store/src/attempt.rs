@@ -25,6 +25,7 @@ telemetry::statement! {
     FailOrder: "UPDATE" "orders", action "fail_order", framework "apalis";
     RetryOrderLater: "UPDATE" "orders", action "retry_order_later", framework "apalis";
     ReleaseOrder: "UPDATE" "orders", action "release_order", framework "apalis";
+    FailUnreadableOrder: "UPDATE" "orders", action "fail_unreadable_order", framework "apalis";
 }
 
 /// An order that this worker alone may process, until its lease ends.
@@ -33,6 +34,17 @@ telemetry::statement! {
 pub struct Claim {
     /// The order; its attempt is the number that every later write carries.
     pub order: Order,
+}
+
+/// Tells one delivery's claim from that of any other. Drawn once, and the same however often the claim is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimToken(Uuid);
+
+impl ClaimToken {
+    /// A new one.
+    pub fn draw() -> Self {
+        Self(Uuid::new_v4())
+    }
 }
 
 /// The order, while this attempt holds it.
@@ -67,10 +79,15 @@ fn held(id: OrderId, attempt: Attempt) -> _ {
 
 impl Store {
     /// Claims the order for the attempt that the job asks for, until `lease` from now. `None`: another worker has it, it is final, or
-    /// the job is of an attempt that there was already. `attempt_trace` is kept for the next attempt to link to.
+    /// the job is of an attempt that there was already. Asked for again with the same token it gives the same claim, with a new lease:
+    /// the first answer may have been lost. `attempt_trace` is kept for the next attempt to link to.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where the order is claimed by now, and cannot be read: see [`Store::fail_unreadable`].
     pub async fn claim(
         &self,
         job: &ProcessOrder,
+        token: ClaimToken,
         attempt_trace: &TraceContext,
         lease: Duration,
     ) -> Result<Option<Claim>, StoreError> {
@@ -79,13 +96,20 @@ impl Store {
         let lost_its_worker = orders::status
             .eq(OrderStatus::Processing.as_str())
             .and(orders::dispatch_after.le(now));
+        let free = orders::attempt
+            .eq(this.saturating_sub(1))
+            .and(waits.or(lost_its_worker.assume_not_null()));
+        let own = orders::attempt
+            .eq(this)
+            .and(orders::status.eq(OrderStatus::Processing.as_str()))
+            .and(orders::claim_token.eq(token.0));
         let update = diesel::update(orders::table)
             .filter(orders::id.eq(job.order_id.as_uuid()))
-            .filter(orders::attempt.eq(this.saturating_sub(1)))
-            .filter(waits.or(lost_its_worker.assume_not_null()))
+            .filter(free.or(own.assume_not_null()))
             .set((
                 orders::status.eq(OrderStatus::Processing.as_str()),
                 orders::attempt.eq(this),
+                orders::claim_token.eq(token.0),
                 orders::attempt_trace_context.eq(Json(attempt_trace)),
                 orders::dispatch_after.eq(from_now(lease)),
                 orders::updated_at.eq(now),
@@ -184,13 +208,39 @@ impl Store {
         row.map(Order::try_from).transpose()
     }
 
-    /// Gives the order up for another worker to take at once; the attempt stays counted. False where the lease was lost.
-    pub async fn release(&self, id: OrderId, attempt: Attempt) -> Result<bool, StoreError> {
+    /// Gives the order up for another worker to take at once; the attempt stays counted. `None`: the lease was lost.
+    pub async fn release(
+        &self,
+        id: OrderId,
+        attempt: Attempt,
+    ) -> Result<Option<Order>, StoreError> {
+        let update = diesel::update(held(id, attempt))
+            .set((
+                orders::status.eq(OrderStatus::Pending.as_str()),
+                orders::dispatch_after.eq(now),
+                orders::updated_at.eq(now),
+            ))
+            .returning(OrderRow::as_returning());
+        let row: Option<OrderRow> = self.row::<ReleaseOrder, _, _>(update).await?;
+        row.map(Order::try_from).transpose()
+    }
+
+    /// Ends an order that was claimed and cannot be read: no worker of this version could do anything else with it. False where the
+    /// lease was lost.
+    pub async fn fail_unreadable(
+        &self,
+        id: OrderId,
+        attempt: Attempt,
+        failure: &Failure,
+    ) -> Result<bool, StoreError> {
         let update = diesel::update(held(id, attempt)).set((
-            orders::status.eq(OrderStatus::Pending.as_str()),
-            orders::dispatch_after.eq(now),
+            orders::status.eq(OrderStatus::Failed.as_str()),
+            orders::failure_code.eq(failure.code.as_str()),
+            orders::failure_detail.eq(storable(&failure.detail)),
+            orders::dispatch_after.eq(None::<DateTime<Utc>>),
+            orders::completed_at.eq(now),
             orders::updated_at.eq(now),
         ));
-        Ok(self.run::<ReleaseOrder, _>(update).await? > 0)
+        Ok(self.run::<FailUnreadableOrder, _>(update).await? > 0)
     }
 }

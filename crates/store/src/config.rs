@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use settings::{Env, SettingError};
 
+/// How many callers may wait for each connection. A statement takes a few milliseconds: whoever finds more than that before him in
+/// the queue meets a PostgreSQL that is overloaded, and had better be told at once.
+pub const WAITING_PER_CONNECTION: usize = 8;
+
 /// Where PostgreSQL is, and how long to wait for it.
 #[derive(Clone)]
 pub struct StoreConfig {
@@ -17,6 +21,8 @@ pub struct StoreConfig {
     pub statement_timeout: Duration,
     /// How long to wait for a connection to be free, and again for a new one to be made.
     pub acquire_timeout: Duration,
+    /// How many callers may wait for a connection to be free; more are refused at once, before they wait in vain.
+    pub max_waiting: usize,
     /// The spans of statements that take longer say so.
     pub slow_query_threshold: Duration,
     /// The name of these connections in `pg_stat_activity`.
@@ -24,11 +30,13 @@ pub struct StoreConfig {
 }
 
 impl StoreConfig {
-    /// 16 connections, 5 s for a statement, 2 s for a connection, slow from 100 ms.
+    /// 16 connections, [`WAITING_PER_CONNECTION`] callers that wait for each, 5 s for a statement, 2 s for a connection, slow from
+    /// 100 ms.
     pub fn new(database_url: impl Into<String>, application_name: impl Into<String>) -> Self {
         Self {
             database_url: database_url.into(),
             pool_size: 16,
+            max_waiting: 16 * WAITING_PER_CONNECTION,
             statement_timeout: Duration::from_secs(5),
             acquire_timeout: Duration::from_secs(2),
             slow_query_threshold: Duration::from_millis(100),
@@ -39,8 +47,10 @@ impl StoreConfig {
     /// Reads DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_STATEMENT_TIMEOUT and SLOW_QUERY_THRESHOLD.
     pub fn from_env(env: &Env, application_name: impl Into<String>) -> Result<Self, SettingError> {
         let default = Self::new(database_url(env)?, application_name);
+        let pool_size = env.within("DATABASE_POOL_SIZE", default.pool_size, 1..=1000)?;
         Ok(Self {
-            pool_size: env.within("DATABASE_POOL_SIZE", default.pool_size, 1..=1000)?,
+            pool_size,
+            max_waiting: pool_size.saturating_mul(WAITING_PER_CONNECTION),
             statement_timeout: env
                 .duration_or("DATABASE_STATEMENT_TIMEOUT", default.statement_timeout)?,
             slow_query_threshold: env

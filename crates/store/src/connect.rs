@@ -7,7 +7,11 @@ use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncPgConnection;
 use telemetry::db::Server;
 use tokio::runtime::Handle;
-use tokio_postgres::config::Host;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::StoreError;
@@ -16,7 +20,9 @@ use crate::tls::Tls;
 /// Makes connections.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    config: tokio_postgres::Config,
+    /// One for each server, in the URL's order: tokio-postgres' own way from one to the next stops at a server that takes the connection
+    /// and never answers.
+    servers: Vec<Config>,
     tls: MakeRustlsConnect,
     runtime: Handle,
 }
@@ -29,63 +35,144 @@ impl Connector {
             StoreError::Config(format!("the store needs a tokio runtime: {error}"))
         })?;
         let (url, tls) = Tls::split_from(database_url)?;
-        let mut config: tokio_postgres::Config = url.parse().map_err(|error| {
-            StoreError::Config(format!("the database's URL is malformed: {error}"))
-        })?;
-        config.ssl_mode(tls.mode());
+        let several = parse(&url)?.get_hosts().len() > 1;
+        let urls = if several {
+            each_server(&url)
+        } else {
+            vec![url.clone()]
+        };
+        let mut servers = urls
+            .iter()
+            .map(|url| parse(url))
+            .collect::<Result<Vec<_>, _>>()?;
+        for server in &mut servers {
+            server.ssl_mode(tls.mode());
+            if several && !url.contains("target_session_attrs=") {
+                // One of them is a standby, and after a failover another one is.
+                server.target_session_attrs(TargetSessionAttrs::ReadWrite);
+            }
+        }
         Ok(Self {
-            config,
+            servers,
             tls: tls.connector()?,
             runtime,
         })
     }
 
-    pub(crate) fn application_name(mut self, name: impl Into<String>) -> Self {
-        self.config.application_name(name);
+    fn configure(mut self, set: impl Fn(&mut Config)) -> Self {
+        self.servers.iter_mut().for_each(set);
         self
+    }
+
+    pub(crate) fn application_name(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.configure(|server| {
+            server.application_name(&name);
+        })
     }
 
     /// PostgreSQL ends statements that take longer; zero is never.
-    pub(crate) fn statement_timeout(mut self, timeout: Duration) -> Self {
-        let before = self.config.get_options().unwrap_or_default();
-        let options = format!("{before} -c statement_timeout={}", timeout.as_millis());
-        self.config.options(options.trim_start());
-        self
+    pub(crate) fn statement_timeout(self, timeout: Duration) -> Self {
+        self.configure(|server| {
+            let before = server.get_options().unwrap_or_default();
+            let options = format!("{before} -c statement_timeout={}", timeout.as_millis());
+            server.options(options.trim_start());
+        })
     }
 
     /// The longest wait for each of the server's addresses.
-    pub(crate) fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.config.connect_timeout(timeout);
-        self
+    pub(crate) fn connect_timeout(self, timeout: Duration) -> Self {
+        self.configure(|server| {
+            server.connect_timeout(timeout);
+        })
     }
 
+    /// The longest wait for all of them together.
+    pub(crate) fn connect_timeout_of_all(self, timeout: Duration) -> Self {
+        let servers = u32::try_from(self.servers.len().max(1)).unwrap_or(u32::MAX);
+        self.connect_timeout(timeout / servers)
+    }
+
+    /// Tries one server after the other; one that takes the connection and never answers costs no more than the time-out. Nothing is left
+    /// of a caller that gave up before.
+    ///
+    /// # Errors
+    /// [`ConnectionError::InvalidConnectionUrl`] where the server answered that it knows no such user, password or database.
     pub(crate) async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
-        let Self {
-            config,
-            tls,
-            runtime,
-        } = self.clone();
+        let mut failure = ConnectionError::BadConnection("the URL names no server".to_owned());
+        for server in &self.servers {
+            match self.connect_to(server).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    async fn connect_to(&self, server: &Config) -> ConnectionResult<AsyncPgConnection> {
+        let (config, tls) = (server.clone(), self.tls.clone());
         let connecting = async move {
-            let (client, connection) = config.connect(tls).await.map_err(bad_connection)?;
+            let (client, connection) = config.connect(tls).await.map_err(refused)?;
             AsyncPgConnection::try_from_client_and_connection(client, connection).await
         };
-        runtime.spawn(connecting).await.map_err(bad_connection)?
+        // Aborted when this future is dropped.
+        let mut task = JoinSet::new();
+        task.spawn_on(connecting, &self.runtime);
+        let joined = match server.get_connect_timeout().copied() {
+            Some(patience) => timeout(patience, task.join_next()).await.map_err(|_| {
+                ConnectionError::BadConnection(format!("no connection within {patience:?}"))
+            })?,
+            None => task.join_next().await,
+        };
+        let ended = || ConnectionError::BadConnection("the connecting task ended".to_owned());
+        joined.ok_or_else(ended)?.map_err(bad_connection)?
     }
 
     /// The server as spans name it: the first one of the URL.
     pub(crate) fn server(&self, slow: Duration) -> Server {
-        let host = match self.config.get_hosts().first() {
+        let first = self.servers.first();
+        let host = match first.and_then(|first| first.get_hosts().first()) {
             Some(Host::Tcp(host)) => host.clone(),
             Some(Host::Unix(path)) => path.display().to_string(),
             None => "localhost".to_owned(),
         };
-        let port = self.config.get_ports().first().copied().unwrap_or(5432);
-        let database = self
-            .config
-            .get_dbname()
-            .or(self.config.get_user())
+        let port = first.and_then(|first| first.get_ports().first());
+        let port = port.copied().unwrap_or(5432);
+        let database = first
+            .and_then(|first| first.get_dbname().or(first.get_user()))
             .unwrap_or("postgres");
         Server::new(&host, port, database, slow)
+    }
+}
+
+fn parse(url: &str) -> Result<Config, StoreError> {
+    url.parse()
+        .map_err(|error| StoreError::Config(format!("the database's URL is malformed: {error}")))
+}
+
+/// The URL for each of the servers that it names before its path.
+fn each_server(url: &str) -> Vec<String> {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (user, servers) = match authority.rsplit_once('@') {
+        Some((user, servers)) => (format!("{user}@"), servers),
+        None => (String::new(), authority),
+    };
+    let of = |server| format!("{scheme}://{user}{server}{path}");
+    servers.split(',').map(of).collect()
+}
+
+fn refused(error: tokio_postgres::Error) -> ConnectionError {
+    let hopeless = [
+        SqlState::INVALID_PASSWORD,
+        SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+        SqlState::INVALID_CATALOG_NAME,
+    ];
+    match error.as_db_error() {
+        Some(answer) if hopeless.contains(answer.code()) => {
+            ConnectionError::InvalidConnectionUrl(answer.message().to_owned())
+        }
+        _ => bad_connection(error),
     }
 }
 
@@ -121,12 +208,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn of_several_servers_the_one_that_takes_writes_is_wanted_unless_the_url_says_otherwise()
+    {
+        for (url, wanted) in [
+            ("postgres://a/orders", TargetSessionAttrs::Any),
+            ("postgres://a,b/orders", TargetSessionAttrs::ReadWrite),
+            (
+                "postgres://a,b/orders?target_session_attrs=any",
+                TargetSessionAttrs::Any,
+            ),
+        ] {
+            let connector = Connector::new(url).unwrap();
+            for server in connector.servers {
+                assert_eq!(server.get_target_session_attrs(), wanted, "{url}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_server_has_a_url_of_its_own() {
+        let urls = each_server("postgres://shop:a%40b@one:1,two/orders?options=-c%20x%3D1");
+        let (user, path) = ("postgres://shop:a%40b@", "/orders?options=-c%20x%3D1");
+        assert_eq!(
+            urls,
+            [format!("{user}one:1{path}"), format!("{user}two{path}")]
+        );
+        assert_eq!(
+            each_server("postgres://one,two"),
+            ["postgres://one", "postgres://two"]
+        );
+    }
+
+    #[tokio::test]
     async fn the_statement_timeout_joins_the_urls_own_options() {
         let connector =
             Connector::new("postgres://localhost/orders?options=-c%20search_path%3Dshop")
                 .unwrap()
                 .statement_timeout(Duration::from_secs(5));
         let options = "-c search_path=shop -c statement_timeout=5000";
-        assert_eq!(connector.config.get_options(), Some(options));
+        assert_eq!(connector.servers[0].get_options(), Some(options));
     }
 }

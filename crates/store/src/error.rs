@@ -1,7 +1,5 @@
 //! What can go wrong with the store, by what its caller can do about it.
 
-use std::time::Duration;
-
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -15,9 +13,12 @@ pub enum StoreError {
     /// PostgreSQL refuses connections, shuts down, starts, or went away with the statement; whether that took effect is unknown.
     #[error("PostgreSQL is not available")]
     Unavailable(#[source] BoxError),
-    /// Every connection of the pool was in use.
-    #[error("no connection of the pool was free within {0:?}")]
-    Busy(Duration),
+    /// Every connection of the pool was in use for too long, or too many callers waited for one already.
+    #[error("no connection of the pool was free in time")]
+    Busy,
+    /// PostgreSQL answers, and cannot serve: see the text.
+    #[error("PostgreSQL is reached, but {0}")]
+    NotReady(&'static str),
     /// PostgreSQL ended the statement, because it took too long or was cancelled. It had no effect.
     #[error("PostgreSQL ended the statement")]
     Timeout(#[source] DieselError),
@@ -37,7 +38,7 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Unavailable(_) | Self::Busy(_) | Self::Timeout(_)
+            Self::Unavailable(_) | Self::Busy | Self::NotReady(_) | Self::Timeout(_)
         )
     }
 }

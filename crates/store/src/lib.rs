@@ -32,9 +32,9 @@ mod schema;
 mod statement;
 mod tls;
 
-pub use attempt::Claim;
+pub use attempt::{Claim, ClaimToken};
 pub use change::{Cancelled, Changed, Reopened};
-pub use config::{StoreConfig, database_url};
+pub use config::{StoreConfig, WAITING_PER_CONNECTION, database_url};
 pub use error::StoreError;
 pub use idempotency::{CreatedOnce, IdempotencyKey, Once};
 pub use migrate::migrate;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use diesel::ConnectionError;
 use diesel::connection::SimpleConnection;
 use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
@@ -23,16 +24,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Applies the migrations that the database does not have yet; their versions. Safe to run from many replicas at once.
 ///
 /// # Errors
-/// [`StoreError::Migration`] where one fails; it and those after it are not applied.
+/// [`StoreError::Migration`] where one fails; it and those after it are not applied. [`StoreError::Config`] where the server knows no
+/// such user, password or database.
 pub async fn migrate(database_url: &str) -> Result<Vec<String>, StoreError> {
     let connector = Connector::new(database_url)?
         .application_name("throughline-migrate")
         .connect_timeout(CONNECT_TIMEOUT)
         .statement_timeout(Duration::ZERO);
-    let connection = connector
-        .connect()
-        .await
-        .map_err(|error| StoreError::Unavailable(error.into()))?;
+    let connection = connector.connect().await.map_err(|error| match error {
+        ConnectionError::InvalidConnectionUrl(why) => StoreError::Config(why),
+        error => StoreError::Unavailable(error.into()),
+    })?;
     // diesel's harness is synchronous.
     tokio::task::spawn_blocking(move || apply(connection))
         .await

@@ -39,7 +39,7 @@ pub struct PoolStatus {
 pub(crate) struct Pool {
     connections: Deadpool<AsyncPgConnection>,
     metrics: telemetry::db::Pool,
-    acquire_timeout: Duration,
+    max_waiting: usize,
 }
 
 impl Pool {
@@ -48,6 +48,7 @@ impl Pool {
         connector: Connector,
         size: usize,
         acquire_timeout: Duration,
+        max_waiting: usize,
     ) -> Result<Self, StoreError> {
         let connector = Arc::new(connector.connect_timeout(acquire_timeout));
         let mut config = ManagerConfig::default();
@@ -63,7 +64,8 @@ impl Pool {
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts {
                 wait: Some(acquire_timeout),
-                create: Some(acquire_timeout),
+                // The connector gives up by itself.
+                create: None,
                 recycle: None,
             })
             .build()
@@ -72,15 +74,20 @@ impl Pool {
         Ok(Self {
             metrics: observe_pool(NAME, move || status(&observed).into()),
             connections,
-            acquire_timeout,
+            max_waiting,
         })
     }
 
     pub(crate) async fn acquire(&self) -> Result<Acquired, StoreError> {
-        let connection = self.connections.get();
+        let connection = async {
+            if self.connections.status().waiting >= self.max_waiting {
+                return Err(PoolError::Timeout(TimeoutType::Wait));
+            }
+            self.connections.get().await
+        };
         match self.metrics.wait(connection, is_busy).await {
             Ok(connection) => Ok(Acquired(Some(connection))),
-            Err(error) if is_busy(&error) => Err(StoreError::Busy(self.acquire_timeout)),
+            Err(error) if is_busy(&error) => Err(StoreError::Busy),
             Err(error) => Err(StoreError::Unavailable(error.into())),
         }
     }

@@ -10,6 +10,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use domain::{Attempt, OrderId, OrderStatus, ProcessOrder, TraceContext};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::row::Json;
@@ -186,8 +187,8 @@ impl<Connection> RunQueryDsl<Connection> for TakeDue {}
 struct DueRow {
     id: Uuid,
     attempt: i32,
-    trace: Json<TraceContext>,
-    attempt_trace: Option<Json<TraceContext>>,
+    trace: Json<Value>,
+    attempt_trace: Option<Json<Value>>,
     status_before: String,
 }
 
@@ -204,9 +205,14 @@ impl From<DueRow> for DueOrder {
         Self {
             id: row.id.into(),
             attempt,
-            trace: row.trace.0,
-            previous_attempt: row.attempt_trace.map(|context| context.0),
+            trace: read_context(row.trace),
+            previous_attempt: row.attempt_trace.map(read_context),
             reason,
         }
     }
+}
+
+/// One that cannot be read must not hold up the others of its batch: that order goes on without its trace.
+fn read_context(Json(value): Json<Value>) -> TraceContext {
+    serde_json::from_value(value).unwrap_or_default()
 }

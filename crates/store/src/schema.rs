@@ -3,6 +3,7 @@
 diesel::table! {
     orders (id) {
         id -> Uuid,
+        claim_token -> Nullable<Uuid>,
         amount -> BigInt,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,

@@ -2,15 +2,20 @@
 //! that spawn them could not have the compiler prove it through diesel's types.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::QueryResult;
+use diesel::dsl::sql;
 use diesel::pg::Pg;
 use diesel::query_builder::QueryFragment;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::sql_types::Bool;
 use diesel_async::methods::{ExecuteDsl, LoadQuery};
+use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use telemetry::db::{Commented, Server, Statement, commented};
+use tokio::sync::Mutex;
 
 use crate::connect::Connector;
 use crate::pool::{Acquired, Pool, PoolStatus};
@@ -28,6 +33,13 @@ pub struct Store {
     pool: Pool,
     server: Server,
     patience: Duration,
+    /// For [`Store::ping`], which must not wait behind the callers of a pool that is busy.
+    probe: Arc<Probe>,
+}
+
+struct Probe {
+    connector: Connector,
+    connection: Mutex<Option<AsyncPgConnection>>,
 }
 
 impl Store {
@@ -46,27 +58,27 @@ impl Store {
             .statement_timeout(config.statement_timeout);
         Ok(Self {
             server: connector.server(config.slow_query_threshold),
-            pool: Pool::new(connector, config.pool_size, config.acquire_timeout)?,
+            probe: Arc::new(Probe {
+                connector: connector.clone().connect_timeout_of_all(PING),
+                connection: Mutex::default(),
+            }),
+            pool: Pool::new(
+                connector,
+                config.pool_size,
+                config.acquire_timeout,
+                config.max_waiting,
+            )?,
             patience: config.statement_timeout.saturating_add(GRACE),
         })
     }
 
-    /// Whether PostgreSQL answers. Makes no span.
+    /// Whether PostgreSQL answers, takes writes, and has the schema. Asks on a connection of its own, so a busy pool is no reason to
+    /// fail. Makes no span.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] or [`StoreError::Busy`] where it does not within a second or so.
+    /// [`StoreError::Unavailable`] where it does not answer within a second or so, [`StoreError::NotReady`] where it cannot serve.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        use diesel::IntoSql;
-        use diesel::sql_types::Integer;
-
-        let answer = async {
-            let mut acquired = self.pool.acquire().await?;
-            let one = diesel::select(1.into_sql::<Integer>());
-            one.get_result::<i32>(acquired.connection()?).await?;
-            acquired.give_back();
-            Ok(())
-        };
-        match tokio::time::timeout(PING, answer).await {
+        match tokio::time::timeout(PING, self.probe.ask()).await {
             Ok(answer) => answer,
             Err(_) => Err(no_answer(PING).into()),
         }
@@ -139,6 +151,33 @@ impl Store {
         match tokio::time::timeout(self.patience, answer).await {
             Ok(answer) => answer,
             Err(_) => Err(no_answer(self.patience)),
+        }
+    }
+}
+
+impl Probe {
+    /// The connection is kept only where all is well: a server that is a standby now may have a successor elsewhere.
+    async fn ask(&self) -> Result<(), StoreError> {
+        let mut kept = self.connection.lock().await;
+        let unbroken = |mut kept: AsyncPgConnection| (!kept.is_broken()).then_some(kept);
+        let mut connection = match kept.take().and_then(unbroken) {
+            Some(connection) => connection,
+            None => {
+                let connected = self.connector.connect().await;
+                connected.map_err(|error| StoreError::Unavailable(error.into()))?
+            }
+        };
+        let question = diesel::select((
+            sql::<Bool>("pg_is_in_recovery()"),
+            sql::<Bool>("to_regclass('orders') IS NOT NULL"),
+        ));
+        match question.get_result(&mut connection).await? {
+            (true, _) => Err(StoreError::NotReady("it is a standby")),
+            (false, false) => Err(StoreError::NotReady("its schema is not migrated")),
+            (false, true) => {
+                *kept = Some(connection);
+                Ok(())
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ mod postgres;
 mod programs;
 mod proxy;
 mod redis;
+mod sentinel;
 mod server;
 mod shared;
 mod stack;
@@ -32,6 +33,7 @@ pub use programs::postgres_program;
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use rustix::process::Signal;
+pub use sentinel::Sentinel;
 pub use shared::{DATABASE_URL, REDIS_URL, database, redis};
 pub use stack::{BUILD, Binaries, Ports, Profile, Service, Stack, StackBuilder};
 

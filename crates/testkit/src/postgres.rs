@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use rustix::process::Signal;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::config::Host;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::server::{Kind, Place, Server};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const FOLLOW_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A private PostgreSQL cluster, for tests that stop or kill it and for the local stack. Ends when dropped.
 #[derive(Debug)]
@@ -52,6 +53,39 @@ impl Postgres {
         Ok(Self {
             server: Server::start(Kind::Postgres, place).await?,
         })
+    }
+
+    /// Starts a replica that follows this cluster and confirms each of its commits: none that a client was told of is lost with it.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`], or when it does not come to follow.
+    pub async fn start_replica(&self) -> anyhow::Result<Self> {
+        let place = Place::ReplicaOf(self.server.port());
+        let replica = Self {
+            server: Server::start(Kind::Postgres, place).await?,
+        };
+        let primary = connect(&self.url()).await?;
+        // By itself it is not among the settings that the replica was made with.
+        const CONFIRM: &str = "ALTER SYSTEM SET synchronous_standby_names = '*'";
+        primary.batch_execute(CONFIRM).await?;
+        primary.batch_execute("SELECT pg_reload_conf()").await?;
+        let end = Instant::now() + FOLLOW_TIMEOUT;
+        const FOLLOWED: &str = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'";
+        while primary.query_opt(FOLLOWED, &[]).await?.is_none() {
+            anyhow::ensure!(Instant::now() < end, "no replica within {FOLLOW_TIMEOUT:?}");
+            sleep(Duration::from_millis(10)).await;
+        }
+        Ok(replica)
+    }
+
+    /// Makes a replica the primary; returns once it takes writes.
+    ///
+    /// # Errors
+    /// When it does not answer, or is none.
+    pub async fn promote(&self) -> anyhow::Result<()> {
+        let client = connect(&self.url()).await?;
+        client.batch_execute("SELECT pg_promote()").await?;
+        Ok(())
     }
 
     /// Whether the servers of this URL can be reached: one that takes connections is enough.

@@ -20,10 +20,25 @@ use crate::ports::{address, free_port};
 pub struct Proxy {
     url: url::Url,
     address: SocketAddr,
-    target: String,
-    latency: watch::Sender<Duration>,
+    way: Way,
     /// `None` while cut.
     running: Mutex<Option<Running>>,
+}
+
+/// What a test may change while connections are open.
+#[derive(Debug)]
+struct Way {
+    /// Where new connections lead.
+    target: watch::Sender<String>,
+    latency: watch::Sender<Duration>,
+    swallowed: watch::Sender<Swallowed>,
+}
+
+/// How often what connections carry was swallowed: those that were open by then carry nothing any more.
+#[derive(Clone, Copy, Debug, Default)]
+struct Swallowed {
+    requests: u32,
+    answers: u32,
 }
 
 #[derive(Debug)]
@@ -47,13 +62,16 @@ impl Proxy {
             host && port,
             "the URL {url} cannot name another host and port"
         );
-        let (latency, _) = watch::channel(Duration::ZERO);
-        let running = Mutex::new(Some(Running::start(listener, target.clone(), &latency)));
+        let way = Way {
+            target: watch::channel(target).0,
+            latency: watch::channel(Duration::ZERO).0,
+            swallowed: watch::channel(Swallowed::default()).0,
+        };
+        let running = Mutex::new(Some(Running::start(listener, &way)));
         Ok(Self {
             url,
             address,
-            target,
-            latency,
+            way,
             running,
         })
     }
@@ -88,14 +106,36 @@ impl Proxy {
             let listener = TcpListener::bind(self.address)
                 .await
                 .context("the proxy's port is taken")?;
-            *running = Some(Running::start(listener, self.target.clone(), &self.latency));
+            *running = Some(Running::start(listener, &self.way));
         }
         Ok(())
     }
 
     /// Holds up each chunk of bytes for so long, in either direction.
     pub fn set_latency(&self, latency: Duration) {
-        self.latency.send_replace(latency);
+        self.way.latency.send_replace(latency);
+    }
+
+    /// Leads new connections to the server of this URL; those that are open stay where they are.
+    ///
+    /// # Errors
+    /// When the URL names no host and port.
+    pub fn retarget(&self, url: &str) -> anyhow::Result<()> {
+        self.way.target.send_replace(address(url, 0)?);
+        Ok(())
+    }
+
+    /// From now on the connections that are open pass nothing on, and stay open: as if the other host were gone without a word.
+    pub fn swallow(&self) {
+        self.way.swallowed.send_modify(|times| {
+            times.requests += 1;
+            times.answers += 1;
+        });
+    }
+
+    /// From now on the connections that are open bring no answer back; what is asked still reaches the server, and is done there.
+    pub fn swallow_answers(&self) {
+        self.way.swallowed.send_modify(|times| times.answers += 1);
     }
 }
 
@@ -110,12 +150,18 @@ async fn listen() -> anyhow::Result<(TcpListener, SocketAddr)> {
 }
 
 impl Running {
-    fn start(listener: TcpListener, target: String, latency: &watch::Sender<Duration>) -> Self {
+    fn start(listener: TcpListener, way: &Way) -> Self {
         let token = CancellationToken::new();
-        let (cut, latency) = (token.clone(), latency.subscribe());
+        let (cut, target) = (token.clone(), way.target.subscribe());
+        let passage = Passage {
+            latency: way.latency.subscribe(),
+            swallowed: way.swallowed.subscribe(),
+            before: Swallowed::default(),
+            counted: |times| times.requests,
+        };
         let accepting = tokio::spawn(async move {
             // Dropping this future drops the listener and all connections.
-            cut.run_until_cancelled(accept(listener, target, latency))
+            cut.run_until_cancelled(accept(listener, target, passage))
                 .await;
         });
         Self {
@@ -125,28 +171,50 @@ impl Running {
     }
 }
 
-async fn accept(listener: TcpListener, target: String, latency: watch::Receiver<Duration>) {
+/// What becomes of the bytes of one connection.
+#[derive(Clone)]
+struct Passage {
+    latency: watch::Receiver<Duration>,
+    swallowed: watch::Receiver<Swallowed>,
+    /// As it was when the connection was made.
+    before: Swallowed,
+    /// What counts for this direction.
+    counted: fn(&Swallowed) -> u32,
+}
+
+impl Passage {
+    fn is_swallowed(&self) -> bool {
+        (self.counted)(&self.swallowed.borrow()) > (self.counted)(&self.before)
+    }
+}
+
+async fn accept(listener: TcpListener, target: watch::Receiver<String>, passage: Passage) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
-        connections.spawn(pass(client, target.clone(), latency.clone()));
+        let passage = Passage {
+            before: *passage.swallowed.borrow(),
+            ..passage.clone()
+        };
+        let target = target.borrow().clone();
+        connections.spawn(pass(client, target, passage));
         while connections.try_join_next().is_some() {}
     }
 }
 
 /// Passes bytes both ways until either side closes; a server that is away closes the client's connection.
-async fn pass(
-    client: TcpStream,
-    target: String,
-    latency: watch::Receiver<Duration>,
-) -> std::io::Result<()> {
+async fn pass(client: TcpStream, target: String, passage: Passage) -> std::io::Result<()> {
     let server = TcpStream::connect(target).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (client_reads, client_writes) = client.into_split();
     let (server_reads, server_writes) = server.into_split();
+    let answers = Passage {
+        counted: |times| times.answers,
+        ..passage.clone()
+    };
     tokio::try_join!(
-        one_way(client_reads, server_writes, latency.clone()),
-        one_way(server_reads, client_writes, latency)
+        one_way(client_reads, server_writes, passage),
+        one_way(server_reads, client_writes, answers)
     )?;
     Ok(())
 }
@@ -154,11 +222,15 @@ async fn pass(
 async fn one_way(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    latency: watch::Receiver<Duration>,
+    passage: Passage,
 ) -> std::io::Result<()> {
     let mut chunk = BytesMut::with_capacity(16 * 1024);
     while from.read_buf(&mut chunk).await? > 0 {
-        let latency = *latency.borrow();
+        if passage.is_swallowed() {
+            chunk.clear();
+            continue;
+        }
+        let latency = *passage.latency.borrow();
         if !latency.is_zero() {
             sleep(latency).await;
         }

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::server::{Kind, Place, Server};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const REPLICATE_TIMEOUT: Duration = Duration::from_secs(60);
 const SHARED: &str =
     "this Redis is shared with other tests: use Redis::start() for one of the test's own";
 
@@ -142,6 +143,43 @@ impl Redis {
     /// When it is the shared server or cannot be signalled.
     pub async fn pause(&self, duration: Duration) -> anyhow::Result<()> {
         self.server.as_ref().context(SHARED)?.pause(duration).await
+    }
+
+    /// Makes it a replica of another; returns once it has all of its data.
+    ///
+    /// # Errors
+    /// When it does not answer, or does not reach the other one in time.
+    pub async fn replicate(&self, primary: &Self) -> anyhow::Result<()> {
+        let primary: url::Url = primary.url.parse()?;
+        let port = primary.port().context("the primary's URL names no port")?;
+        let mut connection = self.connect().await?;
+        let replicate = redis::cmd("REPLICAOF")
+            .arg("127.0.0.1")
+            .arg(port)
+            .to_owned();
+        replicate.exec_async(&mut connection).await?;
+        let end = Instant::now() + REPLICATE_TIMEOUT;
+        loop {
+            let asked = redis::cmd("INFO").arg("replication").to_owned();
+            let info: String = asked.query_async(&mut connection).await?;
+            if info.contains("master_link_status:up") {
+                return Ok(());
+            }
+            anyhow::ensure!(
+                Instant::now() < end,
+                "no replica within {REPLICATE_TIMEOUT:?}:\n{info}"
+            );
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Makes it a primary.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn promote(&self) -> anyhow::Result<()> {
+        let promote = redis::cmd("REPLICAOF").arg("NO").arg("ONE").to_owned();
+        Ok(promote.exec_async(&mut self.connect().await?).await?)
     }
 
     fn mine(&mut self) -> anyhow::Result<&mut Server> {

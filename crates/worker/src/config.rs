@@ -57,7 +57,11 @@ impl Config {
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         Ok(Self {
             address: Address::from_env(env, 8081)?,
-            store: StoreConfig::from_env(env, "throughline-worker")?,
+            store: StoreConfig {
+                // WORKER_CONCURRENCY bounds them already, and nobody else would take a claim that is refused.
+                max_waiting: usize::MAX,
+                ..StoreConfig::from_env(env, "throughline-worker")?
+            },
             queue: QueueConfig::from_env(env, "orders")?,
             gateway: gateway(env)?,
             processing: ProcessingConfig {

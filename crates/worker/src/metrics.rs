@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use domain::{Order, OrderStatus, ProcessOrder};
+use domain::{FailureCode, Order, OrderStatus, ProcessOrder};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
 use queue::Queue;
@@ -36,10 +36,7 @@ static RECONCILED: LazyLock<Counter<u64>> = LazyLock::new(|| {
 pub(crate) fn ended(order: &Order) {
     match (order.status, &order.failure) {
         (OrderStatus::Completed, _) => COMPLETED.add(1, &[]),
-        (OrderStatus::Failed, Some(failure)) => {
-            let code = KeyValue::new("order.failure.code", failure.code.as_str());
-            FAILED.add(1, &[code]);
-        }
+        (OrderStatus::Failed, Some(failure)) => failed(failure.code),
         _ => return,
     }
     // Both moments are by PostgreSQL's clock.
@@ -47,6 +44,11 @@ pub(crate) fn ended(order: &Order) {
     if let Some(Ok(took)) = took.map(|took| took.to_std()) {
         PROCESSING_DURATION.record(took.as_secs_f64(), &[]);
     }
+}
+
+/// Counts an order that failed for good.
+pub(crate) fn failed(code: FailureCode) {
+    FAILED.add(1, &[KeyValue::new("order.failure.code", code.as_str())]);
 }
 
 /// Counts a job that was dispatched again for this reason.

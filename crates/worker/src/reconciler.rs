@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dispatch::Dispatcher;
+use dispatch::{Announcer, Dispatcher};
+use domain::OrderId;
 use futures_util::{StreamExt, stream};
 use queue::Epoch;
-use store::{DueOrder, Store, StoreError};
+use store::{DueOrder, DueReason, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
@@ -27,6 +28,7 @@ const PARALLEL: usize = 32;
 pub(crate) struct Reconciler {
     pub(crate) store: Store,
     pub(crate) dispatcher: Dispatcher,
+    pub(crate) announcer: Announcer,
     pub(crate) health: ReconcilerHealth,
 }
 
@@ -115,6 +117,9 @@ impl Reconciler {
 
     /// Dispatches one order in the trace of the request that created it; false where that failed.
     async fn dispatch(&self, order: DueOrder) -> bool {
+        if order.reason == DueReason::LeaseExpired {
+            self.announce(order.id).await;
+        }
         let parent = telemetry::propagation::extract(&order.trace.0);
         let (id, reason) = (order.id, order.reason.as_str());
         let dispatched = self
@@ -127,5 +132,14 @@ impl Reconciler {
             telemetry::log_warn!(error, order.id = %id, "due only later");
         }
         dispatched.is_ok()
+    }
+
+    /// Tells whoever waits that the order is pending again. Should that fail, they are told at its next step.
+    async fn announce(&self, id: OrderId) {
+        match telemetry::span::untraced(self.store.find(id, None)).await {
+            Ok(Some(order)) => self.announcer.announce(&order),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, order.id = %id, "not announced"),
+        }
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use dispatch::{Announcer, Dispatcher};
 use domain::ProcessOrder;
 use queue::{Delivery, Queue, WorkOptions, WorkerHealth};
-use service::Termination;
+use service::{Termination, reach};
 use store::Store;
 use telemetry::job::{Consumer, Received};
 use tokio_util::sync::CancellationToken;
@@ -47,9 +47,11 @@ pub async fn work(config: Config, termination: Termination) -> anyhow::Result<()
         name_prefix: format!("throughline-worker-{}", std::process::id()),
         health: WorkerHealth::default(),
     };
+    let announcer = Announcer::start(&queue);
     let reconciler = Reconciler {
         store: store.clone(),
         dispatcher: Dispatcher::new(queue.clone()),
+        announcer: announcer.clone(),
         health: ReconcilerHealth::default(),
     };
     let health = Health {
@@ -63,7 +65,7 @@ pub async fn work(config: Config, termination: Termination) -> anyhow::Result<()
         store: store.clone(),
         gateway: config.gateway.map(Gateway::new).transpose()?,
         config: config.processing,
-        announcer: Announcer::start(&queue),
+        announcer,
         abandon: abandon.clone(),
     };
     let process = service_fn(move |delivery| {
@@ -90,6 +92,12 @@ pub async fn work(config: Config, termination: Termination) -> anyhow::Result<()
             () = abandon.cancelled() => {}
         }
     };
+    let reaching = async {
+        tokio::join!(
+            reach("PostgreSQL", async || store.ping().await),
+            reach("Redis", async || queue.ping().await),
+        )
+    };
     let working = async {
         tracing::info!(concurrency = options.concurrency, "processing orders");
         let work = async {
@@ -98,8 +106,9 @@ pub async fn work(config: Config, termination: Termination) -> anyhow::Result<()
             shutdown.cancel();
             worked
         };
-        let (worked, (), (), (), ()) = tokio::join!(
+        let (worked, _, (), (), (), ()) = tokio::join!(
             work,
+            shutdown.run_until_cancelled(reaching),
             reconciler.run(&shutdown),
             sweeper::run(&queue, &shutdown),
             sweeper::forget_keys(&store, &shutdown),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dispatch::Announcer;
 use domain::{Failure, FailureCode, Order, OrderId, ProcessOrder};
 use queue::Queue;
-use store::Store;
+use store::{ClaimToken, Store};
 
 use crate::service::Api;
 
@@ -37,7 +37,11 @@ impl Worker {
         let id: OrderId = id.parse().unwrap();
         let order = self.store.find(id, None).await.unwrap().unwrap();
         let job = order.next_job();
-        let claim = self.store.claim(&job, &job.trace, LEASE).await.unwrap();
+        let claim = self
+            .store
+            .claim(&job, ClaimToken::draw(), &job.trace, LEASE)
+            .await
+            .unwrap();
         self.announced(claim.unwrap().order)
     }
 

@@ -10,6 +10,7 @@
 
 mod chaos;
 mod configuration;
+mod failover;
 mod load;
 mod orders;
 mod outages;

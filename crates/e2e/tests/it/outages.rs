@@ -1,5 +1,6 @@
 //! Redis and workers go away and come back; no order is lost.
 
+use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use testkit::{Service, Signal};
 
@@ -9,14 +10,17 @@ use crate::shop::{PATIENCE, Shop, widget};
 async fn orders_taken_while_redis_is_down_complete_once_it_is_back() {
     let mut shop = Shop::open().await;
     shop.redis.stop().await.unwrap();
-    let mut ids = Vec::new();
-    for _ in 0..20 {
-        ids.push(shop.order(&widget()).await);
-    }
+    let widget = widget();
+    let orders = stream::iter(0..1000).map(|_| shop.order(&widget));
+    assert_eq!(orders.buffer_unordered(32).count().await, 1000);
     shop.redis.restart().await.unwrap();
-    for id in ids {
-        assert_eq!(shop.settled(&id).await["status"], "completed");
-    }
+    let sql = shop.database.connect().await.unwrap();
+    testkit::eventually("all of them to complete", PATIENCE, || async {
+        const COUNT: &str = "SELECT count(*) FROM orders WHERE status = 'completed'";
+        let row = sql.query_one(COUNT, &[]).await.unwrap();
+        (row.get::<_, i64>(0) == 1000).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

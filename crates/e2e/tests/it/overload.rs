@@ -16,7 +16,17 @@ async fn who_finds_no_connection_free_in_time_is_told_to_come_again() {
     sql.batch_execute("BEGIN; LOCK TABLE orders").await.unwrap();
     let url = format!("{}/api/orders", shop.stack.url(Service::Api));
     let posts = (0..12).map(|_| shop.http.post(&url).json(&widget()).send());
-    let answers = futures_util::future::join_all(posts).await;
+    let ready = async {
+        until_the_pool_is_busy(&shop).await;
+        let url = format!("{}/health/ready", shop.stack.url(Service::Api));
+        shop.http.get(url).send().await.unwrap().status()
+    };
+    let (answers, ready) = tokio::join!(futures_util::future::join_all(posts), ready);
+    assert_eq!(
+        ready,
+        StatusCode::OK,
+        "overload is no reason to take no more"
+    );
     sql.batch_execute("COMMIT").await.unwrap();
 
     for answer in answers {
@@ -27,6 +37,18 @@ async fn who_finds_no_connection_free_in_time_is_told_to_come_again() {
     // Nothing is left of it.
     let id = shop.order(&widget()).await;
     assert_eq!(shop.settled(&id).await["status"], "completed");
+}
+
+/// Until every connection of the api waits for the lock.
+async fn until_the_pool_is_busy(shop: &Shop) {
+    let sql = shop.database.connect().await.unwrap();
+    testkit::eventually("the pool to be busy", PATIENCE, || async {
+        const WAITING: &str = "SELECT count(*) FROM pg_stat_activity \
+             WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name = 'throughline-api'";
+        let row = sql.query_one(WAITING, &[]).await.unwrap();
+        (row.get::<_, i64>(0) == 2).then_some(())
+    })
+    .await;
 }
 
 /// As many as may run are stuck at the gateway, and more than that wait: never more than the setting are charged at once, and the

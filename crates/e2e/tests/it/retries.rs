@@ -46,3 +46,33 @@ async fn an_order_whose_every_attempt_kills_its_worker_ends() {
     assert_eq!(order["status"], "failed");
     assert_eq!(order["failure"]["code"], "attempts_exhausted");
 }
+
+/// The last attempt's worker died and said nothing; the one before it had said why.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_attempts_are_used_up_keeps_the_last_reason_that_is_known() {
+    let env = [
+        (Service::Worker, "ORDER_MAX_ATTEMPTS", "2"),
+        (Service::Worker, "ORDER_LEASE", "2s"),
+        (Service::Worker, "PAYMENT_TIMEOUT", "1m"),
+    ];
+    let mut shop = Shop::open_with(&env).await;
+    shop.gateway_faults(&json!({ "error_rate": 1.0 })).await;
+    let mut body = widget();
+    body["payment_method"] = "credit_card".into();
+    let id = shop.order(&body).await;
+    testkit::eventually("the first failure", PATIENCE, || async {
+        (shop.read(&id).await["failure"]["code"] == "payment_unavailable").then_some(())
+    })
+    .await;
+    shop.gateway_faults(&json!({ "hang_rate": 1.0 })).await;
+    testkit::eventually("the last attempt", PATIENCE, || async {
+        let order = shop.read(&id).await;
+        (order["status"] == "processing" && order["attempt"] == 2).then_some(())
+    })
+    .await;
+    shop.stack.kill(Service::Worker).await.unwrap();
+    shop.stack.restart(Service::Worker).await.unwrap();
+    let order = shop.settled(&id).await;
+    assert_eq!(order["status"], "failed");
+    assert_eq!(order["failure"]["code"], "payment_unavailable");
+}

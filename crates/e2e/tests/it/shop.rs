@@ -33,10 +33,31 @@ impl Shop {
         Self::start(database, &[]).await
     }
 
+    /// A shop that finds its servers where these URLs lead.
+    pub(crate) async fn open_at(
+        database: testkit::Database,
+        redis: testkit::Redis,
+        urls: &[(&str, &str)],
+    ) -> Self {
+        let env: Vec<_> = [Service::Api, Service::Worker]
+            .into_iter()
+            .flat_map(|service| urls.iter().map(move |(name, url)| (service, *name, *url)))
+            .collect();
+        Self::start_with(database, redis, &env).await
+    }
+
     async fn start(database: testkit::Database, env: &[(Service, &str, &str)]) -> Self {
+        let redis = testkit::Redis::start().await.unwrap();
+        Self::start_with(database, redis, env).await
+    }
+
+    pub(crate) async fn start_with(
+        database: testkit::Database,
+        redis: testkit::Redis,
+        env: &[(Service, &str, &str)],
+    ) -> Self {
         // The second test of this process finds it installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let redis = testkit::Redis::start().await.unwrap();
         let lens = testkit::lens().await.unwrap();
         let mut stack = Stack::builder(database.url(), redis.url())
             .binaries(binaries().await)

@@ -30,7 +30,7 @@ async fn services_that_start_before_their_servers_wait_for_them_and_say_so() {
             .env(Service::Api, "REDIS_URL", redis_way.url())
             .env(Service::Worker, "DATABASE_URL", postgres_way.url())
             .env(Service::Worker, "REDIS_URL", redis_way.url());
-        async move { (stack.start().await, logs) }
+        async move { stack.start().await }
     });
     let logs = std::env::temp_dir().join(format!("throughline-start-{}", std::process::id()));
     let says = |service: Service, words: &'static str| {
@@ -46,6 +46,10 @@ async fn services_that_start_before_their_servers_wait_for_them_and_say_so() {
         })
     };
     says(Service::Worker, "cannot reconcile").await;
+    for service in [Service::Api, Service::Worker] {
+        says(service, "waiting for PostgreSQL").await;
+        says(service, "waiting for Redis").await;
+    }
     assert!(
         !starting.is_finished(),
         "a service was ready without its servers"
@@ -53,15 +57,19 @@ async fn services_that_start_before_their_servers_wait_for_them_and_say_so() {
 
     postgres_way.restore().await.unwrap();
     redis_way.restore().await.unwrap();
-    let (stack, logs) = starting.await.unwrap();
+    let stack = starting.await.unwrap();
     let stack = stack.expect("ready once its servers are there");
+    for service in [Service::Api, Service::Worker] {
+        says(service, "PostgreSQL is reached").await;
+        says(service, "Redis is reached").await;
+    }
     let url = format!("{}/api/orders", stack.url(Service::Api));
     let post = reqwest::Client::new()
         .post(url)
         .json(&crate::shop::widget());
     assert_eq!(post.send().await.unwrap().status(), 201);
     drop(stack);
-    std::fs::remove_dir_all(logs).unwrap();
+    std::fs::remove_dir_all(&logs).unwrap();
 }
 
 #[tokio::test]
@@ -73,4 +81,19 @@ async fn replicas_that_migrate_at_the_same_time_all_succeed() {
     for migrated in futures_util::future::join_all(replicas).await {
         migrated.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_migration_waits_for_its_server_but_not_for_one_that_does_not_let_it_in() {
+    let mut postgres = Postgres::start().await.unwrap();
+    let database = postgres.database().await.unwrap();
+    let binaries = binaries().await;
+    let unknown = format!("{}_not", database.url());
+    let refused = binaries.migrate(&unknown).await.unwrap_err().to_string();
+    assert!(refused.contains("does not exist"), "{refused}");
+
+    postgres.stop().await.unwrap();
+    let (migrated, restarted) = tokio::join!(binaries.migrate(database.url()), postgres.restart());
+    restarted.unwrap();
+    migrated.unwrap();
 }

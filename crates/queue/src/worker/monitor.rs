@@ -8,7 +8,6 @@ use std::{
 
 use apalis::prelude::{BackendExt, Event, Monitor, WorkerBuilder};
 use apalis_redis::{Config, RedisStorage};
-use redis::aio::ConnectionManager;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
@@ -22,7 +21,7 @@ use super::{
     poll::{Wake, WakeOrTick},
     roster::Roster,
 };
-use crate::queue::Job;
+use crate::{connection::Connection, queue::Job};
 
 /// apalis' heartbeat, and with it its search for orphans: in effect never. `Upkeep` does both, see there.
 const APALIS_HEARTBEAT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -30,7 +29,7 @@ const APALIS_HEARTBEAT: Duration = Duration::from_secs(24 * 60 * 60);
 /// What all incarnations of one `work` share.
 #[derive(Clone)]
 pub(crate) struct Parts<S> {
-    pub(crate) connection: ConnectionManager,
+    pub(crate) connection: Connection,
     pub(crate) config: Config,
     /// In a mutex only because apalis wants to share what holds it; it is locked once a worker.
     pub(crate) service: Arc<Mutex<S>>,
@@ -77,7 +76,7 @@ where
         })
         .register(move |_| {
             let failing = Arc::clone(&incarnation);
-            let backend = RedisStorage::<Payload<J>>::new(parts.connection.clone())
+            let backend = RedisStorage::<Payload<J>, Connection>::new(parts.connection.clone())
                 .with_config(parts.config.clone())
                 .inspect_err(move |error| failing.failed(error))
                 .with_codec(PayloadCodec)

@@ -126,7 +126,7 @@ impl Upkeep {
         let keys = &self.keys;
         let waiting: usize = redis::cmd("LLEN")
             .arg(&keys.active)
-            .query_async(&mut self.connection.manager())
+            .query_async(&mut self.connection.clone())
             .await
             .map_err(|source| self.connection.error("repair the queue", source))?;
         let (mut turned, mut lost) = (0, 0);

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use apalis::prelude::{TaskSink, WorkerBuilder, WorkerContext};
 use apalis_redis::{Config, RedisStorage};
-use throughline_queue::Queue;
+use throughline_queue::{Connection, Queue};
 use tokio::time::timeout;
 
 use crate::support::{SOON, key, queue, redis_answers};
 
-async fn plain(queue: &Queue<u32>) -> RedisStorage<u32> {
+async fn plain(queue: &Queue<u32>) -> RedisStorage<u32, Connection> {
     let config = Config::default().queue(queue.name());
     RedisStorage::new(queue.connection()).with_config(config)
 }

@@ -174,12 +174,12 @@ async fn a_worker_that_lost_its_subscription_subscribes_again() {
     let worker = Worker::start(&queue, 4, nothing);
     let mut connection = queue.connection();
     let channel = key(&queue, "wake");
-    let listeners = async |connection: &mut redis::aio::ConnectionManager| {
+    let listeners = async |connection: &mut throughline_queue::Connection| {
         let (_, count): (String, u32) =
             redis_answers(connection, &["PUBSUB", "NUMSUB", &channel]).await;
         count
     };
-    let subscribed = |mut connection: redis::aio::ConnectionManager| async move {
+    let subscribed = |mut connection: throughline_queue::Connection| async move {
         (listeners(&mut connection).await == 1).then_some(())
     };
     testkit::eventually("a listener", SOON, || subscribed(connection.clone())).await;

@@ -14,6 +14,7 @@ mod dead_workers;
 mod delivery;
 mod enqueue;
 mod eviction;
+mod failover;
 mod outage;
 mod shutdown;
 mod stats;

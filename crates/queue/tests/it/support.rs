@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use redis::aio::ConnectionManager;
 use testkit::{Redis, eventually};
 use throughline_queue::{
-    Delivery, Job, Queue, QueueConfig, QueueError, QueueStats, WorkOptions, WorkerHealth,
+    Connection, Delivery, Job, Queue, QueueConfig, QueueError, QueueStats, WorkOptions,
+    WorkerHealth,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,7 @@ pub(crate) fn jobs(range: std::ops::Range<u32>) -> Vec<(String, u32)> {
 
 /// Redis at the test's queue, raw.
 pub(crate) async fn redis_answers<T: redis::FromRedisValue>(
-    connection: &mut ConnectionManager,
+    connection: &mut Connection,
     command: &[&str],
 ) -> T {
     redis::cmd(command[0])

@@ -5,7 +5,7 @@ use diesel::sql_types::{BigInt, Bool, Text};
 use domain::{Failure, FailureCode, OrderDraft, OrderId};
 
 use super::*;
-use crate::{IdempotencyKey, Once};
+use crate::{ClaimToken, IdempotencyKey, Once};
 
 telemetry::statement! {
     Sleep: "SELECT" "pg_sleep", action "test", framework "none";
@@ -104,6 +104,7 @@ async fn every_statement_is_prepared_once_however_often_it_runs() {
             "dispatch_all_now",
             "dispatch_now",
             "fail_order",
+            "fail_unreadable_order",
             "find_first_answer",
             "find_order",
             "find_orders",
@@ -159,13 +160,17 @@ async fn run_every_statement(store: &Store) {
     store.dispatch_all_now().await.unwrap();
     store.take_due(10).await.unwrap();
     store.oldest_due().await.unwrap();
-    store.claim(&job, &trace, minute).await.unwrap();
+    store
+        .claim(&job, ClaimToken::draw(), &trace, minute)
+        .await
+        .unwrap();
     store.renew(id, attempt, minute).await.unwrap();
     store.release(id, attempt).await.unwrap();
     store
         .retry_later(id, attempt, &failure, minute)
         .await
         .unwrap();
+    store.fail_unreadable(id, attempt, &failure).await.unwrap();
     store.fail(id, attempt, &failure, false).await.unwrap();
     store.complete(id, attempt, None).await.unwrap();
     store.reopen(id).await.unwrap();

@@ -1,7 +1,7 @@
 //! One worker at a time, and none that lost its lease writes.
 
 use domain::{Failure, FailureCode, OrderStatus, PaymentStatus};
-use throughline_store::StoreError;
+use throughline_store::{ClaimToken, StoreError};
 
 use crate::setup::{Fixture, MINUTE, attempt, trace};
 
@@ -18,7 +18,12 @@ async fn of_many_claims_at_once_one_wins() {
     let order = fixture.order().await;
     let claims = (0..8).map(|_| {
         let (store, job) = (fixture.store.clone(), order.next_job());
-        tokio::spawn(async move { store.claim(&job, &trace(2), MINUTE).await.unwrap() })
+        tokio::spawn(async move {
+            store
+                .claim(&job, ClaimToken::draw(), &trace(2), MINUTE)
+                .await
+                .unwrap()
+        })
     });
     let mut won = Vec::new();
     for claim in claims.collect::<Vec<_>>() {
@@ -49,7 +54,7 @@ async fn a_job_of_an_attempt_that_there_was_claims_nothing() {
     assert!(
         fixture
             .store
-            .claim(&first, &trace(2), MINUTE)
+            .claim(&first, ClaimToken::draw(), &trace(2), MINUTE)
             .await
             .unwrap()
             .is_none()
@@ -65,7 +70,7 @@ async fn a_job_of_an_attempt_that_there_was_claims_nothing() {
     assert!(
         fixture
             .store
-            .claim(&skipping, &trace(2), MINUTE)
+            .claim(&skipping, ClaimToken::draw(), &trace(2), MINUTE)
             .await
             .unwrap()
             .is_none()
@@ -82,7 +87,7 @@ async fn an_order_is_taken_over_when_its_lease_has_ended_and_not_before() {
     assert!(
         fixture
             .store
-            .claim(&next, &trace(3), MINUTE)
+            .claim(&next, ClaimToken::draw(), &trace(3), MINUTE)
             .await
             .unwrap()
             .is_none()
@@ -90,7 +95,7 @@ async fn an_order_is_taken_over_when_its_lease_has_ended_and_not_before() {
     fixture.make_due(order.id).await;
     let taken_over = fixture
         .store
-        .claim(&next, &trace(3), MINUTE)
+        .claim(&next, ClaimToken::draw(), &trace(3), MINUTE)
         .await
         .unwrap()
         .unwrap();
@@ -111,7 +116,7 @@ async fn a_worker_that_lost_its_lease_writes_nothing() {
             let job = due.clone().into_job();
             fixture
                 .store
-                .claim(&job, &trace(3), MINUTE)
+                .claim(&job, ClaimToken::draw(), &trace(3), MINUTE)
                 .await
                 .unwrap()
                 .unwrap();
@@ -119,7 +124,7 @@ async fn a_worker_that_lost_its_lease_writes_nothing() {
         let (store, id, old) = (&fixture.store, order.id, attempt(1));
         let before = format!("{:?}", fixture.find(id).await);
         assert!(!store.renew(id, old, MINUTE).await.unwrap());
-        assert!(!store.release(id, old).await.unwrap());
+        assert!(store.release(id, old).await.unwrap().is_none());
         assert!(store.complete(id, old, None).await.unwrap().is_none());
         assert!(
             store
@@ -253,4 +258,57 @@ async fn a_retry_waits_for_a_random_part_of_its_backoff() {
     );
     delays.sort_by(f64::total_cmp);
     assert!(delays[19] - delays[0] > 60.0, "{delays:?}");
+}
+
+/// The connection broke after PostgreSQL committed: whoever asks again has the order, and nobody else.
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_given_again_to_whoever_made_it() {
+    let fixture = Fixture::new().await;
+    let job = fixture.order().await.next_job();
+    let token = ClaimToken::draw();
+    let context = trace(2);
+    let ask = |token| fixture.store.claim(&job, token, &context, MINUTE);
+    let first = ask(token).await.unwrap().expect("the claim").order;
+    let again = ask(token).await.unwrap().expect("the same claim").order;
+    assert_eq!(again.attempt, first.attempt);
+    assert!(ask(ClaimToken::draw()).await.unwrap().is_none());
+
+    fixture
+        .store
+        .complete(first.id, first.attempt, None)
+        .await
+        .unwrap()
+        .expect("the end");
+    assert!(
+        ask(token).await.unwrap().is_none(),
+        "a final order was claimed"
+    );
+}
+
+/// As one that a newer version wrote.
+#[tokio::test]
+async fn an_order_that_cannot_be_read_is_claimed_only_to_be_ended() {
+    let fixture = Fixture::new().await;
+    let order = fixture.order().await;
+    fixture.update(order.id, "items = '[1]'").await;
+    let job = order.next_job();
+    let context = trace(2);
+    let claim = fixture
+        .store
+        .claim(&job, ClaimToken::draw(), &context, MINUTE);
+    let error = claim.await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+
+    let why = Failure::new(FailureCode::InternalError, "It cannot be read.");
+    let (store, id) = (&fixture.store, order.id);
+    assert!(!store.fail_unreadable(id, attempt(2), &why).await.unwrap());
+    assert!(store.fail_unreadable(id, attempt(1), &why).await.unwrap());
+    let row = fixture.sql.query_one(
+        "SELECT status, failure_code, dispatch_after IS NULL FROM orders",
+        &[],
+    );
+    let row = row.await.unwrap();
+    assert_eq!(row.get::<_, &str>(0), "failed");
+    assert_eq!(row.get::<_, &str>(1), "internal_error");
+    assert!(row.get::<_, bool>(2), "it would fall due again");
 }

@@ -1,7 +1,7 @@
 //! Cancelling and reopening.
 
 use domain::{CustomerId, Failure, FailureCode, OrderId, OrderStatus, PaymentStatus};
-use throughline_store::{Cancelled, Reopened};
+use throughline_store::{Cancelled, ClaimToken, Reopened};
 
 use crate::setup::{Fixture, MINUTE, attempt, customer};
 
@@ -103,7 +103,7 @@ async fn a_reopened_order_is_due_at_once_with_all_its_attempts_again() {
     assert_eq!(
         fixture
             .store
-            .claim(&job, &order.trace, MINUTE)
+            .claim(&job, ClaimToken::draw(), &order.trace, MINUTE)
             .await
             .unwrap()
             .unwrap()

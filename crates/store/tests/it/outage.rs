@@ -1,9 +1,14 @@
 //! PostgreSQL away, back, or too busy: callers are told, and the pool recovers by itself.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use testkit::{Postgres, eventually, free_port};
 use throughline_store::{Store, StoreConfig, StoreError};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 use crate::setup::{Fixture, customer};
 
@@ -99,9 +104,139 @@ async fn a_caller_waits_for_a_connection_only_so_long() {
     })
     .await;
     let error = store.totals(Some(&customer())).await.unwrap_err();
-    assert!(matches!(error, StoreError::Busy(_)), "{error:?}");
+    assert!(matches!(error, StoreError::Busy), "{error:?}");
     fixture.sql.batch_execute("COMMIT").await.unwrap();
     blocked.await.unwrap().unwrap();
     assert_eq!(store.pool_status().available, 1);
     store.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_takes_connections_and_never_answers_is_left_with_none() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("postgres://shop@{}/orders", listener.local_addr().unwrap());
+    let (open, taken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let server = tokio::spawn({
+        let (open, taken) = (Arc::clone(&open), Arc::clone(&taken));
+        async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let open = Arc::clone(&open);
+                open.fetch_add(1, Ordering::SeqCst);
+                taken.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(async move {
+                    // Until the client closes it.
+                    while client.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {}
+                    open.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        }
+    });
+    let store = Store::new(StoreConfig {
+        acquire_timeout: Duration::from_millis(100),
+        ..StoreConfig::new(url, "store-test")
+    })
+    .unwrap();
+    for _ in 0..3 {
+        let error = store.totals(None).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    }
+    // A caller that gives up before the connector does.
+    let early = timeout(Duration::from_millis(20), store.totals(None)).await;
+    assert!(early.is_err());
+    eventually("all connections to be closed", LONG, async || {
+        (taken.load(Ordering::SeqCst) >= 3 && open.load(Ordering::SeqCst) == 0).then_some(())
+    })
+    .await;
+    server.abort();
+}
+
+#[tokio::test]
+async fn who_finds_too_many_waiting_is_refused_at_once_and_the_store_is_still_reached() {
+    let fixture = Fixture::new().await;
+    let store = Store::new(StoreConfig {
+        pool_size: 1,
+        max_waiting: 2,
+        acquire_timeout: LONG,
+        ..StoreConfig::new(fixture.database.url(), "store-test")
+    })
+    .unwrap();
+    fixture
+        .sql
+        .batch_execute("BEGIN; LOCK TABLE orders")
+        .await
+        .unwrap();
+    let ask = |_| {
+        let store = store.clone();
+        tokio::spawn(async move { store.totals(None).await })
+    };
+    let mut blocked = vec![ask(0)];
+    let until = async |size, waiting| {
+        eventually("the callers to wait", LONG, async || {
+            let status = store.pool_status();
+            (status.size == size && status.waiting == waiting).then_some(())
+        })
+        .await;
+    };
+    until(1, 0).await;
+    blocked.extend((1..3).map(ask));
+    until(1, 2).await;
+
+    let refused = timeout(LONG / 2, store.totals(None)).await;
+    let error = refused.expect("refused at once").unwrap_err();
+    assert!(matches!(error, StoreError::Busy), "{error:?}");
+    store
+        .ping()
+        .await
+        .expect("a busy pool is not a PostgreSQL that is away");
+    assert_eq!(store.pool_status().waiting, 2);
+
+    fixture.sql.batch_execute("COMMIT").await.unwrap();
+    for blocked in blocked {
+        blocked.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_database_without_the_schema_and_a_standby_are_reached_and_not_ready() {
+    let primary = Postgres::start().await.unwrap();
+    let store = store(&primary.url());
+    let error = store.ping().await.unwrap_err();
+    assert!(error.to_string().contains("not migrated"), "{error}");
+    throughline_store::migrate(&primary.url()).await.unwrap();
+    store.ping().await.unwrap();
+
+    let replica = primary.start_replica().await.unwrap();
+    let second = self::store(&replica.url());
+    let error = second.ping().await.unwrap_err();
+    assert!(error.to_string().contains("standby"), "{error}");
+    replica.promote().await.unwrap();
+    second.ping().await.unwrap();
+}
+
+/// Who waits for PostgreSQL to come need not wait for this.
+#[tokio::test]
+async fn a_database_that_the_server_does_not_know_is_an_error_of_the_settings() {
+    let postgres = testkit::database().await.unwrap();
+    let url = format!("{}_not", postgres.url());
+    let error = throughline_store::migrate(&url).await.unwrap_err();
+    assert!(matches!(error, StoreError::Config(_)), "{error:?}");
+}
+
+/// As of a primary that hangs, when its replica was promoted.
+#[tokio::test]
+async fn a_server_that_never_answers_does_not_keep_callers_from_the_next() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let fixture = Fixture::new().await;
+    let first = format!("@{},", silent.local_addr().unwrap());
+    let url = fixture.database.url().replacen('@', &first, 1);
+    let store = Store::new(StoreConfig {
+        acquire_timeout: Duration::from_secs(1),
+        ..StoreConfig::new(url, "store-test")
+    })
+    .unwrap();
+    eventually("an answer of the second", LONG, async || {
+        store.totals(None).await.ok()
+    })
+    .await;
+    eventually("readiness", LONG, async || store.ping().await.ok()).await;
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use domain::{Failure, FailureCode, OrderId, OrderStatus};
-use throughline_store::DueReason;
+use throughline_store::{ClaimToken, DueReason};
 
 use crate::setup::{Fixture, MINUTE, attempt, trace};
 
@@ -53,7 +53,11 @@ async fn each_due_order_is_taken_with_its_reason_and_the_context_of_its_next_att
             (job.order_id, job.attempt),
             (order.id, order.attempt.next())
         );
-        let claim = fixture.store.claim(&job, &trace(3), MINUTE).await.unwrap();
+        let claim = fixture
+            .store
+            .claim(&job, ClaimToken::draw(), &trace(3), MINUTE)
+            .await
+            .unwrap();
         assert_eq!(claim.unwrap().order.attempt, job.attempt);
     }
 }
@@ -231,4 +235,19 @@ async fn the_lag_is_that_of_the_most_overdue_order() {
     assert!((3600..4200).contains(&lag.as_secs()), "{lag:?}");
     fixture.store.take_due(1).await.unwrap();
     assert!(fixture.store.oldest_due().await.unwrap().unwrap() < Duration::from_secs(600));
+}
+
+#[tokio::test]
+async fn an_order_whose_trace_cannot_be_read_does_not_hold_up_its_batch() {
+    let fixture = Fixture::new().await;
+    let (broken, sound) = (fixture.order().await, fixture.order().await);
+    fixture.update(broken.id, "trace_context = '[1]'").await;
+    for order in [&broken, &sound] {
+        fixture.make_due(order.id).await;
+    }
+    let due = fixture.store.take_due(10).await.unwrap();
+    assert_eq!(due.len(), 2);
+    let of = |id| due.iter().find(|due| due.id == id).unwrap();
+    assert_eq!(of(broken.id).trace, domain::TraceContext::default());
+    assert_eq!(of(sound.id).trace, trace(1));
 }

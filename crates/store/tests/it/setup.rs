@@ -6,7 +6,7 @@ use domain::{
     Attempt, CustomerId, NewOrder, Order, OrderDraft, OrderId, OrderStatus, TraceContext,
 };
 use testkit::Database;
-use throughline_store::{Store, StoreConfig};
+use throughline_store::{ClaimToken, Store, StoreConfig};
 use tokio_postgres::Client;
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -59,7 +59,7 @@ impl Fixture {
     pub(crate) async fn claim(&self, order: &Order) -> Order {
         let claim = self
             .store
-            .claim(&order.next_job(), &trace(2), MINUTE)
+            .claim(&order.next_job(), ClaimToken::draw(), &trace(2), MINUTE)
             .await
             .unwrap();
         claim.expect("the claim").order

@@ -18,6 +18,7 @@ async fn connect(postgres: &Postgres, host: &str, words: &str) -> Result<(), Sto
 
 async fn server() -> (Postgres, tokio_postgres::Client) {
     let postgres = Postgres::start().await.unwrap();
+    throughline_store::migrate(&postgres.url()).await.unwrap();
     let (sql, connection) = tokio_postgres::connect(&postgres.url(), tokio_postgres::NoTls)
         .await
         .unwrap();
@@ -87,6 +88,7 @@ async fn a_connection_is_encrypted_where_the_server_can_unless_that_is_disabled(
 #[tokio::test]
 async fn a_server_without_tls_is_refused_where_tls_is_required() {
     let postgres = Postgres::start().await.unwrap();
+    throughline_store::migrate(&postgres.url()).await.unwrap();
     connect(&postgres, "127.0.0.1", "sslmode=prefer")
         .await
         .unwrap();

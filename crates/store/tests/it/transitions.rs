@@ -1,7 +1,7 @@
 //! The SQL and `domain` agree on every transition from every status.
 
 use domain::{Failure, FailureCode, ImpossibleTransition, Order, OrderStatus};
-use throughline_store::Changed;
+use throughline_store::{Changed, ClaimToken};
 
 use crate::setup::{Fixture, MINUTE, attempt, trace};
 
@@ -59,7 +59,7 @@ async fn claim() {
     agree("claim", OrderStatus::claim, async |fixture, order| {
         let claim = fixture
             .store
-            .claim(&order.next_job(), &trace(2), MINUTE)
+            .claim(&order.next_job(), ClaimToken::draw(), &trace(2), MINUTE)
             .await
             .unwrap();
         status(claim.map(|claim| claim.order))
@@ -120,7 +120,7 @@ async fn release() {
         OrderStatus::retry_later,
         async |fixture, order| {
             let released = fixture.store.release(order.id, attempt(0)).await.unwrap();
-            released.then_some(OrderStatus::Pending)
+            released.map(|order| order.status)
         },
     )
     .await;

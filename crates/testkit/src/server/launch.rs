@@ -20,6 +20,8 @@ pub(crate) enum Kind {
 pub(crate) enum Place {
     /// A folder of its own that goes with it, on a free port.
     Temporary,
+    /// The same, with the data of the PostgreSQL on this port, which it follows.
+    ReplicaOf(u16),
     /// A folder that stays, on the given port (a free one if `None`).
     Kept { folder: PathBuf, port: Option<u16> },
 }

@@ -42,9 +42,11 @@ impl Server {
     /// Starts a server; returns once it answers.
     pub(crate) async fn start(kind: Kind, place: Place) -> anyhow::Result<Self> {
         let program = Program::find(kind)?;
-        let (folder, temporary, port) = match place {
-            Place::Temporary => (crate::folder::temporary(program.user())?, true, None),
-            Place::Kept { folder, port } => (reachable(folder, &program)?, false, port),
+        let new = || crate::folder::temporary(program.user());
+        let (folder, temporary, port, primary) = match place {
+            Place::Temporary => (new()?, true, None, None),
+            Place::ReplicaOf(primary) => (new()?, true, None, Some(primary)),
+            Place::Kept { folder, port } => (reachable(folder, &program)?, false, port, None),
         };
         let durability = if temporary {
             Durability::Process
@@ -60,7 +62,7 @@ impl Server {
             port: 0,
             process: None,
         };
-        server.program.prepare(&server.folder)?;
+        server.program.prepare(&server.folder, primary)?;
         match port {
             Some(port) if !is_free(port) => {
                 bail!("port {port} on 127.0.0.1 is in use: {kind} cannot listen there")

@@ -90,14 +90,19 @@ impl Program {
         }
     }
 
-    /// Makes the data folder inside `folder`, unless it is there.
-    pub(super) fn prepare(&self, folder: &Path) -> anyhow::Result<()> {
+    /// Makes the data folder inside `folder`, unless it is there: with the data of the PostgreSQL on port `primary`, if it is to
+    /// follow one.
+    pub(super) fn prepare(&self, folder: &Path, primary: Option<u16>) -> anyhow::Result<()> {
         let data = data(folder);
         match self {
-            Self::Postgres { programs, user } if !data.exists() => {
-                initdb(programs, user.as_ref(), folder, &data)
-            }
+            Self::Postgres { programs, user } if !data.exists() => match primary {
+                Some(primary) => base_backup(user.as_ref(), folder, &data, primary),
+                None => initdb(programs, user.as_ref(), folder, &data),
+            },
             Self::Postgres { .. } => Ok(()),
+            Self::Container if primary.is_some() => {
+                bail!("a replica takes an installed PostgreSQL: `sudo apt-get install postgresql`")
+            }
             Self::Redis(_) | Self::Container => Ok(fs::create_dir_all(data)?),
         }
     }
@@ -195,18 +200,42 @@ fn initdb(
         "--no-sync",
         "--pgdata",
     ]);
-    command.arg(&unfinished).current_dir(folder);
+    command.arg(&unfinished);
+    run(command, user, folder)?;
+    Ok(fs::rename(unfinished, data)?)
+}
+
+/// Copies a running cluster, to follow it.
+fn base_backup(
+    user: Option<&User>,
+    folder: &Path,
+    data: &Path,
+    primary: u16,
+) -> anyhow::Result<()> {
+    let program = programs::postgres_program("pg_basebackup")
+        .context("pg_basebackup, which comes with PostgreSQL, is not installed")?;
+    let mut command = Command::new(program);
+    command.args(["--host=127.0.0.1", "--username=postgres"]);
+    command.args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf"]);
+    command
+        .args(["--port", &primary.to_string(), "--pgdata"])
+        .arg(data);
+    run(command, user, folder)
+}
+
+/// Runs one of PostgreSQL's programs to its end.
+fn run(mut command: Command, user: Option<&User>, folder: &Path) -> anyhow::Result<()> {
+    command.current_dir(folder);
     if let Some(user) = user {
         command.uid(user.uid).gid(user.gid);
     }
+    let program = command.get_program().to_string_lossy().into_owned();
     let output = command
         .output()
-        .with_context(|| format!("cannot run {}", programs.initdb.display()))?;
+        .with_context(|| format!("cannot run {program}"))?;
     if !output.status.success() {
-        bail!(
-            "initdb failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        let error = String::from_utf8_lossy(&output.stderr);
+        bail!("{program} failed: {}", error.trim());
     }
-    Ok(fs::rename(unfinished, data)?)
+    Ok(())
 }

@@ -27,9 +27,8 @@ pub(super) enum Outcome {
 impl Processor {
     pub(super) async fn attempt(&self, order: &Order, lease: &Lease) -> Outcome {
         if order.attempts_counted() > self.config.max_attempts {
-            let detail = "The order's attempts ended without an outcome.";
             return Outcome::Failed {
-                failure: Failure::new(FailureCode::AttemptsExhausted, detail),
+                failure: last_failure(order),
                 payment_refused: false,
             };
         }
@@ -93,6 +92,13 @@ impl Processor {
             }
         }
     }
+}
+
+/// Why the last attempt failed that said so; a worker that died said nothing.
+fn last_failure(order: &Order) -> Failure {
+    let detail = "The order's attempts ended without an outcome.";
+    let exhausted = || Failure::new(FailureCode::AttemptsExhausted, detail);
+    order.failure.clone().unwrap_or_else(exhausted)
 }
 
 /// A second look before much money moves: the amount has to be the sum of the items.

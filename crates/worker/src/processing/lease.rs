@@ -74,7 +74,7 @@ impl Lease {
 #[cfg(test)]
 mod tests {
     use domain::{CustomerId, OrderDraft, TraceContext};
-    use store::{Claim, StoreConfig};
+    use store::{Claim, ClaimToken, StoreConfig};
 
     use super::*;
 
@@ -91,7 +91,11 @@ mod tests {
         let customer = CustomerId::anonymous();
         let created = store.create(id, &customer, &new, &trace, MINUTE).await;
         let job = created.unwrap().next_job();
-        let Claim { order, .. } = store.claim(&job, &trace, MINUTE).await.unwrap().unwrap();
+        let Claim { order, .. } = store
+            .claim(&job, ClaimToken::draw(), &trace, MINUTE)
+            .await
+            .unwrap()
+            .unwrap();
         (store, order)
     }
 

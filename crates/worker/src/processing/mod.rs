@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use dispatch::Announcer;
 use domain::{Order, ProcessOrder, TraceContext};
 use queue::Delivery;
-use store::{Store, StoreError};
+use store::{ClaimToken, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use self::attempt::Outcome;
@@ -45,6 +45,11 @@ impl Processor {
                 tracing::debug!(order.id = %job.order_id, "not claimed: somebody else has it, or it is final");
                 return;
             }
+            Err(error @ StoreError::Corrupt(_)) => {
+                telemetry::log_error!(error, order.id = %job.order_id, "claimed, and cannot be read");
+                self.end_unreadable(&job).await;
+                return;
+            }
             Err(error) => {
                 telemetry::job::fail("claim");
                 telemetry::log_error!(error, order.id = %job.order_id, "not claimed, will fall due again");
@@ -63,11 +68,11 @@ impl Processor {
     /// one job after another. Should this process have to end first, the queue puts the job back.
     async fn claim(&self, job: &ProcessOrder) -> Result<Option<(Order, Lease)>, StoreError> {
         let trace = TraceContext(telemetry::propagation::inject_current());
-        let length = self.config.lease;
+        let (token, length) = (ClaimToken::draw(), self.config.lease);
         let mut pause = FIRST_PAUSE;
         loop {
             let asked = Instant::now();
-            match self.store.claim(job, &trace, length).await {
+            match self.store.claim(job, token, &trace, length).await {
                 Ok(claim) => {
                     return Ok(claim.map(|claim| {
                         let lease = Lease::new(self.store.clone(), &claim.order, length, asked);
