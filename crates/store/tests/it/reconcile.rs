@@ -194,6 +194,50 @@ async fn a_failed_dispatch_is_due_at_once_unless_a_worker_has_the_order() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_dispatched_is_due_at_once_in_one_statement() {
+    let fixture = Fixture::new().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let order = fixture.order().await;
+        fixture.make_due(order.id).await;
+        ids.push(order.id);
+    }
+    assert_eq!(fixture.store.take_due(10).await.unwrap().len(), 3);
+    // A job that got there after all.
+    let works = fixture.find(ids[2]).await;
+    fixture.claim(&works).await;
+    fixture.store.give_back(&ids).await.unwrap();
+    let due = fixture.store.take_due(10).await.unwrap();
+    let due: HashSet<OrderId> = due.iter().map(|order| order.id).collect();
+    assert_eq!(due, HashSet::from([ids[0], ids[1]]));
+}
+
+#[tokio::test]
+async fn orders_that_were_attempted_can_be_taken_past_new_ones() {
+    let fixture = Fixture::new().await;
+    let new = fixture.order().await;
+    let (expired, retry) = (fixture.order().await, fixture.order().await);
+    let failure = Failure::new(FailureCode::PaymentTimeout, "No answer.");
+    fixture.claim(&expired).await;
+    fixture.claim(&retry).await;
+    fixture
+        .store
+        .retry_later(retry.id, attempt(1), &failure, MINUTE)
+        .await
+        .unwrap()
+        .unwrap();
+    for order in [&new, &expired, &retry] {
+        fixture.make_due(order.id).await;
+    }
+    let taken = fixture.store.take_due_again(10).await.unwrap();
+    let taken: HashSet<OrderId> = taken.iter().map(|order| order.id).collect();
+    assert_eq!(taken, HashSet::from([expired.id, retry.id]));
+    let rest = fixture.store.take_due(10).await.unwrap();
+    assert_eq!(rest.len(), 1);
+    assert_eq!(rest[0].id, new.id);
+}
+
+#[tokio::test]
 async fn when_redis_lost_everything_all_pending_orders_are_due_and_leases_stay() {
     let fixture = Fixture::new().await;
     let works = fixture.order().await;
