@@ -17,8 +17,8 @@ pub use transitions::{Announcer, Heard, Listener, Transition, TransitionFailure}
 
 /// How long a dispatch may take. A Redis that hangs must not hold the request that created the order.
 const TIMEOUT: Duration = Duration::from_secs(1);
-/// How many jobs may wait before a new order's is left to the reconciler. At about 1 KiB a job they take 50 MiB of Redis, and a
-/// worker with nothing to charge a minute; a queue that goes on growing fills Redis, and a full Redis cannot be drained.
+/// How many jobs may wait before a new order's is left to the reconciler. At about 700 bytes a job they take 35 MB of Redis. A queue
+/// that went on growing would fill Redis, and a full Redis cannot be drained.
 const LIMIT: u32 = 50_000;
 
 /// Why an order was not dispatched.

@@ -60,7 +60,7 @@
 //! 8,000), `:idempotency`, locks, task events, and `vacuum`. apalis writes `:signal` and reads it never.
 //!
 //! Redis must not be full either: apalis' fetch writes before it frees, so a queue that filled its Redis could not be drained. A job
-//! that waits takes about 700 bytes beyond its payload; [`Queue::enqueue_within`] bounds how many do.
+//! that waits takes about 400 bytes beyond its payload; [`Queue::enqueue_within`] bounds how many do.
 //!
 //! Redis must not evict (`maxmemory-policy noeviction`). Should it have evicted a payload or its meta, the queue drops
 //! or mends that job and goes on. Redis Cluster is not supported: a script touches keys of several slots.
