@@ -28,14 +28,10 @@ impl Connector {
         let runtime = Handle::try_current().map_err(|error| {
             StoreError::Config(format!("the store needs a tokio runtime: {error}"))
         })?;
-        let (url, tls) = Tls::split_from(database_url)?;
-        let mut config: tokio_postgres::Config = url.parse().map_err(|error| {
-            StoreError::Config(format!("the database's URL is malformed: {error}"))
-        })?;
-        config.ssl_mode(tls.mode());
+        let (config, tls) = read(database_url)?;
         Ok(Self {
             config,
-            tls: tls.connector()?,
+            tls,
             runtime,
         })
     }
@@ -87,6 +83,18 @@ impl Connector {
             .unwrap_or("postgres");
         Server::new(&host, port, database, slow)
     }
+}
+
+/// What a URL says; an error never repeats it.
+pub(crate) fn read(
+    database_url: &str,
+) -> Result<(tokio_postgres::Config, MakeRustlsConnect), StoreError> {
+    let (url, tls) = Tls::split_from(database_url)?;
+    let mut config: tokio_postgres::Config = url
+        .parse()
+        .map_err(|error| StoreError::Config(format!("the database's URL is malformed: {error}")))?;
+    config.ssl_mode(tls.mode());
+    Ok((config, tls.connector()?))
 }
 
 fn bad_connection(error: impl std::error::Error) -> ConnectionError {
