@@ -9,5 +9,6 @@
 )]
 
 mod mistakes;
+mod recipes;
 mod stack;
 mod xtask;
