@@ -149,7 +149,8 @@ impl Store {
     }
 }
 
-/// A bounded part of the pending orders that are not due.
+/// A bounded part of the pending orders that are not due. The array makes it an index scan whatever the plan knows of the limit: a
+/// join with the CTE alone may read the whole table.
 #[derive(QueryId)]
 struct MakeDue {
     limit: i64,
@@ -167,7 +168,7 @@ impl QueryFragment<Pg> for MakeDue {
         out.push_sql(
             " FOR UPDATE SKIP LOCKED) \
              UPDATE orders SET dispatch_after = now() \
-             FROM waiting WHERE orders.id = waiting.id",
+             WHERE id = ANY (ARRAY(SELECT id FROM waiting))",
         );
         Ok(())
     }
@@ -176,7 +177,7 @@ impl QueryFragment<Pg> for MakeDue {
 impl<Connection> RunQueryDsl<Connection> for MakeDue {}
 
 /// The status that an order had is read in the CTE: RETURNING knows only the one that it got. A CTE that locks rows runs once,
-/// whatever the plan; a sub-select in `IN` may run again for each row, and lock more than its limit.
+/// whatever the plan; a sub-select in `IN` may run again for each row, and lock more than its limit. The array is as in [`MakeDue`].
 #[derive(QueryId)]
 struct TakeDue {
     limit: i64,
@@ -199,7 +200,7 @@ impl QueryFragment<Pg> for TakeDue {
                status = 'pending', \
                dispatch_after = now() + least(greatest(now() - created_at, interval '30 s'), interval '10 min'), \
                updated_at = CASE due.status WHEN 'pending' THEN updated_at ELSE now() END \
-             FROM due WHERE orders.id = due.id \
+             FROM due WHERE orders.id = due.id AND orders.id = ANY (ARRAY(SELECT id FROM due)) \
              RETURNING orders.id, attempt, trace_context, attempt_trace_context, due.status",
         );
         Ok(())

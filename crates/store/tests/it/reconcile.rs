@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use domain::{Failure, FailureCode, OrderId, OrderStatus};
-use throughline_store::DueReason;
+use throughline_store::{DueReason, Store, StoreConfig};
 
 use crate::setup::{Fixture, MINUTE, attempt, trace};
 
@@ -256,6 +256,39 @@ async fn when_redis_lost_everything_all_pending_orders_are_due_and_leases_stay()
     assert_eq!(fixture.store.dispatch_all_now().await.unwrap(), 0);
     assert_eq!(fixture.store.take_due(10_000).await.unwrap().len(), 2500);
     assert_eq!(fixture.find(works.id).await.status, OrderStatus::Processing);
+}
+
+/// A plan that PostgreSQL keeps knows neither the limit nor, for a while, how many orders there are by now. It must not read them all
+/// for each batch: catching up would take the longer the more orders there ever were.
+#[tokio::test]
+async fn a_batch_is_found_by_index_under_a_plan_that_knows_no_numbers() {
+    let fixture = Fixture::new().await;
+    fixture
+        .sql
+        .batch_execute(
+            "INSERT INTO orders (id, amount, dispatch_after, customer, currency, payment_status, items) \
+             SELECT gen_random_uuid(), 1, now() + interval '1 h', 'ada', 'USD', 'not_required', '[]' FROM generate_series(1, 20000); \
+             ANALYZE orders; \
+             DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET plan_cache_mode = force_generic_plan', current_database()); END $$",
+        )
+        .await
+        .unwrap();
+    let read = async |what: &str| -> i64 {
+        let ask = format!("SELECT {what} FROM pg_stat_user_tables WHERE relname = 'orders'");
+        fixture.sql.query_one(&ask, &[]).await.unwrap().get(0)
+    };
+    let scanned = read("seq_scan").await;
+
+    let store = Store::new(StoreConfig::new(fixture.database.url(), "store-test")).unwrap();
+    assert_eq!(store.dispatch_all_now().await.unwrap(), 20_000);
+    assert_eq!(store.take_due(200).await.unwrap().len(), 200);
+    // A connection tells what it did when it ends, if not before.
+    drop(store);
+    testkit::eventually("the connection's counts", MINUTE, async || {
+        (read("n_tup_upd").await >= 20_200).then_some(())
+    })
+    .await;
+    assert_eq!(read("seq_scan").await, scanned);
 }
 
 #[tokio::test]
