@@ -20,6 +20,22 @@ test:
 telemetry-check:
     cargo xtask telemetry-check
 
+# Send orders under faults, and prove that none was lost or charged twice; --short takes a minute
+chaos *arguments:
+    cargo xtask chaos {{ arguments }}
+
+# Check every answer of the api against its OpenAPI document, by requests that schemathesis makes up
+fuzz-api *arguments:
+    cargo xtask fuzz-api {{ arguments }}
+
+# Measure what the product does, and what tracing costs it
+bench *arguments:
+    cargo xtask bench {{ arguments }}
+
+# Print a signed token for local use
+token *arguments:
+    cargo xtask token {{ arguments }}
+
 # Create an order; --watch follows it to its end
 order *arguments:
     cargo xtask order {{ arguments }}

@@ -17,6 +17,9 @@ pub use transitions::{Announcer, Heard, Listener, Transition, TransitionFailure}
 
 /// How long a dispatch may take. A Redis that hangs must not hold the request that created the order.
 const TIMEOUT: Duration = Duration::from_secs(1);
+/// How many jobs may wait before a new order's is left to the reconciler. At about 700 bytes a job they take 35 MB of Redis. A queue
+/// that went on growing would fill Redis, and a full Redis cannot be drained.
+const LIMIT: u32 = 50_000;
 
 /// Why an order was not dispatched.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +30,9 @@ pub enum DispatchError {
     /// Redis did not answer; the job may be there or not.
     #[error("Redis did not answer within {TIMEOUT:?}")]
     Timeout,
+    /// So many jobs wait that no more are put behind them. The order falls due by itself; making it due sooner helps nobody.
+    #[error("{LIMIT} jobs wait already")]
+    Full,
 }
 
 impl DispatchError {
@@ -36,6 +42,7 @@ impl DispatchError {
             Self::Queue(QueueError::Redis { .. }) => "redis",
             Self::Queue(_) => "invalid_job",
             Self::Timeout => "timeout",
+            Self::Full => "queue_full",
         }
     }
 }
@@ -60,13 +67,14 @@ impl Dispatcher {
         &self.queue
     }
 
-    /// Puts the job into the queue as a child of the span that is current. The job's own trace context is written here.
+    /// Puts a new order's job into the queue, unless that is full, as a child of the span that is current. The job's own trace context
+    /// is written here.
     pub async fn dispatch(&self, job: ProcessOrder) -> Result<Enqueued, DispatchError> {
         self.send(&Context::current(), job, None).await
     }
 
-    /// Puts the job into the queue once more, as a child of `parent`: the stored context of the request that created the order.
-    /// `reason` is why it fell due, one of a few words; the span says it as `queue.reason`.
+    /// Puts the job into the queue once more, as a child of `parent`: the stored context of the request that created the order. Who
+    /// asks for that has seen whether there is room. `reason` is why it fell due, one of a few words; the span says it as `queue.reason`.
     pub async fn dispatch_again(
         &self,
         parent: &Context,
@@ -88,7 +96,14 @@ impl Dispatcher {
                 telemetry::span::set(names::QUEUE_REASON, reason);
             }
             job.trace = TraceContext(trace);
-            match tokio::time::timeout(TIMEOUT, self.queue.enqueue(&id, &job)).await {
+            let enqueue = async {
+                match reason {
+                    None => self.queue.enqueue_within(LIMIT, &id, &job).await,
+                    Some(_) => self.queue.enqueue(&id, &job).await,
+                }
+            };
+            match tokio::time::timeout(TIMEOUT, enqueue).await {
+                Ok(Ok(Enqueued::Full)) => Err(DispatchError::Full),
                 Ok(result) => Ok(result?),
                 Err(_) => Err(DispatchError::Timeout),
             }

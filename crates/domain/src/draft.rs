@@ -6,7 +6,7 @@ use std::fmt::Display;
 use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
 
-use crate::{AmountText, Item, Money, PaymentMethod, PaymentToken};
+use crate::{AmountText, Item, Money, MoneyError, PaymentMethod, PaymentToken};
 
 /// The bounds of a draft.
 pub mod limits {
@@ -95,10 +95,15 @@ impl OrderDraft {
 
     fn currency(&self, errors: &mut Errors) -> Currency {
         let code = self.currency.as_deref().unwrap_or("USD");
-        Currency::from_code(code).unwrap_or_else(|| {
+        let Some(currency) = Currency::from_code(code) else {
             errors.add("/currency", "is no ISO 4217 code such as USD or EUR");
-            Currency::USD
-        })
+            return Currency::USD;
+        };
+        if currency.exponent().is_none() {
+            errors.add("/currency", MoneyError::NoMinorUnit(currency.code()));
+            return Currency::USD;
+        }
+        currency
     }
 
     fn payment_method(&self, errors: &mut Errors) -> Option<PaymentMethod> {
@@ -262,6 +267,15 @@ mod tests {
             pointers(r#"{"product_name":"a","amount":"1","payment_token":"t"}"#),
             ["/payment_token"]
         );
+    }
+
+    #[test]
+    fn a_currency_that_nothing_can_be_paid_in_is_named_itself() {
+        let gold = r#"{"product_name":"a","amount":"1.5","currency":"XAU"}"#;
+        let errors = draft(gold).validate().unwrap_err();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_eq!(errors[0].pointer, "/currency");
+        assert!(errors[0].detail.contains("XAU"), "{errors:?}");
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl Money {
         Ok(Self { minor, currency })
     }
 
-    /// The count of minor units, as payment gateways take it.
+    /// The count of ISO 4217's minor units, as it is stored. A payment gateway may count others.
     pub const fn minor(self) -> i64 {
         self.minor
     }

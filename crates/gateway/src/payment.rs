@@ -77,9 +77,12 @@ impl PaymentRequest {
     pub(crate) fn from_form(form: &Form) -> Result<Self, StripeError> {
         form.only(KNOWN)?;
         let amount = form.integer("amount", 1..=MAX_AMOUNT)?;
+        let amount = amount.ok_or_else(|| StripeError::missing("amount"))?;
+        let currency = currency(form.required("currency")?)?;
+        check_step(amount, currency)?;
         let request = Self {
-            amount: amount.ok_or_else(|| StripeError::missing("amount"))?,
-            currency: currency(form.required("currency")?)?,
+            amount,
+            currency,
             card: form.get("payment_method").map(card).transpose()?,
             confirm: form.flag("confirm")?,
             metadata: metadata(form)?,
@@ -99,11 +102,28 @@ impl PaymentRequest {
 fn currency(code: &str) -> Result<Currency, StripeError> {
     let lower_case = code.bytes().all(|byte| byte.is_ascii_lowercase());
     let known = Currency::from_code(&code.to_ascii_uppercase()).filter(|_| lower_case);
-    known.ok_or_else(|| {
+    // Gold and units of account are no money that Stripe takes.
+    let money = known.filter(|currency| currency.exponent().is_some_and(|decimals| decimals <= 3));
+    money.ok_or_else(|| {
         let message =
             "Invalid currency: it must be the lower-case ISO 4217 code of a currency, such as usd.";
         StripeError::invalid(message).param("currency")
     })
+}
+
+/// Some currencies have fewer decimals in use than their minor units count. <https://docs.stripe.com/currencies>
+fn check_step(amount: i64, currency: Currency) -> Result<(), StripeError> {
+    let (step, code) = match currency {
+        Currency::ISK | Currency::UGX => (100, "invalid_charge_amount_no_decimal_compatible"),
+        _ if currency.exponent() == Some(3) => (10, "parameter_invalid_integer"),
+        _ => return Ok(()),
+    };
+    if amount % step == 0 {
+        return Ok(());
+    }
+    let name = currency.code();
+    let message = format!("Invalid amount: in {name} it must be a multiple of {step}.");
+    Err(StripeError::parameter("amount", code, message))
 }
 
 fn card(token: &str) -> Result<&'static Card, StripeError> {
@@ -246,6 +266,22 @@ mod tests {
             (empty.status(), empty.is_charged()),
             ("requires_payment_method", false)
         );
+    }
+
+    #[test]
+    fn an_amount_that_stripe_would_refuse_is_refused() {
+        for (form, taken) in [
+            ("amount=500&currency=isk", true),
+            ("amount=5&currency=isk", false),
+            ("amount=550&currency=ugx", false),
+            ("amount=5120&currency=kwd", true),
+            ("amount=5124&currency=kwd", false),
+            ("amount=5&currency=mga", true),
+            ("amount=5&currency=xau", false),
+            ("amount=5&currency=clf", false),
+        ] {
+            assert_eq!(request(form).is_ok(), taken, "{form}");
+        }
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Where lens listens and how much it keeps, read from the environment once.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 use settings::{Env, SettingError};
 
 /// Where lens listens and how much it keeps. Port 0 takes any free port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LensConfig {
-    /// `HOST`: the address to listen on.
+    /// `HOST`: the address to listen on; of a name, the address that it has at the start.
     pub host: IpAddr,
     /// `PORT`: the page and its API.
     pub http_port: u16,
@@ -36,14 +36,30 @@ impl LensConfig {
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         let default = Self::default();
         let port = "a port number, 0 to 65535";
+        let host = match env.get("HOST") {
+            Some(host) => resolve(host).ok_or_else(|| {
+                SettingError::bad("HOST", host, "an IP address or a name of this machine")
+            })?,
+            None => default.host,
+        };
         Ok(Self {
-            host: env.or("HOST", default.host, "an IP address, such as 127.0.0.1")?,
+            host,
             http_port: env.or("PORT", default.http_port, port)?,
             otlp_grpc_port: env.or("LENS_GRPC_PORT", default.otlp_grpc_port, port)?,
             otlp_http_port: env.or("LENS_HTTP_PORT", default.otlp_http_port, port)?,
             max_bytes: env.bytes_or("LENS_MAX_BYTES", default.max_bytes)?,
         })
     }
+}
+
+/// The address itself, or one that the name has: IPv4 first, which every machine has.
+fn resolve(host: &str) -> Option<IpAddr> {
+    if let Ok(address) = host.parse() {
+        return Some(address);
+    }
+    let addresses: Vec<SocketAddr> = (host, 0).to_socket_addrs().ok()?.collect();
+    let ipv4 = addresses.iter().find(|address| address.is_ipv4());
+    ipv4.or(addresses.first()).map(SocketAddr::ip)
 }
 
 #[cfg(test)]
@@ -76,11 +92,17 @@ mod tests {
     }
 
     #[test]
+    fn a_host_may_be_a_name_as_in_the_other_services() {
+        let config = LensConfig::from_env(&Env::of([("HOST", "localhost")])).unwrap();
+        assert!(config.host.is_loopback());
+    }
+
+    #[test]
     fn a_bad_value_is_named_with_what_it_takes() {
-        let error = LensConfig::from_env(&Env::of([("HOST", "localhost")])).unwrap_err();
+        let error = LensConfig::from_env(&Env::of([("HOST", "no such host")])).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "HOST: got `localhost`; takes an IP address, such as 127.0.0.1"
+            "HOST: got `no such host`; takes an IP address or a name of this machine"
         );
         assert!(LensConfig::from_env(&Env::of([("LENS_MAX_BYTES", "0")])).is_err());
     }

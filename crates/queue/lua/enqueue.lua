@@ -1,8 +1,8 @@
 -- Enqueues jobs that are not already waiting or in flight. One round trip, atomic.
 --
 -- KEYS: 1 data  2 meta prefix  3 active  4 done  5 dead  6 workers  7 inflight prefix  8 wake channel
--- ARGV: id, payload, id, payload, ...
--- Returns one number a job: 1 it is new, 0 it was already queued.
+-- ARGV: 1 how many jobs may wait, -1 for any number  then id, payload, id, payload, ...
+-- Returns one number a job: 1 it is new, 0 it was already queued, 2 it was refused: so many wait.
 
 -- Whether a job waits or is in flight, by looking for it: O(backlog), so only for a job that lost its payload or meta.
 local function is_held(id)
@@ -15,10 +15,12 @@ local function is_held(id)
 end
 
 local now = now_ms()
+local limit = tonumber(ARGV[1])
+local room = limit < 0 and math.huge or limit - redis.call('LLEN', KEYS[3])
 local outcome = {}
 local added = 0
 
-for i = 1, #ARGV, 2 do
+for i = 2, #ARGV, 2 do
     local id, payload = ARGV[i], ARGV[i + 1]
     local meta = KEYS[2] .. ':' .. id
     local status = redis.call('HGET', meta, 'status')
@@ -29,11 +31,7 @@ for i = 1, #ARGV, 2 do
         if not is_finished(status) then
             queued = (has_payload and status) or is_held(id)
         end
-        if not queued then
-            redis.call('SREM', KEYS[4], id)
-            redis.call('SREM', KEYS[5], id)
-            redis.call('DEL', meta)
-        elseif not (has_payload and status) then
+        if queued and not (has_payload and status) then
             redis.call('HSETNX', KEYS[1], id, payload)
             mend(KEYS[1], KEYS[2], id)
         end
@@ -41,7 +39,14 @@ for i = 1, #ARGV, 2 do
 
     if queued then
         table.insert(outcome, 0)
+    elseif added >= room then
+        table.insert(outcome, 2)
     else
+        if has_payload or status then
+            redis.call('SREM', KEYS[4], id)
+            redis.call('SREM', KEYS[5], id)
+            redis.call('DEL', meta)
+        end
         redis.call('HSET', KEYS[1], id, payload)
         write_meta(meta, now)
         redis.call('RPUSH', KEYS[3], id)

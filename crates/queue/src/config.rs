@@ -6,6 +6,9 @@ use settings::{Env, SettingError};
 
 use crate::error::QueueError;
 
+/// What can prefix keys.
+const NAME_TAKES: &str = "1 to 64 letters, digits, `-`, `_` or `.`";
+
 /// Connection settings of one logical queue.
 #[derive(Clone)]
 pub struct QueueConfig {
@@ -32,10 +35,17 @@ impl QueueConfig {
 
     /// Reads REDIS_URL and QUEUE_NAME, by default `default_name`.
     pub fn from_env(env: &Env, default_name: &str) -> Result<Self, SettingError> {
-        Ok(Self::new(
-            env.required("REDIS_URL", "a URL: redis://host:6379")?,
-            env.or("QUEUE_NAME", default_name.to_owned(), "a name")?,
-        ))
+        const TAKES: &str = "a URL: redis://host:6379, or rediss:// for TLS";
+        let url = env.required("REDIS_URL", TAKES)?;
+        if redis::Client::open(url.as_str()).is_err() {
+            return Err(SettingError::bad_url("REDIS_URL", &url, TAKES));
+        }
+        let name = env.get("QUEUE_NAME").unwrap_or(default_name);
+        let config = Self::new(url, name);
+        match config.validate() {
+            Ok(()) => Ok(config),
+            Err(_) => Err(SettingError::bad("QUEUE_NAME", name, NAME_TAKES)),
+        }
     }
 
     /// A `:` would let the keys of one queue be those of another.
@@ -76,6 +86,23 @@ mod tests {
             QueueConfig::new("redis://h", "orders-2.eu_west")
                 .validate()
                 .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_bad_variable_is_named_with_what_it_takes() {
+        let read = |url, name| {
+            let env = Env::of([("REDIS_URL", url), ("QUEUE_NAME", name)]);
+            QueueConfig::from_env(&env, "orders")
+        };
+        assert_eq!(read("redis://h", "").unwrap().name, "orders");
+        assert_eq!(
+            read("redis://h", "a:b").unwrap_err().to_string(),
+            "QUEUE_NAME: got `a:b`; takes 1 to 64 letters, digits, `-`, `_` or `.`"
+        );
+        assert_eq!(
+            read("http://:secret@h", "").unwrap_err().to_string(),
+            "REDIS_URL: got `http://***`; takes a URL: redis://host:6379, or rediss:// for TLS"
         );
     }
 

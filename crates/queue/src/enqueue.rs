@@ -20,6 +20,8 @@ pub enum Enqueued {
     /// It waits already, or is in flight: nothing was changed. Also said of a job that this very call enqueued, when
     /// the connection broke before the answer and the call was made again.
     AlreadyQueued,
+    /// As many jobs wait as may: nothing was changed.
+    Full,
 }
 
 impl<J: Job> Queue<J> {
@@ -29,8 +31,21 @@ impl<J: Job> Queue<J> {
     /// # Errors
     /// The id or the job is not valid, or Redis is away.
     pub async fn enqueue(&self, id: &str, job: &J) -> Result<Enqueued, QueueError> {
-        let outcome = self.enqueue_chunk(std::iter::once((id, job))).await?;
-        Ok(outcome.first().copied().unwrap_or(Enqueued::AlreadyQueued))
+        self.enqueue_one(id, job, None).await
+    }
+
+    /// As [`enqueue`](Self::enqueue), unless `limit` jobs wait already: then it is [`Enqueued::Full`], for a caller that can keep the
+    /// job elsewhere. Without a limit a queue that is filled faster than it is worked on fills its Redis.
+    ///
+    /// # Errors
+    /// As for [`enqueue`](Self::enqueue).
+    pub async fn enqueue_within(
+        &self,
+        limit: u32,
+        id: &str,
+        job: &J,
+    ) -> Result<Enqueued, QueueError> {
+        self.enqueue_one(id, job, Some(limit)).await
     }
 
     /// Enqueues many jobs, one round trip for each 500; the outcomes are in the order of the jobs.
@@ -41,19 +56,49 @@ impl<J: Job> Queue<J> {
         let mut outcome = Vec::with_capacity(jobs.len());
         for chunk in jobs.chunks(CHUNK) {
             let chunk = chunk.iter().map(|(id, job)| (id.as_str(), job));
-            outcome.extend(self.enqueue_chunk(chunk).await?);
+            outcome.extend(self.enqueue_chunk(chunk, None).await?);
         }
         Ok(outcome)
+    }
+
+    /// Whether each of these jobs waits or is in flight, in their order; one round trip for each 500. Enqueueing those that are
+    /// would change nothing.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn queued(&self, ids: &[String]) -> Result<Vec<bool>, QueueError> {
+        let mut queued = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(CHUNK) {
+            let mut script = scripts::QUEUED.prepare_invoke();
+            script.key(&[&self.keys.data, &self.keys.meta]).arg(chunk);
+            let answer: Vec<bool> = self.connection.run("look for jobs", &script).await?;
+            queued.extend(answer);
+        }
+        Ok(queued)
+    }
+
+    async fn enqueue_one(
+        &self,
+        id: &str,
+        job: &J,
+        limit: Option<u32>,
+    ) -> Result<Enqueued, QueueError> {
+        let outcome = self
+            .enqueue_chunk(std::iter::once((id, job)), limit)
+            .await?;
+        Ok(outcome.first().copied().unwrap_or(Enqueued::AlreadyQueued))
     }
 
     async fn enqueue_chunk(
         &self,
         jobs: impl Iterator<Item = (&str, &J)>,
+        limit: Option<u32>,
     ) -> Result<Vec<Enqueued>, QueueError> {
         let keys = &self.keys;
         let mut script = scripts::ENQUEUE.prepare_invoke();
         script.key(&[&keys.data, &keys.meta, &keys.active, &keys.done, &keys.dead]);
         script.key(&[&keys.workers, &keys.inflight, &keys.wake]);
+        script.arg(limit.map_or(-1, i64::from));
         for (id, job) in jobs {
             check_id(id)?;
             let payload = serde_json::to_vec(job).map_err(|source| QueueError::Encode {
@@ -62,13 +107,11 @@ impl<J: Job> Queue<J> {
             })?;
             script.arg(id).arg(payload);
         }
-        let outcome: Vec<bool> = self.connection.run("enqueue", &script).await?;
-        let named = |new| {
-            if new {
-                Enqueued::New
-            } else {
-                Enqueued::AlreadyQueued
-            }
+        let outcome: Vec<u8> = self.connection.run("enqueue", &script).await?;
+        let named = |number| match number {
+            1 => Enqueued::New,
+            2 => Enqueued::Full,
+            _ => Enqueued::AlreadyQueued,
         };
         Ok(outcome.into_iter().map(named).collect())
     }

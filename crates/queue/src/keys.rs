@@ -23,6 +23,8 @@ pub(crate) struct Keys {
     pub(crate) wake: String,
     /// String, when this Redis was first seen: `{queue}:epoch`. Ours, not apalis'.
     pub(crate) epoch: String,
+    /// String, that somebody was told of a missing epoch; for seconds: `{queue}:epoch:told`. Ours, not apalis'.
+    pub(crate) epoch_told: String,
 }
 
 impl Keys {
@@ -39,6 +41,7 @@ impl Keys {
             dead: apalis.dead_jobs_set(),
             wake: format!("{queue}:wake"),
             epoch: format!("{queue}:epoch"),
+            epoch_told: format!("{queue}:epoch:told"),
         }
     }
 

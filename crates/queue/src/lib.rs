@@ -42,7 +42,8 @@
 //! | `orders:workers:metadata:<worker>` | hash | what apalis notes of a worker |
 //! | `orders:done`, `orders:dead` | set | ids that are finished, or had a payload that nobody can read; until clean-up |
 //! | `orders:wake` | channel | one message an enqueue, to wake idle workers |
-//! | `orders:epoch` | string | when this Redis was first seen; missing: it lost its data ([`Queue::ensure_epoch`]) |
+//! | `orders:epoch` | string | when this Redis was first seen; missing: it lost its data ([`Queue::epoch`]) |
+//! | `orders:epoch:told` | string | for seconds: a process was told that the epoch is missing |
 //! | `core:apalis:queues:list` | sorted set | apalis' list of queues; the one key that all queues share |
 //!
 //! A job's id is in exactly one place: `active`, one `inflight` set, `done`, or `dead`.
@@ -57,6 +58,9 @@
 //!
 //! Not used, because each has a trap: `:scheduled` (its fetch `unpack`s every due id and fails for good above about
 //! 8,000), `:idempotency`, locks, task events, and `vacuum`. apalis writes `:signal` and reads it never.
+//!
+//! Redis must not be full either: apalis' fetch writes before it frees, so a queue that filled its Redis could not be drained. A job
+//! that waits takes about 400 bytes beyond its payload; [`Queue::enqueue_within`] bounds how many do.
 //!
 //! Redis must not evict (`maxmemory-policy noeviction`). Should it have evicted a payload or its meta, the queue drops
 //! or mends that job and goes on. Redis Cluster is not supported: a script touches keys of several slots.

@@ -12,6 +12,7 @@ macro_rules! script {
 }
 
 pub(crate) static ENQUEUE: LazyLock<Script> = script!("../lua/enqueue.lua");
+pub(crate) static QUEUED: LazyLock<Script> = script!("../lua/queued.lua");
 pub(crate) static STATS: LazyLock<Script> = script!("../lua/stats.lua");
 pub(crate) static CLEAN_UP: LazyLock<Script> = script!("../lua/clean_up.lua");
 pub(crate) static UPKEEP: LazyLock<Script> = script!("../lua/upkeep.lua");

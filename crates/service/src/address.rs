@@ -18,7 +18,11 @@ impl Address {
     /// Reads HOST, by default 127.0.0.1, and PORT.
     pub fn from_env(env: &Env, default_port: u16) -> Result<Self, SettingError> {
         Ok(Self {
-            host: env.or("HOST", "127.0.0.1".to_owned(), "an address")?,
+            host: env.or(
+                "HOST",
+                "127.0.0.1".to_owned(),
+                "an IP address or a name of this machine",
+            )?,
             port: env.or("PORT", default_port, "a port, 0 to 65535")?,
         })
     }

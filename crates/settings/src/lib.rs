@@ -63,6 +63,17 @@ impl SettingError {
         Self::bad(name, "***", takes)
     }
 
+    /// An error for a URL, of which only the scheme is printed: the rest may hold a password.
+    pub fn bad_url(name: &'static str, got: &str, takes: impl Into<String>) -> Self {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        match got.split_once("://") {
+            Some((scheme, _)) if scheme.chars().all(plain) => {
+                Self::bad(name, format!("{scheme}://***"), takes)
+            }
+            _ => Self::bad_secret(name, takes),
+        }
+    }
+
     /// An error for a variable that is needed under a condition.
     pub fn missing(name: &'static str, takes: impl Into<String>) -> Self {
         Self::Missing {
@@ -191,6 +202,18 @@ mod tests {
         let env = Env::of([("PORT", " ")]);
         assert_eq!(env.or("PORT", 8080_u16, "a port"), Ok(8080));
         assert!(env.required("PORT", "a port").is_err());
+    }
+
+    #[test]
+    fn of_a_bad_url_only_the_scheme_is_printed() {
+        let got = |url| SettingError::bad_url("REDIS_URL", url, "a URL").to_string();
+        assert_eq!(
+            got("http://me:secret@cache"),
+            "REDIS_URL: got `http://***`; takes a URL"
+        );
+        for url in ["me:secret@cache", "me:secret@cache://0"] {
+            assert_eq!(got(url), "REDIS_URL: got `***`; takes a URL");
+        }
     }
 
     #[test]

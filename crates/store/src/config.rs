@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use settings::{Env, SettingError};
 
+use crate::connect;
+
 /// How many callers may wait for each connection. A statement takes a few milliseconds: whoever finds more than that before him in
 /// the queue meets a PostgreSQL that is overloaded, and had better be told at once.
 pub const WAITING_PER_CONNECTION: usize = 8;
@@ -60,12 +62,19 @@ impl StoreConfig {
     }
 }
 
-/// Reads DATABASE_URL.
+/// Reads DATABASE_URL, and the certificates that it names.
 pub fn database_url(env: &Env) -> Result<String, SettingError> {
-    env.required(
-        "DATABASE_URL",
-        "a URL: postgres://user:password@host:5432/database",
-    )
+    const NAME: &str = "DATABASE_URL";
+    const TAKES: &str = "a URL: postgres://user:password@host:5432/database";
+    let url = env.required(NAME, TAKES)?;
+    match connect::read(&url) {
+        Ok(_) => Ok(url),
+        Err(why) => Err(SettingError::bad_url(
+            NAME,
+            &url,
+            format!("{TAKES} ({why})"),
+        )),
+    }
 }
 
 /// Without the URL, which may carry a password.

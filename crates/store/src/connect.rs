@@ -34,27 +34,10 @@ impl Connector {
         let runtime = Handle::try_current().map_err(|error| {
             StoreError::Config(format!("the store needs a tokio runtime: {error}"))
         })?;
-        let (url, tls) = Tls::split_from(database_url)?;
-        let several = parse(&url)?.get_hosts().len() > 1;
-        let urls = if several {
-            each_server(&url)
-        } else {
-            vec![url.clone()]
-        };
-        let mut servers = urls
-            .iter()
-            .map(|url| parse(url))
-            .collect::<Result<Vec<_>, _>>()?;
-        for server in &mut servers {
-            server.ssl_mode(tls.mode());
-            if several && !url.contains("target_session_attrs=") {
-                // One of them is a standby, and after a failover another one is.
-                server.target_session_attrs(TargetSessionAttrs::ReadWrite);
-            }
-        }
+        let (servers, tls) = read(database_url)?;
         Ok(Self {
             servers,
-            tls: tls.connector()?,
+            tls,
             runtime,
         })
     }
@@ -143,6 +126,29 @@ impl Connector {
             .unwrap_or("postgres");
         Server::new(&host, port, database, slow)
     }
+}
+
+/// What a URL says of each of its servers; an error never repeats it.
+pub(crate) fn read(database_url: &str) -> Result<(Vec<Config>, MakeRustlsConnect), StoreError> {
+    let (url, tls) = Tls::split_from(database_url)?;
+    let several = parse(&url)?.get_hosts().len() > 1;
+    let urls = if several {
+        each_server(&url)
+    } else {
+        vec![url.clone()]
+    };
+    let mut servers = urls
+        .iter()
+        .map(|url| parse(url))
+        .collect::<Result<Vec<_>, _>>()?;
+    for server in &mut servers {
+        server.ssl_mode(tls.mode());
+        if several && !url.contains("target_session_attrs=") {
+            // One of them is a standby, and after a failover another one is.
+            server.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
+    }
+    Ok((servers, tls.connector()?))
 }
 
 fn parse(url: &str) -> Result<Config, StoreError> {

@@ -8,7 +8,9 @@ use diesel::dsl::{min, now};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+};
 use domain::{Attempt, OrderId, OrderStatus, ProcessOrder, TraceContext};
 use serde_json::Value;
 use uuid::Uuid;
@@ -19,6 +21,7 @@ use crate::{Store, StoreError};
 
 telemetry::statement! {
     DispatchNow: "UPDATE" "orders", action "dispatch_now", framework "actix-web";
+    GiveBackOrders: "UPDATE" "orders", action "give_back_orders", framework "apalis";
     DispatchAllNow: "UPDATE" "orders", action "dispatch_all_now", framework "apalis";
     TakeDueOrders: "UPDATE" "orders", action "take_due_orders", framework "apalis";
     SelectOldestDue: "SELECT" "orders", action "oldest_due", framework "apalis";
@@ -87,6 +90,17 @@ impl Store {
         Ok(())
     }
 
+    /// Makes orders due at once that were taken and could not be dispatched; those that a worker has by now stay with it.
+    pub async fn give_back(&self, ids: &[OrderId]) -> Result<(), StoreError> {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
+        let update = diesel::update(orders::table)
+            .filter(orders::id.eq_any(ids))
+            .filter(orders::status.eq(OrderStatus::Pending.as_str()))
+            .set(orders::dispatch_after.eq(now));
+        self.run::<GiveBackOrders, _>(update).await?;
+        Ok(())
+    }
+
     /// Makes all pending orders due at once, the longest due first: what to do when Redis lost its data. Orders that are processed
     /// keep their lease. How many there were.
     pub async fn dispatch_all_now(&self) -> Result<u64, StoreError> {
@@ -105,7 +119,21 @@ impl Store {
     /// as they are old, within 30 s and 10 min. An order whose worker lost its lease becomes pending, so that worker cannot write
     /// any more.
     pub async fn take_due(&self, limit: i64) -> Result<Vec<DueOrder>, StoreError> {
-        let rows: Vec<DueRow> = self.rows::<TakeDueOrders, _, _>(TakeDue { limit }).await?;
+        self.take(limit, false).await
+    }
+
+    /// As [`take_due`](Self::take_due), but only of the orders that were attempted: what goes on while the queue is too long for more
+    /// new ones. Reads past all that are due and were not, so ask it seldom.
+    pub async fn take_due_again(&self, limit: i64) -> Result<Vec<DueOrder>, StoreError> {
+        self.take(limit, true).await
+    }
+
+    async fn take(&self, limit: i64, attempted_only: bool) -> Result<Vec<DueOrder>, StoreError> {
+        let take = TakeDue {
+            limit,
+            attempted_only,
+        };
+        let rows: Vec<DueRow> = self.rows::<TakeDueOrders, _, _>(take).await?;
         Ok(rows.into_iter().map(DueOrder::from).collect())
     }
 
@@ -122,7 +150,8 @@ impl Store {
     }
 }
 
-/// A bounded part of the pending orders that are not due.
+/// A bounded part of the pending orders that are not due. The array makes it an index scan whatever the plan knows of the limit: a
+/// join with the CTE alone may read the whole table.
 #[derive(QueryId)]
 struct MakeDue {
     limit: i64,
@@ -140,7 +169,7 @@ impl QueryFragment<Pg> for MakeDue {
         out.push_sql(
             " FOR UPDATE SKIP LOCKED) \
              UPDATE orders SET dispatch_after = now() \
-             FROM waiting WHERE orders.id = waiting.id",
+             WHERE id = ANY (ARRAY(SELECT id FROM waiting))",
         );
         Ok(())
     }
@@ -149,10 +178,11 @@ impl QueryFragment<Pg> for MakeDue {
 impl<Connection> RunQueryDsl<Connection> for MakeDue {}
 
 /// The status that an order had is read in the CTE: RETURNING knows only the one that it got. A CTE that locks rows runs once,
-/// whatever the plan; a sub-select in `IN` may run again for each row, and lock more than its limit.
+/// whatever the plan; a sub-select in `IN` may run again for each row, and lock more than its limit. The array is as in [`MakeDue`].
 #[derive(QueryId)]
 struct TakeDue {
     limit: i64,
+    attempted_only: bool,
 }
 
 impl QueryFragment<Pg> for TakeDue {
@@ -160,9 +190,10 @@ impl QueryFragment<Pg> for TakeDue {
         out.push_sql(
             "WITH due AS MATERIALIZED (\
                SELECT id, status FROM orders \
-               WHERE dispatch_after <= now() \
-               ORDER BY dispatch_after LIMIT ",
+               WHERE dispatch_after <= now() AND (attempt > 0 OR NOT ",
         );
+        out.push_bind_param::<Bool, _>(&self.attempted_only)?;
+        out.push_sql(") ORDER BY dispatch_after LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.limit)?;
         out.push_sql(
             " FOR UPDATE SKIP LOCKED) \
@@ -170,7 +201,7 @@ impl QueryFragment<Pg> for TakeDue {
                status = 'pending', \
                dispatch_after = now() + least(greatest(now() - created_at, interval '30 s'), interval '10 min'), \
                updated_at = CASE due.status WHEN 'pending' THEN updated_at ELSE now() END \
-             FROM due WHERE orders.id = due.id \
+             FROM due WHERE orders.id = due.id AND orders.id = ANY (ARRAY(SELECT id FROM due)) \
              RETURNING orders.id, attempt, trace_context, attempt_trace_context, due.status",
         );
         Ok(())

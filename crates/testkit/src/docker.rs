@@ -7,10 +7,14 @@ use std::process::{Command, Stdio};
 use anyhow::ensure;
 use uuid::Uuid;
 
+use crate::programs::on_path;
 use crate::user;
 
 /// Whether a docker engine answers.
 pub(crate) fn is_there() -> bool {
+    if !on_path("docker") {
+        return false;
+    }
     let docker = Command::new("docker")
         .arg("info")
         .stdin(Stdio::null())

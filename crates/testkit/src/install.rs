@@ -3,7 +3,7 @@
 //! Only the programs are wanted: the packages' own system services must not start, or they would hold 5432 and 6379 afterwards.
 
 use std::io::{IsTerminal, Write, stderr, stdin};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, bail};
 
@@ -26,15 +26,24 @@ pub(crate) fn debian(package: &str) -> anyhow::Result<bool> {
     if !is_root() {
         command.arg("sh");
     }
-    // apt-get's own words go to standard error: our standard output is for what was asked of us.
-    let status = command
-        .args(["-c", SCRIPT, "install", package])
-        .stdout(Stdio::from(stderr()))
-        .status();
-    if !status.context("cannot run apt-get")?.success() {
-        bail!("apt-get could not install {package}: see its message above");
+    // sudo asks for the password at the terminal itself.
+    let output = command.args(["-c", SCRIPT, "install", package]).output();
+    let output = output.context("cannot run apt-get")?;
+    if !output.status.success() {
+        let why = reason(&String::from_utf8_lossy(&output.stderr));
+        bail!("apt-get could not install {package}: {why}");
     }
     Ok(true)
+}
+
+/// Of all that apt-get says when it fails, the first error: those that follow are mostly about what to do next.
+fn reason(said: &str) -> String {
+    let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let error = lines.clone().find_map(|line| line.strip_prefix("E: "));
+    error
+        .or(lines.next_back())
+        .unwrap_or("it does not say why")
+        .to_owned()
 }
 
 fn ask(package: &str) -> anyhow::Result<bool> {
@@ -48,4 +57,17 @@ fn ask(package: &str) -> anyhow::Result<bool> {
     let mut answer = String::new();
     stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_apt_is_one_line() {
+        let said = "W: Failed to fetch http://mirror/InRelease\nE: Unable to locate package postgresql\n\nE: Try apt-get update\n";
+        assert_eq!(reason(said), "Unable to locate package postgresql");
+        assert_eq!(reason("sh: apt-get: broken\n"), "sh: apt-get: broken");
+        assert_eq!(reason(""), "it does not say why");
+    }
 }

@@ -93,7 +93,7 @@ impl Postgres {
     /// # Errors
     /// When it is no PostgreSQL URL, or none can be reached; the message holds no password.
     pub async fn reach(url: &str) -> anyhow::Result<()> {
-        let Ok(config) = url.parse::<tokio_postgres::Config>() else {
+        let Ok(config) = without_tls(url).parse::<tokio_postgres::Config>() else {
             bail!("not a PostgreSQL URL; it takes postgres://user:password@host:5432/database");
         };
         let mut failure = anyhow!("the URL names no host");
@@ -270,6 +270,23 @@ impl Drop for Database {
     }
 }
 
+/// The URL without what it says of TLS: the services know more words for that than tokio-postgres does, and to see whether a server
+/// takes connections none is needed.
+fn without_tls(url: &str) -> String {
+    let Some((base, query)) = url.split_once('?') else {
+        return url.to_owned();
+    };
+    let tls = |pair: &&str| {
+        let (name, _) = pair.split_once('=').unwrap_or((pair, ""));
+        matches!(name, "sslmode" | "sslrootcert")
+    };
+    let others: Vec<&str> = query.split('&').filter(|pair| !tls(pair)).collect();
+    match others.is_empty() {
+        true => base.to_owned(),
+        false => format!("{base}?{}", others.join("&")),
+    }
+}
+
 /// The superuser's URL of the cluster on this port.
 pub(crate) fn url(port: u16) -> String {
     format!("postgres://postgres@127.0.0.1:{port}/postgres")
@@ -296,4 +313,26 @@ fn with_database(url: &str, name: &str) -> anyhow::Result<String> {
     }
     url.set_path(name);
     Ok(url.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_url_with_any_of_the_services_words_for_tls_can_be_reached() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("postgres://me@{}/orders", listener.local_addr().unwrap());
+        for query in [
+            "",
+            "?sslmode=require",
+            "?sslmode=verify-full",
+            "?connect_timeout=3&sslmode=verify-ca&sslrootcert=/etc/ca.pem",
+        ] {
+            let reached = Postgres::reach(&format!("{server}{query}")).await;
+            assert!(reached.is_ok(), "{query}: {reached:?}");
+        }
+        let colour = Postgres::reach(&format!("{server}?colour=red")).await;
+        assert!(colour.is_err());
+    }
 }

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+/// Names folders, as PATH does, that are searched in place of all others: how a test has a machine without the programs.
+const INSTEAD: &str = "THROUGHLINE_PROGRAMS";
+
 /// Package managers that do not touch a non-interactive PATH.
 const USUAL_PLACES: [&str; 7] = [
     "/usr/bin",
@@ -26,6 +29,7 @@ pub(crate) struct PostgresPrograms {
 pub(crate) fn redis_server() -> Option<PathBuf> {
     ["redis-server", "valkey-server"].iter().find_map(|name| {
         folders()
+            .into_iter()
             .map(|folder| folder.join(name))
             .find(|path| path.is_file())
     })
@@ -39,31 +43,36 @@ pub(crate) fn postgres() -> Option<PostgresPrograms> {
         };
         (programs.postgres.is_file() && programs.initdb.is_file()).then_some(programs)
     };
-    folders()
-        .chain(debian_versions(Path::new(DEBIAN_POSTGRES)))
-        .find_map(both)
+    folders().into_iter().find_map(both)
 }
 
 /// A program that comes with PostgreSQL's server, such as `pgbench`.
 pub fn postgres_program(name: &str) -> Option<PathBuf> {
     folders()
-        .chain(debian_versions(Path::new(DEBIAN_POSTGRES)))
+        .into_iter()
         .map(|folder| folder.join(name))
         .find(|path| path.is_file())
 }
 
 /// Whether a program of this name is on PATH.
 pub(crate) fn on_path(name: &str) -> bool {
-    path().any(|folder| folder.join(name).is_file())
+    let path = listed(INSTEAD).unwrap_or_else(|| listed("PATH").unwrap_or_default());
+    path.iter().any(|folder| folder.join(name).is_file())
 }
 
-fn folders() -> impl Iterator<Item = PathBuf> {
-    path().chain(USUAL_PLACES.into_iter().map(PathBuf::from))
+fn folders() -> Vec<PathBuf> {
+    listed(INSTEAD).unwrap_or_else(|| {
+        let mut folders = listed("PATH").unwrap_or_default();
+        folders.extend(USUAL_PLACES.map(PathBuf::from));
+        folders.extend(debian_versions(Path::new(DEBIAN_POSTGRES)));
+        folders
+    })
 }
 
-fn path() -> impl Iterator<Item = PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).collect::<Vec<_>>().into_iter()
+/// The folders that a variable lists; `None` where it is not set.
+fn listed(variable: &str) -> Option<Vec<PathBuf>> {
+    let list = std::env::var_os(variable)?;
+    Some(std::env::split_paths(&list).collect())
 }
 
 /// The `bin` folders below `root`, newest version first.

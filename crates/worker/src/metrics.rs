@@ -75,6 +75,8 @@ pub(crate) async fn watch(
 struct Gauges {
     depth: Gauge<f64>,
     in_flight: Gauge<f64>,
+    /// The longer of two waits. The reconciler's lag is one of them: while no job waits, so while `queue.depth` is 0, it is that lag
+    /// and nothing else.
     oldest_age: Gauge<f64>,
 }
 

@@ -10,5 +10,6 @@
 
 mod documentation;
 mod mistakes;
+mod recipes;
 mod stack;
 mod xtask;

@@ -1,4 +1,5 @@
-//! Dispatching an order that is safe in PostgreSQL already: what fails here only makes it due at once.
+//! Dispatching an order that is safe in PostgreSQL already: what fails here only makes it due at once, or, where the queue is full,
+//! when its grace is over.
 
 use dispatch::DispatchError;
 use domain::OrderId;
@@ -11,8 +12,13 @@ pub(super) async fn at_once<T>(
     dispatch: impl Future<Output = Result<T, DispatchError>>,
     order_id: OrderId,
 ) {
-    let Err(error) = dispatch.await else {
-        return;
+    let error = match dispatch.await {
+        Ok(_) => return,
+        Err(error @ DispatchError::Full) => {
+            tracing::debug!(%error, order.id = %order_id, "not dispatched, the reconciler will");
+            return;
+        }
+        Err(error) => error,
     };
     telemetry::log_warn!(error, order.id = %order_id, "not dispatched, the reconciler will");
     if let Err(error) = state.store.dispatch_now(order_id).await {

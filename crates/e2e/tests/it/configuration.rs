@@ -58,15 +58,44 @@ async fn only_development_starts_without_authentication() {
     }
 }
 
+/// The variable, what it got without a password, and what it takes.
 #[tokio::test]
-async fn a_wrong_database_url_is_refused_without_its_password() {
-    let env = [
-        ("DATABASE_URL", "mysql://user:hunter2@127.0.0.1/orders"),
-        PLACES[1],
-    ];
-    let complaint = complaint(Service::Api, &env).await;
-    assert!(complaint.contains("postgres"), "{complaint}");
-    assert!(!complaint.contains("hunter2"), "{complaint}");
+async fn a_bad_place_is_named_without_its_password() {
+    for (name, value, said) in [
+        (
+            "DATABASE_URL",
+            "mysql://user:hunter2@127.0.0.1/orders",
+            "got `mysql://***`; takes a URL: postgres://user:password@host:5432/database (",
+        ),
+        (
+            "DATABASE_URL",
+            "postgres://user:hunter2@127.0.0.1/orders?sslmode=maybe",
+            "got `postgres://***`; takes a URL: postgres://user:password@host:5432/database (",
+        ),
+        (
+            "DATABASE_URL",
+            "postgres://user:hunter2@127.0.0.1/orders?sslmode=verify-ca&sslrootcert=/no/such.pem",
+            "got `postgres://***`; takes a URL: postgres://user:password@host:5432/database (",
+        ),
+        (
+            "REDIS_URL",
+            "http://:hunter2@127.0.0.1",
+            "got `http://***`; takes a URL: redis://host:6379, or rediss:// for TLS",
+        ),
+        (
+            "QUEUE_NAME",
+            "orders:meta",
+            "got `orders:meta`; takes 1 to 64 letters, digits, `-`, `_` or `.`",
+        ),
+    ] {
+        for service in [Service::Api, Service::Worker] {
+            // The last value of a name counts.
+            let complaint = complaint(service, &[PLACES[0], PLACES[1], (name, value)]).await;
+            let expected = format!("{}: {name}: {said}", service.binary());
+            assert!(complaint.starts_with(&expected), "{complaint}");
+            assert!(!complaint.contains("hunter2"), "{complaint}");
+        }
+    }
 }
 
 #[tokio::test]

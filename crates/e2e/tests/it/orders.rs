@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::shop::{Shop, widget};
+use crate::shop::{PATIENCE, Shop, widget};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_without_a_payment_completes() {
@@ -42,6 +42,69 @@ async fn a_declined_card_fails_the_order_at_the_first_attempt() {
     assert_eq!(order["failure"]["code"], "card_declined");
     assert_eq!(order["attempt"], 1);
     assert_eq!(shop.charges(&id).await, 0);
+}
+
+/// Stripe counts some currencies otherwise than ISO 4217: 5 kronur are 500.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_charged_what_it_says_in_a_currency_that_stripe_counts_otherwise() {
+    let shop = Shop::open().await;
+    let mut body = json!({ "product_name": "Widget", "amount": "5", "currency": "ISK", "payment_method": "credit_card" });
+    let charged = shop.settled(&shop.order(&body).await).await;
+    assert_eq!(charged["payment_status"], "charged", "{charged}");
+    let path = format!(
+        "/v1/payment_intents/{}",
+        charged["payment_id"].as_str().unwrap()
+    );
+    let url = format!("{}{path}", shop.stack.url(testkit::Service::Gateway));
+    let payment = shop.http.get(url).bearer_auth("sk_test_throughline");
+    let payment: serde_json::Value = payment.send().await.unwrap().json().await.unwrap();
+    assert_eq!(payment["amount_received"], 500, "{payment}");
+
+    body["amount"] = json!("5.124");
+    body["currency"] = json!("KWD");
+    let refused = shop.settled(&shop.order(&body).await).await;
+    assert_eq!(refused["failure"]["code"], "payment_rejected", "{refused}");
+}
+
+/// A row that somebody changed behind the service's back moves no money, where much of it is at stake.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_order_whose_amount_is_not_the_sum_of_its_items_is_not_charged() {
+    let mut shop = Shop::open().await;
+    shop.stack.stop(testkit::Service::Worker).await.unwrap();
+    let body =
+        json!({ "product_name": "Widget", "amount": "2000", "payment_method": "credit_card" });
+    let id = shop.order(&body).await;
+    let sql = shop.database.connect().await.unwrap();
+    sql.batch_execute("UPDATE orders SET amount = amount + 1")
+        .await
+        .unwrap();
+    shop.stack.restart(testkit::Service::Worker).await.unwrap();
+    let order = shop.settled(&id).await;
+    assert_eq!(order["status"], "failed");
+    assert_eq!(order["failure"]["code"], "amount_mismatch", "{order}");
+    assert_eq!(shop.charges(&id).await, 0);
+}
+
+/// The service's key is its operator's to mend: orders wait for that, and no customer reads about it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_refuses_the_services_key_fails_no_order() {
+    let shop = Shop::open_with(&[(
+        testkit::Service::Worker,
+        "PAYMENT_GATEWAY_KEY",
+        "pk_test_no_secret_key",
+    )])
+    .await;
+    let mut body = widget();
+    body["payment_method"] = json!("credit_card");
+    let id = shop.order(&body).await;
+    let order = testkit::eventually("a second attempt", PATIENCE, || async {
+        let order = shop.read(&id).await;
+        (order["attempt"].as_i64()? >= 2 && order["status"] == "pending").then_some(order)
+    })
+    .await;
+    assert_eq!(order["failure"]["code"], "payment_unavailable", "{order}");
+    let detail = order["failure"]["detail"].as_str().unwrap();
+    assert!(!detail.contains("key"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

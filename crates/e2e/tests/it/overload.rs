@@ -97,3 +97,44 @@ async fn a_gateway_that_hangs_exhausts_nothing() {
         assert_eq!(order["attempt"], 2);
     }
 }
+
+/// A queue that goes on growing fills Redis. Beyond its limit an order stays in PostgreSQL, and is dispatched when its grace is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_takes_no_more_and_the_order_waits_in_postgresql() {
+    const LIMIT: usize = 50_000;
+    let mut shop = Shop::open().await;
+    shop.stack.stop(Service::Worker).await.unwrap();
+    let client = redis::Client::open(shop.redis.url()).unwrap();
+    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
+    let crowd: Vec<String> = (0..LIMIT).map(|n| format!("crowd-{n}")).collect();
+    let waiting: usize = redis::cmd("RPUSH")
+        .arg("orders:active")
+        .arg(crowd)
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    assert_eq!(waiting, LIMIT);
+
+    let id = shop.order(&widget()).await;
+    let length = redis::cmd("LLEN").arg("orders:active").to_owned();
+    let waiting: usize = length.query_async(&mut redis).await.unwrap();
+    assert_eq!(waiting, LIMIT);
+    let sql = shop.database.connect().await.unwrap();
+    const GRACE: &str =
+        "SELECT extract(epoch FROM dispatch_after - created_at)::float8 FROM orders";
+    let grace: f64 = sql.query_one(GRACE, &[]).await.unwrap().get(0);
+    assert!((grace - 30.0).abs() < 1.0, "due after {grace} s");
+
+    let emptied: usize = redis::cmd("DEL")
+        .arg("orders:active")
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    assert_eq!(emptied, 1);
+    // Rather than waiting for the grace.
+    sql.batch_execute("UPDATE orders SET dispatch_after = now()")
+        .await
+        .unwrap();
+    shop.stack.restart(Service::Worker).await.unwrap();
+    assert_eq!(shop.settled(&id).await["status"], "completed");
+}

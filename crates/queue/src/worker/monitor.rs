@@ -93,3 +93,30 @@ where
                 .build(handler)
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fewer than a quarter, and shutdown hangs; more than a half, and fetched jobs wait here while another worker is idle.
+    #[test]
+    fn at_every_concurrency_a_batch_is_between_a_quarter_and_a_half_of_it() {
+        for concurrency in 1..=1024 {
+            let batch = config("orders", concurrency).batch_size;
+            assert!(4 * batch >= concurrency, "{batch} of {concurrency}");
+            assert!(
+                2 * batch <= concurrency || batch == 1,
+                "{batch} of {concurrency}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_defaults_that_do_not_hold_are_set_otherwise() {
+        let config = config("orders", 64);
+        assert!(!config.lock_tasks);
+        assert!(!config.emit_events);
+        assert!(config.persist_results);
+        assert_eq!(config.heartbeat_interval, APALIS_HEARTBEAT);
+    }
+}

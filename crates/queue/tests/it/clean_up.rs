@@ -9,7 +9,7 @@ use crate::support::{Worker, config, jobs, key, nothing, queue, redis_answers, u
 async fn clean_up_leaves_redis_as_it_was() {
     let redis = Redis::start().await.unwrap();
     let queue = Queue::<u32>::connect(config(&redis)).await.unwrap();
-    queue.ensure_epoch().await.unwrap();
+    queue.begin_epoch().await.unwrap();
     let worker = Worker::start(&queue, 16, nothing);
     worker.until_running(true).await;
     let mut connection = queue.connection();

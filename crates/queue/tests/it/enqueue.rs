@@ -92,6 +92,63 @@ async fn of_many_jobs_each_outcome_is_told_in_order() {
 }
 
 #[tokio::test]
+async fn beyond_the_limit_a_new_job_is_refused_and_nothing_is_lost() {
+    let queue = queue::<u32>().await;
+    assert_eq!(
+        queue.enqueue_within(2, "a", &1).await.unwrap(),
+        Enqueued::New
+    );
+    assert_eq!(queue.enqueue("b", &2).await.unwrap(), Enqueued::New);
+    assert_eq!(
+        queue.enqueue_within(2, "c", &3).await.unwrap(),
+        Enqueued::Full
+    );
+    // What waits already needs no room, and who has no limit gets in.
+    assert_eq!(
+        queue.enqueue_within(2, "a", &1).await.unwrap(),
+        Enqueued::AlreadyQueued
+    );
+    assert_eq!(queue.enqueue("d", &4).await.unwrap(), Enqueued::New);
+
+    let worker = Worker::start(&queue, 1, nothing);
+    until_idle(&queue).await;
+    assert_eq!(
+        queue.enqueue_within(2, "c", &3).await.unwrap(),
+        Enqueued::New
+    );
+    until_idle(&queue).await;
+    assert_eq!(worker.stop().await, ["a", "b", "d", "c"]);
+}
+
+#[tokio::test]
+async fn what_is_queued_is_known_without_enqueueing() {
+    let queue = queue::<u32>().await;
+    let worker = Worker::start(&queue, 1, nothing);
+    queue.enqueue("finished", &1).await.unwrap();
+    until_idle(&queue).await;
+    worker.stop().await;
+    let stuck = Worker::start(&queue, 1, |_| std::future::pending());
+    queue.enqueue("in flight", &2).await.unwrap();
+    stuck.until_seen(1).await;
+    stuck.kill().await;
+    queue.enqueue("waiting", &3).await.unwrap();
+    queue.enqueue("without payload", &4).await.unwrap();
+    let data = key(&queue, "data");
+    let _: u32 = redis_answers(&mut queue.connection(), &["HDEL", &data, "without payload"]).await;
+
+    let ids = [
+        "finished",
+        "in flight",
+        "waiting",
+        "without payload",
+        "never seen",
+    ];
+    let queued = queue.queued(&ids.map(str::to_owned)).await.unwrap();
+    assert_eq!(queued, [false, true, true, false, false]);
+    assert!(queue.queued(&[]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn an_id_that_could_not_be_acknowledged_is_refused() {
     let queue = queue::<u32>().await;
     for id in ["", "007"] {

@@ -8,6 +8,7 @@
     clippy::as_conversions
 )]
 
+mod apalis_settings;
 mod apalis_traps;
 mod clean_up;
 mod dead_workers;

@@ -75,20 +75,42 @@ async fn a_worker_outlives_a_restart_of_redis() {
 async fn a_redis_that_lost_its_data_is_noticed_once_and_its_workers_go_on() {
     let redis = Redis::start().await.unwrap();
     let queue = Queue::<u32>::connect(config(&redis)).await.unwrap();
-    assert_eq!(queue.ensure_epoch().await.unwrap(), Epoch::Created);
-    assert_eq!(queue.ensure_epoch().await.unwrap(), Epoch::Present);
+    queue.begin_epoch().await.unwrap();
+    assert_eq!(queue.epoch().await.unwrap(), Epoch::Present);
     let worker = Worker::start(&queue, 4, nothing);
     queue.enqueue("a", &1).await.unwrap();
     until_idle(&queue).await;
 
     let _: () = redis_answers(&mut queue.connection(), &["FLUSHALL"]).await;
-    assert_eq!(queue.ensure_epoch().await.unwrap(), Epoch::Created);
-    assert_eq!(queue.ensure_epoch().await.unwrap(), Epoch::Present);
+    assert_eq!(queue.epoch().await.unwrap(), Epoch::Missing);
+    assert_eq!(queue.epoch().await.unwrap(), Epoch::Present, "told once");
+    queue.begin_epoch().await.unwrap();
+    assert_eq!(queue.epoch().await.unwrap(), Epoch::Present);
     queue.enqueue("a", &1).await.unwrap();
     worker.until_seen(2).await;
     assert_eq!(worker.names().len(), 2, "its registration was lost too");
     until_idle(&queue).await;
     worker.stop().await;
+}
+
+/// Nothing is said to be whole again before it is: who was told of the loss may die, and another one is told.
+#[tokio::test]
+async fn a_loss_that_nobody_made_up_for_is_told_again() {
+    let queue = queue::<u32>().await;
+    assert_eq!(queue.epoch().await.unwrap(), Epoch::Missing);
+    let (mut redis, told) = (queue.connection(), key(&queue, "epoch:told"));
+    let seconds: i64 = redis_answers(&mut redis, &["TTL", &told]).await;
+    assert!((1..=10).contains(&seconds), "{seconds}");
+
+    // Rather than waiting for that.
+    let _: u32 = redis_answers(&mut redis, &["DEL", &told]).await;
+    assert_eq!(queue.epoch().await.unwrap(), Epoch::Missing);
+    queue.begin_epoch().await.unwrap();
+    assert_eq!(queue.epoch().await.unwrap(), Epoch::Present);
+    assert_eq!(
+        redis_answers::<u32>(&mut redis, &["EXISTS", &told]).await,
+        0
+    );
 }
 
 #[tokio::test]

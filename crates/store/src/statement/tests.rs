@@ -109,6 +109,7 @@ async fn every_statement_is_prepared_once_however_often_it_runs() {
             "find_order",
             "find_orders",
             "forget_keys",
+            "give_back_orders",
             "list_orders",
             "list_orders_by_status",
             "list_own_orders",
@@ -157,8 +158,11 @@ async fn run_every_statement(store: &Store) {
     let job = order.next_job();
     let attempt = job.attempt;
     store.dispatch_now(id).await.unwrap();
+    store.give_back(&[id]).await.unwrap();
+    store.give_back(&[id, OrderId::generate()]).await.unwrap();
     store.dispatch_all_now().await.unwrap();
     store.take_due(10).await.unwrap();
+    store.take_due_again(10).await.unwrap();
     store.oldest_due().await.unwrap();
     store
         .claim(&job, ClaimToken::draw(), &trace, minute)

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use domain::{Failure, FailureCode, OrderId, OrderStatus};
-use throughline_store::{ClaimToken, DueReason};
+use throughline_store::{ClaimToken, DueReason, Store, StoreConfig};
 
 use crate::setup::{Fixture, MINUTE, attempt, trace};
 
@@ -198,6 +198,50 @@ async fn a_failed_dispatch_is_due_at_once_unless_a_worker_has_the_order() {
 }
 
 #[tokio::test]
+async fn what_could_not_be_dispatched_is_due_at_once_in_one_statement() {
+    let fixture = Fixture::new().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let order = fixture.order().await;
+        fixture.make_due(order.id).await;
+        ids.push(order.id);
+    }
+    assert_eq!(fixture.store.take_due(10).await.unwrap().len(), 3);
+    // A job that got there after all.
+    let works = fixture.find(ids[2]).await;
+    fixture.claim(&works).await;
+    fixture.store.give_back(&ids).await.unwrap();
+    let due = fixture.store.take_due(10).await.unwrap();
+    let due: HashSet<OrderId> = due.iter().map(|order| order.id).collect();
+    assert_eq!(due, HashSet::from([ids[0], ids[1]]));
+}
+
+#[tokio::test]
+async fn orders_that_were_attempted_can_be_taken_past_new_ones() {
+    let fixture = Fixture::new().await;
+    let new = fixture.order().await;
+    let (expired, retry) = (fixture.order().await, fixture.order().await);
+    let failure = Failure::new(FailureCode::PaymentTimeout, "No answer.");
+    fixture.claim(&expired).await;
+    fixture.claim(&retry).await;
+    fixture
+        .store
+        .retry_later(retry.id, attempt(1), &failure, MINUTE)
+        .await
+        .unwrap()
+        .unwrap();
+    for order in [&new, &expired, &retry] {
+        fixture.make_due(order.id).await;
+    }
+    let taken = fixture.store.take_due_again(10).await.unwrap();
+    let taken: HashSet<OrderId> = taken.iter().map(|order| order.id).collect();
+    assert_eq!(taken, HashSet::from([expired.id, retry.id]));
+    let rest = fixture.store.take_due(10).await.unwrap();
+    assert_eq!(rest.len(), 1);
+    assert_eq!(rest[0].id, new.id);
+}
+
+#[tokio::test]
 async fn when_redis_lost_everything_all_pending_orders_are_due_and_leases_stay() {
     let fixture = Fixture::new().await;
     let works = fixture.order().await;
@@ -216,6 +260,39 @@ async fn when_redis_lost_everything_all_pending_orders_are_due_and_leases_stay()
     assert_eq!(fixture.store.dispatch_all_now().await.unwrap(), 0);
     assert_eq!(fixture.store.take_due(10_000).await.unwrap().len(), 2500);
     assert_eq!(fixture.find(works.id).await.status, OrderStatus::Processing);
+}
+
+/// A plan that PostgreSQL keeps knows neither the limit nor, for a while, how many orders there are by now. It must not read them all
+/// for each batch: catching up would take the longer the more orders there ever were.
+#[tokio::test]
+async fn a_batch_is_found_by_index_under_a_plan_that_knows_no_numbers() {
+    let fixture = Fixture::new().await;
+    fixture
+        .sql
+        .batch_execute(
+            "INSERT INTO orders (id, amount, dispatch_after, customer, currency, payment_status, items) \
+             SELECT gen_random_uuid(), 1, now() + interval '1 h', 'ada', 'USD', 'not_required', '[]' FROM generate_series(1, 20000); \
+             ANALYZE orders; \
+             DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET plan_cache_mode = force_generic_plan', current_database()); END $$",
+        )
+        .await
+        .unwrap();
+    let read = async |what: &str| -> i64 {
+        let ask = format!("SELECT {what} FROM pg_stat_user_tables WHERE relname = 'orders'");
+        fixture.sql.query_one(&ask, &[]).await.unwrap().get(0)
+    };
+    let scanned = read("seq_scan").await;
+
+    let store = Store::new(StoreConfig::new(fixture.database.url(), "store-test")).unwrap();
+    assert_eq!(store.dispatch_all_now().await.unwrap(), 20_000);
+    assert_eq!(store.take_due(200).await.unwrap().len(), 200);
+    // A connection tells what it did when it ends, if not before.
+    drop(store);
+    testkit::eventually("the connection's counts", MINUTE, async || {
+        (read("n_tup_upd").await >= 20_200).then_some(())
+    })
+    .await;
+    assert_eq!(read("seq_scan").await, scanned);
 }
 
 #[tokio::test]

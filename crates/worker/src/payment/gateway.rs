@@ -7,6 +7,7 @@ use reqwest::{Request, StatusCode, Url};
 use serde::Deserialize;
 use telemetry::http::client::Client;
 
+use super::amount::stripe_amount;
 use super::outcome::{ChargeError, GatewayError};
 use crate::config::GatewayConfig;
 use crate::sabotage;
@@ -57,8 +58,9 @@ impl Gateway {
 
     /// Charges the order with this token, once: its idempotency key makes a repeated call answer the same.
     pub(crate) async fn charge(&self, order: &Order, token: &str) -> Result<String, ChargeError> {
+        let amount = stripe_amount(order.amount).map_err(ChargeError::Final)?;
         let request = self
-            .request(order, token)
+            .request(order, amount, token)
             .map_err(|error| ChargeError::unanswered(&error))?;
         // Each attempt before this one may have sent it.
         let resends = u32::try_from(order.attempt.number() - 1).unwrap_or(0);
@@ -79,7 +81,7 @@ impl Gateway {
         }
     }
 
-    fn request(&self, order: &Order, token: &str) -> Result<Request, reqwest::Error> {
+    fn request(&self, order: &Order, amount: i64, token: &str) -> Result<Request, reqwest::Error> {
         let id = order.id.to_string();
         let mut key = order.charge_key();
         if sabotage::is_off("idempotency") {
@@ -90,7 +92,7 @@ impl Gateway {
             .bearer_auth(&self.key)
             .header("Idempotency-Key", &key)
             .form(&[
-                ("amount", order.amount.minor().to_string().as_str()),
+                ("amount", amount.to_string().as_str()),
                 (
                     "currency",
                     &order.amount.currency().code().to_ascii_lowercase(),

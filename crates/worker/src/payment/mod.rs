@@ -1,5 +1,6 @@
 //! Charging an order: which token is sent, what the gateway's answer means, and what is tried again.
 
+mod amount;
 mod gateway;
 mod outcome;
 

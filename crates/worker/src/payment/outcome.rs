@@ -4,6 +4,9 @@ use domain::{Failure, FailureCode};
 use reqwest::StatusCode;
 use serde::Deserialize;
 
+/// How many characters of the gateway's words are kept: its sentences are shorter, and a proxy's page is not a reason.
+const LONGEST_REASON: usize = 300;
+
 /// Why an order was not charged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ChargeError {
@@ -37,14 +40,21 @@ impl ChargeError {
         })
     }
 
-    /// An answer that is not a success. The gateway's own words are kept: they are written for merchants.
+    /// An answer that is not a success. The gateway's own words are kept where it refuses this payment: they are written for those
+    /// who ask. Where it refuses the service itself they are the operator's alone, and an order waits until that is mended.
     pub(super) fn answered(status: StatusCode, error: GatewayError) -> Self {
-        let detail = error
-            .message
-            .unwrap_or_else(|| format!("The payment gateway answered {status}."));
         match status {
             StatusCode::PAYMENT_REQUIRED => {
+                let detail = error.reason(status);
                 Self::Declined(Failure::new(FailureCode::CardDeclined, detail))
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let error = ServiceRefused {
+                    status,
+                    reason: error.reason(status),
+                };
+                telemetry::log_error!(error, "nothing can be charged until this is mended");
+                Self::Passing(unavailable())
             }
             // Another request with this key is still at work, or we ask too fast. 408 is what a server says of a connection on
             // which it saw no request for a while; one that was sent just then gets it for an answer (RFC 9110, 15.5.9).
@@ -52,7 +62,10 @@ impl ChargeError {
                 Self::Passing(unavailable())
             }
             _ if status.is_server_error() => Self::Passing(unavailable()),
-            _ => Self::Final(Failure::new(FailureCode::PaymentRejected, detail)),
+            _ => {
+                let detail = error.reason(status);
+                Self::Final(Failure::new(FailureCode::PaymentRejected, detail))
+            }
         }
     }
 
@@ -84,26 +97,52 @@ pub(super) struct GatewayError {
     pub(super) message: Option<String>,
 }
 
+impl GatewayError {
+    /// What it says, or what its status does.
+    fn reason(self, status: StatusCode) -> String {
+        let mut reason = self
+            .message
+            .unwrap_or_else(|| format!("The payment gateway answered {status}."));
+        if let Some((end, _)) = reason.char_indices().nth(LONGEST_REASON) {
+            reason.truncate(end);
+            reason.push('…');
+        }
+        reason
+    }
+}
+
+/// The gateway does not take the service's key, or does not let it charge.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the payment gateway answered {status} (PAYMENT_GATEWAY_URL, PAYMENT_GATEWAY_KEY): {reason}"
+)]
+struct ServiceRefused {
+    status: StatusCode,
+    reason: String,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn answered(status: u16) -> ChargeError {
-        ChargeError::answered(
-            StatusCode::from_u16(status).unwrap(),
-            GatewayError::default(),
-        )
+        answered_with(status, None)
+    }
+
+    fn answered_with(status: u16, message: Option<String>) -> ChargeError {
+        let status = StatusCode::from_u16(status).unwrap();
+        ChargeError::answered(status, GatewayError { message })
     }
 
     #[test]
     fn only_what_may_end_differently_is_tried_again() {
-        for status in [408, 409, 429, 500, 502, 503, 504] {
+        for status in [401, 403, 408, 409, 429, 500, 502, 503, 504] {
             assert!(
                 matches!(answered(status), ChargeError::Passing(_)),
                 "{status}"
             );
         }
-        for status in [400, 401, 403, 404, 422] {
+        for status in [400, 404, 422] {
             assert!(
                 matches!(answered(status), ChargeError::Final(_)),
                 "{status}"
@@ -118,5 +157,26 @@ mod tests {
             ChargeError::not_succeeded("requires_action"),
             ChargeError::Final(_)
         ));
+    }
+
+    #[test]
+    fn a_customer_reads_the_gateways_words_only_about_the_payment() {
+        let words = "Invalid API Key provided: sk_live_1234";
+        for status in [401, 403, 429, 500] {
+            let error = answered_with(status, Some(words.to_owned()));
+            assert_eq!(error.failure(), &unavailable(), "{status}");
+        }
+        for status in [400, 402] {
+            let error = answered_with(status, Some("Your card has expired.".to_owned()));
+            assert_eq!(error.failure().detail, "Your card has expired.", "{status}");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_not_longer_than_a_sentence() {
+        let page = "é".repeat(10_000);
+        let error = answered_with(400, Some(page));
+        let detail = &error.failure().detail;
+        assert_eq!(detail.chars().count(), LONGEST_REASON + 1);
     }
 }
