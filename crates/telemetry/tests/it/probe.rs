@@ -4,8 +4,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use actix_web::dev::Service as _;
+use actix_web::test::TestRequest;
+use actix_web::{App, HttpResponse, web};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span, Tracer};
+use throughline_telemetry::http::server::Tracing;
 use throughline_telemetry::{Service, log_error, metrics, propagation, span};
 
 /// What the program does between set-up and shutdown.
@@ -15,6 +19,8 @@ pub(crate) enum Task {
     Once,
     /// 20,000 spans and as many log records, as fast as it can.
     Flood,
+    /// 600 requests with the longest head that actix-web takes.
+    LongRequests,
     /// A span and a log record every few milliseconds until its input ends.
     Steady,
 }
@@ -86,6 +92,7 @@ fn the_program() {
         };
         match std::env::var("PROBE").as_deref() {
             Ok("Flood") => flood(),
+            Ok("LongRequests") => long_requests().await,
             Ok("Steady") => steady().await,
             _ => once(),
         }
@@ -123,6 +130,28 @@ fn flood() {
     let text = "x".repeat(200);
     for number in 0..20_000_i64 {
         tracing::info_span!("drop", number, text).in_scope(|| tracing::info!(text, "drop"));
+    }
+    println!("grew by {} KiB", resident_kib().saturating_sub(before));
+}
+
+async fn long_requests() {
+    let app = App::new()
+        .default_service(web::to(HttpResponse::Ok))
+        .wrap(Tracing::new());
+    let app = actix_web::test::init_service(app).await;
+    let long = "x".repeat(30 << 10);
+    let before = resident_kib();
+    for _ in 0..600 {
+        let request = TestRequest::get()
+            .uri(&format!("/{long}?{long}"))
+            .insert_header(("user-agent", long.as_str()))
+            .insert_header((
+                "traceparent",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            ))
+            .insert_header(("tracestate", format!("vendor={long}")));
+        let response = app.call(request.to_request()).await.unwrap();
+        assert!(response.status().is_success());
     }
     println!("grew by {} KiB", resident_kib().saturating_sub(before));
 }

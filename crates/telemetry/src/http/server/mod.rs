@@ -43,9 +43,9 @@ pub enum Inbound {
     /// Trust it: the request's span is its child, and its sampling decision holds.
     #[default]
     Parent,
-    /// Start a new trace that links to it.
+    /// Start a new trace that links to it. The caller's baggage is not taken.
     Link,
-    /// Take no notice of it.
+    /// Take no notice of it, nor of baggage.
     Ignore,
 }
 

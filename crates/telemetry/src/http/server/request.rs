@@ -14,10 +14,16 @@ use super::Inbound;
 use super::route::Route;
 use crate::http::{OTHER_METHOD, UNKNOWN_NAME, known_method, redact};
 use crate::instruments::instruments;
+use crate::mask;
 use crate::names;
 use crate::operation::{ErrorType, Operation};
 #[cfg(feature = "diesel")]
 use crate::repeats::Repeats;
+
+/// How much of a path, a query or a header a span says, in bytes.
+const SAID: usize = 2_048;
+/// How long a `tracestate` may be, in bytes; the W3C asks for 512 to be passed on. Each span of the trace has a copy.
+const TRACE_STATE: usize = 512;
 
 /// The address that a worker listens on. Never the Host header: a client writes that.
 #[derive(Debug)]
@@ -159,11 +165,14 @@ fn caller(request: &ServiceRequest, inbound: Inbound) -> (Context, Option<Link>)
         propagator.extract_with_context(&Context::new(), &Headers(request.headers()))
     });
     match inbound {
-        Inbound::Link if caller.has_active_span() => {
-            let link = Link::with_context(caller.span().span_context().clone());
-            (Context::new(), Some(link))
+        Inbound::Parent => (caller, None),
+        Inbound::Ignore => (Context::new(), None),
+        Inbound::Link => {
+            let link = caller
+                .has_active_span()
+                .then(|| Link::with_context(caller.span().span_context().clone()));
+            (Context::new(), link)
         }
-        _ => (caller, None),
     }
 }
 
@@ -173,7 +182,7 @@ fn described<'a>(
     local: &'a Local,
     unknown_method: bool,
 ) -> impl Iterator<Item = KeyValue> + 'a {
-    let text = |name, text: &str| KeyValue::new(name, text.to_owned());
+    let text = |name, text: &str| KeyValue::new(name, said(text));
     let query = Some(request.query_string()).filter(|query| !query.is_empty());
     let method = unknown_method.then(|| request.method().as_str());
     let agent = request.headers().get(header::USER_AGENT);
@@ -188,7 +197,7 @@ fn described<'a>(
         Some(KeyValue::new(names::HTTP_AUTH_PRESENT, authorized)),
         Some(KeyValue::new(names::SERVER_PORT, local.port)),
         local_address.map(|address| KeyValue::new(names::SERVER_ADDRESS, address)),
-        query.map(|query| KeyValue::new(names::URL_QUERY, redact::query(query).into_owned())),
+        query.map(|query| text(names::URL_QUERY, &redact::query(query))),
         method.map(|method| text(names::HTTP_REQUEST_METHOD_ORIGINAL, method)),
         peer_address
             .clone()
@@ -199,6 +208,15 @@ fn described<'a>(
     ]
     .into_iter()
     .flatten()
+}
+
+/// What a span says of something that a caller wrote: no more than [`SAID`], since spans wait in a queue that is bounded by their
+/// number. Only where it is cut is it masked here; the whole span is masked when it ends.
+fn said(text: &str) -> String {
+    match text.len() <= SAID {
+        true => text.to_owned(),
+        false => mask::start_of(text, SAID).into_owned(),
+    }
 }
 
 /// An IPv4 address that arrived on an IPv6 socket is an IPv4 address.
@@ -227,7 +245,9 @@ struct Headers<'a>(&'a header::HeaderMap);
 
 impl Extractor for Headers<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
+        let header = self.0.get(key)?.to_str().ok()?;
+        let too_long = key == "tracestate" && header.len() > TRACE_STATE;
+        (!too_long).then_some(header)
     }
 
     fn keys(&self) -> Vec<&str> {
