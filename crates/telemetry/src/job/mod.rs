@@ -23,5 +23,7 @@
 mod consumer;
 mod producer;
 
-pub use consumer::{Consumer, ConsumerLayer, ConsumerService, JobTrace, Received, fail};
+pub use consumer::{
+    Consumer, ConsumerLayer, ConsumerService, JobTrace, Processing, Received, fail,
+};
 pub use producer::Producer;

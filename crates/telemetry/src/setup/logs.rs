@@ -20,6 +20,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 use super::SetupError;
 use super::lines::{JsonLines, TextLines};
 use super::settings::OtelSettings;
+use crate::operation::is_unsampled;
 use crate::span::Untraced;
 
 /// Crates that do the exporting. A record of what they say would have to be exported too, and so on without an end.
@@ -88,7 +89,8 @@ pub(super) fn install(
         .map_err(|_| SetupError::SubscriberInstalled)
 }
 
-/// Spans of level INFO and above that are not a framework's, except inside [`crate::span::untraced`].
+/// Spans of level INFO and above that are not a framework's, except inside [`crate::span::untraced`] and in traces that are not
+/// recorded.
 fn spans_of_the_service<S: Subscriber>() -> impl Filter<S> {
     fn is_ours(metadata: &Metadata<'_>) -> bool {
         metadata.is_span()
@@ -97,7 +99,9 @@ fn spans_of_the_service<S: Subscriber>() -> impl Filter<S> {
             && !FRAMEWORKS.contains(&root(metadata))
     }
     DynFilterFn::new(|metadata, _: &LayerContext<'_, S>| {
-        is_ours(metadata) && Context::map_current(|context| context.get::<Untraced>().is_none())
+        let is_seen =
+            |context: &Context| context.get::<Untraced>().is_none() && !is_unsampled(context);
+        is_ours(metadata) && Context::map_current(is_seen)
     })
     .with_callsite_filter(|metadata| match is_ours(metadata) {
         true => Interest::sometimes(),

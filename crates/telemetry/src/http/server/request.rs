@@ -7,7 +7,7 @@ use std::sync::Arc;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, Version, header};
 use opentelemetry::propagation::Extractor;
-use opentelemetry::trace::{Link, SpanBuilder, SpanKind, TraceContextExt};
+use opentelemetry::trace::{SpanBuilder, SpanKind};
 use opentelemetry::{Context, KeyValue, global};
 
 use super::Inbound;
@@ -19,11 +19,16 @@ use crate::names;
 use crate::operation::{ErrorType, Operation};
 #[cfg(feature = "diesel")]
 use crate::repeats::Repeats;
+use crate::setup::{is_metering, is_tracing};
 
 /// How much of a path, a query or a header a span says, in bytes.
 const SAID: usize = 2_048;
 /// How long a `tracestate` may be, in bytes; the W3C asks for 512 to be passed on. Each span of the trace has a copy.
-const TRACE_STATE: usize = 512;
+const LONGEST_STATE: usize = 512;
+
+static TRACE_PARENT: header::HeaderName = header::HeaderName::from_static("traceparent");
+static TRACE_STATE: header::HeaderName = header::HeaderName::from_static("tracestate");
+static BAGGAGE: header::HeaderName = header::HeaderName::from_static("baggage");
 
 /// The address that a worker listens on. Never the Host header: a client writes that.
 #[derive(Debug)]
@@ -67,15 +72,14 @@ impl Request {
     pub(super) fn start(request: &ServiceRequest, inbound: Inbound, local: &Local) -> Self {
         let known = known_method(request.method().as_str());
         let name_of_method = known.unwrap_or(UNKNOWN_NAME);
-        let route = request
-            .match_pattern()
+        // Where nobody sees it, the template is not even put together.
+        let route = (is_tracing() || is_metering())
+            .then(|| request.match_pattern())
+            .flatten()
             .map(|template| Route::of(name_of_method, template));
         let name = route.map_or(name_of_method, |route| route.span_name);
-        let (parent, link) = caller(request, inbound);
-        let mut span = SpanBuilder::from_name(name).with_kind(SpanKind::Server);
-        if let Some(link) = link {
-            span = span.with_links(vec![link]);
-        }
+        let (parent, linked) = caller(request, inbound);
+        let span = SpanBuilder::from_name(name).with_kind(SpanKind::Server);
 
         let method = known.unwrap_or(OTHER_METHOD);
         let version = protocol_version(request.version());
@@ -90,10 +94,11 @@ impl Request {
             .flatten()
         };
         let operation = Operation::start(span, &parent, &instruments().http_server, common);
+        operation.link_to(|| linked);
         operation.describe(|| common().chain(described(request, local, known.is_none())));
         Self {
             method: name_of_method,
-            has_route: route.is_some(),
+            has_route: route.is_some() || !(is_tracing() || is_metering()),
             head_only: request.method() == actix_web::http::Method::HEAD,
             #[cfg(feature = "diesel")]
             repeats: operation.span().is_recording().then(Repeats::default),
@@ -157,22 +162,16 @@ impl Request {
 }
 
 /// The context that the request continues, and the one that it only links to.
-fn caller(request: &ServiceRequest, inbound: Inbound) -> (Context, Option<Link>) {
-    if inbound == Inbound::Ignore {
-        return (Context::new(), None);
-    }
-    let caller = global::get_text_map_propagator(|propagator| {
-        propagator.extract_with_context(&Context::new(), &Headers(request.headers()))
-    });
+fn caller(request: &ServiceRequest, inbound: Inbound) -> (Context, Option<Context>) {
+    let caller = || {
+        global::get_text_map_propagator(|propagator| {
+            propagator.extract_with_context(&Context::new(), &Headers(request.headers()))
+        })
+    };
     match inbound {
-        Inbound::Parent => (caller, None),
+        Inbound::Parent => (caller(), None),
+        Inbound::Link => (Context::new(), Some(caller())),
         Inbound::Ignore => (Context::new(), None),
-        Inbound::Link => {
-            let link = caller
-                .has_active_span()
-                .then(|| Link::with_context(caller.span().span_context().clone()));
-            (Context::new(), link)
-        }
     }
 }
 
@@ -245,8 +244,15 @@ struct Headers<'a>(&'a header::HeaderMap);
 
 impl Extractor for Headers<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        let header = self.0.get(key)?.to_str().ok()?;
-        let too_long = key == "tracestate" && header.len() > TRACE_STATE;
+        // A name that is looked up as text is copied first.
+        let header = match key {
+            "traceparent" => self.0.get(&TRACE_PARENT),
+            "tracestate" => self.0.get(&TRACE_STATE),
+            "baggage" => self.0.get(&BAGGAGE),
+            other => self.0.get(other),
+        };
+        let header = header?.to_str().ok()?;
+        let too_long = key == "tracestate" && header.len() > LONGEST_STATE;
         (!too_long).then_some(header)
     }
 
