@@ -30,7 +30,7 @@ use std::ops::Range;
 
 use self::scan::Scanner;
 
-pub(crate) use record::{Masked, log_record, span};
+pub(crate) use record::{Masked, RecordLimits, log_record, span};
 
 /// What was found, and what is written in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]

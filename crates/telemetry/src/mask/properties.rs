@@ -14,7 +14,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
 
 use super::scan::LOOKS;
-use super::{Masked, log_record, span, start_of, text};
+use super::{Masked, RecordLimits, log_record, span, start_of, text};
 
 /// A text with a secret, and what of it must not survive.
 #[derive(Debug, Clone)]
@@ -379,7 +379,7 @@ proptest! {
         let map = [("inner".into(), AnyValue::from(leak.text.clone()))].into();
         record.add_attribute("map", AnyValue::Map(Box::new(map)));
         record.add_attribute("kept", 7_i64);
-        let Masked::Instead(masked) = log_record(&record, None) else {
+        let Masked::Instead(masked) = log_record(&record, RecordLimits::NONE) else {
             return Err(TestCaseError::fail("not masked"));
         };
         let shown = format!("{masked:?}");
@@ -589,7 +589,10 @@ fn a_clean_log_record_is_not_written_again() {
     let mut record = logger.create_log_record();
     record.set_body("order was completed".into());
     record.add_attribute("order.id", "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b");
-    assert!(matches!(log_record(&record, None), Masked::Unchanged));
+    assert!(matches!(
+        log_record(&record, RecordLimits::NONE),
+        Masked::Unchanged
+    ));
 }
 
 #[test]
@@ -659,4 +662,25 @@ fn what_is_masked_reads_as_before() {
     ] {
         assert_eq!(text(said), shown);
     }
+}
+
+#[test]
+fn a_log_record_has_no_more_attributes_than_it_may() {
+    let logger = SdkLoggerProvider::builder().build().logger("test");
+    let mut record = logger.create_log_record();
+    record.set_body("order was completed".into());
+    for name in ["a", "b", "c"] {
+        record.add_attribute(name, 1);
+    }
+    let at_most = |attributes| {
+        let limits = RecordLimits {
+            attributes,
+            ..RecordLimits::NONE
+        };
+        match log_record(&record, limits) {
+            Masked::Unchanged => record.attributes_iter().count(),
+            Masked::Instead(shorter) => shorter.attributes_iter().count(),
+        }
+    };
+    assert_eq!([0, 2, 3, 4].map(at_most), [0, 2, 3, 3]);
 }

@@ -14,6 +14,23 @@ use super::{number, text};
 /// How long a text attribute may be, in characters.
 pub(crate) type Limit = Option<usize>;
 
+/// What a log record may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RecordLimits {
+    /// How many attributes.
+    pub(crate) attributes: usize,
+    pub(crate) value_length: Limit,
+}
+
+impl RecordLimits {
+    /// No limits.
+    #[cfg(test)]
+    pub(super) const NONE: Self = Self {
+        attributes: usize::MAX,
+        value_length: None,
+    };
+}
+
 /// Masks the span's name, attributes, events, links and status. Texts longer than `limit` are cut.
 pub(crate) fn span(span: &mut SpanData, limit: Limit) {
     name(&mut span.name);
@@ -115,11 +132,14 @@ pub(crate) enum Masked {
     Instead(Box<SdkLogRecord>),
 }
 
-/// Masks the record's body and attributes. The SDK lets nobody change a record's attributes, so one that is not clean is
-/// written again.
-pub(crate) fn log_record(record: &SdkLogRecord, limit: Limit) -> Masked {
+/// Masks the record's body and attributes; attributes beyond the limit go. The SDK lets nobody change a record's attributes, so
+/// one that is not clean is written again.
+pub(crate) fn log_record(record: &SdkLogRecord, limits: RecordLimits) -> Masked {
+    let limit = limits.value_length;
     let body = record.body().and_then(|body| any_value("", body, None));
-    let clean = body.is_none()
+    let within = record.attributes_iter().nth(limits.attributes).is_none();
+    let clean = within
+        && body.is_none()
         && record
             .attributes_iter()
             .all(|(key, value)| any_value(key.as_str(), value, limit).is_none());
@@ -130,7 +150,7 @@ pub(crate) fn log_record(record: &SdkLogRecord, limit: Limit) -> Masked {
     if let Some(body) = body.or_else(|| record.body().cloned()) {
         masked.set_body(body);
     }
-    for (key, value) in record.attributes_iter() {
+    for (key, value) in record.attributes_iter().take(limits.attributes) {
         let value = any_value(key.as_str(), value, limit).unwrap_or_else(|| value.clone());
         masked.add_attribute(key.clone(), value);
     }

@@ -138,6 +138,9 @@ pub fn init_from(service: &Service, env: &Env) -> Result<Telemetry, SetupError> 
         global::set_meter_provider(provider.clone());
         notices.observe();
     }
+    for ignored in &settings.ignored {
+        tracing::warn!("{} has no effect: {}", ignored.name, ignored.why);
+    }
     Ok(Telemetry {
         providers: Some(providers),
     })

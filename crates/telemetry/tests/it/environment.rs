@@ -250,3 +250,23 @@ async fn a_wrong_value_ends_the_set_up_with_one_clear_line() {
         assert_eq!(lines, [line]);
     }
 }
+
+#[tokio::test]
+async fn a_variable_that_has_no_effect_is_said() {
+    let env = [
+        ("OTEL_SDK_DISABLED", "true"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "always_on"),
+        (
+            "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+            "explicit_bucket_histogram",
+        ),
+    ];
+    let lines = run(Task::Once, &env).await;
+    let said = |name: &str| lines.iter().any(|line| line.contains(name));
+    assert!(
+        said("OTEL_METRICS_EXEMPLAR_FILTER has no effect"),
+        "{lines:?}"
+    );
+    // It says what is so anyway.
+    assert!(!said("HISTOGRAM_AGGREGATION"), "{lines:?}");
+}
