@@ -2,7 +2,7 @@
 
 use lens::{Lens, LogRecord, Span};
 
-use crate::probe::{Task, run};
+use crate::probe::{Task, output, run};
 use crate::support::{start_lens, text};
 
 /// Where a receiver takes OTLP over HTTP.
@@ -134,6 +134,35 @@ async fn an_error_is_a_log_record_of_its_span_with_type_and_message() {
     assert_eq!(record.trace_id, Some(work.trace_id));
     assert_eq!(record.span_id, Some(work.span_id));
     assert!(work.events.is_empty());
+}
+
+#[tokio::test]
+async fn a_panic_is_a_log_record_of_its_span_and_nothing_of_it_is_written_unmasked() {
+    for level in ["info", "off"] {
+        let lens = own_lens().await;
+        let endpoint = http(&lens);
+        let written = tokio::task::spawn_blocking(move || {
+            let env = [
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+                ("RUST_LOG", level),
+            ];
+            output(Task::Panic, &env)
+        });
+        let written = written.await.unwrap();
+        assert!(written.contains("no mail for [email]"), "{written}");
+        assert!(!written.contains("joe@example.com"), "{written}");
+        if level == "off" {
+            assert!(lens.store().logs().is_empty());
+            continue;
+        }
+        let record = error_record(&lens);
+        let attribute = |name| text(&record.attributes, name).unwrap();
+        assert_eq!(attribute("exception.type"), "panic");
+        assert_eq!(attribute("exception.message"), "no mail for [email]");
+        assert!(record.body.to_string().contains("tests/it/probe.rs"));
+        let work = spans(&lens).remove(0);
+        assert_eq!(record.span_id, Some(work.span_id));
+    }
 }
 
 #[tokio::test]

@@ -21,12 +21,26 @@ pub(crate) enum Task {
     Flood,
     /// 600 requests with the longest head that actix-web takes.
     LongRequests,
+    /// A panic inside a span, with an e-mail address.
+    Panic,
     /// A span and a log record every few milliseconds until its input ends.
     Steady,
 }
 
 /// Starts the program with these variables and no others.
 pub(crate) fn start(task: Task, env: &[(&str, &str)]) -> Child {
+    command(task, env).spawn().unwrap()
+}
+
+/// Runs the program to its end. All that it wrote to stdout and stderr.
+pub(crate) fn output(task: Task, env: &[(&str, &str)]) -> String {
+    let output = command(task, env).stderr(Stdio::piped()).output().unwrap();
+    assert!(output.status.success());
+    let written = [output.stdout, output.stderr].concat();
+    String::from_utf8(written).unwrap()
+}
+
+fn command(task: Task, env: &[(&str, &str)]) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", "probe::the_program", "--ignored", "--nocapture"])
@@ -36,7 +50,7 @@ pub(crate) fn start(task: Task, env: &[(&str, &str)]) -> Child {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    command.spawn().unwrap()
+    command
 }
 
 /// Runs the program to its end. What it wrote, without what the test harness wrote.
@@ -92,6 +106,7 @@ fn the_program() {
         };
         match std::env::var("PROBE").as_deref() {
             Ok("Flood") => flood(),
+            Ok("Panic") => panics(),
             Ok("LongRequests") => long_requests().await,
             Ok("Steady") => steady().await,
             _ => once(),
@@ -132,6 +147,13 @@ fn flood() {
         tracing::info_span!("drop", number, text).in_scope(|| tracing::info!(text, "drop"));
     }
     println!("grew by {} KiB", resident_kib().saturating_sub(before));
+}
+
+fn panics() {
+    let thread = std::thread::spawn(|| {
+        tracing::info_span!("work").in_scope(|| panic!("no mail for joe@example.com"));
+    });
+    assert!(thread.join().is_err());
 }
 
 async fn long_requests() {
