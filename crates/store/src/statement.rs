@@ -7,10 +7,9 @@ use std::time::Duration;
 use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::QueryFragment;
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::methods::{ExecuteDsl, LoadQuery};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use telemetry::db::{Commented, Server, Statement, commented};
+use telemetry::db::{Commented, Server, Statement, commented, no_answer};
 
 use crate::connect::Connector;
 use crate::pool::{Acquired, Pool, PoolStatus};
@@ -150,11 +149,6 @@ fn settle<T>(acquired: Acquired, result: QueryResult<T>) -> Result<T, StoreError
         acquired.give_back();
     }
     result
-}
-
-fn no_answer(waited: Duration) -> DieselError {
-    let message = format!("no answer from PostgreSQL within {waited:?}");
-    DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(message))
 }
 
 #[cfg(test)]
