@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Attempt, OrderId};
 
 /// The W3C trace context (<https://www.w3.org/TR/trace-context/>) as the text map that OpenTelemetry's propagators
-/// write and read: `traceparent`, and `tracestate` or `baggage` where there is one. Empty where nothing is traced.
+/// write and read: `traceparent`, and `tracestate` where there is one. Empty where nothing is traced.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TraceContext(pub HashMap<String, String>);

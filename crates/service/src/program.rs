@@ -4,11 +4,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use settings::Env;
+use settings::{Env, SettingError};
 
 use crate::Termination;
 
-/// How long the last telemetry may take to leave.
+/// How long the last telemetry may take to leave, unless SHUTDOWN_TIMEOUT is shorter.
 const FLUSH: Duration = Duration::from_secs(5);
 
 /// One of the binaries. It takes at most one argument: `--help`, `--version`, or one of its commands.
@@ -60,16 +60,35 @@ impl Program {
     where
         W: Future<Output = anyhow::Result<()>>,
     {
+        let flush = flush(&Env::process())?;
         let termination = Termination::watch().context("cannot wait for signals")?;
         let service = telemetry::Service::new(self.name, self.version).namespace("throughline");
         let telemetry = telemetry::init(&service)?;
         let done = work(termination).await;
-        telemetry.shutdown(FLUSH).await;
+        telemetry.shutdown(flush).await;
         done
     }
 
     fn usage(&self) -> String {
         let options = [self.commands, &["--help", "--version"]].concat();
         format!("usage: {} [{}]", self.name, options.join(" | "))
+    }
+}
+
+fn flush(env: &Env) -> Result<Duration, SettingError> {
+    Ok(env.duration_or("SHUTDOWN_TIMEOUT", FLUSH)?.min(FLUSH))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_telemetry_takes_no_longer_than_the_end_may() {
+        let within = |timeout| flush(&Env::of([("SHUTDOWN_TIMEOUT", timeout)]));
+        assert_eq!(within("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(within("30s"), Ok(FLUSH));
+        assert_eq!(within(""), Ok(FLUSH));
+        assert!(within("soon").is_err());
     }
 }

@@ -85,7 +85,7 @@ impl Pool {
             }
             self.connections.get().await
         };
-        match self.metrics.wait(connection, is_busy).await {
+        match self.metrics.wait(connection, is_timeout).await {
             Ok(connection) => Ok(Acquired(Some(connection))),
             Err(error) if is_busy(&error) => Err(StoreError::Busy),
             Err(error) => Err(StoreError::Unavailable(error.into())),
@@ -105,6 +105,11 @@ fn status(connections: &Deadpool<AsyncPgConnection>) -> PoolStatus {
         waiting: status.waiting,
         max: status.max_size,
     }
+}
+
+/// Whether all connections were busy for too long, or a new one took too long to make.
+fn is_timeout<E>(error: &PoolError<E>) -> bool {
+    matches!(error, PoolError::Timeout(_))
 }
 
 fn is_busy<E>(error: &PoolError<E>) -> bool {

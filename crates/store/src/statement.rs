@@ -9,12 +9,11 @@ use diesel::QueryResult;
 use diesel::dsl::sql;
 use diesel::pg::Pg;
 use diesel::query_builder::QueryFragment;
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::Bool;
 use diesel_async::methods::{ExecuteDsl, LoadQuery};
 use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use telemetry::db::{Commented, Server, Statement, commented};
+use telemetry::db::{Commented, Server, Statement, commented, no_answer};
 use tokio::sync::Mutex;
 
 use crate::connect::Connector;
@@ -189,11 +188,6 @@ fn settle<T>(acquired: Acquired, result: QueryResult<T>) -> Result<T, StoreError
         acquired.give_back();
     }
     result
-}
-
-fn no_answer(waited: Duration) -> DieselError {
-    let message = format!("no answer from PostgreSQL within {waited:?}");
-    DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(message))
 }
 
 #[cfg(test)]

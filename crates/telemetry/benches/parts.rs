@@ -106,6 +106,15 @@ const DIRTY: &[&str] = &[
     "postgres://app:secret@db:5432/shop",
 ];
 
+/// What a caller may repeat in a path or a header to make masking slow.
+const HOSTILE: &[&str] = &["/@@@", "a@", "%40", "eyJ-", "secret=)))", "4111 ", "aaaa"];
+
+#[divan::bench(args = HOSTILE)]
+fn mask_64_kib_of(bencher: Bencher<'_, '_>, part: &str) {
+    let text = part.repeat((64 << 10) / part.len());
+    bencher.bench(|| mask::text(black_box(&text)));
+}
+
 #[divan::bench(args = CLEAN)]
 fn mask_clean(bencher: Bencher<'_, '_>, text: &str) {
     bencher.bench(|| mask::text(black_box(text)));

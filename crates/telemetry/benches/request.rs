@@ -1,26 +1,33 @@
-//! What all telemetry of one request costs in CPU time, the exporter included: `cargo bench -p throughline-telemetry --bench
-//! request`. A request is like `POST /api/orders`: a SERVER span, an INTERNAL one, a statement, a job sent, and their metrics.
+//! What all telemetry of one `POST /api/orders` costs in CPU time, the exporter included: `cargo bench -p throughline-telemetry
+//! --bench request`; with `-- --test`, only whether it runs. The request is what the api makes of it: the caller's `traceparent` is
+//! read, and there are a SERVER span, an INTERNAL one, the context for the row, a statement, a job sent, their metrics, a counter,
+//! and a log event, which becomes a record and a JSON line.
 //!
 //! Each mode is a process of its own, with a collector in another; requests come at a rate that the exporter keeps up with. The
 //! cost is the difference to the same request without any instrumentation.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::convert::Infallible;
+use std::hint::black_box;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use actix_web::body::{MessageBody, to_bytes};
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::{App, Error, HttpResponse, test, web};
 use lens::{Lens, LensConfig};
+use opentelemetry::metrics::Counter;
 use settings::Env;
 use throughline_telemetry::http::server::Tracing;
 use throughline_telemetry::job::Producer;
-use throughline_telemetry::{db, init_from, span, statement};
+use throughline_telemetry::{db, init_from, metrics, propagation, statement};
 use tracing::Instrument;
 
+/// How many requests are measured, and with `--test`.
 const REQUESTS: u32 = 20_000;
+const FEW: u32 = 200;
 /// Requests in a row, and the pause behind them: 4,000 requests a second.
 const BURST: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(5);
@@ -30,17 +37,31 @@ statement! {
     AddOrder: "INSERT" "orders", action "create_order", framework "actix-web";
 }
 
-const MODES: [(&str, &[(&str, &str)]); 6] = [
+const MODES: [(&str, &[(&str, &str)]); 8] = [
     ("bare", &[("OTEL_SDK_DISABLED", "true")]),
+    (
+        "disabled, no lines",
+        &[("OTEL_SDK_DISABLED", "true"), ("RUST_LOG", "off")],
+    ),
     ("disabled", &[("OTEL_SDK_DISABLED", "true")]),
     (
-        "not sampled, no metrics",
+        "not sampled, traces only",
         &[
             ("OTEL_TRACES_SAMPLER", "always_off"),
             ("OTEL_METRICS_EXPORTER", "none"),
+            ("OTEL_LOGS_EXPORTER", "none"),
+            ("RUST_LOG", "off"),
         ],
     ),
     ("not sampled", &[("OTEL_TRACES_SAMPLER", "always_off")]),
+    (
+        "sampled, traces only",
+        &[
+            ("OTEL_METRICS_EXPORTER", "none"),
+            ("OTEL_LOGS_EXPORTER", "none"),
+            ("RUST_LOG", "off"),
+        ],
+    ),
     ("sampled, http/protobuf", &[]),
     ("sampled, grpc", &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]),
 ];
@@ -74,6 +95,8 @@ fn compare() {
     );
     println!("CPU time of one request, in microseconds, above that of a bare one");
     println!("{:<26}{:>16}{:>16}", "", "its own thread", "whole process");
+    let few = std::env::args().any(|argument| argument == "--test");
+    let requests = if few { FEW } else { REQUESTS };
     let mut bare = None;
     for (mode, variables) in MODES {
         let endpoint = match variables.contains(&("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")) {
@@ -81,14 +104,17 @@ fn compare() {
             false => &http,
         };
         let output = again(mode)
-            .envs(variables.iter().copied())
+            .env("REQUESTS", requests.to_string())
+            .env("ENVIRONMENT", "production")
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-            .env("RUST_LOG", "warn")
+            .envs(variables.iter().copied())
             .stderr(Stdio::inherit())
             .output()
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        let mut numbers = text
+        let result = text.lines().find_map(|line| line.strip_prefix(RESULT));
+        let mut numbers = result
+            .unwrap()
             .split_whitespace()
             .map(|number| number.parse::<f64>().unwrap());
         let (thread, process) = (numbers.next().unwrap(), numbers.next().unwrap());
@@ -102,6 +128,9 @@ fn compare() {
     drop(collector.stdin.take());
     assert!(collector.wait().unwrap().success());
 }
+
+/// What the measured process puts in front of its numbers, among its log lines.
+const RESULT: &str = "microseconds: ";
 
 /// A collector on ports of its own, until its input ends.
 #[tokio::main(flavor = "current_thread")]
@@ -127,6 +156,10 @@ async fn measure(mode: &str) {
         test::TestRequest::post()
             .uri("/api/orders")
             .insert_header(("user-agent", "curl/8.0"))
+            .insert_header((
+                "traceparent",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            ))
             .peer_addr(([127, 0, 0, 1], 40_000).into())
             .to_request()
     };
@@ -151,8 +184,9 @@ where
     S: Service<R, Response = ServiceResponse<B>, Error = Error>,
     B: MessageBody,
 {
+    let requests: u32 = std::env::var("REQUESTS").unwrap().parse().unwrap();
     let mut at_start = (0, 0);
-    for number in 0..REQUESTS + BURST * 50 {
+    for number in 0..requests + BURST * 50 {
         if number == BURST * 50 {
             // Everything that is made once has been made.
             at_start = cpu();
@@ -166,10 +200,10 @@ where
     }
     let at_end = cpu();
     let each = |nanoseconds: u64| {
-        Duration::from_nanos(nanoseconds).as_secs_f64() * 1e6 / f64::from(REQUESTS)
+        Duration::from_nanos(nanoseconds).as_secs_f64() * 1e6 / f64::from(requests)
     };
     println!(
-        "{} {}",
+        "{RESULT}{} {}",
         each(at_end.0 - at_start.0),
         each(at_end.1 - at_start.1)
     );
@@ -194,21 +228,33 @@ async fn bare() -> HttpResponse {
     HttpResponse::Created().body("{}")
 }
 
+const ORDER: &str = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
+
+static CREATED: LazyLock<Counter<u64>> =
+    LazyLock::new(|| metrics::counter("orders.created", "{order}", "Orders that were created."));
+
 async fn create(statements: web::Data<db::Server>, producer: web::Data<Producer>) -> HttpResponse {
     async {
-        span::set("order.id", "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b");
-        span::set("order.amount", 99.99);
-        span::set("order.currency", "USD");
+        black_box(propagation::inject_current());
         let insert = statements.run::<AddOrder, _>(async { Ok(()) });
         insert.await.unwrap();
         let push = |_context| async { Ok::<_, Infallible>(()) };
-        let id = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b:1";
-        producer
-            .send(id, push, |never| match *never {})
-            .await
-            .unwrap();
+        let job = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b:1";
+        let sending = producer.send(job, push, |never| match *never {});
+        sending.await.unwrap();
+        tracing::Span::current().record("order.id", ORDER);
+        CREATED.add(1, &[]);
+        tracing::info!(order.id = ORDER, "order created");
     }
-    .instrument(tracing::info_span!("create_order"))
+    .instrument(tracing::info_span!(
+        "create_order",
+        order.id = tracing::field::Empty,
+        order.amount = 99.99,
+        order.currency = "USD",
+        order.items = 1,
+        order.high_value = false,
+        payment.method = "credit_card"
+    ))
     .await;
     HttpResponse::Created().body("{}")
 }

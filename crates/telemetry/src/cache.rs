@@ -34,7 +34,8 @@ pub trait Failure {
     /// `error.type`: a word of a bounded set, never a message.
     fn error_type(&self) -> &'static str;
 
-    /// `db.response.status_code`: the server's own code, such as `WRONGTYPE`, where it answered with one.
+    /// `db.response.status_code`: the server's own code, such as `WRONGTYPE`, where it answered with one. One that Redis does not
+    /// document, as a script or a module may make up, becomes `_OTHER`.
     fn status_code(&self) -> Option<&str> {
         None
     }
@@ -58,6 +59,47 @@ impl Failure for redis::RedisError {
     fn status_code(&self) -> Option<&str> {
         self.code()
     }
+}
+
+/// The codes of Redis' own errors. What a metric says is one of a bounded set.
+const CODES: [&str; 30] = [
+    "ASK",
+    "BUSY",
+    "BUSYGROUP",
+    "BUSYKEY",
+    "CLUSTERDOWN",
+    "CROSSSLOT",
+    "DENIED",
+    "ERR",
+    "EXECABORT",
+    "INPROG",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "MOVED",
+    "NOAUTH",
+    "NOGOODSLAVE",
+    "NOGROUP",
+    "NOPERM",
+    "NOPROTO",
+    "NOREPLICAS",
+    "NOSCRIPT",
+    "NOSUB",
+    "NOTBUSY",
+    "OOM",
+    "READONLY",
+    "STALE",
+    "TRYAGAIN",
+    "UNKILLABLE",
+    "WRONGPASS",
+    "WRONGTYPE",
+];
+
+fn known_code(code: &str) -> &'static str {
+    CODES
+        .into_iter()
+        .find(|known| *known == code)
+        .unwrap_or("_OTHER")
 }
 
 impl Server {
@@ -97,7 +139,7 @@ impl Server {
         let result = command.with_context(context).await;
         let failure = result.as_ref().err();
         if let Some(code) = failure.and_then(Failure::status_code) {
-            let code = KeyValue::new(names::DB_RESPONSE_STATUS_CODE, code.to_owned());
+            let code = KeyValue::new(names::DB_RESPONSE_STATUS_CODE, known_code(code));
             operation.describe_both(code);
         }
         operation.end(failure.map(|failure| Cow::Borrowed(failure.error_type())));

@@ -1,7 +1,7 @@
 //! One instrumented operation: its span and its metric, which end together, exactly once, and carry the same `error.type`. A
 //! future that is dropped half-way ends them as `cancelled`, one that panics as `panic`.
 //!
-//! Where spans or metrics are switched off, nothing is made for them; where a trace is not sampled, no attributes are.
+//! Where spans or metrics are switched off, nothing is made for them; where a trace is not sampled, only its first span is made.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -51,7 +51,7 @@ impl Operation {
         metric_attributes: impl FnOnce() -> I,
     ) -> Self {
         let rootless = span.span_kind == Some(SpanKind::Client) && !parent.has_active_span();
-        let context = match is_tracing() && !rootless {
+        let context = match is_tracing() && !rootless && !is_unsampled(parent) {
             true => parent.with_span(tracer().build_with_context(span, parent)),
             false => parent.clone(),
         };
@@ -98,6 +98,17 @@ impl Operation {
         }
     }
 
+    /// Links the span to those of these contexts; like attributes, only if somebody will see it.
+    pub(crate) fn link_to<I: IntoIterator<Item = Context>>(&self, others: impl FnOnce() -> I) {
+        let span = self.span();
+        if !span.is_recording() {
+            return;
+        }
+        for other in others().into_iter().filter(Context::has_active_span) {
+            span.add_link(other.span().span_context().clone(), Vec::new());
+        }
+    }
+
     /// Sets an attribute that the span and the metric both carry.
     pub(crate) fn describe_both(&mut self, attribute: KeyValue) {
         if is_metering() {
@@ -135,6 +146,14 @@ impl Operation {
         }
         self.span().end();
     }
+}
+
+/// Whether the context belongs to a trace that this process decided not to record. No sampler decides otherwise further down, so
+/// spans that nobody would see are not made there: what is inside goes on in their parent.
+pub(crate) fn is_unsampled(context: &Context) -> bool {
+    let span = context.span();
+    let span = span.span_context();
+    span.is_valid() && !span.is_remote() && !span.is_sampled()
 }
 
 impl Drop for Operation {

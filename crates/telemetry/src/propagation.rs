@@ -1,5 +1,6 @@
-//! A trace context as a plain text map, to put into a job's payload, a database row, or any other carrier that is not HTTP. What
-//! is written follows `OTEL_PROPAGATORS`: `traceparent` and `tracestate` of the W3C by default, and `baggage`.
+//! A trace context as a plain text map, to put into a job's payload, a database row, or any other carrier that is not HTTP: the
+//! W3C's `traceparent` and `tracestate`, unless `OTEL_PROPAGATORS` says otherwise. A caller's baggage is never in it: nobody
+//! knows what is in there, and a row or a job would keep it.
 //!
 //! ```
 //! use throughline_telemetry::propagation;
@@ -8,18 +9,31 @@
 //! let sent_in = propagation::extract(&stored); // the parent of what is done about it later
 //! ```
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
+use opentelemetry::baggage::BaggageExt;
+use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, global};
 
-/// The context as a map; empty where there is no trace.
+/// The trace context as a map; empty where there is no trace.
 pub fn inject(context: &Context) -> HashMap<String, String> {
     let mut carrier = HashMap::new();
-    global::get_text_map_propagator(|propagator| propagator.inject_context(context, &mut carrier));
+    let context = without_baggage(context);
+    global::get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut carrier));
     carrier
 }
 
-/// The current context as a map.
+/// The trace that the context belongs to, and nothing else of it where it has baggage.
+pub(crate) fn without_baggage(context: &Context) -> Cow<'_, Context> {
+    if context.baggage().is_empty() {
+        return Cow::Borrowed(context);
+    }
+    let span = context.span().span_context().clone();
+    Cow::Owned(Context::new().with_remote_span_context(span))
+}
+
+/// The current trace context as a map.
 pub fn inject_current() -> HashMap<String, String> {
     inject(&Context::current())
 }

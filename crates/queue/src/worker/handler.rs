@@ -78,7 +78,12 @@ where
         let job = match payload {
             Ok(job) => job,
             Err(error) => {
-                tracing::error!(job.id = id, %error, "a job's payload cannot be read; the job is dropped");
+                tracing::error!(
+                    job.id = id,
+                    exception.type = std::any::type_name_of_val(&error),
+                    exception.message = %error,
+                    "a job's payload cannot be read; the job is dropped"
+                );
                 let enqueued_at = enqueued_at.unwrap_or_default();
                 let fate = Fate::Unreadable;
                 self.incarnation.job_finished(Finished {
@@ -142,7 +147,8 @@ impl Running {
             let message = panic_message(&*panic);
             tracing::error!(
                 job.id = &*self.id,
-                panic = message,
+                exception.type = "panic",
+                exception.message = message,
                 "a job's handler panicked"
             );
         }

@@ -140,7 +140,7 @@ where
             let worker = &*incarnation.name;
             tracing::warn!(
                 worker,
-                error,
+                exception.message = error,
                 ?pause,
                 "the worker ended; another one starts"
             );
@@ -151,7 +151,7 @@ where
             if incarnation.has_found_unfetchable_job()
                 && let Err(error) = self.upkeep.repair().await
             {
-                tracing::warn!(%error, "repair must wait");
+                tracing::warn!(exception.message = %error, "repair must wait");
             }
         }
         Instant::now() + self.options.shutdown_timeout
@@ -172,10 +172,10 @@ where
         self.parts.health.set_running(false);
         let deadline = Instant::now() + self.options.shutdown_timeout;
         if let Err(error) = context.shutdown() {
-            tracing::warn!(%error, "apalis did not accept the shutdown");
+            tracing::warn!(exception.message = %error, "apalis did not accept the shutdown");
         }
         if let Ok(Err(error)) = timeout_at(deadline, life).await {
-            tracing::warn!(%error, "the worker did not shut down cleanly");
+            tracing::warn!(exception.message = %error, "the worker did not shut down cleanly");
         }
         End::Shutdown(deadline)
     }

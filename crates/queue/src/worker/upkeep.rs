@@ -37,7 +37,7 @@ impl Upkeep {
     pub(crate) async fn run(self, roster: Arc<Roster>) {
         loop {
             if let Err(error) = self.tick(&roster).await {
-                tracing::debug!(%error, "upkeep must wait");
+                tracing::debug!(exception.message = %error, "upkeep must wait");
             }
             // At once when a worker registered: it did so by its own clock, which may be wrong.
             let _ = timeout(HEARTBEAT, roster.changed()).await;
@@ -162,7 +162,7 @@ impl Upkeep {
             Err(_) => "no answer in time".to_owned(),
         };
         tracing::warn!(
-            error = failure,
+            exception.message = failure,
             "could not take leave of Redis; jobs still held are delivered again when this worker counts as dead",
         );
     }

@@ -1,16 +1,47 @@
 //! What went wrong with a statement, in words of a bounded set.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use diesel::result::{DatabaseErrorKind, Error};
 
 use crate::operation::ErrorType;
 
+/// What the errors of [`no_answer`] start with, by which they are known.
+const NO_ANSWER: &str = "no answer from PostgreSQL within ";
+
+/// The error of a statement that its caller stopped waiting for: `error.type` is `timeout`. Its connection is of no more use, and
+/// so its kind is [`DatabaseErrorKind::ClosedConnection`].
+pub fn no_answer(waited: Duration) -> Error {
+    let message = format!("{NO_ANSWER}{waited:?}");
+    Error::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(message))
+}
+
+/// What PostgreSQL says when it ends a statement at one of its own time-outs, and the SQLSTATE. diesel-async passes on the message
+/// and not the state; a server that speaks another language than English has these told as `database_error`.
+const TIMEOUTS: [(&str, &str); 3] = [
+    ("canceling statement due to statement timeout", "57014"),
+    ("canceling statement due to lock timeout", "55P03"),
+    (
+        "terminating connection due to idle-in-transaction timeout",
+        "25P03",
+    ),
+];
+
+fn timeout(message: &str) -> Option<&'static str> {
+    let known = TIMEOUTS.iter().find(|(text, _)| *text == message);
+    known.map(|(_, state)| *state)
+}
+
 /// `error.type`. A row that is not there is an answer, not an error.
 pub(super) fn error_type(error: &Error) -> Option<ErrorType> {
     match error {
         Error::NotFound => None,
-        Error::DatabaseError(kind, _) => Some(Cow::Borrowed(match kind {
+        Error::DatabaseError(kind, information) => Some(Cow::Borrowed(match kind {
+            DatabaseErrorKind::ClosedConnection if information.message().starts_with(NO_ANSWER) => {
+                "timeout"
+            }
+            DatabaseErrorKind::Unknown if timeout(information.message()).is_some() => "timeout",
             DatabaseErrorKind::UniqueViolation => "unique_violation",
             DatabaseErrorKind::ForeignKeyViolation => "foreign_key_violation",
             DatabaseErrorKind::NotNullViolation => "not_null_violation",
@@ -28,9 +59,9 @@ pub(super) fn error_type(error: &Error) -> Option<ErrorType> {
     }
 }
 
-/// The SQLSTATE, for the kinds of error that have exactly one. diesel does not pass on the others.
+/// The SQLSTATE, for the errors that have exactly one. diesel does not pass on the others.
 pub(super) fn sqlstate(error: &Error) -> Option<&'static str> {
-    let Error::DatabaseError(kind, _) = error else {
+    let Error::DatabaseError(kind, information) = error else {
         return None;
     };
     match kind {
@@ -41,6 +72,7 @@ pub(super) fn sqlstate(error: &Error) -> Option<&'static str> {
         DatabaseErrorKind::ExclusionViolation => Some("23P01"),
         DatabaseErrorKind::SerializationFailure => Some("40001"),
         DatabaseErrorKind::ReadOnlyTransaction => Some("25006"),
+        DatabaseErrorKind::Unknown => timeout(information.message()),
         _ => None,
     }
 }

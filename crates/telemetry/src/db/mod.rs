@@ -37,6 +37,7 @@ use crate::operation::Operation;
 #[cfg(feature = "actix")]
 use crate::repeats;
 
+pub use error::no_answer;
 pub use pool::{Pool, PoolState, observe_pool};
 pub use statement::{Commented, Statement, commented};
 

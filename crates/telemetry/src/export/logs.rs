@@ -10,15 +10,14 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogBatch, LogExporter, LogProcessor, SdkLogRecord};
 
 use super::Delivery;
-use crate::mask::{self, Masked};
+use crate::mask::{self, Masked, RecordLimits};
 
 /// Masks each record, then hands it to `next`.
 #[derive(Debug)]
 pub(crate) struct Logs<P> {
     pub(crate) next: P,
     pub(crate) delivery: Arc<Delivery>,
-    /// How long a text attribute may be, in characters.
-    pub(crate) value_length: Option<usize>,
+    pub(crate) limits: RecordLimits,
 }
 
 impl<P: LogProcessor> LogProcessor for Logs<P> {
@@ -26,7 +25,7 @@ impl<P: LogProcessor> LogProcessor for Logs<P> {
         if !self.delivery.admit() {
             return;
         }
-        match mask::log_record(record, self.value_length) {
+        match mask::log_record(record, self.limits) {
             Masked::Unchanged => self.next.emit(record, scope),
             Masked::Instead(mut masked) => self.next.emit(&mut masked, scope),
         }

@@ -28,15 +28,29 @@ use super::{OTHER_METHOD, UNKNOWN_NAME, known_method, redact};
 use crate::instruments::instruments;
 use crate::names;
 use crate::operation::{ErrorType, Operation};
+use crate::propagation::without_baggage;
 
 /// A traced [`reqwest::Client`]. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Client(reqwest::Client);
+pub struct Client {
+    client: reqwest::Client,
+    baggage: bool,
+}
 
 impl Client {
-    /// Traces the calls of `client`.
+    /// Traces the calls of `client`. They carry the trace context, and no baggage.
     pub fn new(client: reqwest::Client) -> Self {
-        Self(client)
+        Self {
+            client,
+            baggage: false,
+        }
+    }
+
+    /// Passes baggage on too, a caller's among it. Only for servers that may know all that callers send.
+    #[must_use]
+    pub fn with_baggage(mut self) -> Self {
+        self.baggage = true;
+        self
     }
 
     /// Sends the request; the span ends with the response's head.
@@ -58,11 +72,15 @@ impl Client {
     ) -> Result<Response, reqwest::Error> {
         let mut operation = start(&request, resends);
         let context = operation.context().clone();
+        let passed_on = match self.baggage {
+            true => Cow::Borrowed(&context),
+            false => without_baggage(&context),
+        };
         global::get_text_map_propagator(|propagator| {
-            propagator.inject_context(&context, &mut Headers(request.headers_mut()));
+            propagator.inject_context(&passed_on, &mut Headers(request.headers_mut()));
         });
 
-        let result = self.0.execute(request).with_context(context).await;
+        let result = self.client.execute(request).with_context(context).await;
 
         if let Ok(response) = &result {
             let code = i64::from(response.status().as_u16());

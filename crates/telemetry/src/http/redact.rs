@@ -59,8 +59,7 @@ fn key(pair: &str) -> &str {
 }
 
 fn is_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    SECRET.contains(&key.as_str())
+    SECRET.iter().any(|secret| secret.eq_ignore_ascii_case(key))
 }
 
 #[cfg(test)]

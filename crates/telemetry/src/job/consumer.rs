@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use opentelemetry::trace::{FutureExt, Link, SpanBuilder, SpanKind, TraceContextExt};
+use opentelemetry::trace::{FutureExt, SpanBuilder, SpanKind, WithContext};
 use opentelemetry::{Context, KeyValue};
 use tower::{Layer, Service};
 
@@ -16,6 +16,7 @@ use crate::intern::intern;
 use crate::names;
 use crate::operation::{ErrorType, Operation};
 use crate::propagation;
+use crate::setup::is_metering;
 
 /// How a job's processing belongs to the trace that sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,22 +101,18 @@ impl Consumer {
 
     fn start(&self, job: Received<'_>) -> Operation {
         let sent_in = propagation::extract(job.sent_in);
-        let previous = job.previous_attempt.map(propagation::extract);
-        let links = [Some(&sent_in), previous.as_ref()]
-            .into_iter()
-            .flatten()
-            .filter(|context| context.has_active_span())
-            .map(|context| Link::with_context(context.span().span_context().clone()))
-            .collect();
+        let root = Context::new();
         let parent = match self.trace {
-            JobTrace::Parent => sent_in.clone(),
-            JobTrace::Link => Context::new(),
+            JobTrace::Parent => &sent_in,
+            JobTrace::Link => &root,
         };
         let common = || self.attributes.iter().cloned();
-        let span = SpanBuilder::from_name(self.span_name)
-            .with_kind(SpanKind::Consumer)
-            .with_links(links);
-        let operation = Operation::start(span, &parent, &instruments().process, common);
+        let span = SpanBuilder::from_name(self.span_name).with_kind(SpanKind::Consumer);
+        let operation = Operation::start(span, parent, &instruments().process, common);
+        operation.link_to(|| {
+            let previous = job.previous_attempt.map(propagation::extract);
+            [Some(sent_in), previous].into_iter().flatten()
+        });
         operation.describe(|| {
             let waited = i64::try_from(job.waited.as_millis()).unwrap_or(i64::MAX);
             common().chain([
@@ -189,13 +186,10 @@ impl<S: Clone, R> Clone for ConsumerService<S, R> {
 impl<S, R> Service<R> for ConsumerService<S, R>
 where
     S: Service<R>,
-    S::Future: Send + 'static,
-    S::Response: Send,
-    S::Error: Send,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+    type Future = Processing<S::Future>;
 
     fn poll_ready(&mut self, task: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
         self.service.poll_ready(task)
@@ -203,17 +197,45 @@ where
 
     fn call(&mut self, delivery: R) -> Self::Future {
         let operation = self.layer.consumer.start((self.layer.read)(&delivery));
-        let outcome = Outcome::default();
-        let context = operation.context().with_value(outcome.clone());
+        let mut context = operation.context().clone();
+        let is_seen = operation.span().is_recording() || is_metering();
+        let outcome = is_seen.then(Outcome::default);
+        if let Some(outcome) = &outcome {
+            context = context.with_value(outcome.clone());
+        }
         let entered = context.clone().attach();
-        let processing = self.service.call(delivery).with_context(context);
+        let work = self.service.call(delivery);
         drop(entered);
-        Box::pin(async move {
-            let result = processing.await;
-            let failed = outcome.0.get().cloned();
-            let error = failed.or_else(|| result.is_err().then_some(Cow::Borrowed("error")));
+        Processing {
+            work: work.with_context(context),
+            operation: Some(operation),
+            outcome,
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The processing of a job, inside its span. Made by [`ConsumerService`].
+    #[derive(Debug)]
+    pub struct Processing<F> {
+        #[pin]
+        work: WithContext<F>,
+        operation: Option<Operation>,
+        outcome: Option<Outcome>,
+    }
+}
+
+impl<F: Future<Output = Result<T, E>>, T, E> Future for Processing<F> {
+    type Output = Result<T, E>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = ready!(this.work.poll(task));
+        let failed = this.outcome.as_ref().and_then(|it| it.0.get().cloned());
+        let error = failed.or_else(|| result.is_err().then_some(Cow::Borrowed("error")));
+        if let Some(operation) = this.operation.take() {
             operation.end(error);
-            result
-        })
+        }
+        Poll::Ready(result)
     }
 }

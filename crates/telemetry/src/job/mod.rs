@@ -3,11 +3,19 @@
 //!
 //! ```
 //! use std::collections::HashMap;
-//! use throughline_telemetry::job::{Consumer, Received};
 //! use std::time::Duration;
+//! use throughline_telemetry::job::{Consumer, Producer, Received};
 //!
 //! #[derive(Clone)]
 //! struct Parcel { id: String, trace: HashMap<String, String> }
+//!
+//! # async fn push(parcel: Parcel) -> Result<(), std::io::Error> { Ok(()) }
+//! # async fn run() -> Result<(), std::io::Error> {
+//! let producer = Producer::new("parcels", "localhost", 6379);
+//! let send = |trace| push(Parcel { id: "parcel-7".to_owned(), trace });
+//! producer.send("parcel-7", send, |_| "connection").await?;
+//! # Ok(())
+//! # }
 //!
 //! let consumer = Consumer::new("parcels");
 //! let layer = consumer.layer(|parcel: &Parcel| Received {
@@ -23,5 +31,7 @@
 mod consumer;
 mod producer;
 
-pub use consumer::{Consumer, ConsumerLayer, ConsumerService, JobTrace, Received, fail};
+pub use consumer::{
+    Consumer, ConsumerLayer, ConsumerService, JobTrace, Processing, Received, fail,
+};
 pub use producer::Producer;

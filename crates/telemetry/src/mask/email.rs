@@ -3,19 +3,22 @@
 use super::scan::{byte, byte_before, run, run_back};
 use super::{Found, Kind};
 
-/// The address around an `@` of `width` bytes at `index`.
+/// The address around an `@` of `width` bytes at `index`. The domain is looked at first: before an `@` without one, which a
+/// hostile text can have many of, nothing is read.
 pub(super) fn around(text: &[u8], index: usize, width: usize, from: usize) -> Option<Found> {
-    let start = match byte_before(text, index) {
-        b'"' => quoted(text, index, from)?,
-        _ => run_back(text, index, from, is_local),
-    };
     let domain = index + width;
     let mut end = run(text, domain, is_domain);
     while end > domain && matches!(byte_before(text, end), b'.' | b'-') {
         end -= 1;
     }
-    let host = text.get(domain..end)?;
-    (start < index && has_top_level(host)).then(|| Kind::Email.at(start..end))
+    if !has_top_level(text.get(domain..end)?) {
+        return None;
+    }
+    let start = match byte_before(text, index) {
+        b'"' => quoted(text, index, from)?,
+        _ => run_back(text, index, from, is_local),
+    };
+    (start < index).then(|| Kind::Email.at(start..end))
 }
 
 /// What RFC 5322 allows before the `@`, without what ends a value in a query, in JSON or in prose.

@@ -28,7 +28,9 @@ mod secret;
 use std::borrow::Cow;
 use std::ops::Range;
 
-pub(crate) use record::{Masked, log_record, span};
+use self::scan::Scanner;
+
+pub(crate) use record::{Masked, RecordLimits, log_record, span};
 
 /// What was found, and what is written in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,35 +64,68 @@ impl Kind {
     }
 }
 
-/// The text without what must not leave the process. Allocates only where something was found.
+/// The text without what must not leave the process. Allocates only where something was found. The work grows with the length of
+/// the text and no faster, whatever is in it.
 pub fn text(text: &str) -> Cow<'_, str> {
-    let Some(first) = scan::find(text.as_bytes(), 0) else {
-        return Cow::Borrowed(text);
+    start_of(text, text.len())
+}
+
+/// How far beyond a cut one must look to see what it goes through, such as the rest of an e-mail address. In bytes.
+const MARGIN: usize = 1_024;
+
+/// The first `most` bytes of the text, or as many as end with a whole character, masked as the whole text would be.
+pub(crate) fn start_of(text: &str, most: usize) -> Cow<'_, str> {
+    let kept = whole_characters(text, most);
+    let seen = whole_characters(text, most.saturating_add(MARGIN));
+    let mut finds =
+        Scanner::new(text.get(..seen).unwrap_or(text)).take_while(|it| it.range.start < kept);
+    let Some(first) = finds.next() else {
+        return Cow::Borrowed(text.get(..kept).unwrap_or(text));
     };
-    let mut masked = String::with_capacity(text.len());
+    let mut masked = String::with_capacity(kept);
     let mut done = 0;
-    let mut next = Some(first);
-    while let Some(found) = next {
+    for found in std::iter::once(first).chain(finds) {
         // What was found starts and ends at ASCII, so these are always whole characters.
         masked.push_str(text.get(done..found.range.start).unwrap_or_default());
         masked.push_str(found.kind.replacement());
         done = found.range.end;
-        next = scan::find(text.as_bytes(), done);
     }
-    masked.push_str(text.get(done..).unwrap_or_default());
+    masked.push_str(text.get(done..kept).unwrap_or_default());
     Cow::Owned(masked)
 }
 
-/// What a field says: all of it is masked where its name says that it is a secret.
-pub(crate) fn field<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
+/// The length of the whole characters in the first `most` bytes.
+fn whole_characters(text: &str, most: usize) -> usize {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    end
+}
+
+/// The first `most` bytes of what a field says, masked; all of it is where its name says that it is a secret.
+pub(crate) fn field<'a>(name: &str, value: &'a str, most: usize) -> Cow<'a, str> {
     if key::is_sensitive(name) {
         Cow::Borrowed(Kind::Secret.replacement())
     } else {
-        text(value)
+        start_of(value, most)
     }
 }
 
-/// What is written instead of a whole number that could be a card's.
-pub(crate) fn number(number: i64) -> Option<&'static str> {
+/// What is written instead of a whole number that could be a card's, or whose field's name says that it is a secret.
+pub(crate) fn number(name: &str, number: impl TryInto<u64>) -> Option<&'static str> {
+    if key::is_sensitive(name) {
+        return Some(Kind::Secret.replacement());
+    }
+    let number = number.try_into().ok()?;
     card::is_number(number).then(|| Kind::Card.replacement())
+}
+
+/// The same of a number with a fraction, which may be 0.
+pub(crate) fn float(name: &str, float: f64) -> Option<&'static str> {
+    let whole = match float.fract() == 0.0 && float > 1e12 {
+        true => format!("{float:.0}").parse().unwrap_or_default(),
+        false => 0_u64,
+    };
+    number(name, whole)
 }

@@ -1,7 +1,7 @@
 //! Telephone numbers: international with a `+`, and national where their grouping tells them from other numbers. Ten bare digits
 //! may be anything and stay, unless their name says what they are.
 
-use super::scan::{Groups, byte, byte_before, is_word, run, starts};
+use super::scan::{Groups, byte, byte_before, is_alphanumeric, run, starts};
 use super::{Found, Kind};
 
 /// The most and the fewest digits of an international number (ITU-T E.164).
@@ -10,7 +10,7 @@ const FEWEST: usize = 7;
 
 /// `+44 20 7946 0958`; the plus sign is `width` bytes at `index`.
 pub(super) fn international(text: &[u8], index: usize, width: usize) -> Option<Found> {
-    if is_word(byte_before(text, index)) {
+    if is_alphanumeric(byte_before(text, index)) {
         return None;
     }
     let mut digits = 0;
@@ -53,12 +53,13 @@ pub(super) fn in_parentheses(text: &[u8], index: usize) -> Option<Found> {
     };
     let groups = Groups::read(text, rest, |byte| matches!(byte, b' ' | b'-' | b'.'));
     let end = groups.shaped(&[3, 4])?;
-    (!is_word(byte(text, end))).then(|| Kind::Phone.at(index..end))
+    (!is_alphanumeric(byte(text, end))).then(|| Kind::Phone.at(index..end))
 }
 
-/// `415-555-2671`, `1 415 555 2671`, `020 7946 0958`, `06 12 34 56 78`; the first digit is at `index`, the start of a word.
+/// `415-555-2671`, `1 415 555 2671`, `020 7946 0958`, `06 12 34 56 78`; the first digit is at `index`.
 pub(super) fn national(text: &[u8], index: usize) -> Option<Found> {
-    if b".-/:+%#,".contains(&byte_before(text, index)) {
+    let before = byte_before(text, index);
+    if is_alphanumeric(before) || b".-/:+%#,".contains(&before) {
         return None;
     }
     let groups = Groups::read(text, index, |byte| {
@@ -96,7 +97,7 @@ fn trunk(groups: &Groups) -> Option<usize> {
 fn goes_on(text: &[u8], end: usize, dotted: bool) -> bool {
     let next = byte(text, end);
     let number_follows = byte(text, end + 1).is_ascii_digit();
-    is_word(next) || (number_follows && (next == b':' || (next == b'.' && !dotted)))
+    is_alphanumeric(next) || (number_follows && (next == b':' || (next == b'.' && !dotted)))
 }
 
 /// Where the next group of digits starts: behind a separator, or behind `) ` and ` (`.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider};
-use opentelemetry::trace::Status;
+use opentelemetry::trace::{SpanContext, Status, TraceState};
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::SpanData;
@@ -14,19 +14,52 @@ use super::{number, text};
 /// How long a text attribute may be, in characters.
 pub(crate) type Limit = Option<usize>;
 
+/// What a log record may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RecordLimits {
+    /// How many attributes.
+    pub(crate) attributes: usize,
+    pub(crate) value_length: Limit,
+}
+
+impl RecordLimits {
+    /// No limits.
+    #[cfg(test)]
+    pub(super) const NONE: Self = Self {
+        attributes: usize::MAX,
+        value_length: None,
+    };
+}
+
 /// Masks the span's name, attributes, events, links and status. Texts longer than `limit` are cut.
 pub(crate) fn span(span: &mut SpanData, limit: Limit) {
     name(&mut span.name);
+    context(&mut span.span_context);
     attributes(&mut span.attributes, limit);
     for event in &mut span.events.events {
         name(&mut event.name);
         attributes(&mut event.attributes, limit);
     }
     for link in &mut span.links.links {
+        context(&mut link.span_context);
         attributes(&mut link.attributes, limit);
     }
     if let Status::Error { description } = &mut span.status {
         name(description);
+    }
+}
+
+/// A `tracestate` is written by callers. Where it is not clean, all of it goes: a masked one would not be one any more.
+fn context(context: &mut SpanContext) {
+    let state = context.trace_state();
+    if *state != TraceState::NONE && matches!(text(&state.header()), Cow::Owned(_)) {
+        *context = SpanContext::new(
+            context.trace_id(),
+            context.span_id(),
+            context.trace_flags(),
+            context.is_remote(),
+            TraceState::NONE,
+        );
     }
 }
 
@@ -48,32 +81,46 @@ fn attributes(attributes: &mut [KeyValue], limit: Limit) {
 fn value(key: &str, value: &Value, limit: Limit) -> Option<Value> {
     match value {
         Value::String(string) => shown(key, string.as_str(), limit).map(Value::from),
-        Value::I64(whole) => number(*whole).map(Value::from),
+        Value::I64(whole) => number(key, *whole).map(Value::from),
+        Value::F64(float) => super::float(key, *float).map(Value::from),
         Value::Array(Array::String(strings)) => {
-            let masked = |string: &StringValue| shown(key, string.as_str(), limit);
-            strings
-                .iter()
-                .any(|string| masked(string).is_some())
-                .then(|| {
-                    let strings = strings
-                        .iter()
-                        .map(|string| masked(string).map_or_else(|| string.clone(), Into::into));
-                    Value::Array(Array::String(strings.collect()))
-                })
+            list(strings, |string| shown(key, string.as_str(), limit))
         }
+        Value::Array(Array::I64(numbers)) => {
+            list(numbers, |whole| number(key, *whole).map(str::to_owned))
+        }
+        Value::Array(Array::F64(numbers)) => list(numbers, |float| {
+            super::float(key, *float).map(str::to_owned)
+        }),
         _ => None,
     }
 }
 
+/// A list of texts, where one value or more is masked.
+fn list<T: ToString>(values: &[T], masked: impl Fn(&T) -> Option<String>) -> Option<Value> {
+    values.iter().any(|value| masked(value).is_some()).then(|| {
+        let texts = values
+            .iter()
+            .map(|value| masked(value).unwrap_or_else(|| value.to_string()))
+            .map(StringValue::from);
+        Value::Array(Array::String(texts.collect()))
+    })
+}
+
 /// The text to show instead of `value`; `None` where it can be shown as it is.
 fn shown(key: &str, value: &str, limit: Limit) -> Option<String> {
-    let masked = super::field(key, value);
-    let shown = match limit.and_then(|limit| masked.char_indices().nth(limit)) {
-        Some((end, _)) => masked.get(..end).unwrap_or_default(),
-        None => &masked,
-    };
+    // Cut first, so that a text of any length costs what is shown of it.
+    let masked = super::field(key, value, length(value, limit));
+    let shown = masked.get(..length(&masked, limit)).unwrap_or_default();
     // A name that says secret leaves a value of the same text as before only where it was masked already.
     (shown != value).then(|| shown.to_owned())
+}
+
+/// How many bytes of the text are within the limit.
+fn length(text: &str, limit: Limit) -> usize {
+    limit
+        .and_then(|limit| text.char_indices().nth(limit))
+        .map_or(text.len(), |(end, _)| end)
 }
 
 /// What became of a log record.
@@ -85,11 +132,14 @@ pub(crate) enum Masked {
     Instead(Box<SdkLogRecord>),
 }
 
-/// Masks the record's body and attributes. The SDK lets nobody change a record's attributes, so one that is not clean is
-/// written again.
-pub(crate) fn log_record(record: &SdkLogRecord, limit: Limit) -> Masked {
+/// Masks the record's body and attributes; attributes beyond the limit go. The SDK lets nobody change a record's attributes, so
+/// one that is not clean is written again.
+pub(crate) fn log_record(record: &SdkLogRecord, limits: RecordLimits) -> Masked {
+    let limit = limits.value_length;
     let body = record.body().and_then(|body| any_value("", body, None));
-    let clean = body.is_none()
+    let within = record.attributes_iter().nth(limits.attributes).is_none();
+    let clean = within
+        && body.is_none()
         && record
             .attributes_iter()
             .all(|(key, value)| any_value(key.as_str(), value, limit).is_none());
@@ -100,7 +150,7 @@ pub(crate) fn log_record(record: &SdkLogRecord, limit: Limit) -> Masked {
     if let Some(body) = body.or_else(|| record.body().cloned()) {
         masked.set_body(body);
     }
-    for (key, value) in record.attributes_iter() {
+    for (key, value) in record.attributes_iter().take(limits.attributes) {
         let value = any_value(key.as_str(), value, limit).unwrap_or_else(|| value.clone());
         masked.add_attribute(key.clone(), value);
     }
@@ -143,10 +193,11 @@ fn blank() -> SdkLogRecord {
 fn any_value(key: &str, value: &AnyValue, limit: Limit) -> Option<AnyValue> {
     match value {
         AnyValue::String(string) => shown(key, string.as_str(), limit).map(AnyValue::from),
-        AnyValue::Int(whole) => number(*whole).map(AnyValue::from),
+        AnyValue::Int(whole) => number(key, *whole).map(AnyValue::from),
+        AnyValue::Double(float) => super::float(key, *float).map(AnyValue::from),
         AnyValue::Bytes(bytes) => {
-            let string = std::str::from_utf8(bytes).ok()?;
-            shown(key, string, None).map(|text| AnyValue::Bytes(Box::new(text.into_bytes())))
+            let text = shown(key, &String::from_utf8_lossy(bytes), None)?;
+            Some(AnyValue::Bytes(Box::new(text.into_bytes())))
         }
         AnyValue::ListAny(list) => {
             let masked = |value| any_value(key, value, limit);

@@ -1,5 +1,8 @@
 //! One pass over the bytes of a text. Most bytes cannot start anything and cost one look at a table; the others are the anchors
 //! at which the rules look around: `@`, `%`, `+`, `(`, `=`, `:`, and the first letter or digit of a word.
+//!
+//! A caller writes what is scanned here, so the work must not grow faster than the text. A rule may look as far as it likes over
+//! bytes that it then masks, or that hold no anchor of the same rule; it must never look over the same bytes from many anchors.
 
 use super::{Found, card, email, phone, secret};
 
@@ -46,42 +49,139 @@ fn class(byte: u8) -> Class {
         .unwrap_or(Class::Plain)
 }
 
-/// The first thing to mask that ends after `from`; it does not start before `from`.
-pub(super) fn find(text: &[u8], from: usize) -> Option<Found> {
-    let mut before = from.checked_sub(1).map_or(0, |index| byte(text, index));
-    for (index, &here) in text.iter().enumerate().skip(from) {
-        let found = match class(here) {
-            Class::Plain => None,
-            Class::Letter if is_word(before) => None,
-            Class::Letter => secret::token(text, index),
-            Class::Digit if is_word(before) => None,
-            Class::Digit => card::starting(text, index).or_else(|| phone::national(text, index)),
-            Class::Anchor => anchored(text, index, from, here),
-        };
-        if found.is_some() {
-            return found;
-        }
-        before = here;
-    }
-    None
+/// Finds what is to be masked, from the text's start to its end.
+pub(super) struct Scanner<'a> {
+    text: &'a [u8],
+    /// The end of what was found last; nothing that is found later starts before it.
+    from: usize,
+    /// No JSON web token starts before this: the dots between its parts are missing.
+    no_web_token_before: usize,
 }
 
-fn anchored(text: &[u8], index: usize, from: usize, here: u8) -> Option<Found> {
-    match here {
-        b'@' => {
-            secret::user_info(text, index, from).or_else(|| email::around(text, index, 1, from))
+impl<'a> Scanner<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self {
+            text: text.as_bytes(),
+            from: 0,
+            no_web_token_before: 0,
         }
-        b'%' if starts(text, index, b"%40") => email::around(text, index, 3, from),
-        b'%' if starts_ignoring_case(text, index, b"%2b") => phone::international(text, index, 3),
-        b'+' => phone::international(text, index, 1),
-        b'(' => phone::in_parentheses(text, index),
-        b'=' | b':' => secret::keyed(text, index, from),
-        _ => None,
+    }
+
+    fn look(&mut self, index: usize, here: u8, before: u8) -> Option<Found> {
+        let text = self.text;
+        match class(here) {
+            Class::Plain => None,
+            Class::Letter if is_alphanumeric(before) => None,
+            Class::Letter if starts(text, index, b"eyJ") => self.web_token(index),
+            Class::Letter => secret::token(text, index),
+            Class::Digit if before.is_ascii_digit() => None,
+            Class::Digit => card::starting(text, index).or_else(|| phone::national(text, index)),
+            Class::Anchor => self.anchored(index, here),
+        }
+    }
+
+    fn web_token(&mut self, index: usize) -> Option<Found> {
+        if index < self.no_web_token_before {
+            return None;
+        }
+        let end = secret::token_end(self.text, index);
+        let found = secret::json_web_token(self.text, index, end);
+        if found.is_none() {
+            self.no_web_token_before = end;
+        }
+        found
+    }
+
+    fn anchored(&self, index: usize, here: u8) -> Option<Found> {
+        let (text, from) = (self.text, self.from);
+        match here {
+            b'@' => email::around(text, index, 1, from),
+            b'+' => phone::international(text, index, 1),
+            b'(' => phone::in_parentheses(text, index),
+            b':' if starts(text, index, b"://") => secret::user_info(text, index + 3),
+            b'=' | b':' => secret::keyed(text, index, from),
+            b'%' => {
+                let sign = Encoded::at(text, index)?;
+                match sign.byte {
+                    b'@' => email::around(text, index, sign.width, from),
+                    b'+' => phone::international(text, index, sign.width),
+                    b'=' => secret::keyed_encoded(text, index, sign, from),
+                    b':' => match sign.authority(text, index) {
+                        Some(start) => secret::user_info_encoded(text, start, sign.depth),
+                        None => secret::keyed_encoded(text, index, sign, from),
+                    },
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Iterator for Scanner<'_> {
+    type Item = Found;
+
+    fn next(&mut self) -> Option<Found> {
+        let mut before = byte_before(self.text, self.from);
+        for (index, &here) in self.text.iter().enumerate().skip(self.from) {
+            count(1);
+            if let Some(found) = self.look(index, here, before) {
+                self.from = found.range.end;
+                return Some(found);
+            }
+            before = here;
+        }
+        self.from = self.text.len();
+        None
+    }
+}
+
+/// A byte that is percent-encoded, as `%40` is, or encoded again, as `%2540` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Encoded {
+    pub(super) byte: u8,
+    pub(super) width: usize,
+    /// How often it is encoded.
+    pub(super) depth: usize,
+}
+
+impl Encoded {
+    /// A URL in a URL in a URL.
+    const DEEPEST: usize = 3;
+
+    /// The byte that is encoded by the `%` at `index`.
+    pub(super) fn at(text: &[u8], index: usize) -> Option<Self> {
+        if byte(text, index) != b'%' {
+            return None;
+        }
+        for depth in 1..=Self::DEEPEST {
+            let width = 2 * depth + 1;
+            let digit = |back: usize| char::from(byte(text, index + width - back)).to_digit(16);
+            let value = u8::try_from(digit(2)? * 16 + digit(1)?).ok()?;
+            // An encoded percent sign may be that of another encoded byte.
+            if value != b'%' {
+                return Some(Self {
+                    byte: value,
+                    width,
+                    depth,
+                });
+            }
+        }
+        None
+    }
+
+    /// Where the authority of a URL starts, if this is the colon at `index` of its `://`.
+    fn authority(self, text: &[u8], index: usize) -> Option<usize> {
+        let slash = |at| Self::at(text, at).filter(|it| it.byte == b'/' && it.depth == self.depth);
+        let first = index + self.width;
+        let second = first + slash(first)?.width;
+        Some(second + slash(second)?.width)
     }
 }
 
 /// The byte at `index`; 0 beyond the end.
 pub(super) fn byte(text: &[u8], index: usize) -> u8 {
+    count(1);
     text.get(index).copied().unwrap_or(0)
 }
 
@@ -95,12 +195,19 @@ pub(super) fn is_word(byte: u8) -> bool {
     matches!(class(byte), Class::Letter | Class::Digit)
 }
 
+/// Whether the byte belongs to a word without underscores.
+pub(super) fn is_alphanumeric(byte: u8) -> bool {
+    byte != b'_' && is_word(byte)
+}
+
 pub(super) fn starts(text: &[u8], index: usize, with: &[u8]) -> bool {
+    count(with.len());
     text.get(index..).is_some_and(|rest| rest.starts_with(with))
 }
 
 /// `with` must be lower-case.
 pub(super) fn starts_ignoring_case(text: &[u8], index: usize, with: &[u8]) -> bool {
+    count(with.len());
     text.get(index..index + with.len())
         .is_some_and(|here| here.eq_ignore_ascii_case(with))
 }
@@ -112,6 +219,7 @@ pub(super) fn run(text: &[u8], start: usize, is_part: impl Fn(u8) -> bool) -> us
         .skip(start)
         .take_while(|byte| is_part(**byte))
         .count();
+    count(length + 1);
     start + length
 }
 
@@ -128,7 +236,21 @@ pub(super) fn run_back(
         .rev()
         .take_while(|byte| is_part(**byte))
         .count();
+    count(length + 1);
     end - length
+}
+
+/// Counts looks at bytes, for the test that their number does not grow faster than the text.
+#[cfg_attr(not(test), expect(unused_variables, reason = "only the test counts"))]
+fn count(looks: usize) {
+    #[cfg(test)]
+    LOOKS.with(|counted| counted.set(counted.get() + looks));
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The looks at bytes on this thread.
+    pub(super) static LOOKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// Digits in groups, as people write long numbers.

@@ -1,8 +1,12 @@
 //! Credentials: tokens that show by their prefix what they are, the value behind a name such as `password=`, and the user and
-//! password of a URL.
+//! password of a URL. The separators may be percent-encoded, as in a URL that is a parameter of another.
+
+use std::ops::Range;
 
 use super::key::{is_personal_number, is_secret};
-use super::scan::{byte, byte_before, is_word, run, run_back, starts, starts_ignoring_case};
+use super::scan::{
+    Encoded, byte, byte_before, is_word, run, run_back, starts, starts_ignoring_case,
+};
 use super::{Found, Kind, phone};
 
 /// What issuers put in front of their keys, and how many characters follow at least.
@@ -34,23 +38,30 @@ const PREFIXES: &[(&str, usize)] = &[
     ("AIza", 30),
 ];
 
+/// What comes before the credentials in an `Authorization` header.
+const SCHEMES: &[&[u8]] = &[b"bearer", b"basic", b"digest", b"token"];
+
 /// The token whose first letter is at `index`, the start of a word.
 pub(super) fn token(text: &[u8], index: usize) -> Option<Found> {
     match byte(text, index) {
-        b'b' | b'B' => bearer(text, index),
-        b'e' => json_web_token(text, index),
+        b'b' | b'B' => bearer(text, index).or_else(|| basic(text, index)),
         b's' | b'p' | b'r' | b'w' | b'g' | b'x' | b'n' | b'h' | b'S' | b'A' => {
             let (prefix, least) = PREFIXES
                 .iter()
                 .find(|(prefix, _)| starts(text, index, prefix.as_bytes()))?;
             let start = index + prefix.len();
-            let end = run(text, start, |byte| {
-                is_word(byte) || matches!(byte, b'-' | b'.')
-            });
+            let end = token_end(text, start);
             (end - start >= *least).then(|| Kind::Token.at(index..end))
         }
         _ => None,
     }
+}
+
+/// The end of what a token that starts at `index` is made of.
+pub(super) fn token_end(text: &[u8], index: usize) -> usize {
+    run(text, index, |byte| {
+        is_word(byte) || matches!(byte, b'-' | b'.')
+    })
 }
 
 /// `Bearer` and what follows it (RFC 6750).
@@ -63,34 +74,83 @@ fn bearer(text: &[u8], index: usize) -> Option<Found> {
     (start > index + 6 && end > start).then(|| Kind::Token.at(start..end))
 }
 
-/// Three parts in base64url, the first of which is JSON and so starts with `eyJ`.
-fn json_web_token(text: &[u8], index: usize) -> Option<Found> {
-    if !starts(text, index, b"eyJ") {
+/// `Basic` and the user and password in base64 behind it (RFC 7617). The word is one of prose too, so what follows must read as
+/// `user:password`.
+fn basic(text: &[u8], index: usize) -> Option<Found> {
+    if !starts_ignoring_case(text, index, b"basic") {
         return None;
     }
-    let end = run(text, index, |byte| {
-        is_word(byte) || matches!(byte, b'-' | b'.')
+    let start = skip_spaces(text, index + 5);
+    let end = run(text, start, |byte| {
+        byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)
     });
-    let dots = text.get(index..end)?.iter().filter(|byte| **byte == b'.');
-    (end - index >= 20 && dots.count() >= 1).then(|| Kind::Token.at(index..end))
+    let credentials = text.get(start..end)?;
+    (start > index + 5 && is_user_and_password(credentials)).then(|| Kind::Token.at(start..end))
 }
 
-/// `user:password@` of a URL, with the `@` at `index`.
-pub(super) fn user_info(text: &[u8], index: usize, from: usize) -> Option<Found> {
-    let is_part = |byte: u8| !byte.is_ascii_whitespace() && !b"/\"'<>".contains(&byte);
-    let start = run_back(text, index, from, is_part);
-    let scheme = start.checked_sub(3)?;
-    if !starts(text, scheme, b"://") || start == index {
-        return None;
-    }
+fn is_user_and_password(base64: &[u8]) -> bool {
+    let decoded: Vec<u8> = base64.chunks(4).flat_map(decoded).collect();
+    decoded.contains(&b':')
+        && std::str::from_utf8(&decoded).is_ok_and(|text| !text.contains(char::is_control))
+}
+
+/// What four characters of base64 stand for; fewer at the end, or in front of padding, stand for fewer bytes.
+fn decoded(characters: &[u8]) -> impl Iterator<Item = u8> {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let sextet = |character: &u8| ALPHABET.iter().position(|known| known == character);
+    let sextets = characters.iter().map_while(sextet);
+    let (bits, count) = sextets.fold((0, 0), |(bits, count), sextet| {
+        (bits << 6 | sextet, count + 1)
+    });
+    let bytes = u32::try_from(bits << (6 * (4_usize.saturating_sub(count)))).unwrap_or_default();
+    let [_, bytes @ ..] = bytes.to_be_bytes();
+    bytes.into_iter().take(count * 6 / 8)
+}
+
+/// Three parts in base64url, the first of which is JSON and so starts with `eyJ`, at `index`.
+pub(super) fn json_web_token(text: &[u8], index: usize, end: usize) -> Option<Found> {
+    let is_long = end - index >= 20;
+    let has_parts = || {
+        text.get(index..end)
+            .is_some_and(|token| token.contains(&b'.'))
+    };
+    (is_long && has_parts()).then(|| Kind::Token.at(index..end))
+}
+
+/// `user:password` of a URL, which would be at `start`, behind the `://`.
+pub(super) fn user_info(text: &[u8], start: usize) -> Option<Found> {
+    let authority = run(text, start, |byte| {
+        !byte.is_ascii_whitespace() && !b"/\"'<>".contains(&byte)
+    });
     // The last @ of the authority ends it: a password may have one of its own.
-    let authority = run(text, index, is_part);
     let length = text
         .get(start..authority)?
         .iter()
         .rposition(|byte| *byte == b'@')?;
-    let range = start..start + length;
-    (!is_masked(text.get(range.clone())?)).then(|| Kind::Secret.at(range))
+    secret(text, start..start + length)
+}
+
+/// The same in a URL that is percent-encoded `depth` times, behind its `%3A%2F%2F`.
+pub(super) fn user_info_encoded(text: &[u8], start: usize, depth: usize) -> Option<Found> {
+    let (mut at, mut end) = (start, None);
+    while at < text.len() && !ends_encoded_value(text, at, depth) {
+        match Encoded::at(text, at) {
+            Some(encoded) if encoded.depth <= depth => match encoded.byte {
+                b'/' => break,
+                b'@' => end = Some(at),
+                _ => {}
+            },
+            _ => {}
+        }
+        at += 1;
+    }
+    secret(text, start..end?)
+}
+
+/// The secret in `range`, unless there is nothing, or nothing that is not masked already.
+fn secret(text: &[u8], range: Range<usize>) -> Option<Found> {
+    let value = text.get(range.clone())?;
+    (!value.is_empty() && !is_masked(value)).then(|| Kind::Secret.at(range))
 }
 
 /// Whether what stands at the value's place is no secret: one masked before, or `REDACTED` as the conventions have it in URLs.
@@ -107,22 +167,54 @@ pub(super) fn keyed(text: &[u8], index: usize, from: usize) -> Option<Found> {
     if byte(text, index) == b':' && is_path_or_scheme(text, index) {
         return None;
     }
-    let name_end = run_back(text, index, from, |byte| b" \"'\\".contains(&byte));
-    let name_start = run_back(text, name_end, from, |byte| {
-        is_word(byte) || matches!(byte, b'-' | b'.')
-    });
-    let name = text
-        .get(name_start..name_end)
-        .filter(|name| name.len() >= 3)?;
+    let name = name_before(text, index, from)?;
     if is_secret(name) {
-        value(text, index + 1)
-            .filter(|range| !text.get(range.clone()).is_some_and(is_masked))
-            .map(|range| Kind::Secret.at(range))
+        secret(text, value(text, index + 1)?)
     } else if is_personal_number(name) {
-        number(text, index + 1)
+        let quotes = |byte| b" \"'\\".contains(&byte);
+        number(text, run(text, index + 1, quotes))
     } else {
         None
     }
+}
+
+/// The same where the sign is percent-encoded, `sign.depth` times.
+pub(super) fn keyed_encoded(
+    text: &[u8],
+    index: usize,
+    sign: Encoded,
+    from: usize,
+) -> Option<Found> {
+    let name = name_before(text, index, from)?;
+    let after = index + sign.width;
+    if is_secret(name) {
+        secret(text, encoded_value(text, after, sign.depth))
+    } else if is_personal_number(name) {
+        number(text, skip_encoded(text, after, sign.depth, b" \"'\\"))
+    } else {
+        None
+    }
+}
+
+/// The name that ends before `end`, or before the quotes and spaces there.
+fn name_before(text: &[u8], end: usize, from: usize) -> Option<&[u8]> {
+    let mut end = run_back(text, end, from, |byte| b" \"'\\".contains(&byte));
+    while let Some(before) = encoded_quote_before(text, end).filter(|before| *before >= from) {
+        end = before;
+    }
+    let start = run_back(text, end, from, |byte| {
+        is_word(byte) || matches!(byte, b'-' | b'.')
+    });
+    text.get(start..end).filter(|name| name.len() >= 3)
+}
+
+/// Where a percent-encoded quote or space starts that ends at `end`.
+fn encoded_quote_before(text: &[u8], end: usize) -> Option<usize> {
+    [3, 5, 7].into_iter().find_map(|width| {
+        let start = end.checked_sub(width)?;
+        let encoded = Encoded::at(text, start)?;
+        (encoded.width == width && b" \"'\\".contains(&encoded.byte)).then_some(start)
+    })
 }
 
 /// `std::env` and `https://`.
@@ -130,7 +222,7 @@ fn is_path_or_scheme(text: &[u8], index: usize) -> bool {
     byte(text, index + 1) == b':' || byte_before(text, index) == b':' || starts(text, index, b"://")
 }
 
-fn value(text: &[u8], after: usize) -> Option<std::ops::Range<usize>> {
+fn value(text: &[u8], after: usize) -> Option<Range<usize>> {
     let mut start = run(text, after, |byte| {
         matches!(byte, b' ' | b'>' | b'\\' | b'=')
     });
@@ -142,7 +234,7 @@ fn value(text: &[u8], after: usize) -> Option<std::ops::Range<usize>> {
         return (end > start).then_some(start..end);
     }
     // `Authorization: Basic dXNlcjpwYXNz` is one value.
-    for scheme in [b"bearer".as_slice(), b"basic", b"digest", b"token"] {
+    for scheme in SCHEMES {
         if starts_ignoring_case(text, start, scheme) {
             let behind = skip_spaces(text, start + scheme.len());
             if behind > start + scheme.len() {
@@ -150,11 +242,64 @@ fn value(text: &[u8], after: usize) -> Option<std::ops::Range<usize>> {
             }
         }
     }
+    Some(start..value_end(text, start))
+}
+
+/// A value without quotes ends at a space, at a separator that another name follows, and at closing brackets and quotes that
+/// one of these follows: `password=a,b` is one value, `password=a,user=b` two.
+fn value_end(text: &[u8], start: usize) -> usize {
+    let mut at = start;
+    while at < text.len() {
+        match byte(text, at) {
+            byte if byte.is_ascii_whitespace() => break,
+            b'&' | b',' | b';' if separates(text, at) => break,
+            b')' | b'}' | b']' | b'"' | b'\'' => {
+                let behind = run(text, at, |byte| b")}]\"'".contains(&byte));
+                if is_end(text, behind) || separates(text, behind) {
+                    break;
+                }
+                at = behind;
+            }
+            _ => at += 1,
+        }
+    }
+    at
+}
+
+/// The value behind a sign that is percent-encoded `depth` times. What is encoded oftener belongs to the value.
+fn encoded_value(text: &[u8], after: usize, depth: usize) -> Range<usize> {
+    let mut start = skip_encoded(text, after, depth, b" \"'\\");
+    for scheme in SCHEMES {
+        if starts_ignoring_case(text, start, scheme) {
+            start = match skip_encoded(text, start + scheme.len(), depth, b" ") {
+                behind if behind > start + scheme.len() => behind,
+                _ => start,
+            };
+        }
+    }
     let mut end = start;
-    while end < text.len() && !ends_value(text, end) {
+    while end < text.len() && !ends_encoded_value(text, end, depth) {
         end += 1;
     }
-    (end > start).then_some(start..end)
+    start..end
+}
+
+fn ends_encoded_value(text: &[u8], at: usize, depth: usize) -> bool {
+    let ends = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'&' | b'"' | b'\'');
+    ends(byte(text, at))
+        || Encoded::at(text, at).is_some_and(|it| it.depth <= depth && ends(it.byte))
+}
+
+/// Behind these characters, plain or encoded up to `depth` times. A plus sign is a space.
+fn skip_encoded(text: &[u8], from: usize, depth: usize, these: &[u8]) -> usize {
+    let mut at = from;
+    loop {
+        at += match Encoded::at(text, at) {
+            Some(it) if it.depth <= depth && these.contains(&it.byte) => it.width,
+            None if byte(text, at) == b'+' || these.contains(&byte(text, at)) => 1,
+            _ => return at,
+        };
+    }
 }
 
 /// The closing quote, behind as many backslashes as the opening one.
@@ -169,20 +314,6 @@ fn quoted_end(text: &[u8], start: usize, quote: u8, escaped: bool) -> usize {
         }
     }
     text.len()
-}
-
-/// A value without quotes ends at a space, at a separator that another name follows, and at closing brackets and quotes that
-/// one of these follows: `password=a,b` is one value, `password=a,user=b` two.
-fn ends_value(text: &[u8], at: usize) -> bool {
-    match byte(text, at) {
-        byte if byte.is_ascii_whitespace() => true,
-        b'&' | b',' | b';' => separates(text, at),
-        b')' | b'}' | b']' | b'"' | b'\'' => {
-            let behind = run(text, at, |byte| b")}]\"'".contains(&byte));
-            is_end(text, behind) || separates(text, behind)
-        }
-        _ => false,
-    }
 }
 
 fn separates(text: &[u8], at: usize) -> bool {
@@ -203,12 +334,11 @@ fn is_name(text: &[u8], at: usize) -> bool {
     end > start && matches!(byte(text, sign), b'=' | b':')
 }
 
-/// A telephone number in any form, behind a name that says that it is one.
-fn number(text: &[u8], after: usize) -> Option<Found> {
-    let start = run(text, after, |byte| b" \"'\\".contains(&byte));
+/// A telephone number in any form at `start`, behind a name that says that it is one.
+fn number(text: &[u8], start: usize) -> Option<Found> {
     let known = match byte(text, start) {
         b'+' => phone::international(text, start, 1),
-        b'%' => phone::international(text, start, 3),
+        b'%' => phone::international(text, start, Encoded::at(text, start)?.width),
         b'(' => phone::in_parentheses(text, start),
         b'0'..=b'9' => phone::national(text, start),
         _ => return None,

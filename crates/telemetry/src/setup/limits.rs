@@ -6,10 +6,12 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::SpanLimits;
 use settings::{Env, SettingError};
 
+use crate::mask::RecordLimits;
+
 /// The limits of the specification that the SDK enforces.
 pub(super) fn spans(env: &Env) -> Result<SpanLimits, SettingError> {
-    let any = env.within("OTEL_ATTRIBUTE_COUNT_LIMIT", 128, 1..=u32::MAX)?;
-    let limit = |name, default| env.within(name, default, 1..=u32::MAX);
+    let any = env.within("OTEL_ATTRIBUTE_COUNT_LIMIT", 128, 0..=u32::MAX)?;
+    let limit = |name, default| env.within(name, default, 0..=u32::MAX);
     Ok(SpanLimits {
         max_attributes_per_span: limit("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", any)?,
         max_events_per_span: limit("OTEL_SPAN_EVENT_COUNT_LIMIT", 128)?,
@@ -19,9 +21,21 @@ pub(super) fn spans(env: &Env) -> Result<SpanLimits, SettingError> {
     })
 }
 
-/// How long a text attribute may be, in characters; `None` where there is no limit, which is the specification's default. The
-/// SDK does not enforce it, [`crate::mask`] does.
-pub(super) fn value_length(env: &Env, own: &'static str) -> Result<Option<usize>, SettingError> {
+/// How long a text of a span may be. The SDK enforces neither this nor the limits of log records; [`crate::mask`] does.
+pub(super) fn span_texts(env: &Env) -> Result<Option<usize>, SettingError> {
+    value_length(env, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT")
+}
+
+pub(super) fn log_records(env: &Env) -> Result<RecordLimits, SettingError> {
+    let any = env.within("OTEL_ATTRIBUTE_COUNT_LIMIT", 128, 0..=usize::MAX)?;
+    Ok(RecordLimits {
+        attributes: env.within("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", any, 0..=usize::MAX)?,
+        value_length: value_length(env, "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT")?,
+    })
+}
+
+/// How long a text attribute may be, in characters; `None` where there is no limit, which is the specification's default.
+fn value_length(env: &Env, own: &'static str) -> Result<Option<usize>, SettingError> {
     for name in [own, "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"] {
         let limit = env.optional(name, "a number of characters")?;
         if limit.is_some() {
@@ -116,14 +130,16 @@ mod tests {
             ("OTEL_ATTRIBUTE_COUNT_LIMIT", "10"),
             ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "20"),
             ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "30"),
+            ("OTEL_SPAN_LINK_COUNT_LIMIT", "0"),
+            ("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "0"),
         ]);
-        assert_eq!(spans(&env).unwrap().max_attributes_per_span, 10);
-        let length = |own| value_length(&env, own).unwrap();
-        assert_eq!(length("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"), Some(30));
-        assert_eq!(
-            length("OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
-            Some(20)
-        );
+        let spans = spans(&env).unwrap();
+        assert_eq!(spans.max_attributes_per_span, 10);
+        assert_eq!(spans.max_links_per_span, 0);
+        assert_eq!(span_texts(&env).unwrap(), Some(30));
+        let records = log_records(&env).unwrap();
+        assert_eq!(records.attributes, 0);
+        assert_eq!(records.value_length, Some(20));
     }
 
     #[test]

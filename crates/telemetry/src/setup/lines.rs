@@ -106,9 +106,14 @@ impl<F: FnMut(&str, Value)> Fields<F> {
     fn text(&mut self, field: &Field, text: &str) {
         let masked = match field.name() {
             "message" => mask::text(text),
-            name => mask::field(name, text),
+            name => mask::field(name, text, usize::MAX),
         };
         (self.0)(field.name(), Value::from(Cow::into_owned(masked)));
+    }
+
+    fn value(&mut self, field: &Field, value: impl Into<Value>, masked: Option<&str>) {
+        let shown = masked.map_or_else(|| value.into(), Value::from);
+        (self.0)(field.name(), shown);
     }
 }
 
@@ -122,21 +127,15 @@ impl<F: FnMut(&str, Value)> Visit for Fields<F> {
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        match mask::number(value) {
-            Some(masked) => (self.0)(field.name(), masked.into()),
-            None => (self.0)(field.name(), value.into()),
-        }
+        self.value(field, value, mask::number(field.name(), value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        match i64::try_from(value) {
-            Ok(value) => self.record_i64(field, value),
-            Err(_) => (self.0)(field.name(), value.into()),
-        }
+        self.value(field, value, mask::number(field.name(), value));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        (self.0)(field.name(), value.into());
+        self.value(field, value, mask::float(field.name(), value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {

@@ -20,6 +20,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 use super::SetupError;
 use super::lines::{JsonLines, TextLines};
 use super::settings::OtelSettings;
+use crate::operation::is_unsampled;
 use crate::span::Untraced;
 
 /// Crates that do the exporting. A record of what they say would have to be exported too, and so on without an end.
@@ -30,7 +31,8 @@ const EXPORTING: &[&str] = &[
     "opentelemetry",
     "reqwest",
     "rustls",
-    "tokio",
+    "tokio_rustls",
+    "tokio_util",
     "tonic",
     "tower",
     "want",
@@ -67,7 +69,7 @@ pub(super) fn install(
             .with_filter(spans_of_the_service())
     });
     let records = logger.map(|provider| {
-        let exportable = filter_fn(|metadata| metadata.is_event() && !is_of(EXPORTING, metadata));
+        let exportable = filter_fn(|metadata| metadata.is_event() && !is_exporting(root(metadata)));
         OpenTelemetryTracingBridge::new(provider).with_filter(exportable.and(level()))
     });
     let printable = filter_fn(|metadata| metadata.is_event() && !is_told_by_us(metadata));
@@ -88,16 +90,19 @@ pub(super) fn install(
         .map_err(|_| SetupError::SubscriberInstalled)
 }
 
-/// Spans of level INFO and above that are not a framework's, except inside [`crate::span::untraced`].
+/// Spans of level INFO and above that are not a framework's, except inside [`crate::span::untraced`] and in traces that are not
+/// recorded.
 fn spans_of_the_service<S: Subscriber>() -> impl Filter<S> {
     fn is_ours(metadata: &Metadata<'_>) -> bool {
         metadata.is_span()
             && *metadata.level() <= Level::INFO
-            && !is_of(EXPORTING, metadata)
+            && !is_exporting(root(metadata))
             && !FRAMEWORKS.contains(&root(metadata))
     }
     DynFilterFn::new(|metadata, _: &LayerContext<'_, S>| {
-        is_ours(metadata) && Context::map_current(|context| context.get::<Untraced>().is_none())
+        let is_seen =
+            |context: &Context| context.get::<Untraced>().is_none() && !is_unsampled(context);
+        is_ours(metadata) && Context::map_current(is_seen)
     })
     .with_callsite_filter(|metadata| match is_ours(metadata) {
         true => Interest::sometimes(),
@@ -106,11 +111,16 @@ fn spans_of_the_service<S: Subscriber>() -> impl Filter<S> {
     .with_max_level_hint(Level::INFO)
 }
 
-/// Whether the event or span comes from one of these crates, or one named after it: `hyper`, `hyper_util`, `opentelemetry-otlp`.
-fn is_of(crates: &[&str], metadata: &Metadata<'_>) -> bool {
+/// Whether the crate takes part in exporting. tokio itself does, but not every crate that is named after it, such as
+/// `tokio_postgres`.
+fn is_exporting(root: &str) -> bool {
+    root == "tokio" || is_one_of(EXPORTING, root)
+}
+
+/// Whether it is one of these crates, or one named after it: `hyper`, `hyper_util`, `opentelemetry-otlp`.
+fn is_one_of(crates: &[&str], root: &str) -> bool {
     crates.iter().any(|name| {
-        root(metadata)
-            .strip_prefix(name)
+        root.strip_prefix(name)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-']))
     })
 }
@@ -123,9 +133,30 @@ fn root<'a>(metadata: &Metadata<'a>) -> &'a str {
 /// The SDK writes a line for each failed export; [`crate::export`] says it once a minute.
 fn is_told_by_us(metadata: &Metadata<'_>) -> bool {
     const PREFIXES: [&str; 3] = ["Batch", "Export.Failed", "Periodic"];
-    is_of(&["opentelemetry"], metadata)
+    is_one_of(&["opentelemetry"], root(metadata))
         && *metadata.level() <= Level::WARN
         && PREFIXES
             .iter()
             .any(|prefix| metadata.name().starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_the_exporting_is_told_from_what_only_sounds_like_it() {
+        for root in [
+            "hyper_util",
+            "opentelemetry-otlp",
+            "tokio",
+            "tokio_util",
+            "tower_http",
+        ] {
+            assert!(is_exporting(root), "{root}");
+        }
+        for root in ["tokio_postgres", "towering", "throughline_api", ""] {
+            assert!(!is_exporting(root), "{root}");
+        }
+    }
 }

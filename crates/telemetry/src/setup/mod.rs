@@ -4,6 +4,7 @@ mod limits;
 mod lines;
 mod logs;
 mod otlp;
+mod panics;
 mod providers;
 mod resource;
 mod sampling;
@@ -12,7 +13,7 @@ mod transport;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::settings::Env;
 use opentelemetry::InstrumentationScope;
@@ -100,16 +101,19 @@ static TRACING: AtomicBool = AtomicBool::new(true);
 static METERING: AtomicBool = AtomicBool::new(true);
 
 /// Sets up traces, metrics, logs and propagation for this process, from `OTEL_*`, `ENVIRONMENT` and `RUST_LOG`. Call it once,
-/// inside a tokio runtime, before the first span.
+/// inside a tokio runtime, before the first span. From then on a panic is a log record, masked like any other, instead of lines on
+/// stderr.
 ///
 /// # Errors
 /// If a variable has a value that it does not take; if no TLS provider is installed, a certificate cannot be used, or there is
 /// a tracing subscriber already.
 pub fn init(service: &Service) -> Result<Telemetry, SetupError> {
-    init_from(service, &Env::process())
+    let telemetry = init_from(service, &Env::process())?;
+    panics::install();
+    Ok(telemetry)
 }
 
-/// Like [`init`], but from other variables than those of this process, as a test may want.
+/// Like [`init`], but from other variables than those of this process, as a test may want, and panics stay as they are.
 ///
 /// # Errors
 /// As [`init`].
@@ -137,6 +141,9 @@ pub fn init_from(service: &Service, env: &Env) -> Result<Telemetry, SetupError> 
     if let Some(provider) = &providers.meter {
         global::set_meter_provider(provider.clone());
         notices.observe();
+    }
+    for ignored in &settings.ignored {
+        tracing::warn!("{} has no effect: {}", ignored.name, ignored.why);
     }
     Ok(Telemetry {
         providers: Some(providers),
@@ -173,17 +180,19 @@ impl Drop for Telemetry {
 
 impl Providers {
     /// Spans and log records at once, so that neither uses up the time of the other; metrics last, since they count what of
-    /// these was lost. Blocks.
+    /// these was lost, in the time that is left. Blocks.
     fn shutdown(self, timeout: Duration) -> OTelSdkResult {
         let Self {
             tracer,
             meter,
             logger,
         } = self;
+        let deadline = Instant::now() + timeout;
         let spans = std::thread::spawn(move || tracer.map(|it| it.shutdown_with_timeout(timeout)));
         let records = logger.map(|it| it.shutdown_with_timeout(timeout));
         let spans = spans.join().ok().flatten();
-        let metrics = meter.map(|it| it.shutdown_with_timeout(timeout));
+        let left = deadline.saturating_duration_since(Instant::now());
+        let metrics = meter.map(|it| it.shutdown_with_timeout(left));
         [spans, records, metrics].into_iter().flatten().collect()
     }
 }

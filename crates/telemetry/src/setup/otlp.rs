@@ -10,6 +10,8 @@ use percent_encoding::percent_decode_str;
 use settings::{Env, SettingError};
 use url::Url;
 
+use super::limits;
+
 /// What a request to the collector may take, unless the environment says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -58,10 +60,11 @@ pub(super) struct Variables {
     certificate: Names,
     client_certificate: Names,
     client_key: Names,
+    batch_timeout: &'static str,
 }
 
 macro_rules! variables {
-    ($signal:literal, $path:literal) => {
+    ($signal:literal, $path:literal, $batch_timeout:literal) => {
         Variables {
             exporter: concat!("OTEL_", $signal, "_EXPORTER"),
             path: $path,
@@ -74,6 +77,7 @@ macro_rules! variables {
             certificate: variables!(both $signal, "CERTIFICATE"),
             client_certificate: variables!(both $signal, "CLIENT_CERTIFICATE"),
             client_key: variables!(both $signal, "CLIENT_KEY"),
+            batch_timeout: $batch_timeout,
         }
     };
     (both $signal:literal, $what:literal) => {
@@ -84,9 +88,10 @@ macro_rules! variables {
     };
 }
 
-pub(super) const TRACES: Variables = variables!("TRACES", "v1/traces");
-pub(super) const METRICS: Variables = variables!("METRICS", "v1/metrics");
-pub(super) const LOGS: Variables = variables!("LOGS", "v1/logs");
+pub(super) const TRACES: Variables = variables!("TRACES", "v1/traces", "OTEL_BSP_EXPORT_TIMEOUT");
+pub(super) const METRICS: Variables =
+    variables!("METRICS", "v1/metrics", "OTEL_METRIC_EXPORT_TIMEOUT");
+pub(super) const LOGS: Variables = variables!("LOGS", "v1/logs", "OTEL_BLRP_EXPORT_TIMEOUT");
 
 impl Otlp {
     pub(super) fn from_env(env: &Env, names: &Variables) -> Result<Self, SettingError> {
@@ -94,7 +99,7 @@ impl Otlp {
             env,
             names.protocol,
             "grpc, http/protobuf or http/json",
-            |word| match word {
+            |word| match word.to_ascii_lowercase().as_str() {
                 "grpc" => Some(Protocol::Grpc),
                 "http/protobuf" => Some(Protocol::HttpBinary),
                 "http/json" => Some(Protocol::HttpJson),
@@ -102,10 +107,12 @@ impl Otlp {
             },
         )?
         .unwrap_or(Protocol::HttpBinary);
-        let compression = read(env, names.compression, "gzip or none", |word| match word {
-            "gzip" => Some(Some(Compression::Gzip)),
-            "none" => Some(None),
-            _ => None,
+        let compression = read(env, names.compression, "gzip or none", |word| {
+            match word.to_ascii_lowercase().as_str() {
+                "gzip" => Some(Some(Compression::Gzip)),
+                "none" => Some(None),
+                _ => None,
+            }
         })?;
         let timeout = read(
             env,
@@ -113,11 +120,14 @@ impl Otlp {
             "a number of milliseconds above 0",
             |text| text.parse().ok().filter(|milliseconds| *milliseconds > 0),
         )?;
+        let timeout = timeout.map_or(TIMEOUT, Duration::from_millis);
+        let of_batch = limits::milliseconds(env, names.batch_timeout, 30_000)?;
         Ok(Self {
             protocol,
             endpoint: endpoint(env, names, protocol)?,
             headers: headers(env, names.headers)?,
-            timeout: timeout.map_or(TIMEOUT, Duration::from_millis),
+            // One bounds what the exporter does for a batch, the other what the batch waits for the exporter.
+            timeout: timeout.min(of_batch),
             compression: compression.flatten(),
             tls: Tls {
                 authority: file(env, names.certificate)?,
@@ -280,6 +290,30 @@ mod tests {
         assert_eq!(endpoint([grpc]), "http://localhost:4317/");
         assert_eq!(endpoint([grpc, bare]), "https://collector:4317/");
         assert_eq!(endpoint([grpc, bare, insecure]), "http://collector:4317/");
+    }
+
+    #[test]
+    fn words_are_taken_in_any_case() {
+        let otlp = traces([
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "HTTP/JSON"),
+            ("OTEL_EXPORTER_OTLP_COMPRESSION", "GZip"),
+        ])
+        .unwrap();
+        assert_eq!(otlp.protocol, Protocol::HttpJson);
+        assert_eq!(otlp.compression, Some(Compression::Gzip));
+    }
+
+    #[test]
+    fn an_export_ends_when_its_batch_may_wait_no_longer() {
+        let own = ("OTEL_EXPORTER_OTLP_TIMEOUT", "4000");
+        let timeout = |of_batch| {
+            let otlp = traces([own, ("OTEL_BSP_EXPORT_TIMEOUT", of_batch)]);
+            otlp.unwrap().timeout.as_millis()
+        };
+        assert_eq!(
+            [timeout("3000"), timeout("5000"), timeout("")],
+            [3000, 4000, 4000]
+        );
     }
 
     #[test]

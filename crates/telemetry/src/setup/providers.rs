@@ -122,7 +122,7 @@ fn records(
     SdkLoggerProvider::builder().with_log_processor(Logs {
         next,
         delivery,
-        value_length: settings.log_value_length,
+        limits: settings.log_limits,
     })
 }
 

@@ -30,7 +30,7 @@ pub(super) fn detect(
         KeyValue::new(names::SERVICE_VERSION, service.version),
         KeyValue::new(names::SERVICE_INSTANCE_ID, uuid::Uuid::new_v4().to_string()),
         KeyValue::new(names::DEPLOYMENT_ENVIRONMENT_NAME, environment.to_owned()),
-        KeyValue::new(names::OS_TYPE, std::env::consts::OS),
+        KeyValue::new(names::OS_TYPE, os_type(std::env::consts::OS)),
         KeyValue::new(names::PROCESS_PID, i64::from(std::process::id())),
         KeyValue::new(names::PROCESS_RUNTIME_NAME, "rustc"),
         KeyValue::new(names::PROCESS_RUNTIME_VERSION, env!("RUSTC_VERSION")),
@@ -74,6 +74,15 @@ fn from_list(env: &Env) -> Result<Vec<KeyValue>, SettingError> {
         .collect()
 }
 
+/// `os.type` as the conventions spell it.
+fn os_type(os: &'static str) -> &'static str {
+    match os {
+        "macos" | "ios" => "darwin",
+        "dragonfly" => "dragonflybsd",
+        other => other,
+    }
+}
+
 fn host_name(env: &Env) -> Option<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let name = name.or_else(|| env.get("HOSTNAME").map(str::to_owned))?;
@@ -102,7 +111,7 @@ mod tests {
             (names::SERVICE_VERSION, "1.2.3"),
             (names::SERVICE_NAMESPACE, "retail"),
             (names::DEPLOYMENT_ENVIRONMENT_NAME, "staging"),
-            (names::OS_TYPE, std::env::consts::OS),
+            (names::OS_TYPE, os_type(std::env::consts::OS)),
             (names::PROCESS_RUNTIME_NAME, "rustc"),
             (names::K8S_POD_NAME, "shop-7d9f"),
             ("telemetry.sdk.language", "rust"),
@@ -116,6 +125,11 @@ mod tests {
         ] {
             assert!(value(&resource, name).is_some_and(|value| !value.is_empty()));
         }
+    }
+
+    #[test]
+    fn an_operating_system_is_called_what_the_conventions_call_it() {
+        assert_eq!(["macos", "linux"].map(os_type), ["darwin", "linux"]);
     }
 
     #[test]

@@ -9,15 +9,16 @@ const ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
 
 /// All traces by default, and the caller's decision where there is a caller.
 pub(super) fn from_env(env: &Env) -> Result<Sampler, SettingError> {
-    let name = env.get(NAME).unwrap_or("parentbased_always_on");
-    let root = match name.strip_prefix("parentbased_").unwrap_or(name) {
+    let given = env.get(NAME).unwrap_or("parentbased_always_on");
+    let name = given.to_ascii_lowercase();
+    let root = match name.strip_prefix("parentbased_").unwrap_or(&name) {
         "always_on" => Sampler::AlwaysOn,
         "always_off" => Sampler::AlwaysOff,
         "traceidratio" => Sampler::TraceIdRatioBased(env.within(ARG, 1.0, 0.0..=1.0)?),
         _ => {
             return Err(SettingError::bad(
                 NAME,
-                name,
+                given,
                 "always_on, always_off, traceidratio, or one of these behind parentbased_",
             ));
         }
@@ -43,6 +44,7 @@ mod tests {
     fn every_sampler_of_the_specification_is_there() {
         assert_eq!(sampler([]), "ParentBased(AlwaysOn)");
         assert_eq!(sampler([(NAME, "always_off")]), "AlwaysOff");
+        assert_eq!(sampler([(NAME, "Always_Off")]), "AlwaysOff");
         assert_eq!(
             sampler([(NAME, "parentbased_traceidratio"), (ARG, "0.25")]),
             "ParentBased(TraceIdRatioBased(0.25))"

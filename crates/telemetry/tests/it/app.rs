@@ -10,6 +10,8 @@ use actix_web::middleware::NormalizePath;
 use actix_web::web::{self, Bytes, Path};
 use actix_web::{App, HttpResponse, HttpServer, Responder};
 use futures_util::{StreamExt, stream};
+use opentelemetry::Context;
+use opentelemetry::baggage::BaggageExt;
 use throughline_telemetry::http::server::{Inbound, Tracing};
 use throughline_telemetry::span;
 use tracing::Instrument;
@@ -70,6 +72,7 @@ fn routes(config: &mut web::ServiceConfig) {
         )
         .route("/nested", web::get().to(nested))
         .route("/spawned", web::get().to(spawned))
+        .route("/baggage", web::get().to(baggage))
         .route("/repeats/{count}", web::get().to(repeats))
         .route("/health", web::get().to(health))
         .route("/health/ready", web::get().to(health));
@@ -144,6 +147,11 @@ async fn spawned() -> &'static str {
     let task = tokio::spawn(work.instrument(tracing::info_span!("task")));
     task.await.unwrap();
     "spawned"
+}
+
+/// What of the caller's baggage there is inside the service.
+async fn baggage() -> String {
+    Context::map_current(|context| context.baggage().to_string())
 }
 
 async fn repeats(count: Path<u32>) -> &'static str {

@@ -66,3 +66,13 @@ async fn a_lost_connection_and_a_time_out_are_told_apart() {
     let span = get::<(), _>(async { Err(RedisError::from(late)) }).await;
     assert_eq!(attribute(&span, "error.type").unwrap(), "timeout");
 }
+
+#[tokio::test]
+async fn a_code_that_a_script_made_up_is_no_value_of_its_own() {
+    let error = redis::parse_redis_value(b"-ORDER-7 is gone\r\n").unwrap();
+    let error = error.extract_error().unwrap_err();
+    let span = get::<(), _>(async { Err(error) }).await;
+    let code = ("db.response.status_code", "_OTHER");
+    assert_eq!(attribute(&span, code.0).unwrap(), code.1);
+    point("db.client.operation.duration", &[code]).await;
+}

@@ -2,7 +2,7 @@
 
 use lens::{Lens, LogRecord, Span};
 
-use crate::probe::{Task, run};
+use crate::probe::{Task, output, run};
 use crate::support::{start_lens, text};
 
 /// Where a receiver takes OTLP over HTTP.
@@ -137,6 +137,35 @@ async fn an_error_is_a_log_record_of_its_span_with_type_and_message() {
 }
 
 #[tokio::test]
+async fn a_panic_is_a_log_record_of_its_span_and_nothing_of_it_is_written_unmasked() {
+    for level in ["info", "off"] {
+        let lens = own_lens().await;
+        let endpoint = http(&lens);
+        let written = tokio::task::spawn_blocking(move || {
+            let env = [
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+                ("RUST_LOG", level),
+            ];
+            output(Task::Panic, &env)
+        });
+        let written = written.await.unwrap();
+        assert!(written.contains("no mail for [email]"), "{written}");
+        assert!(!written.contains("joe@example.com"), "{written}");
+        if level == "off" {
+            assert!(lens.store().logs().is_empty());
+            continue;
+        }
+        let record = error_record(&lens);
+        let attribute = |name| text(&record.attributes, name).unwrap();
+        assert_eq!(attribute("exception.type"), "panic");
+        assert_eq!(attribute("exception.message"), "no mail for [email]");
+        assert!(record.body.to_string().contains("tests/it/probe.rs"));
+        let work = spans(&lens).remove(0);
+        assert_eq!(record.span_id, Some(work.span_id));
+    }
+}
+
+#[tokio::test]
 async fn disabled_exports_nothing_but_passes_a_callers_trace_on() {
     let lens = own_lens().await;
     let endpoint = http(&lens);
@@ -249,4 +278,24 @@ async fn a_wrong_value_ends_the_set_up_with_one_clear_line() {
         let lines = run(Task::Once, &[(name, value)]).await;
         assert_eq!(lines, [line]);
     }
+}
+
+#[tokio::test]
+async fn a_variable_that_has_no_effect_is_said() {
+    let env = [
+        ("OTEL_SDK_DISABLED", "true"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "always_on"),
+        (
+            "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+            "explicit_bucket_histogram",
+        ),
+    ];
+    let lines = run(Task::Once, &env).await;
+    let said = |name: &str| lines.iter().any(|line| line.contains(name));
+    assert!(
+        said("OTEL_METRICS_EXEMPLAR_FILTER has no effect"),
+        "{lines:?}"
+    );
+    // It says what is so anyway.
+    assert!(!said("HISTOGRAM_AGGREGATION"), "{lines:?}");
 }

@@ -1,17 +1,19 @@
 //! The CLIENT span of every kind of call.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use lens::{Span, SpanKind, Status, TraceId};
+use opentelemetry::trace::FutureExt;
 use throughline_telemetry::http::client::Client;
 use throughline_telemetry::http::server::Inbound;
+use throughline_telemetry::propagation;
 use tracing::Instrument;
 
 use crate::app;
-use crate::support::{attribute, is_child, keys, lens, point, span_of, trace};
+use crate::support::{attribute, caller_with_baggage, is_child, keys, lens, point, span_of, trace};
 
 fn url() -> &'static str {
     static URL: LazyLock<String> = LazyLock::new(|| app::start(Inbound::Parent));
@@ -165,4 +167,46 @@ async fn a_call_that_is_dropped_ends_as_cancelled() {
     let _ = tokio::time::timeout(Duration::from_millis(50), calling).await;
     let span = client_span(id.parse().unwrap()).await;
     assert_eq!(attribute(&span, "error.type").unwrap(), "cancelled");
+}
+
+#[tokio::test]
+async fn a_callers_baggage_goes_on_only_if_asked_for() {
+    lens();
+    let plain = reqwest::Client::new();
+    let client = Client::new(plain.clone());
+    for (client, goes_on) in [(client.clone(), false), (client.with_baggage(), true)] {
+        let (url, head) = listen_once();
+        let request = plain.get(url).build().unwrap();
+        let caller = caller_with_baggage();
+        let calling = client.execute(request);
+        calling
+            .with_context(propagation::extract(&caller))
+            .await
+            .unwrap();
+        let head = head.join().unwrap();
+        let (trace_id, _) = caller["traceparent"].rsplit_once('-').unwrap();
+        assert!(head.contains(&trace_id[..35]), "{head}");
+        assert!(head.contains("tracestate: vendor=7"), "{head}");
+        assert_eq!(head.contains("joe"), goes_on, "{head}");
+    }
+}
+
+/// Answers one request. Its URL, and what the head of the request will be.
+fn listen_once() -> (String, std::thread::JoinHandle<String>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answering = std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            socket.read_exact(&mut byte).unwrap();
+            head.extend(byte);
+        }
+        socket
+            .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+            .unwrap();
+        String::from_utf8(head).unwrap()
+    });
+    (url, answering)
 }

@@ -366,3 +366,50 @@ async fn a_statement_that_repeats_ten_times_in_one_request_is_suspected() {
     let span = span_of(id, "GET /repeats/{count}").await;
     assert_eq!(attribute(&span, "db.n_plus_one.suspected"), None);
 }
+
+#[tokio::test]
+async fn baggage_is_taken_only_from_a_caller_that_is_trusted() {
+    for (inbound, taken) in [
+        (Inbound::Parent, "customer=joe"),
+        (Inbound::Link, ""),
+        (Inbound::Ignore, ""),
+    ] {
+        let base = app::start(inbound);
+        for traceparent in [caller().traceparent.as_str(), "garbage"] {
+            let request = client()
+                .get(format!("{base}/baggage"))
+                .header("traceparent", traceparent)
+                .header("baggage", "customer=joe");
+            let inside = request.send().await.unwrap().text().await.unwrap();
+            assert_eq!(inside, taken, "{inbound:?} {traceparent}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_span_says_no_more_of_a_caller_than_two_kib_each() {
+    let caller = caller();
+    let long = |text: &str| text.repeat((20 << 10) / text.len());
+    let path = format!("/items/{}", long("a"));
+    let query = format!(
+        "token={}&q={}&e=joe@example.com",
+        long("t"),
+        "b".repeat(2_020)
+    );
+    let agent = format!("{} joe@example.com", "c".repeat(2_040));
+    let request = client()
+        .get(format!("{}{path}?{query}", url()))
+        .header("traceparent", &caller.traceparent)
+        .header("tracestate", format!("vendor={}", "d".repeat(600)))
+        .header("user-agent", agent);
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    let span = only_span(caller.trace_id).await;
+    assert_eq!(attribute(&span, "url.path").unwrap(), path[..2_048]);
+    let query = attribute(&span, "url.query").unwrap();
+    assert!(query.starts_with("token=REDACTED&q=bbb"), "{query}");
+    // The addresses were cut in two, and are masked all the same.
+    assert!(query.ends_with("b&e=[email]"), "{query}");
+    let agent = attribute(&span, "user_agent.original").unwrap();
+    assert!(agent.ends_with("c [email]"), "{agent}");
+    assert_eq!(span.trace_state, "");
+}

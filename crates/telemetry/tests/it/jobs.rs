@@ -5,13 +5,14 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use lens::{Span, SpanKind, Status, TraceId};
+use opentelemetry::baggage::BaggageExt;
 use throughline_telemetry::job::{Consumer, JobTrace, Producer, Received, fail};
 use throughline_telemetry::propagation;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tracing::Instrument;
 
 use crate::statements;
-use crate::support::{attribute, is_child, keys, lens, point, span_of, trace};
+use crate::support::{attribute, caller_with_baggage, is_child, keys, lens, point, span_of, trace};
 
 #[derive(Debug, Clone)]
 struct Parcel {
@@ -268,4 +269,28 @@ async fn a_stored_context_can_send_long_after_its_request() {
     let trace = trace(caller.trace_id, 1).await;
     assert_eq!(trace.spans[0].name, "send again");
     assert!(crate::support::is_child_of_caller(&trace.spans[0]));
+}
+
+#[tokio::test]
+async fn neither_a_row_nor_a_job_keeps_a_callers_baggage() {
+    lens();
+    let caller = caller_with_baggage();
+    let context = propagation::extract(&caller);
+    assert_eq!(context.baggage().len(), 1);
+    let names = |carrier: HashMap<String, String>| {
+        let mut names: Vec<_> = carrier.into_keys().collect();
+        names.sort();
+        names
+    };
+    let row = {
+        let _entered = context.clone().attach();
+        propagation::inject_current()
+    };
+    assert_eq!(row["traceparent"], caller["traceparent"]);
+    assert_eq!(names(row), ["traceparent", "tracestate"]);
+
+    let producer = Producer::new("kept", "redis.example.com", 6379);
+    let push = |job| async { Ok::<_, Infallible>(job) };
+    let sending = producer.send_from(&context, "1", push, |never| match *never {});
+    assert_eq!(names(sending.await.unwrap()), ["traceparent", "tracestate"]);
 }

@@ -51,8 +51,7 @@ async fn an_absent_collector_costs_neither_memory_nor_more_than_a_line_a_minute(
             ],
         )
         .await;
-        let grown = lines.iter().find_map(|line| line.strip_prefix("grew by "));
-        let grown: u64 = grown.unwrap().trim_end_matches(" KiB").parse().unwrap();
+        let grown = growth(&lines);
         assert!(grown < 64 << 10, "{protocol}: {grown} KiB");
         let told = about_telemetry(&lines);
         let outage = told
@@ -62,6 +61,30 @@ async fn an_absent_collector_costs_neither_memory_nor_more_than_a_line_a_minute(
         // The other line is the shutdown's.
         assert!(told.len() <= 2, "{told:#?}");
     }
+}
+
+/// What the program says that its memory grew by, in KiB.
+fn growth(lines: &[String]) -> u64 {
+    let grown = lines.iter().find_map(|line| line.strip_prefix("grew by "));
+    grown.unwrap().trim_end_matches(" KiB").parse().unwrap()
+}
+
+/// The 512 spans that wait would be 60 MB if they held all that their callers wrote.
+#[tokio::test]
+async fn callers_with_long_requests_do_not_fill_the_memory_while_the_collector_is_away() {
+    let absent = format!("http://127.0.0.1:{}", free_port());
+    let lines = run(
+        Task::LongRequests,
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", absent.as_str()),
+            ("OTEL_BSP_SCHEDULE_DELAY", "600000"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "512"),
+            ("ENVIRONMENT", "production"),
+        ],
+    )
+    .await;
+    let grown = growth(&lines);
+    assert!(grown < 16 << 10, "{grown} KiB");
 }
 
 #[tokio::test]

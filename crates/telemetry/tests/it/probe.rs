@@ -4,8 +4,12 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use actix_web::dev::Service as _;
+use actix_web::test::TestRequest;
+use actix_web::{App, HttpResponse, web};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span, Tracer};
+use throughline_telemetry::http::server::Tracing;
 use throughline_telemetry::{Service, log_error, metrics, propagation, span};
 
 /// What the program does between set-up and shutdown.
@@ -15,12 +19,28 @@ pub(crate) enum Task {
     Once,
     /// 20,000 spans and as many log records, as fast as it can.
     Flood,
+    /// 600 requests with the longest head that actix-web takes.
+    LongRequests,
+    /// A panic inside a span, with an e-mail address.
+    Panic,
     /// A span and a log record every few milliseconds until its input ends.
     Steady,
 }
 
 /// Starts the program with these variables and no others.
 pub(crate) fn start(task: Task, env: &[(&str, &str)]) -> Child {
+    command(task, env).spawn().unwrap()
+}
+
+/// Runs the program to its end. All that it wrote to stdout and stderr.
+pub(crate) fn output(task: Task, env: &[(&str, &str)]) -> String {
+    let output = command(task, env).stderr(Stdio::piped()).output().unwrap();
+    assert!(output.status.success());
+    let written = [output.stdout, output.stderr].concat();
+    String::from_utf8(written).unwrap()
+}
+
+fn command(task: Task, env: &[(&str, &str)]) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(["--exact", "probe::the_program", "--ignored", "--nocapture"])
@@ -30,7 +50,7 @@ pub(crate) fn start(task: Task, env: &[(&str, &str)]) -> Child {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    command.spawn().unwrap()
+    command
 }
 
 /// Runs the program to its end. What it wrote, without what the test harness wrote.
@@ -86,6 +106,8 @@ fn the_program() {
         };
         match std::env::var("PROBE").as_deref() {
             Ok("Flood") => flood(),
+            Ok("Panic") => panics(),
+            Ok("LongRequests") => long_requests().await,
             Ok("Steady") => steady().await,
             _ => once(),
         }
@@ -123,6 +145,35 @@ fn flood() {
     let text = "x".repeat(200);
     for number in 0..20_000_i64 {
         tracing::info_span!("drop", number, text).in_scope(|| tracing::info!(text, "drop"));
+    }
+    println!("grew by {} KiB", resident_kib().saturating_sub(before));
+}
+
+fn panics() {
+    let thread = std::thread::spawn(|| {
+        tracing::info_span!("work").in_scope(|| panic!("no mail for joe@example.com"));
+    });
+    assert!(thread.join().is_err());
+}
+
+async fn long_requests() {
+    let app = App::new()
+        .default_service(web::to(HttpResponse::Ok))
+        .wrap(Tracing::new());
+    let app = actix_web::test::init_service(app).await;
+    let long = "x".repeat(30 << 10);
+    let before = resident_kib();
+    for _ in 0..600 {
+        let request = TestRequest::get()
+            .uri(&format!("/{long}?{long}"))
+            .insert_header(("user-agent", long.as_str()))
+            .insert_header((
+                "traceparent",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            ))
+            .insert_header(("tracestate", format!("vendor={long}")));
+        let response = app.call(request.to_request()).await.unwrap();
+        assert!(response.status().is_success());
     }
     println!("grew by {} KiB", resident_kib().saturating_sub(before));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 use lens::{SpanKind, Status};
-use throughline_telemetry::db::{PoolState, Server, commented, observe_pool};
+use throughline_telemetry::db::{PoolState, Server, commented, no_answer, observe_pool};
 use throughline_telemetry::span::untraced;
 use throughline_telemetry::statement;
 use tracing::Instrument;
@@ -115,6 +115,34 @@ async fn a_failed_statement_says_its_error_class_and_sqlstate_on_span_and_metric
         ],
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_time_out_is_one_whoever_ended_the_statement() {
+    let by_server =
+        |said: &str| Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(said.to_owned()));
+    for (error, state) in [
+        (no_answer(Duration::from_secs(6)), None),
+        (
+            by_server("canceling statement due to statement timeout"),
+            Some("57014"),
+        ),
+        (
+            by_server("canceling statement due to lock timeout"),
+            Some("55P03"),
+        ),
+    ] {
+        let (id, _) = within_a_trace(select::<()>(async { Err(error) })).await;
+        let span = statement_span(id).await;
+        assert_eq!(attribute(&span, "error.type").unwrap(), "timeout");
+        assert_eq!(
+            attribute(&span, "db.response.status_code").as_deref(),
+            state
+        );
+        let mut attributes = vec![("error.type", "timeout")];
+        attributes.extend(state.map(|state| ("db.response.status_code", state)));
+        point("db.client.operation.duration", &attributes).await;
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! One receiver and one set-up for the process, since OpenTelemetry's providers are global. Tests find their own by trace id.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -60,6 +61,17 @@ pub(crate) fn caller() -> Caller {
         traceparent: format!("00-{id}-{CALLER_SPAN}-01"),
         trace_id: id.parse().unwrap(),
     }
+}
+
+/// What a caller sends that is in a trace and has state and baggage.
+pub(crate) fn caller_with_baggage() -> HashMap<String, String> {
+    [
+        ("traceparent", caller().traceparent.as_str()),
+        ("tracestate", "vendor=7"),
+        ("baggage", "customer=joe"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
 }
 
 /// Waits until `look` finds something.

@@ -22,16 +22,16 @@ mod request;
 mod route;
 
 use std::cell::OnceCell;
-use std::future::{Future, Ready, ready};
+use std::future::{Future, Ready};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::task::{Context as TaskContext, Poll, ready};
 
 use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use opentelemetry::Context;
-use opentelemetry::trace::FutureExt;
+use opentelemetry::trace::{FutureExt, WithContext};
 
 use self::request::{Local, Request};
 use crate::span::Untraced;
@@ -44,9 +44,9 @@ pub enum Inbound {
     /// Trust it: the request's span is its child, and its sampling decision holds.
     #[default]
     Parent,
-    /// Start a new trace that links to it.
+    /// Start a new trace that links to it. The caller's baggage is not taken.
     Link,
-    /// Take no notice of it.
+    /// Take no notice of it, nor of baggage.
     Ignore,
 }
 
@@ -119,8 +119,8 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(TracingService {
-            service: Rc::new(service),
+        std::future::ready(Ok(TracingService {
+            service,
             tracing: self.clone(),
             local: OnceCell::new(),
         }))
@@ -130,7 +130,7 @@ where
 /// The middleware at work; made by [`Tracing`].
 #[derive(Debug)]
 pub struct TracingService<S> {
-    service: Rc<S>,
+    service: S,
     tracing: Tracing,
     /// The listener of this worker, known from the first request on.
     local: OnceCell<Local>,
@@ -143,19 +143,17 @@ where
 {
     type Response = ServiceResponse<TracedBody<B>>;
     type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>>>>;
+    type Future = TracedResponse<S::Future>;
 
     actix_web::dev::forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         if self.tracing.is_excluded(request.path()) {
             let untraced = Context::new().with_value(Untraced);
-            let response = self.service.call(request).with_context(untraced);
-            return Box::pin(async move {
-                Ok(response
-                    .await?
-                    .map_body(|_, body| TracedBody::untraced(body)))
-            });
+            return TracedResponse {
+                response: self.service.call(request).with_context(untraced),
+                request: None,
+            };
         }
         let local = self
             .local
@@ -167,14 +165,41 @@ where
             let _entered = context.clone().attach();
             self.service.call(request)
         };
-        let response = response.with_context(context);
-        Box::pin(async move {
-            match response.await {
-                Ok(response) => Ok(body::trace(traced, response)),
-                Err(error) => {
-                    traced.end(error.as_response_error().status_code());
-                    Err(error)
+        TracedResponse {
+            response: response.with_context(context),
+            request: Some(traced),
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The response to come, inside the span of its request.
+    #[derive(Debug)]
+    pub struct TracedResponse<F> {
+        #[pin]
+        response: WithContext<F>,
+        request: Option<Request>,
+    }
+}
+
+impl<F, B> Future for TracedResponse<F>
+where
+    F: Future<Output = Result<ServiceResponse<B>, Error>>,
+    B: MessageBody,
+{
+    type Output = Result<ServiceResponse<TracedBody<B>>, Error>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let result = ready!(this.response.poll(task));
+        Poll::Ready(match (result, this.request.take()) {
+            (Ok(response), Some(request)) => Ok(body::trace(request, response)),
+            (Ok(response), None) => Ok(response.map_body(|_, body| TracedBody::untraced(body))),
+            (Err(error), request) => {
+                if let Some(request) = request {
+                    request.end(error.as_response_error().status_code());
                 }
+                Err(error)
             }
         })
     }

@@ -7,17 +7,28 @@ use std::sync::Arc;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, Version, header};
 use opentelemetry::propagation::Extractor;
-use opentelemetry::trace::{Link, SpanBuilder, SpanKind, TraceContextExt};
+use opentelemetry::trace::{SpanBuilder, SpanKind};
 use opentelemetry::{Context, KeyValue, global};
 
 use super::Inbound;
 use super::route::Route;
 use crate::http::{OTHER_METHOD, UNKNOWN_NAME, known_method, redact};
 use crate::instruments::instruments;
+use crate::mask;
 use crate::names;
 use crate::operation::{ErrorType, Operation};
 #[cfg(feature = "diesel")]
 use crate::repeats::Repeats;
+use crate::setup::{is_metering, is_tracing};
+
+/// How much of a path, a query or a header a span says, in bytes.
+const SAID: usize = 2_048;
+/// How long a `tracestate` may be, in bytes; the W3C asks for 512 to be passed on. Each span of the trace has a copy.
+const LONGEST_STATE: usize = 512;
+
+static TRACE_PARENT: header::HeaderName = header::HeaderName::from_static("traceparent");
+static TRACE_STATE: header::HeaderName = header::HeaderName::from_static("tracestate");
+static BAGGAGE: header::HeaderName = header::HeaderName::from_static("baggage");
 
 /// The address that a worker listens on. Never the Host header: a client writes that.
 #[derive(Debug)]
@@ -61,15 +72,14 @@ impl Request {
     pub(super) fn start(request: &ServiceRequest, inbound: Inbound, local: &Local) -> Self {
         let known = known_method(request.method().as_str());
         let name_of_method = known.unwrap_or(UNKNOWN_NAME);
-        let route = request
-            .match_pattern()
+        // Where nobody sees it, the template is not even put together.
+        let route = (is_tracing() || is_metering())
+            .then(|| request.match_pattern())
+            .flatten()
             .map(|template| Route::of(name_of_method, template));
         let name = route.map_or(name_of_method, |route| route.span_name);
-        let (parent, link) = caller(request, inbound);
-        let mut span = SpanBuilder::from_name(name).with_kind(SpanKind::Server);
-        if let Some(link) = link {
-            span = span.with_links(vec![link]);
-        }
+        let (parent, linked) = caller(request, inbound);
+        let span = SpanBuilder::from_name(name).with_kind(SpanKind::Server);
 
         let method = known.unwrap_or(OTHER_METHOD);
         let version = protocol_version(request.version());
@@ -84,10 +94,11 @@ impl Request {
             .flatten()
         };
         let operation = Operation::start(span, &parent, &instruments().http_server, common);
+        operation.link_to(|| linked);
         operation.describe(|| common().chain(described(request, local, known.is_none())));
         Self {
             method: name_of_method,
-            has_route: route.is_some(),
+            has_route: route.is_some() || !(is_tracing() || is_metering()),
             head_only: request.method() == actix_web::http::Method::HEAD,
             #[cfg(feature = "diesel")]
             repeats: operation.span().is_recording().then(Repeats::default),
@@ -151,19 +162,16 @@ impl Request {
 }
 
 /// The context that the request continues, and the one that it only links to.
-fn caller(request: &ServiceRequest, inbound: Inbound) -> (Context, Option<Link>) {
-    if inbound == Inbound::Ignore {
-        return (Context::new(), None);
-    }
-    let caller = global::get_text_map_propagator(|propagator| {
-        propagator.extract_with_context(&Context::new(), &Headers(request.headers()))
-    });
+fn caller(request: &ServiceRequest, inbound: Inbound) -> (Context, Option<Context>) {
+    let caller = || {
+        global::get_text_map_propagator(|propagator| {
+            propagator.extract_with_context(&Context::new(), &Headers(request.headers()))
+        })
+    };
     match inbound {
-        Inbound::Link if caller.has_active_span() => {
-            let link = Link::with_context(caller.span().span_context().clone());
-            (Context::new(), Some(link))
-        }
-        _ => (caller, None),
+        Inbound::Parent => (caller(), None),
+        Inbound::Link => (Context::new(), Some(caller())),
+        Inbound::Ignore => (Context::new(), None),
     }
 }
 
@@ -173,7 +181,7 @@ fn described<'a>(
     local: &'a Local,
     unknown_method: bool,
 ) -> impl Iterator<Item = KeyValue> + 'a {
-    let text = |name, text: &str| KeyValue::new(name, text.to_owned());
+    let text = |name, text: &str| KeyValue::new(name, said(text));
     let query = Some(request.query_string()).filter(|query| !query.is_empty());
     let method = unknown_method.then(|| request.method().as_str());
     let agent = request.headers().get(header::USER_AGENT);
@@ -188,7 +196,7 @@ fn described<'a>(
         Some(KeyValue::new(names::HTTP_AUTH_PRESENT, authorized)),
         Some(KeyValue::new(names::SERVER_PORT, local.port)),
         local_address.map(|address| KeyValue::new(names::SERVER_ADDRESS, address)),
-        query.map(|query| KeyValue::new(names::URL_QUERY, redact::query(query).into_owned())),
+        query.map(|query| text(names::URL_QUERY, &redact::query(query))),
         method.map(|method| text(names::HTTP_REQUEST_METHOD_ORIGINAL, method)),
         peer_address
             .clone()
@@ -199,6 +207,15 @@ fn described<'a>(
     ]
     .into_iter()
     .flatten()
+}
+
+/// What a span says of something that a caller wrote: no more than [`SAID`], since spans wait in a queue that is bounded by their
+/// number. Only where it is cut is it masked here; the whole span is masked when it ends.
+fn said(text: &str) -> String {
+    match text.len() <= SAID {
+        true => text.to_owned(),
+        false => mask::start_of(text, SAID).into_owned(),
+    }
 }
 
 /// An IPv4 address that arrived on an IPv6 socket is an IPv4 address.
@@ -227,11 +244,21 @@ struct Headers<'a>(&'a header::HeaderMap);
 
 impl Extractor for Headers<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        let mut values = self.0.get_all(key);
-        let first = values.next()?;
-        // Which of two traceparents is meant nobody can tell (W3C Trace Context, section 3.2).
-        let ambiguous = key == "traceparent" && values.next().is_some();
-        first.to_str().ok().filter(|_| !ambiguous)
+        // A name that is looked up as text is copied first.
+        let mut values = match key {
+            "traceparent" => self.0.get_all(&TRACE_PARENT),
+            "tracestate" => self.0.get_all(&TRACE_STATE),
+            "baggage" => self.0.get_all(&BAGGAGE),
+            other => self.0.get_all(other),
+        };
+        let first = values.next()?.to_str().ok()?;
+        let unusable = match key {
+            // Which of two is meant nobody can tell (W3C Trace Context, section 3.2).
+            "traceparent" => values.next().is_some(),
+            "tracestate" => first.len() > LONGEST_STATE,
+            _ => false,
+        };
+        (!unusable).then_some(first)
     }
 
     fn keys(&self) -> Vec<&str> {
