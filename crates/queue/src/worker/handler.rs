@@ -1,6 +1,7 @@
 //! Between apalis and the caller's service: at most `concurrency` jobs at once, each a task of its own, panics caught,
 //! and an answer for apalis that always acknowledges.
 
+use std::any::type_name_of_val;
 use std::{
     convert::Infallible,
     future::pending,
@@ -80,7 +81,7 @@ where
             Err(error) => {
                 tracing::error!(
                     job.id = id,
-                    exception.type = std::any::type_name_of_val(&error),
+                    exception.type = type_name_of_val(&error),
                     exception.message = %error,
                     "a job's payload cannot be read; the job is dropped"
                 );

@@ -1,6 +1,7 @@
 //! Runs apalis workers one after another until told to stop: each ends at the first error, for instance when Redis is
 //! away for longer than the response time-out, and the next starts under a new name.
 
+use std::any::type_name_of_val;
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
@@ -140,6 +141,7 @@ where
             let worker = &*incarnation.name;
             tracing::warn!(
                 worker,
+                exception.type = "worker_failure",
                 exception.message = error,
                 ?pause,
                 "the worker ended; another one starts"
@@ -151,7 +153,11 @@ where
             if incarnation.has_found_unfetchable_job()
                 && let Err(error) = self.upkeep.repair().await
             {
-                tracing::warn!(exception.message = %error, "repair must wait");
+                tracing::warn!(
+                    exception.type = type_name_of_val(&error),
+                    exception.message = %error,
+                    "repair must wait"
+                );
             }
         }
         Instant::now() + self.options.shutdown_timeout
@@ -172,10 +178,18 @@ where
         self.parts.health.set_running(false);
         let deadline = Instant::now() + self.options.shutdown_timeout;
         if let Err(error) = context.shutdown() {
-            tracing::warn!(exception.message = %error, "apalis did not accept the shutdown");
+            tracing::warn!(
+                exception.type = type_name_of_val(&error),
+                exception.message = %error,
+                "apalis did not accept the shutdown"
+            );
         }
         if let Ok(Err(error)) = timeout_at(deadline, life).await {
-            tracing::warn!(exception.message = %error, "the worker did not shut down cleanly");
+            tracing::warn!(
+                exception.type = type_name_of_val(&error),
+                exception.message = %error,
+                "the worker did not shut down cleanly"
+            );
         }
         End::Shutdown(deadline)
     }

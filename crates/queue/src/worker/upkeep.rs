@@ -3,6 +3,7 @@
 //! apalis' own heartbeat is switched off (see `monitor.rs`): it pauses while fetched jobs wait for a free slot, so a
 //! worker busy with slow jobs would be taken for dead.
 
+use std::any::type_name_of_val;
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
@@ -37,7 +38,11 @@ impl Upkeep {
     pub(crate) async fn run(self, roster: Arc<Roster>) {
         loop {
             if let Err(error) = self.tick(&roster).await {
-                tracing::debug!(exception.message = %error, "upkeep must wait");
+                tracing::debug!(
+                    exception.type = type_name_of_val(&error),
+                    exception.message = %error,
+                    "upkeep must wait"
+                );
             }
             // At once when a worker registered: it did so by its own clock, which may be wrong.
             let _ = timeout(HEARTBEAT, roster.changed()).await;
@@ -156,12 +161,13 @@ impl Upkeep {
             }
             Ok::<(), QueueError>(())
         };
-        let failure = match timeout(patience, release).await {
+        let (kind, failure) = match timeout(patience, release).await {
             Ok(Ok(())) => return,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer in time".to_owned(),
+            Ok(Err(error)) => (type_name_of_val(&error), error.to_string()),
+            Err(late) => (type_name_of_val(&late), "no answer in time".to_owned()),
         };
         tracing::warn!(
+            exception.type = kind,
             exception.message = failure,
             "could not take leave of Redis; jobs still held are delivered again when this worker counts as dead",
         );
