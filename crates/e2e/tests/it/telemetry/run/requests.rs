@@ -25,7 +25,9 @@ async fn creations(shop: &Shop) {
     let create = || Call::new(shop, Method::POST, "/api/orders");
     let items = json!([{ "product_name": "Bolt", "quantity": 2, "unit_price": "1.50" }]);
     create().json(&json!({ "items": items })).answers(201).await;
-    let called = create().header("traceparent", &traceparent(CALLER));
+    let called = create()
+        .header("traceparent", &traceparent(CALLER))
+        .header("tracestate", &format!("shop={EMAIL}"));
     called.json(&widget()).answers(201).await;
     for status in [201, 201] {
         let keyed = create().header("Idempotency-Key", KEY).json(&widget());
