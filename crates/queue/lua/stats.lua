@@ -1,8 +1,10 @@
 -- Counts a queue. O(workers), whatever the backlog.
 --
 -- KEYS: 1 active  2 workers  3 inflight prefix  4 meta prefix
--- Returns {waiting, in flight, age of the oldest waiting job in ms or -1}.
+-- ARGV: 1 seconds without a heartbeat after which a worker is dead
+-- Returns {waiting, in flight, age of the oldest waiting job in ms or -1, live workers}.
 
+local time = redis.call('TIME')
 local in_flight = 0
 for _, worker in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
     in_flight = in_flight + redis.call('SCARD', KEYS[3] .. ':' .. worker)
@@ -20,8 +22,8 @@ end
 
 local age = -1
 if oldest then
-    local time = redis.call('TIME')
     age = math.max(0, time[1] * 1000 + math.floor(time[2] / 1000) - oldest)
 end
 
-return { redis.call('LLEN', KEYS[1]), in_flight, age }
+local workers = redis.call('ZCOUNT', KEYS[2], '(' .. (time[1] - ARGV[1]), '+inf')
+return { redis.call('LLEN', KEYS[1]), in_flight, age, workers }

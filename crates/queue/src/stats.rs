@@ -6,6 +6,7 @@ use crate::{
     error::QueueError,
     queue::{Job, Queue},
     scripts,
+    worker::DEAD_AFTER,
 };
 
 /// A queue at one moment.
@@ -17,6 +18,8 @@ pub struct QueueStats {
     pub in_flight: u64,
     /// How long the oldest waiting job has waited, by Redis' clock. None: none waits.
     pub oldest_age: Option<Duration>,
+    /// Workers whose last heartbeat is younger than [`DEAD_AFTER`](crate::DEAD_AFTER).
+    pub workers: u64,
 }
 
 impl<J: Job> Queue<J> {
@@ -28,13 +31,15 @@ impl<J: Job> Queue<J> {
         let keys = &self.keys;
         let mut script = scripts::STATS.prepare_invoke();
         script.key(&[&keys.active, &keys.workers, &keys.inflight, &keys.meta]);
-        let (depth, in_flight, age_ms): (u64, u64, i64) =
+        script.arg(DEAD_AFTER.as_secs());
+        let (depth, in_flight, age_ms, workers): (u64, u64, i64, u64) =
             self.connection.run("count the queue", &script).await?;
         let oldest_age = u64::try_from(age_ms).ok().map(Duration::from_millis);
         Ok(QueueStats {
             depth,
             in_flight,
             oldest_age,
+            workers,
         })
     }
 }

@@ -42,9 +42,9 @@ async function refresh() {
   try {
     const queue = await json("/console/status");
     const oldest = queue.oldest_ms === null ? "" : `, oldest ${(queue.oldest_ms / 1000).toFixed(1)} s`;
-    // Jobs that wait while none is in flight: nobody works.
-    const idle = queue.oldest_ms > 5000 && queue.in_flight === 0 ? " — is a worker running?" : "";
-    show("queue", `queue ${queue.queue}: ${queue.waiting} waiting, ${queue.in_flight} in flight${oldest}${idle}`);
+    const workers = element("span", { class: queue.workers === 0 ? "unavailable" : "" },
+      queue.workers === 1 ? "1 worker" : `${queue.workers} workers`);
+    show("queue", `queue ${queue.queue}: ${queue.waiting} waiting, ${queue.in_flight} in flight${oldest}, `, workers);
   } catch {
     show("queue");
   }

@@ -1,4 +1,4 @@
-//! What the console shows of the queue. For operators: how busy the service is, is nobody else's business.
+//! What the console shows of the queue and its workers. For operators: how busy the service is, is nobody else's business.
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
@@ -24,6 +24,7 @@ pub(super) async fn status(
         "queue": state.dispatcher.queue().name(),
         "waiting": stats.depth,
         "in_flight": stats.in_flight,
+        "workers": stats.workers,
         "oldest_ms": stats.oldest_age.map(|age| age.as_millis()),
     });
     Ok(HttpResponse::Ok()

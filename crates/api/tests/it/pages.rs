@@ -64,5 +64,6 @@ async fn how_busy_the_queue_is_only_operators_are_told() {
     read.problem(403, path);
     let admin = send(&api, Method::GET, path, &token("root", "orders:admin")).await;
     assert_eq!(admin.body["waiting"], 0);
+    assert_eq!(admin.body["workers"], 0);
     assert_eq!(admin.body["oldest_ms"], serde_json::Value::Null);
 }

@@ -12,7 +12,8 @@ async fn an_empty_queue_has_no_oldest_job() {
         QueueStats {
             depth: 0,
             in_flight: 0,
-            oldest_age: None
+            oldest_age: None,
+            workers: 0,
         }
     );
 }
@@ -26,7 +27,7 @@ async fn waiting_and_running_jobs_are_told_apart() {
     let worker = Worker::start(&queue, 2, |_| pending());
     worker.until_seen(2).await;
     let stats = queue.stats().await.unwrap();
-    assert_eq!((stats.depth, stats.in_flight), (8, 2));
+    assert_eq!((stats.depth, stats.in_flight, stats.workers), (8, 2, 1));
     worker.kill().await;
 }
 
