@@ -3,30 +3,36 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use domain::{Failure, FailureCode, OrderId, OrderStatus};
+use domain::{Failure, FailureCode, Order, OrderId, OrderStatus};
 use throughline_store::{ClaimToken, DueReason, Store, StoreConfig};
 
 use crate::setup::{Fixture, MINUTE, attempt, trace};
 
+/// Orders that are due: one that nobody claimed, one whose lease ended, and one that is to be tried again.
+async fn one_for_each_reason(fixture: &Fixture) -> [Order; 3] {
+    let orders = [
+        fixture.order().await,
+        fixture.order().await,
+        fixture.order().await,
+    ];
+    let [_, expired, retry] = &orders;
+    fixture.claim(expired).await;
+    fixture.claim(retry).await;
+    let failure = Failure::new(FailureCode::PaymentTimeout, "No answer.");
+    let later = fixture
+        .store
+        .retry_later(retry.id, attempt(1), &failure, MINUTE);
+    later.await.unwrap().expect("the lease holds");
+    for order in &orders {
+        fixture.make_due(order.id).await;
+    }
+    orders
+}
+
 #[tokio::test]
 async fn each_due_order_is_taken_with_its_reason_and_the_context_of_its_next_attempt() {
     let fixture = Fixture::new().await;
-    let lost = fixture.order().await;
-    let expired = fixture.order().await;
-    let retry = fixture.order().await;
-    let failure = Failure::new(FailureCode::PaymentTimeout, "No answer.");
-    fixture.claim(&expired).await;
-    fixture.claim(&retry).await;
-    fixture
-        .store
-        .retry_later(retry.id, attempt(1), &failure, MINUTE)
-        .await
-        .unwrap()
-        .unwrap();
-    for order in [&lost, &expired, &retry] {
-        fixture.make_due(order.id).await;
-    }
-
+    let [lost, expired, retry] = one_for_each_reason(&fixture).await;
     let due = fixture.store.take_due(10).await.unwrap();
     assert_eq!(due.len(), 3);
     for order in due {
@@ -219,20 +225,7 @@ async fn what_could_not_be_dispatched_is_due_at_once_in_one_statement() {
 #[tokio::test]
 async fn orders_that_were_attempted_can_be_taken_past_new_ones() {
     let fixture = Fixture::new().await;
-    let new = fixture.order().await;
-    let (expired, retry) = (fixture.order().await, fixture.order().await);
-    let failure = Failure::new(FailureCode::PaymentTimeout, "No answer.");
-    fixture.claim(&expired).await;
-    fixture.claim(&retry).await;
-    fixture
-        .store
-        .retry_later(retry.id, attempt(1), &failure, MINUTE)
-        .await
-        .unwrap()
-        .unwrap();
-    for order in [&new, &expired, &retry] {
-        fixture.make_due(order.id).await;
-    }
+    let [new, expired, retry] = one_for_each_reason(&fixture).await;
     let taken = fixture.store.take_due_again(10).await.unwrap();
     let taken: HashSet<OrderId> = taken.iter().map(|order| order.id).collect();
     assert_eq!(taken, HashSet::from([expired.id, retry.id]));

@@ -68,7 +68,8 @@ pub(super) async fn refused(shop: &Shop, database: &Client) {
     }
 }
 
-/// While no worker runs, an order is cancelled, another one's amount is tampered with, and Redis forgets their jobs.
+/// While no worker runs, an order is cancelled, another one's amount is tampered with, one is made unreadable, and Redis forgets their
+/// jobs.
 pub(super) async fn cancelled_and_lost(shop: &mut Shop, database: &Client) {
     shop.stack.stop(Worker).await.unwrap();
     cancelled(shop).await;
@@ -76,7 +77,10 @@ pub(super) async fn cancelled_and_lost(shop: &mut Shop, database: &Client) {
     let tampered = shop
         .order(&json!({ "product_name": "Engine", "amount": "1500" }))
         .await;
-    let tamper = format!("UPDATE orders SET amount = amount + 1 WHERE id = '{tampered}'");
+    let unreadable = shop.order(&widget()).await;
+    let tamper = format!(
+        "UPDATE orders SET amount = amount + 1 WHERE id = '{tampered}'; UPDATE orders SET items = '[1]' WHERE id = '{unreadable}'"
+    );
     database.batch_execute(&tamper).await.unwrap();
     let mut redis = shop.redis.connect().await.unwrap();
     let forget = redis::cmd("FLUSHALL");
@@ -85,6 +89,13 @@ pub(super) async fn cancelled_and_lost(shop: &mut Shop, database: &Client) {
     assert_eq!(settled(shop, &lost).await["status"], "completed");
     let failed = settled(shop, &tampered).await;
     assert_eq!(failed["failure"]["code"], "amount_mismatch");
+    // The api cannot read it either.
+    let ended =
+        format!("DELETE FROM orders WHERE id = '{unreadable}' AND failure_code = 'internal_error'");
+    testkit::eventually("an end of the unreadable order", PATIENCE, || async {
+        (database.execute(&ended, &[]).await.unwrap() == 1).then_some(())
+    })
+    .await;
 }
 
 async fn cancelled(shop: &Shop) {
