@@ -22,7 +22,7 @@ const INSERT: &str = "INSERT INTO orders (id, amount, dispatch_after, customer, 
 const ON_THEIR_WAY: &str = "SELECT count(*) FROM orders WHERE dispatch_after IS NOT NULL";
 /// How long the statement that has run longest has been running, in milliseconds.
 const LONGEST: &str = "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - query_start)), 0)::float8 * 1000 \
-    FROM pg_stat_activity WHERE state = 'active' AND datname = current_database() AND pid <> pg_backend_pid()";
+    FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend' AND datname = current_database() AND pid <> pg_backend_pid()";
 /// Seconds from the first completion until each quarter of the orders was completed, and the most attempts of one.
 const QUARTERS: &str = "SELECT array(SELECT extract(epoch FROM at - (SELECT min(completed_at) FROM orders))::float8 \
     FROM unnest((SELECT percentile_disc(array[0.25, 0.5, 0.75, 1.0]) WITHIN GROUP (ORDER BY completed_at) FROM orders)) AS at), \
