@@ -32,7 +32,7 @@ async fn one_for_each_reason(fixture: &Fixture) -> [Order; 3] {
 #[tokio::test]
 async fn each_due_order_is_taken_with_its_reason_and_the_context_of_its_next_attempt() {
     let fixture = Fixture::new().await;
-    let [lost, expired, retry] = one_for_each_reason(&fixture).await;
+    let [lost, expired, _] = one_for_each_reason(&fixture).await;
     let due = fixture.store.take_due(10).await.unwrap();
     assert_eq!(due.len(), 3);
     for order in due {
