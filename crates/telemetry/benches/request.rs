@@ -26,11 +26,11 @@ use throughline_telemetry::{db, init_from, metrics, propagation, statement};
 use tracing::Instrument;
 
 /// How many requests are measured, and with `--test`.
-const REQUESTS: u32 = 20_000;
-const FEW: u32 = 200;
-/// Requests in a row, and the pause behind them: 4,000 requests a second.
-const BURST: u32 = 20;
-const PAUSE: Duration = Duration::from_millis(5);
+const REQUESTS: u32 = 40_000;
+const FEW: u32 = 400;
+/// Requests in a row, whose spans fit into the queue, and the pause behind them: 4,000 requests a second at most.
+const BURST: u32 = 400;
+const PAUSE: Duration = Duration::from_millis(100);
 
 statement! {
     /// The statement of the request.
@@ -164,14 +164,15 @@ async fn measure(mode: &str) {
             .to_request()
     };
     let telemetry = init_from(&service, &Env::process()).unwrap();
+    let statements = db::Server::new("localhost", 5432, "shop", Duration::from_secs(1));
+    let app = App::new()
+        .app_data(web::Data::new(statements))
+        .app_data(web::Data::new(Producer::new("orders", "localhost", 6379)));
     if mode == "bare" {
-        let app = App::new().route("/api/orders", web::post().to(bare));
+        let app = app.route("/api/orders", web::post().to(bare));
         run(test::init_service(app).await, request).await;
     } else {
-        let statements = db::Server::new("localhost", 5432, "shop", Duration::from_secs(1));
-        let app = App::new()
-            .app_data(web::Data::new(statements))
-            .app_data(web::Data::new(Producer::new("orders", "localhost", 6379)))
+        let app = app
             .route("/api/orders", web::post().to(create))
             .wrap(Tracing::new());
         run(test::init_service(app).await, request).await;
@@ -186,8 +187,8 @@ where
 {
     let requests: u32 = std::env::var("REQUESTS").unwrap().parse().unwrap();
     let mut at_start = (0, 0);
-    for number in 0..requests + BURST * 50 {
-        if number == BURST * 50 {
+    for number in 0..requests + BURST * 5 {
+        if number == BURST * 5 {
             // Everything that is made once has been made.
             at_start = cpu();
         }
@@ -224,7 +225,7 @@ fn cpu() -> (u64, u64) {
     (read("/proc/thread-self/schedstat".as_ref()), process)
 }
 
-async fn bare() -> HttpResponse {
+async fn bare(_: web::Data<db::Server>, _: web::Data<Producer>) -> HttpResponse {
     HttpResponse::Created().body("{}")
 }
 
