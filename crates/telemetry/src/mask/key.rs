@@ -2,8 +2,8 @@
 
 use std::ops::Not;
 
-/// What a name contains, or ends with; and the same for the letters of it, which is looked at first.
-const ANYWHERE: &[Word] = &[
+/// What a name contains.
+const ANYWHERE: [Word; 10] = [
     Word::new("password"),
     Word::new("passwd"),
     Word::new("secret"),
@@ -15,7 +15,8 @@ const ANYWHERE: &[Word] = &[
     Word::new("credential"),
     Word::new("passphrase"),
 ];
-const AT_THE_END: &[Word] = &[
+/// What a name ends with.
+const AT_THE_END: [Word; 7] = [
     Word::new("token"),
     Word::new("pwd"),
     Word::new("cookie"),
@@ -24,8 +25,8 @@ const AT_THE_END: &[Word] = &[
     Word::new("cvv"),
     Word::new("cvc"),
 ];
-/// Names of personal numbers; in prose only digits behind them are masked.
-const NUMBERS: &[Word] = &[
+/// What names of personal numbers end with; in prose only digits behind them are masked.
+const NUMBERS: [Word; 8] = [
     Word::new("phone"),
     Word::new("phone_number"),
     Word::new("phonenumber"),
@@ -40,14 +41,14 @@ const NUMBERS: &[Word] = &[
 #[derive(Debug, Clone, Copy)]
 struct Word {
     text: &'static str,
-    letters: u32,
+    letters: Letters,
 }
 
 impl Word {
     const fn new(text: &'static str) -> Self {
         Self {
             text,
-            letters: letters(text.as_bytes()),
+            letters: Letters::of(text.as_bytes()),
         }
     }
 
@@ -66,37 +67,67 @@ impl Word {
 
 /// Whether all of a field's value is masked because of the field's name.
 pub(super) fn is_sensitive(name: &str) -> bool {
-    is_secret(name.as_bytes()) || is_personal_number(name.as_bytes())
+    let name = name.as_bytes();
+    let letters = Letters::of(name);
+    says_secret(name, letters) || says_personal_number(name, letters)
 }
 
 pub(super) fn is_secret(name: &[u8]) -> bool {
-    let letters = letters(name);
-    any(ANYWHERE, letters, |word| word.is_in(name))
-        || any(AT_THE_END, letters, |word| word.ends(name))
+    says_secret(name, Letters::of(name))
 }
 
 pub(super) fn is_personal_number(name: &[u8]) -> bool {
-    any(NUMBERS, letters(name), |word| word.ends(name))
+    says_personal_number(name, Letters::of(name))
 }
 
-/// Most names lack a letter of every word, which costs less to see than the words' absence.
-fn any(words: &[Word], letters: u32, is_there: impl Fn(Word) -> bool) -> bool {
-    words
-        .iter()
-        .any(|word| word.letters & letters.not() == 0 && is_there(*word))
+fn says_secret(name: &[u8], letters: Letters) -> bool {
+    letters.spell_one_of(&ANYWHERE) && ANYWHERE.iter().any(|word| word.is_in(name))
+        || letters.spell_one_of(&AT_THE_END) && AT_THE_END.iter().any(|word| word.ends(name))
 }
 
-/// One bit for each letter of the alphabet.
-const fn letters(text: &[u8]) -> u32 {
-    let mut letters = 0;
-    let mut rest = text;
-    while let [byte, tail @ ..] = rest {
-        if byte.is_ascii_alphabetic() {
-            letters |= 1 << (byte.to_ascii_lowercase() - b'a');
+fn says_personal_number(name: &[u8], letters: Letters) -> bool {
+    letters.spell_one_of(&NUMBERS) && NUMBERS.iter().any(|word| word.ends(name))
+}
+
+/// The letters of a text, one bit for each. Most names lack a letter of every word, which costs less to see than that they lack
+/// the word.
+#[derive(Debug, Clone, Copy)]
+struct Letters(u32);
+
+impl Letters {
+    /// The bit of each byte; none for what is no letter.
+    #[allow(clippy::indexing_slicing, clippy::as_conversions)]
+    const fn bits() -> [u32; 256] {
+        let mut bits = [0; 256];
+        let mut letter = 0;
+        while letter < 26 {
+            bits[(b'a' + letter) as usize] = 1 << letter;
+            bits[(b'A' + letter) as usize] = 1 << letter;
+            letter += 1;
         }
-        rest = tail;
+        bits
     }
-    letters
+
+    /// Indexing by a byte cannot be out of bounds, and a `const fn` has no other way.
+    #[allow(clippy::indexing_slicing, clippy::as_conversions)]
+    const fn of(text: &[u8]) -> Self {
+        static BITS: [u32; 256] = Letters::bits();
+        let mut letters = 0;
+        let mut rest = text;
+        while let [byte, tail @ ..] = rest {
+            letters |= BITS[*byte as usize];
+            rest = tail;
+        }
+        Self(letters)
+    }
+
+    /// Whether all letters of one of the words are there. Looks at all words, which takes less time than stopping at one.
+    fn spell_one_of(self, words: &[Word]) -> bool {
+        let lacked = |word: &Word| word.letters.0 & self.0.not();
+        words
+            .iter()
+            .fold(false, |found, word| found | (lacked(word) == 0))
+    }
 }
 
 #[cfg(test)]

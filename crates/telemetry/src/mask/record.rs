@@ -111,6 +111,9 @@ fn list<T: ToString>(values: &[T], masked: impl Fn(&T) -> Option<String>) -> Opt
 fn shown(key: &str, value: &str, limit: Limit) -> Option<String> {
     // Cut first, so that a text of any length costs what is shown of it.
     let masked = super::field(key, value, length(value, limit));
+    if std::ptr::eq(&*masked, value) {
+        return None;
+    }
     let shown = masked.get(..length(&masked, limit)).unwrap_or_default();
     // A name that says secret leaves a value of the same text as before only where it was masked already.
     (shown != value).then(|| shown.to_owned())

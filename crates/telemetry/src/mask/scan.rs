@@ -1,5 +1,6 @@
 //! One pass over the bytes of a text. Most bytes cannot start anything and cost one look at a table; the others are the anchors
-//! at which the rules look around: `@`, `%`, `+`, `(`, `=`, `:`, and the first letter or digit of a word.
+//! at which the rules look around: `@`, `%`, `+`, `(`, `=`, `:`, and the first letter or digit of a word, where a token may start
+//! with that letter.
 //!
 //! A caller writes what is scanned here, so the work must not grow faster than the text. A rule may look as far as it likes over
 //! bytes that it then masks, or that hold no anchor of the same rule; it must never look over the same bytes from many anchors.
@@ -9,7 +10,10 @@ use super::{Found, card, email, phone, secret};
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Plain,
+    /// Letters and the underscore.
     Letter,
+    /// The letters with which tokens start.
+    Initial,
     Digit,
     Anchor,
 }
@@ -21,6 +25,11 @@ const fn classes() -> [Class; 256] {
     let mut rest: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
     while let [byte, tail @ ..] = rest {
         set(&mut classes, *byte, Class::Letter);
+        rest = tail;
+    }
+    rest = secret::INITIALS;
+    while let [byte, tail @ ..] = rest {
+        set(&mut classes, *byte, Class::Initial);
         rest = tail;
     }
     rest = b"0123456789";
@@ -67,14 +76,14 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn look(&mut self, index: usize, here: u8, before: u8) -> Option<Found> {
+    fn look(&mut self, index: usize, here: u8, class: Class) -> Option<Found> {
         let text = self.text;
-        match class(here) {
-            Class::Plain => None,
-            Class::Letter if is_alphanumeric(before) => None,
-            Class::Letter if starts(text, index, b"eyJ") => self.web_token(index),
-            Class::Letter => secret::token(text, index),
-            Class::Digit if before.is_ascii_digit() => None,
+        match class {
+            Class::Plain | Class::Letter => None,
+            Class::Initial if is_alphanumeric(byte_before(text, index)) => None,
+            Class::Initial if starts(text, index, b"eyJ") => self.web_token(index),
+            Class::Initial => secret::token(text, index),
+            Class::Digit if byte_before(text, index).is_ascii_digit() => None,
             Class::Digit => card::starting(text, index).or_else(|| phone::national(text, index)),
             Class::Anchor => self.anchored(index, here),
         }
@@ -122,14 +131,16 @@ impl Iterator for Scanner<'_> {
     type Item = Found;
 
     fn next(&mut self) -> Option<Found> {
-        let mut before = byte_before(self.text, self.from);
         for (index, &here) in self.text.iter().enumerate().skip(self.from) {
             count(1);
-            if let Some(found) = self.look(index, here, before) {
+            let class = class(here);
+            if matches!(class, Class::Plain | Class::Letter) {
+                continue;
+            }
+            if let Some(found) = self.look(index, here, class) {
                 self.from = found.range.end;
                 return Some(found);
             }
-            before = here;
         }
         self.from = self.text.len();
         None
@@ -192,7 +203,7 @@ pub(super) fn byte_before(text: &[u8], index: usize) -> u8 {
 
 /// Whether the byte belongs to a word, an identifier or a number.
 pub(super) fn is_word(byte: u8) -> bool {
-    matches!(class(byte), Class::Letter | Class::Digit)
+    matches!(class(byte), Class::Letter | Class::Initial | Class::Digit)
 }
 
 /// Whether the byte belongs to a word without underscores.

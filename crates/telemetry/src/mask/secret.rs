@@ -38,23 +38,24 @@ const PREFIXES: &[(&str, usize)] = &[
     ("AIza", 30),
 ];
 
+/// The first letters of all that [`token`] knows, and of JSON web tokens.
+pub(super) const INITIALS: &[u8] = b"bBesprwgxnhSA";
+
 /// What comes before the credentials in an `Authorization` header.
 const SCHEMES: &[&[u8]] = &[b"bearer", b"basic", b"digest", b"token"];
 
 /// The token whose first letter is at `index`, the start of a word.
 pub(super) fn token(text: &[u8], index: usize) -> Option<Found> {
-    match byte(text, index) {
-        b'b' | b'B' => bearer(text, index).or_else(|| basic(text, index)),
-        b's' | b'p' | b'r' | b'w' | b'g' | b'x' | b'n' | b'h' | b'S' | b'A' => {
-            let (prefix, least) = PREFIXES
-                .iter()
-                .find(|(prefix, _)| starts(text, index, prefix.as_bytes()))?;
-            let start = index + prefix.len();
-            let end = token_end(text, start);
-            (end - start >= *least).then(|| Kind::Token.at(index..end))
-        }
-        _ => None,
+    if matches!(byte(text, index), b'b' | b'B') {
+        return bearer(text, index).or_else(|| basic(text, index));
     }
+    let beginning = text.get(index..)?.first_chunk::<2>();
+    let (prefix, least) = PREFIXES.iter().find(|(prefix, _)| {
+        prefix.as_bytes().first_chunk::<2>() == beginning && starts(text, index, prefix.as_bytes())
+    })?;
+    let start = index + prefix.len();
+    let end = token_end(text, start);
+    (end - start >= *least).then(|| Kind::Token.at(index..end))
 }
 
 /// The end of what a token that starts at `index` is made of.
