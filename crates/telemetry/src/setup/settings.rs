@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
 use opentelemetry_sdk::metrics::Temporality;
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use opentelemetry_sdk::propagation::BaggagePropagator;
 use opentelemetry_sdk::trace::{Sampler, SpanLimits};
 use settings::{Env, SettingError};
 use tracing_subscriber::EnvFilter;
@@ -15,6 +15,7 @@ use super::limits::{self, Batch};
 use super::otlp::{self, Otlp, Variables};
 use super::sampling;
 use crate::mask::RecordLimits;
+use crate::propagation::TraceContextPropagator;
 
 /// Where a signal goes.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl OtelSettings {
     pub(super) fn propagator(&self) -> TextMapCompositePropagator {
         let boxed = |propagator: &Propagator| -> Box<dyn TextMapPropagator + Send + Sync> {
             match propagator {
-                Propagator::TraceContext => Box::new(TraceContextPropagator::new()),
+                Propagator::TraceContext => Box::new(TraceContextPropagator),
                 Propagator::Baggage => Box::new(BaggagePropagator::new()),
             }
         };
