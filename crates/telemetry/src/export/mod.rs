@@ -4,9 +4,12 @@
 mod delivery;
 mod logs;
 mod metrics;
+mod protobuf;
 mod spans;
+mod written;
 
 pub(crate) use delivery::{Delivery, Notices, Signal};
 pub(crate) use logs::{LogDelivery, Logs};
 pub(crate) use metrics::MetricDelivery;
 pub(crate) use spans::{SpanDelivery, Spans};
+pub(crate) use written::{Body, WrittenBody, WrittenSpans};

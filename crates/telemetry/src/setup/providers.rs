@@ -16,7 +16,8 @@ use super::SetupError;
 use super::settings::{Exporter, OtelSettings};
 use super::transport;
 use crate::export::{
-    Delivery, LogDelivery, Logs, MetricDelivery, Notices, Signal, SpanDelivery, Spans,
+    Body, Delivery, LogDelivery, Logs, MetricDelivery, Notices, Signal, SpanDelivery, Spans,
+    WrittenSpans,
 };
 
 pub(super) fn tracer(
@@ -24,8 +25,8 @@ pub(super) fn tracer(
     resource: &Resource,
     notices: &Arc<Notices>,
 ) -> Result<Option<SdkTracerProvider>, SetupError> {
-    let batch = settings.span_batch;
-    let delivery = Delivery::new(Signal::Traces, batch.queue, notices);
+    let failed = transport::failed("traces");
+    let delivery = Delivery::new(Signal::Traces, settings.span_batch.queue, notices);
     let provider = match &settings.traces {
         Exporter::None => return Ok(None),
         Exporter::Console => {
@@ -35,27 +36,52 @@ pub(super) fn tracer(
             };
             spans(settings, delivery, SimpleSpanProcessor::new(exporter))
         }
-        Exporter::Otlp(otlp) => {
-            let exporter = match otlp.protocol {
-                Protocol::Grpc => {
-                    transport::grpc(SpanExporter::builder().with_tonic(), otlp)?.build()
-                }
-                _ => transport::http(SpanExporter::builder().with_http(), otlp)?.build(),
-            };
-            let exporter = SpanDelivery {
-                exporter: exporter.map_err(transport::failed("traces"))?,
-                delivery: Arc::clone(&delivery),
-            };
-            let config = trace::BatchConfigBuilder::default()
-                .with_max_queue_size(batch.queue)
-                .with_max_export_batch_size(batch.size)
-                .with_scheduled_delay(batch.delay)
-                .build();
-            let processor = BatchSpanProcessor::new(exporter, config);
-            spans(settings, delivery, processor)
-        }
+        Exporter::Otlp(otlp) => match otlp.protocol {
+            Protocol::Grpc => {
+                let exporter = transport::grpc(SpanExporter::builder().with_tonic(), otlp)?.build();
+                batched_spans(settings, delivery, exporter.map_err(failed)?)
+            }
+            Protocol::HttpBinary => {
+                let body = Body::default();
+                let exporter = SpanExporter::builder().with_http();
+                let exporter = transport::http_written(exporter, otlp, &body)?.build();
+                let exporter = WrittenSpans {
+                    exporter: exporter.map_err(failed)?,
+                    body,
+                    gzip: otlp.compression.is_some(),
+                    resource: Resource::builder_empty().build(),
+                };
+                batched_spans(settings, delivery, exporter)
+            }
+            _ => {
+                let exporter = transport::http(SpanExporter::builder().with_http(), otlp)?.build();
+                batched_spans(settings, delivery, exporter.map_err(failed)?)
+            }
+        },
     };
     Ok(Some(provider.with_resource(resource.clone()).build()))
+}
+
+fn batched_spans(
+    settings: &OtelSettings,
+    delivery: Arc<Delivery>,
+    exporter: impl trace::SpanExporter + 'static,
+) -> trace::TracerProviderBuilder {
+    let batch = settings.span_batch;
+    let config = trace::BatchConfigBuilder::default()
+        .with_max_queue_size(batch.queue)
+        .with_max_export_batch_size(batch.size)
+        .with_scheduled_delay(batch.delay)
+        .build();
+    let exporter = SpanDelivery {
+        exporter,
+        delivery: Arc::clone(&delivery),
+    };
+    spans(
+        settings,
+        delivery,
+        BatchSpanProcessor::new(exporter, config),
+    )
 }
 
 fn spans(

@@ -1,6 +1,7 @@
 //! The way to the collector, the same for all three signals: endpoint, headers, time-out, compression and TLS, all as
 //! [`Otlp`] has them from the environment.
 
+use opentelemetry_http::HttpClient;
 use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};
 use opentelemetry_otlp::{ExporterBuildError, WithExportConfig, WithHttpConfig, WithTonicConfig};
@@ -8,6 +9,7 @@ use reqwest::blocking::Client;
 
 use super::SetupError;
 use super::otlp::{Otlp, Tls};
+use crate::export::{Body, WrittenBody};
 
 pub(super) fn grpc<B>(builder: B, otlp: &Otlp) -> Result<B, SetupError>
 where
@@ -49,16 +51,35 @@ pub(super) fn http<B>(builder: B, otlp: &Otlp) -> Result<B, SetupError>
 where
     B: WithExportConfig + WithHttpConfig,
 {
+    Ok(with_http(builder, otlp, http_client(otlp)?))
+}
+
+/// Over HTTP with spans that are written by us; goes with [`WrittenSpans`](crate::export::WrittenSpans) of the same body.
+pub(super) fn http_written<B>(builder: B, otlp: &Otlp, body: &Body) -> Result<B, SetupError>
+where
+    B: WithExportConfig + WithHttpConfig,
+{
+    let client = WrittenBody {
+        client: http_client(otlp)?,
+        body: body.clone(),
+    };
+    Ok(with_http(builder, otlp, client))
+}
+
+fn with_http<B>(builder: B, otlp: &Otlp, client: impl HttpClient + 'static) -> B
+where
+    B: WithExportConfig + WithHttpConfig,
+{
     let mut builder = builder
         .with_protocol(otlp.protocol)
         .with_endpoint(otlp.endpoint.as_str())
         .with_timeout(otlp.timeout)
         .with_headers(otlp.headers.clone())
-        .with_http_client(http_client(otlp)?);
+        .with_http_client(client);
     if let Some(compression) = otlp.compression {
         builder = builder.with_compression(compression);
     }
-    Ok(builder)
+    builder
 }
 
 /// The batch processors export from threads of their own, so the client blocks; it must be made outside the runtime's threads.
@@ -89,6 +110,6 @@ fn http_client(otlp: &Otlp) -> Result<Client, SetupError> {
     }
 }
 
-pub(super) fn failed(signal: &'static str) -> impl FnOnce(ExporterBuildError) -> SetupError {
+pub(super) fn failed(signal: &'static str) -> impl Fn(ExporterBuildError) -> SetupError {
     move |source| SetupError::Exporter { signal, source }
 }

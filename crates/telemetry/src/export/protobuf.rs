@@ -1,0 +1,447 @@
+//! Spans as an OTLP request, written as they stand. `opentelemetry-proto` makes a message of each span first, with a copy of every
+//! text, and writes that, which was most of what the export of a span cost. What is written is the same, as a test below has it.
+//!
+//! The numbers are those of the fields:
+//! <https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto>
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status};
+use opentelemetry::{Array, InstrumentationScope, Key, KeyValue, Value};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SpanData;
+
+/// Bits of `SpanFlags`: whether the parent is remote is known, and whether it is.
+const KNOWS_REMOTE: u32 = 0x100;
+const IS_REMOTE: u32 = 0x200;
+
+/// Room for a span, which most do not fill, in bytes.
+const SPAN: usize = 1_024;
+
+/// An `ExportTraceServiceRequest` of these spans, each under its scope.
+pub(super) fn trace_request(resource: &Resource, spans: &[SpanData]) -> Vec<u8> {
+    let mut request = Message(Vec::with_capacity(spans.len() * SPAN));
+    request.large(1, |message| message.resource_spans(resource, spans));
+    request.0
+}
+
+/// The scopes of the spans, each once, in the order in which they come. There are few.
+fn scopes(spans: &[SpanData]) -> Vec<&InstrumentationScope> {
+    let mut scopes = Vec::new();
+    for span in spans {
+        if !scopes.contains(&&span.instrumentation_scope) {
+            scopes.push(&span.instrumentation_scope);
+        }
+    }
+    scopes
+}
+
+/// A protobuf message that is being written.
+#[derive(Debug)]
+struct Message(Vec<u8>);
+
+// === impl Message: the messages of OTLP ===
+
+impl Message {
+    fn resource_spans(&mut self, resource: &Resource, spans: &[SpanData]) {
+        self.nested(1, |message| {
+            for (key, value) in resource {
+                message.attribute(1, key, value);
+            }
+        });
+        for scope in scopes(spans) {
+            self.large(2, |message| message.scope_spans(scope, spans));
+        }
+        self.text(3, resource.schema_url().unwrap_or_default());
+    }
+
+    fn scope_spans(&mut self, scope: &InstrumentationScope, spans: &[SpanData]) {
+        self.nested(1, |message| message.scope(scope));
+        for span in spans {
+            if span.instrumentation_scope == *scope {
+                self.nested(2, |message| message.span(span));
+            }
+        }
+        self.text(3, scope.schema_url().unwrap_or_default());
+    }
+
+    fn scope(&mut self, scope: &InstrumentationScope) {
+        self.text(1, scope.name());
+        self.text(2, scope.version().unwrap_or_default());
+        for attribute in scope.attributes() {
+            self.attribute(3, &attribute.key, &attribute.value);
+        }
+    }
+
+    fn span(&mut self, span: &SpanData) {
+        self.context(&span.span_context);
+        if span.parent_span_id != SpanId::INVALID {
+            self.bytes(4, &span.parent_span_id.to_bytes());
+        }
+        self.text(5, &span.name);
+        self.number(6, kind(&span.span_kind));
+        self.fixed64(7, nanoseconds(span.start_time));
+        self.fixed64(8, nanoseconds(span.end_time));
+        self.attributes(9, &span.attributes);
+        self.number(10, span.dropped_attributes_count.into());
+        for event in span.events.iter() {
+            self.nested(11, |message| {
+                message.fixed64(1, nanoseconds(event.timestamp));
+                message.text(2, &event.name);
+                message.attributes(3, &event.attributes);
+                message.number(4, event.dropped_attributes_count.into());
+            });
+        }
+        self.number(12, span.events.dropped_count.into());
+        for link in span.links.iter() {
+            self.nested(13, |message| {
+                message.context(&link.span_context);
+                message.attributes(4, &link.attributes);
+                message.number(5, link.dropped_attributes_count.into());
+                message.flags(6, &link.span_context, link.span_context.is_remote());
+            });
+        }
+        self.number(14, span.links.dropped_count.into());
+        self.nested(15, |message| message.status(&span.status));
+        self.flags(16, &span.span_context, span.parent_span_is_remote);
+    }
+
+    /// The fields with which spans and links start.
+    fn context(&mut self, context: &SpanContext) {
+        self.bytes(1, &context.trace_id().to_bytes());
+        self.bytes(2, &context.span_id().to_bytes());
+        self.text(3, &context.trace_state().header());
+    }
+
+    fn flags(&mut self, field: u8, context: &SpanContext, is_remote: bool) {
+        let remote = match is_remote {
+            true => IS_REMOTE,
+            false => 0,
+        };
+        let flags = u32::from(context.trace_flags().to_u8()) | KNOWS_REMOTE | remote;
+        self.key(field, Wire::Fixed32);
+        self.0.extend_from_slice(&flags.to_le_bytes());
+    }
+
+    fn status(&mut self, status: &Status) {
+        match status {
+            Status::Unset => {}
+            Status::Ok => self.number(3, 1),
+            Status::Error { description } => {
+                self.text(2, description);
+                self.number(3, 2);
+            }
+        }
+    }
+
+    fn attributes(&mut self, field: u8, attributes: &[KeyValue]) {
+        for attribute in attributes {
+            self.attribute(field, &attribute.key, &attribute.value);
+        }
+    }
+
+    fn attribute(&mut self, field: u8, key: &Key, value: &Value) {
+        self.nested(field, |message| {
+            message.text(1, key.as_str());
+            message.nested(2, |message| message.value(value));
+        });
+    }
+
+    /// An `AnyValue`: which of its fields is there says what it is, so it is there even where it is 0.
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => self.bytes(1, text.as_str().as_bytes()),
+            Value::Bool(value) => {
+                self.key(2, Wire::Varint);
+                self.varint(u64::from(*value));
+            }
+            Value::I64(value) => {
+                self.key(3, Wire::Varint);
+                self.varint(value.cast_unsigned());
+            }
+            Value::F64(value) => {
+                self.key(4, Wire::Fixed64);
+                self.0.extend_from_slice(&value.to_le_bytes());
+            }
+            Value::Array(Array::Bool(values)) => self.array(values),
+            Value::Array(Array::I64(values)) => self.array(values),
+            Value::Array(Array::F64(values)) => self.array(values),
+            Value::Array(Array::String(values)) => self.array(values),
+            // OpenTelemetry has no other values.
+            _ => {}
+        }
+    }
+
+    fn array<T: Clone + Into<Value>>(&mut self, values: &[T]) {
+        self.nested(5, |array| {
+            for value in values {
+                array.nested(1, |message| message.value(&value.clone().into()));
+            }
+        });
+    }
+}
+
+fn kind(kind: &SpanKind) -> u64 {
+    match kind {
+        SpanKind::Internal => 1,
+        SpanKind::Server => 2,
+        SpanKind::Client => 3,
+        SpanKind::Producer => 4,
+        SpanKind::Consumer => 5,
+    }
+}
+
+/// Since 1970.
+fn nanoseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+// === impl Message: what all messages consist of, <https://protobuf.dev/programming-guides/encoding/> ===
+
+/// How a field is written.
+#[derive(Debug, Clone, Copy)]
+enum Wire {
+    Varint,
+    Fixed64,
+    Delimited,
+    Fixed32,
+}
+
+impl Message {
+    /// A message within this one.
+    fn nested(&mut self, field: u8, write: impl FnOnce(&mut Self)) {
+        self.key(field, Wire::Delimited);
+        let place = self.0.len();
+        self.0.push(0);
+        let start = self.0.len();
+        write(self);
+        let length = self.0.len() - start;
+        match (self.0.get_mut(place), u8::try_from(length)) {
+            (Some(place), Ok(length @ ..0x80)) => *place = length,
+            // It has become longer than one byte can say, and moves on.
+            _ => {
+                let mut written = Self(Vec::new());
+                written.length(length);
+                self.0.splice(place..start, written.0);
+            }
+        }
+    }
+
+    /// A message within this one that would take too long to move on: its length takes four bytes, whatever it is.
+    fn large(&mut self, field: u8, write: impl FnOnce(&mut Self)) {
+        self.key(field, Wire::Delimited);
+        let place = self.0.len();
+        self.0.extend([0; 4]);
+        let start = self.0.len();
+        write(self);
+        let length = self.0.len() - start;
+        let seven_bits = |shift: usize| u8::try_from(length >> shift & 0x7f).unwrap_or_default();
+        let bytes = [
+            seven_bits(0) | 0x80,
+            seven_bits(7) | 0x80,
+            seven_bits(14) | 0x80,
+            seven_bits(21),
+        ];
+        if let Some(place) = self.0.get_mut(place..start) {
+            place.copy_from_slice(&bytes);
+        }
+    }
+
+    fn key(&mut self, field: u8, wire: Wire) {
+        let wire = match wire {
+            Wire::Varint => 0,
+            Wire::Fixed64 => 1,
+            Wire::Delimited => 2,
+            Wire::Fixed32 => 5,
+        };
+        self.varint(u64::from(field) << 3 | wire);
+    }
+
+    fn varint(&mut self, mut value: u64) {
+        loop {
+            let [low, ..] = value.to_le_bytes();
+            value >>= 7;
+            if value == 0 {
+                self.0.push(low);
+                return;
+            }
+            self.0.push(low | 0x80);
+        }
+    }
+
+    fn length(&mut self, length: usize) {
+        self.varint(u64::try_from(length).unwrap_or(u64::MAX));
+    }
+
+    /// Left out where it is 0.
+    fn number(&mut self, field: u8, value: u64) {
+        if value != 0 {
+            self.key(field, Wire::Varint);
+            self.varint(value);
+        }
+    }
+
+    /// Left out where it is 0.
+    fn fixed64(&mut self, field: u8, value: u64) {
+        if value != 0 {
+            self.key(field, Wire::Fixed64);
+            self.0.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    /// Left out where it is empty.
+    fn text(&mut self, field: u8, text: &str) {
+        if !text.is_empty() {
+            self.bytes(field, text.as_bytes());
+        }
+    }
+
+    fn bytes(&mut self, field: u8, bytes: &[u8]) {
+        self.key(field, Wire::Delimited);
+        self.length(bytes.len());
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use opentelemetry::trace::{Event, Link, TraceFlags, TraceId, TraceState};
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+    use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
+    use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use prost::Message as _;
+
+    use super::*;
+
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            ".{0,200}".prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            (-1e9..1e9_f64).prop_map(Value::from),
+            vec(any::<bool>(), 0..4).prop_map(|values| Value::Array(values.into())),
+            vec(any::<i64>(), 0..4).prop_map(|values| Value::Array(values.into())),
+            vec(-1.0..1.0_f64, 0..4).prop_map(|values| Value::Array(values.into())),
+            vec(".{0,9}", 0..4).prop_map(|values| {
+                let values: Vec<_> = values.into_iter().map(Into::into).collect();
+                Value::Array(Array::String(values))
+            }),
+        ]
+    }
+
+    fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
+        let attribute = ("[a-z.]{1,30}", value());
+        vec(
+            attribute.prop_map(|(key, value)| KeyValue::new(key, value)),
+            0..20,
+        )
+    }
+
+    fn context() -> impl Strategy<Value = SpanContext> {
+        let state = prop_oneof![Just(""), Just("a=1"), Just("a=1,b=2")];
+        (any::<(u128, u64, bool, bool)>(), state).prop_map(
+            |((trace, span, sampled, remote), state)| {
+                SpanContext::new(
+                    TraceId::from(trace),
+                    SpanId::from(span),
+                    TraceFlags::default().with_sampled(sampled),
+                    remote,
+                    state.parse::<TraceState>().unwrap(),
+                )
+            },
+        )
+    }
+
+    fn time() -> impl Strategy<Value = SystemTime> {
+        (0..4_000_000_000_000_000_000_u64)
+            .prop_map(|since| UNIX_EPOCH + Duration::from_nanos(since))
+    }
+
+    fn event() -> impl Strategy<Value = Event> {
+        (".{0,20}", time(), attributes(), any::<u32>()).prop_map(
+            |(name, time, attributes, dropped)| Event::new(name, time, attributes, dropped),
+        )
+    }
+
+    fn link() -> impl Strategy<Value = Link> {
+        (context(), attributes(), any::<u32>())
+            .prop_map(|(context, attributes, dropped)| Link::new(context, attributes, dropped))
+    }
+
+    fn scope() -> impl Strategy<Value = InstrumentationScope> {
+        prop_oneof![
+            Just(InstrumentationScope::builder("plain").build()),
+            Just(
+                InstrumentationScope::builder("full")
+                    .with_version("1.2")
+                    .with_schema_url("https://example.com/schema")
+                    .with_attributes([KeyValue::new("a", 1)])
+                    .build()
+            ),
+        ]
+    }
+
+    fn span() -> impl Strategy<Value = SpanData> {
+        let kinds = [
+            SpanKind::Internal,
+            SpanKind::Server,
+            SpanKind::Client,
+            SpanKind::Producer,
+            SpanKind::Consumer,
+        ];
+        let statuses = [Status::Unset, Status::Ok, Status::error("it failed")];
+        let said = (
+            ".{0,40}",
+            prop::sample::select(kinds.to_vec()),
+            prop::sample::select(statuses.to_vec()),
+            scope(),
+            any::<(u64, bool)>(),
+        );
+        let many = (attributes(), vec(event(), 0..3), vec(link(), 0..3));
+        (context(), said, time(), time(), many, any::<[u32; 3]>()).prop_map(
+            |(span_context, said, start_time, end_time, many, dropped)| {
+                let (name, span_kind, status, instrumentation_scope, parent) = said;
+                let (attributes, event_list, link_list) = many;
+                let mut events = SpanEvents::default();
+                (events.events, events.dropped_count) = (event_list, dropped[0]);
+                let mut links = SpanLinks::default();
+                (links.links, links.dropped_count) = (link_list, dropped[1]);
+                SpanData {
+                    span_context,
+                    parent_span_id: SpanId::from(parent.0),
+                    parent_span_is_remote: parent.1,
+                    span_kind,
+                    name: name.into(),
+                    start_time,
+                    end_time,
+                    attributes,
+                    dropped_attributes_count: dropped[2],
+                    events,
+                    links,
+                    status,
+                    instrumentation_scope,
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn spans_are_written_as_opentelemetry_proto_writes_them(spans in vec(span(), 1..6)) {
+            let resource = Resource::builder_empty()
+                .with_schema_url([KeyValue::new("service.name", "shop")], "https://example.com/resource")
+                .build();
+            let written = trace_request(&resource, &spans);
+            let resource = ResourceAttributesWithSchema::from(&resource);
+            let resource_spans = group_spans_by_resource_and_scope(spans, &resource);
+            let expected = ExportTraceServiceRequest { resource_spans };
+            prop_assert_eq!(ExportTraceServiceRequest::decode(written.as_slice()), Ok(expected));
+        }
+    }
+}
