@@ -4,19 +4,20 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
+use chrono::{SecondsFormat, Utc};
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::mask;
 
-/// One JSON object a line: timestamp (RFC 3339, UTC), severity, target, message, the event's fields, trace_id and span_id.
+/// One JSON object a line: timestamp (RFC 3339, UTC), severity, target, the event's message and fields, trace_id and span_id.
 pub(super) struct JsonLines;
 
 impl<S, N> FormatEvent<S, N> for JsonLines
@@ -31,18 +32,55 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let metadata = event.metadata();
-        let mut line = Map::new();
-        line.insert("timestamp".into(), now().into());
-        line.insert("severity".into(), metadata.level().as_str().into());
-        line.insert("target".into(), metadata.target().into());
-        event.record(&mut Fields(|name: &str, value: Value| {
-            line.insert(name.to_owned(), value);
+        let mut object = JsonObject::default();
+        object.add("timestamp", &now());
+        object.add("severity", metadata.level().as_str());
+        object.add("target", metadata.target());
+        event.record(&mut Fields(|name: &str, value: Shown<'_>| {
+            let name = match JsonObject::OWN.contains(&name) {
+                true => Cow::Owned(format!("field.{name}")),
+                false => Cow::Borrowed(name),
+            };
+            match value {
+                Shown::Text(text) => object.add(&name, &text),
+                Shown::Value(value) => object.add(&name, &value),
+            }
         }));
         if let Some((trace_id, span_id)) = current_ids() {
-            line.insert("trace_id".into(), trace_id.into());
-            line.insert("span_id".into(), span_id.into());
+            object.add("trace_id", &trace_id);
+            object.add("span_id", &span_id);
         }
-        writeln!(writer, "{}", Value::Object(line))
+        writeln!(writer, "{}", object.end())
+    }
+}
+
+/// A JSON object that is written member by member.
+struct JsonObject(Vec<u8>);
+
+impl JsonObject {
+    /// The members that every line has. A field of the same name is written as `field.{name}`.
+    const OWN: [&str; 5] = ["timestamp", "severity", "target", "trace_id", "span_id"];
+
+    fn add<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
+        self.0.push(match self.0.is_empty() {
+            true => b'{',
+            false => b',',
+        });
+        // Writing texts and numbers into memory does not fail.
+        let _ = serde_json::to_writer(&mut self.0, name);
+        self.0.push(b':');
+        let _ = serde_json::to_writer(&mut self.0, value);
+    }
+
+    fn end(mut self) -> String {
+        self.0.push(b'}');
+        String::from_utf8(self.0).unwrap_or_default()
+    }
+}
+
+impl Default for JsonObject {
+    fn default() -> Self {
+        Self(Vec::with_capacity(512))
     }
 }
 
@@ -74,12 +112,12 @@ where
         )?;
         let mut message = String::new();
         let mut fields = String::new();
-        event.record(&mut Fields(|name: &str, value: Value| {
+        event.record(&mut Fields(|name: &str, value: Shown<'_>| {
             // Writing into a String does not fail.
             let _ = match (name, value) {
-                ("message", Value::String(text)) => write!(message, " {text}"),
-                (_, Value::String(text)) => write!(fields, " {name}={text}"),
-                (_, value) => write!(fields, " {name}={value}"),
+                ("message", Shown::Text(text)) => write!(message, " {text}"),
+                (_, Shown::Text(text)) => write!(fields, " {name}={text}"),
+                (_, Shown::Value(value)) => write!(fields, " {name}={value}"),
             };
         }));
         write!(writer, "{message}{fields}")?;
@@ -99,25 +137,35 @@ fn color(level: Level) -> &'static str {
     }
 }
 
+/// What is shown of a field's value.
+enum Shown<'a> {
+    Text(Cow<'a, str>),
+    /// A number, or true or false.
+    Value(Value),
+}
+
 /// Gives each field of an event to a function, masked.
 struct Fields<F>(F);
 
-impl<F: FnMut(&str, Value)> Fields<F> {
+impl<F: FnMut(&str, Shown<'_>)> Fields<F> {
     fn text(&mut self, field: &Field, text: &str) {
         let masked = match field.name() {
             "message" => mask::text(text),
             name => mask::field(name, text, usize::MAX),
         };
-        (self.0)(field.name(), Value::from(Cow::into_owned(masked)));
+        (self.0)(field.name(), Shown::Text(masked));
     }
 
-    fn value(&mut self, field: &Field, value: impl Into<Value>, masked: Option<&str>) {
-        let shown = masked.map_or_else(|| value.into(), Value::from);
+    fn value(&mut self, field: &Field, value: impl Into<Value>, masked: Option<&'static str>) {
+        let shown = match masked {
+            Some(masked) => Shown::Text(masked.into()),
+            None => Shown::Value(value.into()),
+        };
         (self.0)(field.name(), shown);
     }
 }
 
-impl<F: FnMut(&str, Value)> Visit for Fields<F> {
+impl<F: FnMut(&str, Shown<'_>)> Visit for Fields<F> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.text(field, &format!("{value:?}"));
     }
@@ -139,15 +187,12 @@ impl<F: FnMut(&str, Value)> Visit for Fields<F> {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        (self.0)(field.name(), value.into());
+        self.value(field, value, None);
     }
 }
 
 fn now() -> String {
-    let mut text = String::new();
-    // Writing into a String does not fail.
-    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
-    text
+    Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
 fn current_ids() -> Option<(String, String)> {
