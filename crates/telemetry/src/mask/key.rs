@@ -2,6 +2,8 @@
 
 use std::ops::Not;
 
+use super::known;
+
 /// What a name contains.
 const ANYWHERE: [Word; 10] = [
     Word::new("password"),
@@ -67,9 +69,16 @@ impl Word {
 
 /// Whether all of a field's value is masked because of the field's name.
 pub(super) fn is_sensitive(name: &str) -> bool {
-    let name = name.as_bytes();
-    let letters = Letters::of(name);
-    says_secret(name, letters) || says_personal_number(name, letters)
+    if known::is_known(&known::NAMES, name) {
+        return false;
+    }
+    let letters = Letters::of(name.as_bytes());
+    let is_sensitive =
+        says_secret(name.as_bytes(), letters) || says_personal_number(name.as_bytes(), letters);
+    if !is_sensitive {
+        known::remember(&known::NAMES, name);
+    }
+    is_sensitive
 }
 
 pub(super) fn is_secret(name: &[u8]) -> bool {

@@ -18,6 +18,7 @@
 mod card;
 mod email;
 mod key;
+mod known;
 mod phone;
 #[cfg(test)]
 mod properties;
@@ -75,11 +76,17 @@ const MARGIN: usize = 1_024;
 
 /// The first `most` bytes of the text, or as many as end with a whole character, masked as the whole text would be.
 pub(crate) fn start_of(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most && known::is_known(&known::TEXTS, text) {
+        return Cow::Borrowed(text);
+    }
     let kept = whole_characters(text, most);
     let seen = whole_characters(text, most.saturating_add(MARGIN));
     let mut finds =
         Scanner::new(text.get(..seen).unwrap_or(text)).take_while(|it| it.range.start < kept);
     let Some(first) = finds.next() else {
+        if kept == text.len() {
+            known::remember(&known::TEXTS, text);
+        }
         return Cow::Borrowed(text.get(..kept).unwrap_or(text));
     };
     let mut masked = String::with_capacity(kept);
