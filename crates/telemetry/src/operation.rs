@@ -35,7 +35,8 @@ pub(crate) struct Measures {
 #[derive(Debug)]
 pub(crate) struct Operation {
     context: Context,
-    started: Instant,
+    /// `None` where nobody will see how long it took.
+    started: Option<Instant>,
     measures: &'static Measures,
     metric_attributes: Vec<KeyValue>,
     ended: bool,
@@ -66,7 +67,7 @@ impl Operation {
         };
         Self {
             context,
-            started: Instant::now(),
+            started: (is_tracing() || is_metering()).then(Instant::now),
             measures,
             metric_attributes,
             ended: false,
@@ -120,7 +121,8 @@ impl Operation {
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        self.started
+            .map_or(Duration::ZERO, |started| started.elapsed())
     }
 
     /// Ends the span and records the metric. An error marks both.
@@ -132,7 +134,7 @@ impl Operation {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let seconds = self.started.elapsed().as_secs_f64();
+        let seconds = self.elapsed().as_secs_f64();
         if let Some(error) = error {
             self.describe_both(KeyValue::new(names::ERROR_TYPE, error));
             self.span().set_status(Status::error(""));

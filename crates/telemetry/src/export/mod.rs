@@ -12,4 +12,4 @@ pub(crate) use delivery::{Delivery, Notices, Signal};
 pub(crate) use logs::{LogDelivery, Logs};
 pub(crate) use metrics::MetricDelivery;
 pub(crate) use spans::{SpanDelivery, Spans};
-pub(crate) use written::{Body, WrittenBody, WrittenSpans};
+pub(crate) use written::{Body, Written, WrittenBody};

@@ -1,8 +1,8 @@
-//! Spans over OTLP/HTTP as protobuf, the way that most services take: [`protobuf`](super::protobuf) writes what is sent, and
-//! `opentelemetry-otlp` sends it, retries and reads the answer.
+//! Spans and log records over OTLP/HTTP as protobuf, the way that most services take: [`protobuf`](super::protobuf) writes what is
+//! sent, and `opentelemetry-otlp` sends it, retries and reads the answer.
 //!
-//! That library would rather write the spans itself. So it is given none, and its HTTP client puts what was written here in the
-//! place of the request without spans that comes out.
+//! That library would rather write them itself. So it is given none, and its HTTP client puts what was written here in the place
+//! of the empty request that comes out.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,9 +12,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use flate2::write::GzEncoder;
 use http::{Request, Response};
+use opentelemetry::logs::Severity;
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{LogBatch, LogExporter};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use super::protobuf;
@@ -34,28 +36,49 @@ impl Body {
     }
 }
 
-/// Writes the spans, and has `exporter` send them.
+/// Writes spans or log records, and has `exporter` send them.
 #[derive(Debug)]
-pub(crate) struct WrittenSpans<E> {
-    /// Its HTTP client is a [`WrittenBody`] with the same body as here.
-    pub(crate) exporter: E,
-    pub(crate) body: Body,
+pub(crate) struct Written<E> {
+    /// Its HTTP client is a [`WrittenBody`] of the same body.
+    exporter: E,
+    body: Body,
     /// Whether `exporter` says that the body is compressed.
-    pub(crate) gzip: bool,
-    pub(crate) resource: Resource,
+    is_gzipped: bool,
+    resource: Resource,
 }
 
-impl<E: SpanExporter> SpanExporter for WrittenSpans<E> {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let written = protobuf::trace_request(&self.resource, &batch);
-        drop(batch);
-        self.body.set(match self.gzip {
-            true => gzipped(&written).into(),
-            false => written.into(),
-        });
-        let result = self.exporter.export(Vec::new()).await;
+impl<E> Written<E> {
+    pub(crate) fn new(exporter: E, body: Body, is_gzipped: bool) -> Self {
+        Self {
+            exporter,
+            body,
+            is_gzipped,
+            resource: Resource::builder_empty().build(),
+        }
+    }
+
+    /// Keeps a request as the body of those that are sent by `sending`, the first one and its repetitions.
+    async fn send(
+        &self,
+        request: Vec<u8>,
+        sending: impl Future<Output = OTelSdkResult>,
+    ) -> OTelSdkResult {
+        let request = match self.is_gzipped {
+            true => gzipped(&request),
+            false => request,
+        };
+        self.body.set(request.into());
+        let result = sending.await;
         self.body.set(Bytes::new());
         result
+    }
+}
+
+impl<E: SpanExporter> SpanExporter for Written<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let request = protobuf::trace_request(&self.resource, &batch);
+        drop(batch);
+        self.send(request, self.exporter.export(Vec::new())).await
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -72,6 +95,27 @@ impl<E: SpanExporter> SpanExporter for WrittenSpans<E> {
     }
 }
 
+impl<E: LogExporter> LogExporter for Written<E> {
+    async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
+        let request = protobuf::logs_request(&self.resource, &batch);
+        self.send(request, self.exporter.export(LogBatch::new(&[])))
+            .await
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
+        self.exporter.event_enabled(level, target, name)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.resource = resource.clone();
+        self.exporter.set_resource(resource);
+    }
+}
+
 fn gzipped(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
     // Writing into memory does not fail.
@@ -79,7 +123,7 @@ fn gzipped(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap_or_default()
 }
 
-/// Sends [`WrittenSpans`]' body instead of the one that it is given.
+/// Sends the body that [`Written`] has made instead of the one that it is given.
 #[derive(Debug)]
 pub(crate) struct WrittenBody<C> {
     pub(crate) client: C,

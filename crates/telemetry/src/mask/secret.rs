@@ -367,3 +367,17 @@ fn skip_spaces(text: &[u8], from: usize) -> usize {
 fn is_token68(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/=%".contains(&byte)
 }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_token_starts_with_a_letter_that_is_looked_at() {
+        let schemes = [b'b', b'B', b'e'];
+        let first = |prefix: &&str| prefix.as_bytes()[0];
+        let prefixes = PREFIXES.iter().map(|(prefix, _)| first(prefix));
+        for letter in prefixes.chain(schemes) {
+            assert!(INITIALS.contains(&letter), "{}", char::from(letter));
+        }
+    }
+}

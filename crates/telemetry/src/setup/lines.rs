@@ -202,3 +202,54 @@ fn current_ids() -> Option<(String, String)> {
     ids.is_valid()
         .then(|| (ids.trace_id().to_string(), ids.span_id().to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::sync::Mutex;
+
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    /// The line of an event, which `write` writes.
+    fn line(write: impl FnOnce()) -> Value {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let lines = tracing_subscriber::fmt::layer()
+            .event_format(JsonLines)
+            .with_writer(Mutex::new(writer));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), write);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text.matches('\n').count(), 1, "{text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn whatever_a_field_says_the_line_is_one_object() {
+        let line = line(|| {
+            tracing::info!(
+                text = "a \"quoted\"\nline \u{1}",
+                huge = f64::INFINITY,
+                amount = 99.5,
+                paid = true,
+                debug = ?Some("x"),
+                "order created"
+            );
+        });
+        assert_eq!(line["message"], "order created");
+        assert_eq!(line["text"], "a \"quoted\"\nline \u{1}");
+        assert_eq!(line["huge"], Value::Null);
+        assert_eq!(line["amount"], 99.5);
+        assert_eq!(line["paid"], true);
+        assert_eq!(line["debug"], "Some(\"x\")");
+    }
+
+    #[test]
+    fn a_field_does_not_take_the_place_of_what_every_line_has() {
+        let line = line(|| tracing::warn!(severity = "low", timestamp = 7, "late"));
+        assert_eq!(line["severity"], "WARN");
+        assert_eq!(line["field.severity"], "low");
+        assert_eq!(line["field.timestamp"], 7);
+    }
+}

@@ -55,6 +55,9 @@ pub(super) fn install(
     tracer: Option<SdkTracer>,
     logger: Option<&SdkLoggerProvider>,
 ) -> Result<(), SetupError> {
+    // Where no layer takes spans, the registry would keep them all the same.
+    let is_tracing = tracer.is_some();
+    let wanted = filter_fn(move |metadata| is_tracing || metadata.is_event());
     // The level was checked when it was read.
     let level = || EnvFilter::new(&settings.log_level);
     let spans = tracer.map(|tracer| {
@@ -86,6 +89,7 @@ pub(super) fn install(
         .with(spans)
         .with(records)
         .with(lines.with_filter(printable.and(level())))
+        .with(wanted)
         .try_init()
         .map_err(|_| SetupError::SubscriberInstalled)
 }

@@ -17,7 +17,7 @@ use super::settings::{Exporter, OtelSettings};
 use super::transport;
 use crate::export::{
     Body, Delivery, LogDelivery, Logs, MetricDelivery, Notices, Signal, SpanDelivery, Spans,
-    WrittenSpans,
+    Written,
 };
 
 pub(super) fn tracer(
@@ -45,12 +45,8 @@ pub(super) fn tracer(
                 let body = Body::default();
                 let exporter = SpanExporter::builder().with_http();
                 let exporter = transport::http_written(exporter, otlp, &body)?.build();
-                let exporter = WrittenSpans {
-                    exporter: exporter.map_err(failed)?,
-                    body,
-                    gzip: otlp.compression.is_some(),
-                    resource: Resource::builder_empty().build(),
-                };
+                let gzip = otlp.compression.is_some();
+                let exporter = Written::new(exporter.map_err(failed)?, body, gzip);
                 batched_spans(settings, delivery, exporter)
             }
             _ => {
@@ -104,8 +100,8 @@ pub(super) fn logger(
     resource: &Resource,
     notices: &Arc<Notices>,
 ) -> Result<Option<SdkLoggerProvider>, SetupError> {
-    let batch = settings.log_batch;
-    let delivery = Delivery::new(Signal::Logs, batch.queue, notices);
+    let failed = transport::failed("logs");
+    let delivery = Delivery::new(Signal::Logs, settings.log_batch.queue, notices);
     let provider = match &settings.logs {
         Exporter::None => return Ok(None),
         Exporter::Console => {
@@ -115,29 +111,47 @@ pub(super) fn logger(
             };
             records(settings, delivery, SimpleLogProcessor::new(exporter))
         }
-        Exporter::Otlp(otlp) => {
-            let exporter = match otlp.protocol {
-                Protocol::Grpc => {
-                    transport::grpc(LogExporter::builder().with_tonic(), otlp)?.build()
-                }
-                _ => transport::http(LogExporter::builder().with_http(), otlp)?.build(),
-            };
-            let exporter = LogDelivery {
-                exporter: exporter.map_err(transport::failed("logs"))?,
-                delivery: Arc::clone(&delivery),
-            };
-            let config = logs::BatchConfigBuilder::default()
-                .with_max_queue_size(batch.queue)
-                .with_max_export_batch_size(batch.size)
-                .with_scheduled_delay(batch.delay)
-                .build();
-            let processor = BatchLogProcessor::builder(exporter)
-                .with_batch_config(config)
-                .build();
-            records(settings, delivery, processor)
-        }
+        Exporter::Otlp(otlp) => match otlp.protocol {
+            Protocol::Grpc => {
+                let exporter = transport::grpc(LogExporter::builder().with_tonic(), otlp)?.build();
+                batched_records(settings, delivery, exporter.map_err(failed)?)
+            }
+            Protocol::HttpBinary => {
+                let body = Body::default();
+                let exporter = LogExporter::builder().with_http();
+                let exporter = transport::http_written(exporter, otlp, &body)?.build();
+                let gzip = otlp.compression.is_some();
+                let exporter = Written::new(exporter.map_err(failed)?, body, gzip);
+                batched_records(settings, delivery, exporter)
+            }
+            _ => {
+                let exporter = transport::http(LogExporter::builder().with_http(), otlp)?.build();
+                batched_records(settings, delivery, exporter.map_err(failed)?)
+            }
+        },
     };
     Ok(Some(provider.with_resource(resource.clone()).build()))
+}
+
+fn batched_records(
+    settings: &OtelSettings,
+    delivery: Arc<Delivery>,
+    exporter: impl logs::LogExporter + 'static,
+) -> logs::LoggerProviderBuilder {
+    let batch = settings.log_batch;
+    let config = logs::BatchConfigBuilder::default()
+        .with_max_queue_size(batch.queue)
+        .with_max_export_batch_size(batch.size)
+        .with_scheduled_delay(batch.delay)
+        .build();
+    let exporter = LogDelivery {
+        exporter,
+        delivery: Arc::clone(&delivery),
+    };
+    let processor = BatchLogProcessor::builder(exporter)
+        .with_batch_config(config)
+        .build();
+    records(settings, delivery, processor)
 }
 
 fn records(

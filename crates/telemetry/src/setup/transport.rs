@@ -54,7 +54,7 @@ where
     Ok(with_http(builder, otlp, http_client(otlp)?))
 }
 
-/// Over HTTP with spans that are written by us; goes with [`WrittenSpans`](crate::export::WrittenSpans) of the same body.
+/// Over HTTP, with what [`Written`](crate::export::Written) of the same body has written.
 pub(super) fn http_written<B>(builder: B, otlp: &Otlp, body: &Body) -> Result<B, SetupError>
 where
     B: WithExportConfig + WithHttpConfig,

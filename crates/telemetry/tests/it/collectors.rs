@@ -10,6 +10,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use prost::Message;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_stream::wrappers::TcpListenerStream;
@@ -17,6 +18,7 @@ use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 use crate::probe::{Task, run};
+use crate::support::start_lens;
 
 const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/tls/authority.pem");
 const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/tls/server.pem");
@@ -46,8 +48,15 @@ pub(crate) fn refusing() -> String {
     format!("http://127.0.0.1:{port}")
 }
 
-/// Reads a request, answers it and gives its head.
-fn answer(socket: &mut (impl Read + Write), status: &str) -> std::io::Result<String> {
+/// A request as it came.
+struct Taken {
+    /// In lower case.
+    head: String,
+    body: Vec<u8>,
+}
+
+/// Reads a request and answers it.
+fn answer(socket: &mut (impl Read + Write), status: &str) -> std::io::Result<Taken> {
     let mut request = Vec::new();
     let head = loop {
         let mut chunk = [0; 4096];
@@ -65,16 +74,16 @@ fn answer(socket: &mut (impl Read + Write), status: &str) -> std::io::Result<Str
         .lines()
         .find_map(|line| line.strip_prefix("content-length: "));
     let length: usize = length.unwrap().parse().unwrap();
-    let mut rest = head.len() + 4 + length - request.len();
-    while rest > 0 {
-        rest -= socket.read(&mut vec![0; rest])?;
-    }
+    let mut body = request.split_off(head.len() + 4);
+    let read = body.len();
+    body.resize(length, 0);
+    socket.read_exact(&mut body[read..])?;
     write!(
         socket,
         "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
     )?;
     socket.flush()?;
-    Ok(head)
+    Ok(Taken { head, body })
 }
 
 /// Heads of requests to a collector that speaks HTTPS.
@@ -93,12 +102,73 @@ fn over_tls() -> (u16, mpsc::Receiver<String>) {
         for socket in listener.incoming() {
             let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
             let mut stream = rustls::StreamOwned::<_, TcpStream>::new(connection, socket.unwrap());
-            if let Ok(head) = answer(&mut stream, "200 OK") {
-                let _ = seen.send(head);
+            if let Ok(request) = answer(&mut stream, "200 OK") {
+                let _ = seen.send(request.head);
             }
         }
     });
     (port, heads)
+}
+
+/// What a collector gets that takes no request at its first try.
+fn busy_at_first() -> (u16, mpsc::Receiver<Vec<u8>>) {
+    let (listener, port) = listen();
+    let (seen, bodies) = mpsc::channel();
+    std::thread::spawn(move || {
+        for (number, socket) in listener.incoming().enumerate() {
+            let status = match number {
+                0 => "503 Service Unavailable",
+                _ => "200 OK",
+            };
+            if let Ok(request) = answer(&mut socket.unwrap(), status) {
+                let _ = seen.send(request.body);
+            }
+        }
+    });
+    (port, bodies)
+}
+
+#[tokio::test]
+async fn a_busy_collector_gets_the_same_spans_once_more() {
+    let (port, bodies) = busy_at_first();
+    run(
+        Task::Once,
+        &[
+            (
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                format!("http://127.0.0.1:{port}").as_str(),
+            ),
+            ("OTEL_METRICS_EXPORTER", "none"),
+            ("OTEL_LOGS_EXPORTER", "none"),
+        ],
+    )
+    .await;
+    let (first, second) = (bodies.try_recv().unwrap(), bodies.try_recv().unwrap());
+    assert_eq!(first, second);
+    let request = ExportTraceServiceRequest::decode(second.as_slice()).unwrap();
+    assert!(!request.resource_spans[0].scope_spans[0].spans.is_empty());
+}
+
+#[tokio::test]
+async fn spans_and_records_arrive_compressed_too() {
+    for protocol in ["grpc", "http/protobuf", "http/json"] {
+        let lens = start_lens(0, 0).await;
+        let endpoint = match protocol {
+            "grpc" => lens.otlp_grpc_url(),
+            _ => lens.otlp_http_url(),
+        };
+        run(
+            Task::Once,
+            &[
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+                ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+            ],
+        )
+        .await;
+        assert!(!lens.store().traces().is_empty(), "{protocol}");
+        assert!(!lens.store().logs().is_empty(), "{protocol}");
+    }
 }
 
 #[tokio::test]

@@ -1,76 +1,41 @@
-//! Spans as an OTLP request, written as they stand. `opentelemetry-proto` makes a message of each span first, with a copy of every
-//! text, and writes that, which was most of what the export of a span cost. What is written is the same, as a test below has it.
-//!
-//! The numbers are those of the fields:
-//! <https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto>
+//! Spans: <https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto>
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status};
-use opentelemetry::{Array, InstrumentationScope, Key, KeyValue, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
+
+use super::{Message, distinct, nanoseconds};
 
 /// Bits of `SpanFlags`: whether the parent is remote is known, and whether it is.
 const KNOWS_REMOTE: u32 = 0x100;
 const IS_REMOTE: u32 = 0x200;
 
 /// Room for a span, which most do not fill, in bytes.
-const SPAN: usize = 1_024;
+const ROOM: usize = 1_024;
 
 /// An `ExportTraceServiceRequest` of these spans, each under its scope.
-pub(super) fn trace_request(resource: &Resource, spans: &[SpanData]) -> Vec<u8> {
-    let mut request = Message(Vec::with_capacity(spans.len() * SPAN));
-    request.large(1, |message| message.resource_spans(resource, spans));
-    request.0
-}
-
-/// The scopes of the spans, each once, in the order in which they come. There are few.
-fn scopes(spans: &[SpanData]) -> Vec<&InstrumentationScope> {
-    let mut scopes = Vec::new();
-    for span in spans {
-        if !scopes.contains(&&span.instrumentation_scope) {
-            scopes.push(&span.instrumentation_scope);
+pub(in crate::export) fn trace_request(resource: &Resource, spans: &[SpanData]) -> Vec<u8> {
+    let mut request = Message::with_capacity(spans.len() * ROOM);
+    request.large(1, |message| {
+        message.nested(1, |message| message.resource(resource));
+        for scope in distinct(spans.iter().map(|span| &span.instrumentation_scope)) {
+            message.large(2, |message| message.scope_spans(scope, spans));
         }
-    }
-    scopes
+        message.text(3, resource.schema_url().unwrap_or_default());
+    });
+    request.end()
 }
-
-/// A protobuf message that is being written.
-#[derive(Debug)]
-struct Message(Vec<u8>);
-
-// === impl Message: the messages of OTLP ===
 
 impl Message {
-    fn resource_spans(&mut self, resource: &Resource, spans: &[SpanData]) {
-        self.nested(1, |message| {
-            for (key, value) in resource {
-                message.attribute(1, key, value);
-            }
-        });
-        for scope in scopes(spans) {
-            self.large(2, |message| message.scope_spans(scope, spans));
-        }
-        self.text(3, resource.schema_url().unwrap_or_default());
-    }
-
     fn scope_spans(&mut self, scope: &InstrumentationScope, spans: &[SpanData]) {
-        self.nested(1, |message| message.scope(scope));
+        self.nested(1, |message| message.scope(scope.name(), scope));
         for span in spans {
             if span.instrumentation_scope == *scope {
                 self.nested(2, |message| message.span(span));
             }
         }
         self.text(3, scope.schema_url().unwrap_or_default());
-    }
-
-    fn scope(&mut self, scope: &InstrumentationScope) {
-        self.text(1, scope.name());
-        self.text(2, scope.version().unwrap_or_default());
-        for attribute in scope.attributes() {
-            self.attribute(3, &attribute.key, &attribute.value);
-        }
     }
 
     fn span(&mut self, span: &SpanData) {
@@ -118,9 +83,8 @@ impl Message {
             true => IS_REMOTE,
             false => 0,
         };
-        let flags = u32::from(context.trace_flags().to_u8()) | KNOWS_REMOTE | remote;
-        self.key(field, Wire::Fixed32);
-        self.0.extend_from_slice(&flags.to_le_bytes());
+        let flags = u32::from(context.trace_flags().to_u8());
+        self.fixed32(field, flags | KNOWS_REMOTE | remote);
     }
 
     fn status(&mut self, status: &Status) {
@@ -132,52 +96,6 @@ impl Message {
                 self.number(3, 2);
             }
         }
-    }
-
-    fn attributes(&mut self, field: u8, attributes: &[KeyValue]) {
-        for attribute in attributes {
-            self.attribute(field, &attribute.key, &attribute.value);
-        }
-    }
-
-    fn attribute(&mut self, field: u8, key: &Key, value: &Value) {
-        self.nested(field, |message| {
-            message.text(1, key.as_str());
-            message.nested(2, |message| message.value(value));
-        });
-    }
-
-    /// An `AnyValue`: which of its fields is there says what it is, so it is there even where it is 0.
-    fn value(&mut self, value: &Value) {
-        match value {
-            Value::String(text) => self.bytes(1, text.as_str().as_bytes()),
-            Value::Bool(value) => {
-                self.key(2, Wire::Varint);
-                self.varint(u64::from(*value));
-            }
-            Value::I64(value) => {
-                self.key(3, Wire::Varint);
-                self.varint(value.cast_unsigned());
-            }
-            Value::F64(value) => {
-                self.key(4, Wire::Fixed64);
-                self.0.extend_from_slice(&value.to_le_bytes());
-            }
-            Value::Array(Array::Bool(values)) => self.array(values),
-            Value::Array(Array::I64(values)) => self.array(values),
-            Value::Array(Array::F64(values)) => self.array(values),
-            Value::Array(Array::String(values)) => self.array(values),
-            // OpenTelemetry has no other values.
-            _ => {}
-        }
-    }
-
-    fn array<T: Clone + Into<Value>>(&mut self, values: &[T]) {
-        self.nested(5, |array| {
-            for value in values {
-                array.nested(1, |message| message.value(&value.clone().into()));
-            }
-        });
     }
 }
 
@@ -191,124 +109,12 @@ fn kind(kind: &SpanKind) -> u64 {
     }
 }
 
-/// Since 1970.
-fn nanoseconds(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-}
-
-// === impl Message: what all messages consist of, <https://protobuf.dev/programming-guides/encoding/> ===
-
-/// How a field is written.
-#[derive(Debug, Clone, Copy)]
-enum Wire {
-    Varint,
-    Fixed64,
-    Delimited,
-    Fixed32,
-}
-
-impl Message {
-    /// A message within this one.
-    fn nested(&mut self, field: u8, write: impl FnOnce(&mut Self)) {
-        self.key(field, Wire::Delimited);
-        let place = self.0.len();
-        self.0.push(0);
-        let start = self.0.len();
-        write(self);
-        let length = self.0.len() - start;
-        match (self.0.get_mut(place), u8::try_from(length)) {
-            (Some(place), Ok(length @ ..0x80)) => *place = length,
-            // It has become longer than one byte can say, and moves on.
-            _ => {
-                let mut written = Self(Vec::new());
-                written.length(length);
-                self.0.splice(place..start, written.0);
-            }
-        }
-    }
-
-    /// A message within this one that would take too long to move on: its length takes four bytes, whatever it is.
-    fn large(&mut self, field: u8, write: impl FnOnce(&mut Self)) {
-        self.key(field, Wire::Delimited);
-        let place = self.0.len();
-        self.0.extend([0; 4]);
-        let start = self.0.len();
-        write(self);
-        let length = self.0.len() - start;
-        let seven_bits = |shift: usize| u8::try_from(length >> shift & 0x7f).unwrap_or_default();
-        let bytes = [
-            seven_bits(0) | 0x80,
-            seven_bits(7) | 0x80,
-            seven_bits(14) | 0x80,
-            seven_bits(21),
-        ];
-        if let Some(place) = self.0.get_mut(place..start) {
-            place.copy_from_slice(&bytes);
-        }
-    }
-
-    fn key(&mut self, field: u8, wire: Wire) {
-        let wire = match wire {
-            Wire::Varint => 0,
-            Wire::Fixed64 => 1,
-            Wire::Delimited => 2,
-            Wire::Fixed32 => 5,
-        };
-        self.varint(u64::from(field) << 3 | wire);
-    }
-
-    fn varint(&mut self, mut value: u64) {
-        loop {
-            let [low, ..] = value.to_le_bytes();
-            value >>= 7;
-            if value == 0 {
-                self.0.push(low);
-                return;
-            }
-            self.0.push(low | 0x80);
-        }
-    }
-
-    fn length(&mut self, length: usize) {
-        self.varint(u64::try_from(length).unwrap_or(u64::MAX));
-    }
-
-    /// Left out where it is 0.
-    fn number(&mut self, field: u8, value: u64) {
-        if value != 0 {
-            self.key(field, Wire::Varint);
-            self.varint(value);
-        }
-    }
-
-    /// Left out where it is 0.
-    fn fixed64(&mut self, field: u8, value: u64) {
-        if value != 0 {
-            self.key(field, Wire::Fixed64);
-            self.0.extend_from_slice(&value.to_le_bytes());
-        }
-    }
-
-    /// Left out where it is empty.
-    fn text(&mut self, field: u8, text: &str) {
-        if !text.is_empty() {
-            self.bytes(field, text.as_bytes());
-        }
-    }
-
-    fn bytes(&mut self, field: u8, bytes: &[u8]) {
-        self.key(field, Wire::Delimited);
-        self.length(bytes.len());
-        self.0.extend_from_slice(bytes);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
     use opentelemetry::trace::{Event, Link, TraceFlags, TraceId, TraceState};
+    use opentelemetry::{Array, KeyValue, Value};
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
     use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
     use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
