@@ -76,7 +76,7 @@ pub(crate) async fn receiver(servers: &Servers, binaries: &Binaries) -> anyhow::
 }
 
 pub(crate) fn otlp_url(receiver: &Stack) -> String {
-    format!("http://127.0.0.1:{}", receiver.ports().otlp_grpc)
+    format!("http://127.0.0.1:{}", receiver.ports().otlp_http)
 }
 
 /// The process of a service that runs.

@@ -29,13 +29,7 @@ pub async fn lens() -> anyhow::Result<Lens> {
 }
 
 impl Lens {
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT` for gRPC.
-    #[must_use]
-    pub fn otlp_grpc_url(&self) -> String {
-        self.0.otlp_grpc_url()
-    }
-
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT` for HTTP.
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, over HTTP.
     #[must_use]
     pub fn otlp_http_url(&self) -> String {
         self.0.otlp_http_url()

@@ -76,9 +76,15 @@ pub(super) struct SpanRow {
     pub(super) name: fn(&Span) -> Option<String>,
     pub(super) attributes: &'static [Attribute],
     /// What its error.type can be, besides the code of an HTTP answer.
-    pub(super) errors: &'static [&'static str],
+    errors: &'static [&'static [&'static str]],
     /// The metric that measures the same.
     pub(super) metric: Option<&'static str>,
+}
+
+impl SpanRow {
+    pub(super) fn errors(&self) -> impl Iterator<Item = &'static str> {
+        self.errors.iter().copied().flatten().copied()
+    }
 }
 
 pub(super) const HTTP_SERVER: &str = "http.server.request.duration";
@@ -131,7 +137,7 @@ pub(super) const ROWS: &[SpanRow] = &[
             always("server.address", Text),
             once("user_agent.original", Text),
         ],
-        errors: &["body", CANCELLED, PANIC],
+        errors: &[&["body", CANCELLED, PANIC]],
         metric: Some(HTTP_SERVER),
     },
     SpanRow {
@@ -150,9 +156,9 @@ pub(super) const ROWS: &[SpanRow] = &[
             once("http.request.resend_count", Int),
             attribute("network.protocol.version", Text, Where(is_answered)),
         ],
-        errors: &[
+        errors: &[&[
             "body", CANCELLED, "connect", PANIC, "redirect", "request", "timeout",
-        ],
+        ]],
         metric: Some(HTTP_CLIENT),
     },
     SpanRow {
@@ -177,7 +183,7 @@ pub(super) const ROWS: &[SpanRow] = &[
             once("db.operation.batch.size", Int),
             always("server.address", Text),
         ],
-        errors: &[
+        errors: &[&[
             CANCELLED,
             "check_violation",
             "connection_closed",
@@ -194,7 +200,7 @@ pub(super) const ROWS: &[SpanRow] = &[
             "serialization_failure",
             "timeout",
             "unique_violation",
-        ],
+        ]],
         metric: Some(DATABASE),
     },
     SpanRow {
@@ -216,7 +222,7 @@ pub(super) const ROWS: &[SpanRow] = &[
             always("db.query.text", Text),
             always("server.address", Text),
         ],
-        errors: &[
+        errors: &[&[
             CANCELLED,
             "client",
             "connection",
@@ -224,7 +230,7 @@ pub(super) const ROWS: &[SpanRow] = &[
             PANIC,
             "server",
             "timeout",
-        ],
+        ]],
         metric: Some(DATABASE),
     },
     SpanRow {
@@ -242,14 +248,14 @@ pub(super) const ROWS: &[SpanRow] = &[
             always("server.address", Text),
             always("server.port", Int),
         ],
-        errors: &[
+        errors: &[&[
             CANCELLED,
             "invalid_job",
             PANIC,
             "queue_full",
             "redis",
             "timeout",
-        ],
+        ]],
         metric: Some(SEND),
     },
     SpanRow {
@@ -282,7 +288,7 @@ pub(super) const ROWS: &[SpanRow] = &[
                 .map(|step| (*step).to_owned())
         },
         attributes: &[attribute("error.type", Text, Where(Span::failed))],
-        errors: FAILURES,
+        errors: &[FAILURES],
         metric: None,
     },
 ];
@@ -330,19 +336,9 @@ pub(super) const FAILURES: &[&str] = &[
 
 /// How a job can fail: its order did, or the attempt was lost, given up, refused by the database at its claim or at its end, or
 /// stopped with its worker.
-pub(super) const OUTCOMES: &[&str] = &[
-    "amount_mismatch",
-    "attempts_exhausted",
-    "card_declined",
-    "internal_error",
-    "payment_rejected",
-    "payment_timeout",
-    "payment_unavailable",
-    "abandoned",
-    CANCELLED,
-    "claim",
-    "lease_lost",
-    "record",
+pub(super) const OUTCOMES: &[&[&str]] = &[
+    FAILURES,
+    &["abandoned", CANCELLED, "claim", "lease_lost", "record"],
 ];
 
 /// The row that a span belongs to.
@@ -369,7 +365,7 @@ pub(super) fn errors_of(metric: &str) -> impl Iterator<Item = &'static str> {
         other => other,
     };
     let rows = ROWS.iter().filter(move |row| row.metric == Some(measured));
-    rows.flat_map(|row| row.errors).copied()
+    rows.flat_map(SpanRow::errors)
 }
 
 pub(super) fn is_redis(span: &Span) -> bool {

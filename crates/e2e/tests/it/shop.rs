@@ -61,7 +61,7 @@ impl Shop {
         let lens = testkit::lens().await.unwrap();
         let mut stack = Stack::builder(database.url(), redis.url())
             .binaries(binaries().await)
-            .telemetry_to(&lens.otlp_grpc_url());
+            .telemetry_to(&lens.otlp_http_url());
         for (service, name, value) in env {
             stack = stack.env(*service, name, value);
         }

@@ -25,7 +25,7 @@ async fn services_that_start_before_their_servers_wait_for_them_and_say_so() {
             .binaries(binaries)
             .logs(&logs)
             .only(&[Service::Api, Service::Worker])
-            .telemetry_to(&lens.otlp_grpc_url())
+            .telemetry_to(&lens.otlp_http_url())
             .env(Service::Api, "DATABASE_URL", postgres_way.url())
             .env(Service::Api, "REDIS_URL", redis_way.url())
             .env(Service::Worker, "DATABASE_URL", postgres_way.url())

@@ -131,7 +131,7 @@ fn is_one_of(crates: &[&str], root: &str) -> bool {
 
 /// The crate that an event or span comes from.
 fn root<'a>(metadata: &Metadata<'a>) -> &'a str {
-    metadata.target().split("::").next().unwrap_or_default()
+    metadata.target().split(':').next().unwrap_or_default()
 }
 
 /// The SDK writes a line for each failed export; [`crate::export`] says it once a minute.

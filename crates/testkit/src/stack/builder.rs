@@ -64,10 +64,10 @@ impl StackBuilder {
         self
     }
 
-    /// Telemetry goes to this OTLP gRPC endpoint, and no lens is started.
+    /// Telemetry goes to this OTLP endpoint, over HTTP, and no lens is started.
     #[must_use]
-    pub fn telemetry_to(mut self, otlp_grpc_url: &str) -> Self {
-        self.otlp_url = Some(otlp_grpc_url.to_owned());
+    pub fn telemetry_to(mut self, otlp_http_url: &str) -> Self {
+        self.otlp_url = Some(otlp_http_url.to_owned());
         self
     }
 
@@ -210,7 +210,7 @@ impl StackBuilder {
             }
         }
         if service != Service::Lens {
-            let local = || format!("http://127.0.0.1:{}", ports.otlp_grpc);
+            let local = || format!("http://127.0.0.1:{}", ports.otlp_http);
             variables.push((
                 "OTEL_EXPORTER_OTLP_ENDPOINT",
                 self.otlp_url.clone().unwrap_or_else(local),
@@ -234,7 +234,7 @@ impl StackBuilder {
 
 /// Quick export, in milliseconds. An empty name leaves each service its own, whatever our environment says.
 const OTEL: [(&str, &str); 5] = [
-    ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+    ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
     ("OTEL_BSP_SCHEDULE_DELAY", "200"),
     ("OTEL_BLRP_SCHEDULE_DELAY", "200"),
     ("OTEL_METRIC_EXPORT_INTERVAL", "2000"),

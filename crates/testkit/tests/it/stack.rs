@@ -14,7 +14,7 @@ static BINARIES: OnceCell<Binaries> = OnceCell::const_new();
 #[tokio::test]
 async fn an_order_goes_through_all_services_in_one_trace() {
     let (lens, (_database, stack)) = (lens().await.unwrap(), builder().await);
-    let stack = stack.telemetry_to(&lens.otlp_grpc_url());
+    let stack = stack.telemetry_to(&lens.otlp_http_url());
     let stack = stack.start().await.unwrap();
 
     let order = create_order(&stack).await;

@@ -57,7 +57,7 @@ fn is_gateway(shop: &Shop, pid: i64) -> bool {
 async fn guarded(shop: &Shop) -> Stack {
     let mut stack = Stack::builder(shop.database.url(), shop.redis.url())
         .binaries(binaries().await)
-        .telemetry_to(&shop.lens.otlp_grpc_url())
+        .telemetry_to(&shop.lens.otlp_http_url())
         .only(&[Api]);
     let env = [
         (Api, "TRACE_INBOUND", "ignore"),
