@@ -12,7 +12,7 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::SdkTracer;
 use tracing::subscriber::Interest;
 use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::filter::{DynFilterFn, FilterExt, filter_fn};
+use tracing_subscriber::filter::{DynFilterFn, FilterExt, FilterFn, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Context as LayerContext, Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -55,11 +55,9 @@ pub(super) fn install(
     tracer: Option<SdkTracer>,
     logger: Option<&SdkLoggerProvider>,
 ) -> Result<(), SetupError> {
-    // Where no layer takes spans, the registry would keep them all the same.
-    let is_tracing = tracer.is_some();
-    let wanted = filter_fn(move |metadata| is_tracing || metadata.is_event());
     // The level was checked when it was read.
     let level = || EnvFilter::new(&settings.log_level);
+    let wanted = wanted(tracer.is_some(), &level());
     let spans = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
             .with_tracer(tracer)
@@ -92,6 +90,24 @@ pub(super) fn install(
         .with(wanted)
         .try_init()
         .map_err(|_| SetupError::SubscriberInstalled)
+}
+
+/// What any layer takes. The registry does not conclude it from the layers' own filters: it would keep spans that no layer takes,
+/// and have every `trace!` of every crate ask all filters.
+fn wanted(spans: bool, events: &EnvFilter) -> FilterFn<impl Fn(&Metadata<'_>) -> bool + use<>> {
+    let spans = match spans {
+        true => LevelFilter::INFO,
+        false => LevelFilter::OFF,
+    };
+    let events = events.max_level_hint().unwrap_or(LevelFilter::TRACE);
+    filter_fn(move |metadata| {
+        let most = match metadata.is_span() {
+            true => spans,
+            false => events,
+        };
+        *metadata.level() <= most
+    })
+    .with_max_level_hint(spans.max(events))
 }
 
 /// Spans of level INFO and above that are not a framework's, except inside [`crate::span::untraced`] and in traces that are not
@@ -147,6 +163,22 @@ fn is_told_by_us(metadata: &Metadata<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_layer_takes_is_seen_by_its_level() {
+        for (spans, directives, most) in [
+            (true, "warn", LevelFilter::INFO),
+            (false, "warn", LevelFilter::WARN),
+            (false, "off", LevelFilter::OFF),
+            (true, "info,shop=debug", LevelFilter::DEBUG),
+        ] {
+            let wanted = wanted(spans, &EnvFilter::new(directives));
+            let lines = tracing_subscriber::fmt::layer()
+                .with_filter(filter_fn(|_| true).and(EnvFilter::new(directives)));
+            let subscriber = tracing_subscriber::registry().with(lines).with(wanted);
+            assert_eq!(subscriber.max_level_hint(), Some(most), "{directives}");
+        }
+    }
 
     #[test]
     fn what_does_the_exporting_is_told_from_what_only_sounds_like_it() {
