@@ -18,7 +18,6 @@ use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 use crate::probe::{Task, run};
-use crate::support::start_lens;
 
 const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/tls/authority.pem");
 const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/tls/server.pem");
@@ -147,28 +146,6 @@ async fn a_busy_collector_gets_the_same_spans_once_more() {
     assert_eq!(first, second);
     let request = ExportTraceServiceRequest::decode(second.as_slice()).unwrap();
     assert!(!request.resource_spans[0].scope_spans[0].spans.is_empty());
-}
-
-#[tokio::test]
-async fn spans_and_records_arrive_compressed_too() {
-    for protocol in ["grpc", "http/protobuf", "http/json"] {
-        let lens = start_lens(0, 0).await;
-        let endpoint = match protocol {
-            "grpc" => lens.otlp_grpc_url(),
-            _ => lens.otlp_http_url(),
-        };
-        run(
-            Task::Once,
-            &[
-                ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
-                ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
-                ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
-            ],
-        )
-        .await;
-        assert!(!lens.store().traces().is_empty(), "{protocol}");
-        assert!(!lens.store().logs().is_empty(), "{protocol}");
-    }
 }
 
 #[tokio::test]
