@@ -15,11 +15,15 @@ use http::{Request, Response};
 use opentelemetry::logs::Severity;
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{LogBatch, LogExporter};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use super::protobuf;
+
+/// The largest request that is sent, before it is compressed, in bytes: the limit of `opentelemetry-otlp`, which sees only the
+/// empty one.
+const LARGEST: usize = 64 << 20;
 
 /// The body of the request that is under way; the exporter's next one begins when it is over.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +67,13 @@ impl<E> Written<E> {
         request: Vec<u8>,
         sending: impl Future<Output = OTelSdkResult>,
     ) -> OTelSdkResult {
+        if request.len() > LARGEST {
+            let length = request.len();
+            return Err(OTelSdkError::InternalFailure(format!(
+                "a batch of {length} bytes is larger than the {LARGEST} that a collector takes; lower \
+                 OTEL_BSP_MAX_EXPORT_BATCH_SIZE or OTEL_BLRP_MAX_EXPORT_BATCH_SIZE"
+            )));
+        }
         let request = match self.is_gzipped {
             true => gzipped(&request),
             false => request,
@@ -136,5 +147,19 @@ impl<C: HttpClient> HttpClient for WrittenBody<C> {
         self.client
             .send_bytes(request.map(|_| self.body.get()))
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_no_collector_takes_is_not_sent() {
+        let written = Written::new((), Body::default(), false);
+        let sending = async { panic!("it was sent") };
+        let result = written.send(vec![0; LARGEST + 1], sending).await;
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains("67108865 bytes is larger"), "{error}");
     }
 }
