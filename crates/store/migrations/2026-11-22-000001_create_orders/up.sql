@@ -2,8 +2,6 @@
 -- NULL means that it is final. Columns of fixed width come first, which saves the padding between them.
 CREATE TABLE orders (
     id                    uuid        PRIMARY KEY,
-    -- Drawn by whoever claims, so that a claim whose answer was lost is recognised when it is asked for again.
-    claim_token           uuid,
     amount                bigint      NOT NULL CHECK (amount > 0),
     created_at            timestamptz NOT NULL DEFAULT now(),
     updated_at            timestamptz NOT NULL DEFAULT now(),

@@ -53,14 +53,49 @@ async fn a_server_that_is_not_there_is_unavailable() {
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
 }
 
+macro_rules! migration {
+    ($name:literal) => {
+        (
+            include_str!(concat!("../../migrations/", $name, "/up.sql")),
+            include_str!(concat!("../../migrations/", $name, "/down.sql")),
+        )
+    };
+}
+
+/// What to do and to undo, first to last.
+const MIGRATIONS: [(&str, &str); 3] = [
+    migration!("2026-11-22-000001_create_orders"),
+    migration!("2026-11-22-000002_create_idempotency_keys"),
+    migration!("2026-11-24-000001_add_claim_token"),
+];
+
 #[tokio::test]
 async fn what_down_takes_away_up_brings_back() {
     let fixture = Fixture::new().await;
-    let down = include_str!("../../migrations/2026-11-22-000001_create_orders/down.sql");
-    let up = include_str!("../../migrations/2026-11-22-000001_create_orders/up.sql");
-    fixture.sql.batch_execute(down).await.unwrap();
-    fixture.sql.batch_execute(up).await.unwrap();
+    for (_, down) in MIGRATIONS.iter().rev() {
+        fixture.sql.batch_execute(down).await.unwrap();
+    }
+    for (up, _) in MIGRATIONS {
+        fixture.sql.batch_execute(up).await.unwrap();
+    }
     fixture.order().await;
+}
+
+/// A database of the first release, and one that was made while the first migration had the column of the third.
+#[tokio::test]
+async fn a_database_of_an_older_release_gets_what_it_lacks() {
+    for made_since in ["", "ALTER TABLE orders ADD COLUMN claim_token uuid;"] {
+        let fixture = Fixture::new().await;
+        let (_, undo) = MIGRATIONS[2];
+        let forget = "DELETE FROM __diesel_schema_migrations WHERE version = '20261124000001';";
+        let older = format!("{undo} {forget} {made_since}");
+        fixture.sql.batch_execute(&older).await.unwrap();
+
+        let applied = throughline_store::migrate(fixture.database.url()).await;
+        assert_eq!(applied.unwrap(), ["20261124000001"], "{made_since}");
+        let order = fixture.order().await;
+        fixture.claim(&order).await;
+    }
 }
 
 #[tokio::test]
