@@ -108,7 +108,7 @@ impl LocalStack {
             gateway: self.stack.url(Service::Gateway),
             lens: self.stack.url(Service::Lens),
             otlp_grpc: format!("http://127.0.0.1:{}", ports.otlp_grpc),
-            otlp_http: format!("http://127.0.0.1:{}", ports.otlp_http),
+            otlp_http: ports.otlp_http_url(),
             database_url: self.database_url.clone(),
             redis_url: self.redis_url.clone(),
             logs: self.stack.logs().to_owned(),

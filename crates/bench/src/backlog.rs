@@ -30,7 +30,7 @@ const QUARTERS: &str = "SELECT array(SELECT extract(epoch FROM at - (SELECT min(
 
 pub(crate) async fn run(servers: &Servers, size: Size, binaries: &Binaries) -> anyhow::Result<()> {
     let receiver = mode::receiver(servers, binaries).await?;
-    let otlp = mode::otlp_url(&receiver);
+    let otlp = receiver.ports().otlp_http_url();
     let database = servers.postgres.database().await?;
     binaries.migrate(database.url()).await?;
     let sql = database.connect().await?;

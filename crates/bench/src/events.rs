@@ -39,7 +39,7 @@ struct Created {
 
 pub(crate) async fn run(servers: &Servers, size: Size, binaries: &Binaries) -> anyhow::Result<()> {
     let receiver = mode::receiver(servers, binaries).await?;
-    let otlp = mode::otlp_url(&receiver);
+    let otlp = receiver.ports().otlp_http_url();
     let database = servers.postgres.database().await?;
     let stack =
         |services: &[Service]| Mode::Full.stack(servers, database.url(), services, &otlp, binaries);

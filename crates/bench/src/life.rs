@@ -35,7 +35,7 @@ struct Measured {
 
 pub(crate) async fn run(servers: &Servers, size: Size, binaries: &Binaries) -> anyhow::Result<()> {
     let receiver = mode::receiver(servers, binaries).await?;
-    let otlp = mode::otlp_url(&receiver);
+    let otlp = receiver.ports().otlp_http_url();
     let mut all = Vec::new();
     for mode in MODES {
         let database = servers.postgres.database().await?;

@@ -75,10 +75,6 @@ pub(crate) async fn receiver(servers: &Servers, binaries: &Binaries) -> anyhow::
         .await
 }
 
-pub(crate) fn otlp_url(receiver: &Stack) -> String {
-    format!("http://127.0.0.1:{}", receiver.ports().otlp_http)
-}
-
 /// The process of a service that runs.
 pub(crate) fn pid(stack: &Stack, service: Service) -> anyhow::Result<i32> {
     let found = stack.pids().find(|(of, _)| *of == service);

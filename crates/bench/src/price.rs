@@ -33,7 +33,7 @@ struct Measured {
 
 pub(crate) async fn run(servers: &Servers, size: Size, binaries: &Binaries) -> anyhow::Result<()> {
     let receiver = mode::receiver(servers, binaries).await?;
-    let otlp = mode::otlp_url(&receiver);
+    let otlp = receiver.ports().otlp_http_url();
     let floor_database = servers.postgres.database().await?;
     binaries.migrate(floor_database.url()).await?;
     let mut all = Vec::new();

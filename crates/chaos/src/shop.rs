@@ -82,7 +82,7 @@ impl Shop {
             stack
         };
         let lens = stack("lens", Service::Lens).start().await?;
-        let otlp = format!("http://127.0.0.1:{}", lens.ports().otlp_http);
+        let otlp = lens.ports().otlp_http_url();
         let gateway = stack("gateway", Service::Gateway).telemetry_to(&otlp);
         let gateway = gateway.start().await?;
         let gateway_url = gateway.url(Service::Gateway);

@@ -210,7 +210,7 @@ impl StackBuilder {
             }
         }
         if service != Service::Lens {
-            let local = || format!("http://127.0.0.1:{}", ports.otlp_http);
+            let local = || ports.otlp_http_url();
             variables.push((
                 "OTEL_EXPORTER_OTLP_ENDPOINT",
                 self.otlp_url.clone().unwrap_or_else(local),

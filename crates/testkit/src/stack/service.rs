@@ -90,6 +90,12 @@ impl Ports {
         }
     }
 
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, over HTTP.
+    #[must_use]
+    pub fn otlp_http_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.otlp_http)
+    }
+
     /// An error that names the first port that somebody else listens on.
     ///
     /// # Errors
