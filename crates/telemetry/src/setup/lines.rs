@@ -32,7 +32,7 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let metadata = event.metadata();
-        let mut object = JsonObject::default();
+        let mut object = JsonObject::new();
         object.add("timestamp", &now());
         object.add("severity", metadata.level().as_str());
         object.add("target", metadata.target());
@@ -61,6 +61,10 @@ impl JsonObject {
     /// The members that every line has. A field of the same name is written as `field.{name}`.
     const OWN: [&str; 5] = ["timestamp", "severity", "target", "trace_id", "span_id"];
 
+    fn new() -> Self {
+        Self(Vec::with_capacity(512))
+    }
+
     fn add<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
         self.0.push(match self.0.is_empty() {
             true => b'{',
@@ -75,12 +79,6 @@ impl JsonObject {
     fn end(mut self) -> String {
         self.0.push(b'}');
         String::from_utf8(self.0).unwrap_or_default()
-    }
-}
-
-impl Default for JsonObject {
-    fn default() -> Self {
-        Self(Vec::with_capacity(512))
     }
 }
 

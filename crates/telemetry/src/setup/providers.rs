@@ -16,8 +16,7 @@ use super::SetupError;
 use super::settings::{Exporter, OtelSettings};
 use super::transport;
 use crate::export::{
-    Body, Delivery, LogDelivery, Logs, MetricDelivery, Notices, Signal, SpanDelivery, Spans,
-    Written,
+    Delivery, LogDelivery, Logs, MetricDelivery, Notices, Signal, SpanDelivery, Spans,
 };
 
 pub(super) fn tracer(
@@ -42,11 +41,9 @@ pub(super) fn tracer(
                 batched_spans(settings, delivery, exporter.map_err(failed)?)
             }
             Protocol::HttpBinary => {
-                let body = Body::default();
-                let exporter = SpanExporter::builder().with_http();
-                let exporter = transport::http_written(exporter, otlp, &body)?.build();
-                let gzip = otlp.compression.is_some();
-                let exporter = Written::new(exporter.map_err(failed)?, body, gzip);
+                let builder = SpanExporter::builder().with_http();
+                let exporter =
+                    transport::written(builder, otlp, |builder| builder.build().map_err(failed))?;
                 batched_spans(settings, delivery, exporter)
             }
             _ => {
@@ -117,11 +114,9 @@ pub(super) fn logger(
                 batched_records(settings, delivery, exporter.map_err(failed)?)
             }
             Protocol::HttpBinary => {
-                let body = Body::default();
-                let exporter = LogExporter::builder().with_http();
-                let exporter = transport::http_written(exporter, otlp, &body)?.build();
-                let gzip = otlp.compression.is_some();
-                let exporter = Written::new(exporter.map_err(failed)?, body, gzip);
+                let builder = LogExporter::builder().with_http();
+                let exporter =
+                    transport::written(builder, otlp, |builder| builder.build().map_err(failed))?;
                 batched_records(settings, delivery, exporter)
             }
             _ => {

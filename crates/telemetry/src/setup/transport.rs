@@ -9,7 +9,7 @@ use reqwest::blocking::Client;
 
 use super::SetupError;
 use super::otlp::{Otlp, Tls};
-use crate::export::{Body, WrittenBody};
+use crate::export::{Body, Written, WrittenBody};
 
 pub(super) fn grpc<B>(builder: B, otlp: &Otlp) -> Result<B, SetupError>
 where
@@ -54,16 +54,22 @@ where
     Ok(with_http(builder, otlp, http_client(otlp)?))
 }
 
-/// Over HTTP, with what [`Written`](crate::export::Written) of the same body has written.
-pub(super) fn http_written<B>(builder: B, otlp: &Otlp, body: &Body) -> Result<B, SetupError>
+/// An exporter over HTTP whose requests are written by us; `build` makes the one that sends them.
+pub(super) fn written<B, E>(
+    builder: B,
+    otlp: &Otlp,
+    build: impl FnOnce(B) -> Result<E, SetupError>,
+) -> Result<Written<E>, SetupError>
 where
     B: WithExportConfig + WithHttpConfig,
 {
+    let body = Body::default();
     let client = WrittenBody {
         client: http_client(otlp)?,
         body: body.clone(),
     };
-    Ok(with_http(builder, otlp, client))
+    let exporter = build(with_http(builder, otlp, client))?;
+    Ok(Written::new(exporter, body, otlp.compression.is_some()))
 }
 
 fn with_http<B>(builder: B, otlp: &Otlp, client: impl HttpClient + 'static) -> B

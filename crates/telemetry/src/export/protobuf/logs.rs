@@ -5,19 +5,14 @@ use opentelemetry::logs::{AnyValue, Severity};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord};
 
-use super::{Message, distinct, nanoseconds};
+use super::{Message, distinct, nanoseconds, request};
 
 /// An `ExportLogsServiceRequest` of these records, each under its scope, which has the name of the record's target.
 pub(in crate::export) fn logs_request(resource: &Resource, records: &LogBatch<'_>) -> Vec<u8> {
-    let mut request = Message::with_capacity(0);
-    request.large(1, |message| {
-        message.nested(1, |message| message.resource(resource));
-        for scope in distinct(records.iter().map(scope)) {
-            message.large(2, |message| message.scope_logs(scope, records));
-        }
-        message.text(3, resource.schema_url().unwrap_or_default());
-    });
-    request.end()
+    let scopes = distinct(records.iter().map(scope));
+    request(0, resource, scopes, |message, scope| {
+        message.scope_logs(scope, records);
+    })
 }
 
 /// A record's scope, by its name and by all else.

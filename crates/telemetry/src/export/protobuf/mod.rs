@@ -18,6 +18,24 @@ pub(super) use spans::trace_request;
 #[derive(Debug)]
 struct Message(Vec<u8>);
 
+/// A request with what `write` writes of each scope. `room` is how many bytes it will take, by a guess.
+fn request<S>(
+    room: usize,
+    resource: &Resource,
+    scopes: Vec<S>,
+    write: impl Fn(&mut Message, S),
+) -> Vec<u8> {
+    let mut request = Message(Vec::with_capacity(room));
+    request.large(1, |message| {
+        message.nested(1, |message| message.resource(resource));
+        for scope in scopes {
+            message.large(2, |message| write(message, scope));
+        }
+        message.text(3, resource.schema_url().unwrap_or_default());
+    });
+    request.0
+}
+
 // === impl Message: what spans and log records share ===
 
 impl Message {
@@ -118,14 +136,6 @@ enum Wire {
 }
 
 impl Message {
-    fn with_capacity(bytes: usize) -> Self {
-        Self(Vec::with_capacity(bytes))
-    }
-
-    fn end(self) -> Vec<u8> {
-        self.0
-    }
-
     /// A message within this one.
     fn nested(&mut self, field: u8, write: impl FnOnce(&mut Self)) {
         self.key(field, Wire::Delimited);

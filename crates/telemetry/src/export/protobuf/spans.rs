@@ -5,7 +5,7 @@ use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 
-use super::{Message, distinct, nanoseconds};
+use super::{Message, distinct, nanoseconds, request};
 
 /// Bits of `SpanFlags`: whether the parent is remote is known, and whether it is.
 const KNOWS_REMOTE: u32 = 0x100;
@@ -16,15 +16,10 @@ const ROOM: usize = 1_024;
 
 /// An `ExportTraceServiceRequest` of these spans, each under its scope.
 pub(in crate::export) fn trace_request(resource: &Resource, spans: &[SpanData]) -> Vec<u8> {
-    let mut request = Message::with_capacity(spans.len() * ROOM);
-    request.large(1, |message| {
-        message.nested(1, |message| message.resource(resource));
-        for scope in distinct(spans.iter().map(|span| &span.instrumentation_scope)) {
-            message.large(2, |message| message.scope_spans(scope, spans));
-        }
-        message.text(3, resource.schema_url().unwrap_or_default());
-    });
-    request.end()
+    let scopes = distinct(spans.iter().map(|span| &span.instrumentation_scope));
+    request(spans.len() * ROOM, resource, scopes, |message, scope| {
+        message.scope_spans(scope, spans);
+    })
 }
 
 impl Message {
