@@ -10,11 +10,7 @@ use crate::token;
 
 /// Where the api is: THROUGHLINE_API_URL, the stack that is up, or the documented default.
 pub(crate) fn api_url() -> anyhow::Result<String> {
-    address(
-        "THROUGHLINE_API_URL",
-        |state| state.api,
-        "http://127.0.0.1:8080",
-    )
+    address("THROUGHLINE_API_URL", |state| state.api, "http://127.0.0.1:8080")
 }
 
 /// Where lens is: THROUGHLINE_LENS_URL, the stack that is up, or the documented default.
@@ -26,11 +22,7 @@ pub(crate) fn lens_url() -> anyhow::Result<String> {
     )
 }
 
-fn address(
-    variable: &str,
-    of_stack: impl FnOnce(State) -> String,
-    default: &str,
-) -> anyhow::Result<String> {
+fn address(variable: &str, of_stack: impl FnOnce(State) -> String, default: &str) -> anyhow::Result<String> {
     if let Ok(url) = std::env::var(variable) {
         return Ok(url.trim_end_matches('/').to_owned());
     }
@@ -82,8 +74,7 @@ pub(crate) async fn json(request: RequestBuilder) -> anyhow::Result<Value> {
     let status = answer.status();
     let text = answer.text().await?;
     if status.is_success() {
-        return serde_json::from_str(&text)
-            .with_context(|| format!("the answer is no JSON: {text}"));
+        return serde_json::from_str(&text).with_context(|| format!("the answer is no JSON: {text}"));
     }
     bail!("{status}: {text}")
 }

@@ -53,9 +53,7 @@ impl FuzzApi {
             .env(Service::Api, "JWT_SECRET", SECRET)
             .start()
             .await?;
-        let done = self
-            .check(&schemathesis, &stack.url(Service::Api), SECRET)
-            .await;
+        let done = self.check(&schemathesis, &stack.url(Service::Api), SECRET).await;
         stack.end().await?;
         done
     }
@@ -98,12 +96,7 @@ async fn installed(folder: &Path) -> anyhow::Result<PathBuf> {
     venv.args(["-m", "venv", "--clear"]).arg(folder);
     run(venv, "python3 -m venv").await?;
     let mut pip = Command::new(folder.join("bin/pip"));
-    pip.args([
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        SCHEMATHESIS,
-    ]);
+    pip.args(["install", "--quiet", "--disable-pip-version-check", SCHEMATHESIS]);
     run(pip, "pip install").await?;
     std::fs::write(version, SCHEMATHESIS)?;
     Ok(program)

@@ -61,14 +61,9 @@ impl LocalStack {
     ) -> anyhow::Result<Self> {
         let folder = local_folder();
         let usual = |port: u16| (ports.is_some() && is_free(port)).then_some(port);
-        let (postgres, database_url) = postgres(
-            given.database_url,
-            &folder.join("postgres"),
-            usual(POSTGRES_PORT),
-        )
-        .await?;
-        let (redis, redis_url) =
-            redis(given.redis_url, &folder.join("redis"), usual(REDIS_PORT)).await?;
+        let (postgres, database_url) =
+            postgres(given.database_url, &folder.join("postgres"), usual(POSTGRES_PORT)).await?;
+        let (redis, redis_url) = redis(given.redis_url, &folder.join("redis"), usual(REDIS_PORT)).await?;
         let mut builder = Stack::builder(&database_url, &redis_url).binaries(binaries);
         if let Some(ports) = ports {
             builder = builder.ports(ports);
@@ -90,10 +85,7 @@ impl LocalStack {
             ("PostgreSQL", self.postgres.as_ref().and_then(Postgres::pid)),
             ("Redis", self.redis.as_ref().and_then(Redis::pid)),
         ];
-        let services = self
-            .stack
-            .pids()
-            .map(|(service, pid)| (service.binary(), pid));
+        let services = self.stack.pids().map(|(service, pid)| (service.binary(), pid));
         let processes = services
             .chain(servers)
             .filter_map(|(name, pid)| Process::running(name, pid?))
@@ -121,13 +113,7 @@ impl LocalStack {
             if let Some(how) = self.stack.ended()? {
                 return Ok(how);
             }
-            if let Some(how) = self
-                .postgres
-                .as_ref()
-                .map(Postgres::ended)
-                .transpose()?
-                .flatten()
-            {
+            if let Some(how) = self.postgres.as_ref().map(Postgres::ended).transpose()?.flatten() {
                 return Ok(format!("PostgreSQL ended ({how})"));
             }
             if let Some(how) = self.redis.as_ref().map(Redis::ended).transpose()?.flatten() {

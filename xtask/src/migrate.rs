@@ -13,9 +13,7 @@ pub(crate) struct Migrate {}
 
 impl Migrate {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let given = std::env::var("DATABASE_URL")
-            .ok()
-            .filter(|url| !url.is_empty());
+        let given = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
         let running = || anyhow::Ok(State::running()?.map(|state| state.database_url));
         let Some(url) = given.map_or_else(running, |url| Ok(Some(url)))? else {
             bail!("set DATABASE_URL, or start a stack with `cargo xtask up`");

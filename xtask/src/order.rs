@@ -34,10 +34,7 @@ pub(crate) struct Order {
 
 impl Order {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let (client, orders) = (
-            api::api_client()?,
-            format!("{}/api/orders", api::api_url()?),
-        );
+        let (client, orders) = (api::api_client()?, format!("{}/api/orders", api::api_url()?));
         let mut order = api::json(client.post(&orders).json(&self.body())).await?;
         if self.watch {
             let id = text(&order, "id")?.to_owned();

@@ -34,11 +34,7 @@ impl Process {
         if let (true, Some(pid)) = (self.is_running(), Pid::from_raw(self.pid)) {
             match kill_process(pid, signal) {
                 Ok(()) | Err(rustix::io::Errno::SRCH) => {}
-                Err(error) => anyhow::bail!(
-                    "cannot signal {} (process {}): {error}",
-                    self.name,
-                    self.pid
-                ),
+                Err(error) => anyhow::bail!("cannot signal {} (process {}): {error}", self.name, self.pid),
             }
         }
         Ok(())
@@ -69,8 +65,7 @@ fn started(pid: i32) -> Option<String> {
         .output()
         .ok()?;
     let line = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    (!line.is_empty() && !line.starts_with('Z'))
-        .then_some(line.split_once(' ')?.1.trim().to_owned())
+    (!line.is_empty() && !line.starts_with('Z')).then_some(line.split_once(' ')?.1.trim().to_owned())
 }
 
 /// `pid (name) state ...`: the start is the 20th field after the state's; the name may contain anything, parentheses too.

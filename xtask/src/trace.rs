@@ -93,11 +93,7 @@ impl Lens {
     }
 
     async fn text(&self, trace_id: &str) -> anyhow::Result<Option<String>> {
-        let answer = api::send(
-            self.client
-                .get(format!("{}/traces/{trace_id}.txt", self.url)),
-        )
-        .await?;
+        let answer = api::send(self.client.get(format!("{}/traces/{trace_id}.txt", self.url))).await?;
         match answer.status() {
             StatusCode::OK => Ok(Some(answer.text().await?)),
             StatusCode::NOT_FOUND => Ok(None),

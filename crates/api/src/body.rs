@@ -45,17 +45,15 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
         return Err(unsupported("The body has to be application/json."));
     }
     match request.headers().get(header::CONTENT_ENCODING) {
-        Some(encoding) if encoding != "identity" => Err(unsupported(
-            "The body has to come without a Content-Encoding.",
-        )),
+        Some(encoding) if encoding != "identity" => {
+            Err(unsupported("The body has to come without a Content-Encoding."))
+        }
         _ => Ok(()),
     }
 }
 
 async fn read(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
-    let announced = request
-        .get_header::<ContentLength>()
-        .map_or(0, |length| *length);
+    let announced = request.get_header::<ContentLength>().map_or(0, |length| *length);
     if announced > limit {
         return Err(too_large(limit));
     }

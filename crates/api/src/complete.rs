@@ -45,12 +45,10 @@ fn limited(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
         return response;
     };
     match &state.rate_limit {
-        Some(limit) if !counted && !exempt => {
-            match limit.count(request, Client::address(request)) {
-                Ok(()) => response,
-                Err(problem) => response.error_response(problem),
-            }
-        }
+        Some(limit) if !counted && !exempt => match limit.count(request, Client::address(request)) {
+            Ok(()) => response,
+            Err(problem) => response.error_response(problem),
+        },
         _ => response,
     }
 }

@@ -65,8 +65,7 @@ impl Config {
             http: HttpConfig {
                 workers: env.within("HTTP_WORKERS", cores.min(*workers.end()), workers)?,
                 keep_alive: env.duration_or("HTTP_KEEP_ALIVE", Duration::from_secs(75))?,
-                request_timeout: env
-                    .duration_or("HTTP_REQUEST_TIMEOUT", Duration::from_secs(10))?,
+                request_timeout: env.duration_or("HTTP_REQUEST_TIMEOUT", Duration::from_secs(10))?,
                 body_limit: env.bytes_or("HTTP_BODY_LIMIT", 64 * 1024)?,
                 rate_limit: rate_limit(env)?,
                 allowed_origins: cors::origins(env)?,
@@ -87,8 +86,6 @@ impl Config {
 fn rate_limit(env: &Env) -> Result<Option<u32>, SettingError> {
     match env.get("RATE_LIMIT_PER_SECOND") {
         None | Some("off") => Ok(None),
-        Some(_) => env
-            .within("RATE_LIMIT_PER_SECOND", 1, 1..=1_000_000)
-            .map(Some),
+        Some(_) => env.within("RATE_LIMIT_PER_SECOND", 1, 1..=1_000_000).map(Some),
     }
 }

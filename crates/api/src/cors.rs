@@ -13,17 +13,13 @@ const MAX_AGE: usize = 3600;
 /// The origins of the environment, separated by commas.
 pub(crate) fn origins(env: &Env) -> Result<Vec<String>, SettingError> {
     let text = env.get(VARIABLE).unwrap_or_default();
-    let origins = text
-        .split(',')
-        .map(str::trim)
-        .filter(|origin| !origin.is_empty());
+    let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
     origins
         .map(|origin| {
             let host = origin
                 .strip_prefix("https://")
                 .or_else(|| origin.strip_prefix("http://"));
-            let is_origin =
-                host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', ' ']));
+            let is_origin = host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', ' ']));
             if is_origin || origin == "*" {
                 Ok(origin.to_owned())
             } else {
@@ -38,17 +34,8 @@ pub(crate) fn origins(env: &Env) -> Result<Vec<String>, SettingError> {
 pub(crate) fn allow(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "HEAD", "POST", "DELETE"])
-        .allowed_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            header::IF_NONE_MATCH,
-        ])
-        .allowed_headers([
-            "idempotency-key",
-            "last-event-id",
-            "traceparent",
-            "tracestate",
-        ])
+        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH])
+        .allowed_headers(["idempotency-key", "last-event-id", "traceparent", "tracestate"])
         .expose_headers([
             "etag",
             "idempotency-replayed",
@@ -60,12 +47,10 @@ pub(crate) fn allow(origins: &[String]) -> Cors {
             "www-authenticate",
         ])
         .max_age(MAX_AGE);
-    origins
-        .iter()
-        .fold(cors, |cors, origin| match origin.as_str() {
-            "*" => cors.send_wildcard().allow_any_origin(),
-            origin => cors.allowed_origin(origin),
-        })
+    origins.iter().fold(cors, |cors, origin| match origin.as_str() {
+        "*" => cors.send_wildcard().allow_any_origin(),
+        origin => cors.allowed_origin(origin),
+    })
 }
 
 #[cfg(test)]

@@ -52,11 +52,7 @@ impl Deadline {
 
     fn problem(&self) -> Problem {
         if self.reading.get() {
-            Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "The body did not come in time.",
-            )
-            .closing()
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "The body did not come in time.").closing()
         } else {
             tracing::warn!("the request was given up at its deadline");
             Problem::unavailable("The request took too long. Try again.")

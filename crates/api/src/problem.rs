@@ -75,10 +75,7 @@ impl Problem {
 
     /// The rest of the request will not be read, so the connection is of no more use.
     pub(crate) fn closing(self) -> Self {
-        Self {
-            closes: true,
-            ..self
-        }
+        Self { closes: true, ..self }
     }
 
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -150,9 +147,5 @@ pub(crate) fn sentence(fragment: &str) -> String {
     let mut letters = fragment.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);
     let text: String = first.chain(letters).collect();
-    if text.ends_with('.') {
-        text
-    } else {
-        text + "."
-    }
+    if text.ends_with('.') { text } else { text + "." }
 }

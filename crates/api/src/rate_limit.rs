@@ -167,11 +167,7 @@ impl Standing {
     /// `RateLimit` and `RateLimit-Policy`, as draft-ietf-httpapi-ratelimit-headers-10 writes them.
     pub(crate) fn write(self, headers: &mut HeaderMap) {
         let policy = format!("\"default\";q={};w=1", self.per_second);
-        let standing = format!(
-            "\"default\";r={};t={}",
-            self.remaining,
-            whole_seconds(self.reset)
-        );
+        let standing = format!("\"default\";r={};t={}", self.remaining, whole_seconds(self.reset));
         for (name, value) in [("ratelimit-policy", policy), ("ratelimit", standing)] {
             if let Ok(value) = HeaderValue::try_from(value) {
                 headers.insert(HeaderName::from_static(name), value);
@@ -193,10 +189,7 @@ mod tests {
         let limit = RateLimit::new(10);
         let start = Instant::now();
         for remaining in (0..10).rev() {
-            assert_eq!(
-                limit.take(customer("ada"), start).unwrap().remaining,
-                remaining
-            );
+            assert_eq!(limit.take(customer("ada"), start).unwrap().remaining, remaining);
         }
         let wait = limit.take(customer("ada"), start).unwrap_err();
         assert_eq!(wait, Duration::from_millis(100));
@@ -205,10 +198,7 @@ mod tests {
         assert_eq!(limit.take(customer("ada"), later).unwrap().remaining, 0);
         assert!(limit.take(customer("ada"), later).is_err());
         let much_later = later + Duration::from_secs(60);
-        assert_eq!(
-            limit.take(customer("ada"), much_later).unwrap().remaining,
-            9
-        );
+        assert_eq!(limit.take(customer("ada"), much_later).unwrap().remaining, 9);
     }
 
     #[test]

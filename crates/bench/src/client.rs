@@ -26,8 +26,7 @@ impl Client {
     pub(crate) async fn create(&mut self, request: &[u8]) -> anyhow::Result<&[u8]> {
         self.stream.write_all(request).await?;
         let (status, length) = self.head().await?;
-        self.body
-            .resize(length.context("an answer without a length")?, 0);
+        self.body.resize(length.context("an answer without a length")?, 0);
         self.stream.read_exact(&mut self.body).await?;
         ensure!(
             status == "201",

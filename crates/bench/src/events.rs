@@ -23,7 +23,8 @@ const OPENING: usize = 100;
 /// How long the last event may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Completions a second.
-const RATE: &str = "SELECT (count(*) / extract(epoch FROM max(completed_at) - min(completed_at)))::float8 FROM orders";
+const RATE: &str =
+    "SELECT (count(*) / extract(epoch FROM max(completed_at) - min(completed_at)))::float8 FROM orders";
 
 /// An event's data: what is looked at of it.
 #[derive(Deserialize)]
@@ -41,8 +42,7 @@ pub(crate) async fn run(servers: &Servers, size: Size, binaries: &Binaries) -> a
     let receiver = mode::receiver(servers, binaries).await?;
     let otlp = receiver.ports().otlp_http_url();
     let database = servers.postgres.database().await?;
-    let stack =
-        |services: &[Service]| Mode::Full.stack(servers, database.url(), services, &otlp, binaries);
+    let stack = |services: &[Service]| Mode::Full.stack(servers, database.url(), services, &otlp, binaries);
     // Nothing works on the orders until everybody waits.
     let grace = stack(&[Service::Gateway, Service::Api]);
     let shop = grace

@@ -61,9 +61,7 @@ impl FromStr for Benchmark {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        let named = Self::ALL
-            .into_iter()
-            .find(|bench| bench.to_string() == word);
+        let named = Self::ALL.into_iter().find(|bench| bench.to_string() == word);
         named.ok_or_else(|| "takes price, life, events or backlog".to_owned())
     }
 }

@@ -18,10 +18,10 @@ const RATE: f64 = 100.0;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Seconds from the first order's creation to the last one's end, and how many there were.
-const SPAN: &str = "SELECT extract(epoch FROM max(completed_at) - min(created_at))::float8, count(*)::float8 FROM orders";
+const SPAN: &str =
+    "SELECT extract(epoch FROM max(completed_at) - min(created_at))::float8, count(*)::float8 FROM orders";
 /// Milliseconds from an order's creation to its end, both by PostgreSQL's clock.
-const LIVES: &str =
-    "SELECT extract(epoch FROM completed_at - created_at)::float8 * 1000 FROM orders";
+const LIVES: &str = "SELECT extract(epoch FROM completed_at - created_at)::float8 * 1000 FROM orders";
 const ON_THEIR_WAY: &str = "SELECT count(*) FROM orders WHERE dispatch_after IS NOT NULL";
 
 struct Measured {

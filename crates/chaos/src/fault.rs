@@ -59,9 +59,7 @@ impl Fault {
     pub(crate) fn recovery_bound(self) -> Option<Duration> {
         match self {
             Self::WorkerKilled => Some(LEASE + TAKEN_UP + WORKED_OFF),
-            Self::RedisKilled | Self::RedisFlushed | Self::RedisPaused => {
-                Some(TAKEN_UP + WORKED_OFF)
-            }
+            Self::RedisKilled | Self::RedisFlushed | Self::RedisPaused => Some(TAKEN_UP + WORKED_OFF),
             _ => None,
         }
     }
@@ -125,9 +123,7 @@ impl Fault {
             Self::RedisFlushed => {
                 let redis = shop.redis.lock().await;
                 let mut connection = redis.connect().await?;
-                redis::cmd("FLUSHALL")
-                    .query_async::<()>(&mut connection)
-                    .await?;
+                redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await?;
                 Ok(())
             }
             Self::RedisPaused => shop.redis.lock().await.pause(OUTAGE).await,

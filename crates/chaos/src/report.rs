@@ -166,11 +166,7 @@ impl fmt::Display for Report {
         if self.is_clean() {
             writeln!(f, "Nothing was lost, charged twice, or stuck.")
         } else {
-            writeln!(
-                f,
-                "A promise was broken; the logs are in {}",
-                self.logs.display()
-            )
+            writeln!(f, "A promise was broken; the logs are in {}", self.logs.display())
         }
     }
 }

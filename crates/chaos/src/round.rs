@@ -106,8 +106,7 @@ impl Ran {
 fn tally(round: &Ran, orders: &[Stored], charges: &Charges) -> Tally {
     let answers = &round.answers;
     let stored: HashSet<_> = orders.iter().map(|order| order.id).collect();
-    let count =
-        |which: &dyn Fn(&Stored) -> bool| orders.iter().filter(|order| which(order)).count();
+    let count = |which: &dyn Fn(&Stored) -> bool| orders.iter().filter(|order| which(order)).count();
     let charges_of = |order: &Stored| charges.get(&order.id).map_or(&[][..], Vec::as_slice);
     let is_recorded = |order: &Stored, charge: &String| {
         order.status == "completed" && order.payment_id.as_ref() == Some(charge)
@@ -119,21 +118,14 @@ fn tally(round: &Ran, orders: &[Stored], charges: &Charges) -> Tally {
     let longest = orders.iter().map(|order| until(order, order.created_at));
     let recovery = round.healed.map(|healed| {
         let before = orders.iter().filter(|order| order.created_at <= healed);
-        before
-            .map(|order| until(order, healed))
-            .max()
-            .unwrap_or_default()
+        before.map(|order| until(order, healed)).max().unwrap_or_default()
     });
     Tally {
         name: round.name.clone(),
         accepted: answers.accepted.len(),
         refused: answers.refused,
         unanswered: answers.unanswered,
-        lost: answers
-            .accepted
-            .iter()
-            .filter(|id| !stored.contains(id))
-            .count(),
+        lost: answers.accepted.iter().filter(|id| !stored.contains(id)).count(),
         charged_twice: count(&|order| charges_of(order).len() > 1),
         unrecorded: count(&|order| {
             let charges = charges_of(order);
@@ -149,11 +141,7 @@ fn tally(round: &Ran, orders: &[Stored], charges: &Charges) -> Tally {
         stuck: round.stuck.max(count(&Stored::is_stuck)),
         changed_when_final: count(&|order| order.changed_when_final > 0),
         gave_up: orders.iter().filter_map(Stored::gave_up).collect(),
-        most_attempts: orders
-            .iter()
-            .map(|order| order.attempt)
-            .max()
-            .unwrap_or_default(),
+        most_attempts: orders.iter().map(|order| order.attempt).max().unwrap_or_default(),
         longest: longest.max().unwrap_or_default(),
         recovery,
         bound: round.bound,

@@ -60,9 +60,7 @@ mod tests {
     fn a_seed_gives_its_schedule_again_and_the_rate_asked_for() {
         let pauses = |seed| {
             let mut seeded = Seeded::new(seed);
-            (0..10_000)
-                .map(|_| seeded.pause(50.0))
-                .collect::<Vec<Duration>>()
+            (0..10_000).map(|_| seeded.pause(50.0)).collect::<Vec<Duration>>()
         };
         assert_eq!(pauses(7), pauses(7));
         assert_ne!(pauses(7), pauses(8));

@@ -68,8 +68,7 @@ impl Shop {
         let postgres = Postgres::start().await?;
         let redis = Redis::start().await?;
         let database = postgres.database().await?;
-        let logs =
-            std::env::temp_dir().join(format!("throughline-chaos-{}", Uuid::now_v7().simple()));
+        let logs = std::env::temp_dir().join(format!("throughline-chaos-{}", Uuid::now_v7().simple()));
 
         let stack = |name: &str, service| {
             let mut stack = Stack::builder(database.url(), redis.url())
@@ -169,10 +168,7 @@ impl Shop {
 }
 
 /// With another program for the worker, where there is one.
-fn broken(
-    mut stack: StackBuilder,
-    worker: Option<&(PathBuf, Vec<(String, String)>)>,
-) -> StackBuilder {
+fn broken(mut stack: StackBuilder, worker: Option<&(PathBuf, Vec<(String, String)>)>) -> StackBuilder {
     if let Some((program, environment)) = worker {
         stack = stack.program(Service::Worker, program);
         for (name, value) in environment {

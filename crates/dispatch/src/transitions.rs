@@ -92,11 +92,7 @@ impl Announcer {
     }
 }
 
-async fn publish(
-    mut connection: Connection,
-    channel: String,
-    mut transitions: mpsc::Receiver<Transition>,
-) {
+async fn publish(mut connection: Connection, channel: String, mut transitions: mpsc::Receiver<Transition>) {
     let mut batch = Vec::with_capacity(BATCH);
     while transitions.recv_many(&mut batch, BATCH).await > 0 {
         let mut pipeline = redis::pipe();

@@ -78,9 +78,7 @@ impl OrderDraft {
         let payment_method = self.payment_method(&mut errors);
         let payment_token = self.payment_token(&mut errors);
         let items = self.into_items(currency, &mut errors);
-        let amount = errors
-            .keep("/items", Item::sum(&items).transpose())
-            .flatten();
+        let amount = errors.keep("/items", Item::sum(&items).transpose()).flatten();
 
         match amount {
             Some(amount) if errors.0.is_empty() => Ok(NewOrder {
@@ -127,10 +125,7 @@ impl OrderDraft {
         match (self.items, self.product_name, self.amount) {
             (Some(items), None, None) => several(items, currency, errors),
             (Some(_), _, _) => {
-                errors.add(
-                    "",
-                    "takes either items, or product_name and amount, not both",
-                );
+                errors.add("", "takes either items, or product_name and amount, not both");
                 Vec::new()
             }
             (None, Some(name), Some(amount)) => {
@@ -254,10 +249,7 @@ mod tests {
             ]
         );
         assert_eq!(pointers("{}"), ["/product_name", "/amount"]);
-        assert_eq!(
-            pointers(r#"{"product_name":"a","amount":1,"items":[]}"#),
-            [""]
-        );
+        assert_eq!(pointers(r#"{"product_name":"a","amount":1,"items":[]}"#), [""]);
         assert_eq!(pointers(r#"{"items":[]}"#), ["/items"]);
         assert_eq!(
             pointers(r#"{"product_name":"a\u0000b","amount":"1"}"#),

@@ -21,9 +21,6 @@ impl Item {
 
     /// The sum over all items; `None` for no items.
     pub fn sum(items: &[Self]) -> Option<Result<Money, MoneyError>> {
-        items
-            .iter()
-            .map(Self::total)
-            .reduce(|sum, next| sum?.plus(next?))
+        items.iter().map(Self::total).reduce(|sum, next| sum?.plus(next?))
     }
 }

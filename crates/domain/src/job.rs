@@ -50,10 +50,7 @@ mod tests {
         let json = r#"{"order_id":"0192e4a0-0000-7000-8000-000000000000","attempt":2,"trace":{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}"#;
         let job: ProcessOrder = serde_json::from_str(json).unwrap();
         assert_eq!(job.job_id(), "0192e4a0-0000-7000-8000-000000000000:2");
-        assert_eq!(
-            job.trace.trace_id(),
-            Some("0af7651916cd43dd8448eb211c80319c")
-        );
+        assert_eq!(job.trace.trace_id(), Some("0af7651916cd43dd8448eb211c80319c"));
         assert_eq!(serde_json::to_string(&job).unwrap(), json);
     }
 }

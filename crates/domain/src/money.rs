@@ -100,10 +100,7 @@ impl Money {
 
     /// The sum with an amount of the same currency; an error above the largest amount.
     pub fn plus(self, other: Self) -> Result<Self, MoneyError> {
-        let minor = self
-            .minor
-            .checked_add(other.minor)
-            .ok_or(MoneyError::TooLarge)?;
+        let minor = self.minor.checked_add(other.minor).ok_or(MoneyError::TooLarge)?;
         Self { minor, ..self }.checked()
     }
 
@@ -227,9 +224,7 @@ impl FromStr for Threshold {
         if decimal.negative {
             return Err(MoneyError::NotPositive);
         }
-        let ten_thousandths = decimal
-            .scaled_to(MAX_EXPONENT)
-            .ok_or(MoneyError::TooLarge)?;
+        let ten_thousandths = decimal.scaled_to(MAX_EXPONENT).ok_or(MoneyError::TooLarge)?;
         Ok(Self { ten_thousandths })
     }
 }
@@ -301,10 +296,7 @@ mod tests {
         assert_eq!(Money::parse("99.99", Currency::USD).unwrap().minor(), 9999);
         assert_eq!(Money::parse("100", Currency::JPY).unwrap().minor(), 100);
         assert_eq!(Money::parse("1.234", Currency::BHD).unwrap().minor(), 1234);
-        assert_eq!(
-            Money::parse("1.500", Currency::USD).unwrap().to_string(),
-            "1.50"
-        );
+        assert_eq!(Money::parse("1.500", Currency::USD).unwrap().to_string(), "1.50");
     }
 
     #[test]
@@ -319,9 +311,7 @@ mod tests {
             parse("1.005"),
             MoneyError::TooManyDecimals { got: 3, .. }
         ));
-        for text in [
-            "", ".", "1.", ".5", "1e5", "NaN", "inf", "1,00", " 1", "+1", "１",
-        ] {
+        for text in ["", ".", "1.", ".5", "1e5", "NaN", "inf", "1,00", " 1", "+1", "１"] {
             assert!(matches!(parse(text), MoneyError::NotDecimal(_)), "{text}");
         }
         assert!(matches!(
@@ -355,11 +345,7 @@ mod tests {
         let money = |text| Money::parse(text, Currency::USD).unwrap();
         assert!(!money("1000").exceeds(threshold));
         assert!(money("1000.01").exceeds(threshold));
-        assert!(
-            Money::parse("1001", Currency::JPY)
-                .unwrap()
-                .exceeds(threshold)
-        );
+        assert!(Money::parse("1001", Currency::JPY).unwrap().exceeds(threshold));
     }
 
     proptest! {

@@ -48,8 +48,7 @@ impl PaymentToken {
     /// Takes 1 to 255 visible ASCII characters; `None` otherwise.
     pub fn new(token: impl Into<String>) -> Option<Self> {
         let token = token.into();
-        let visible =
-            (1..=255).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic());
+        let visible = (1..=255).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic());
         visible.then_some(Self(token))
     }
 

@@ -39,11 +39,7 @@ pub struct ImpossibleTransition {
 impl OrderStatus {
     /// A worker takes the order, or takes it over from one whose lease has ended.
     pub fn claim(self) -> Result<Self, ImpossibleTransition> {
-        self.step(
-            &[Self::Pending, Self::Processing],
-            Self::Processing,
-            "claimed",
-        )
+        self.step(&[Self::Pending, Self::Processing], Self::Processing, "claimed")
     }
 
     /// The attempt succeeded.
@@ -76,12 +72,7 @@ impl OrderStatus {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 
-    fn step(
-        self,
-        from: &[Self],
-        to: Self,
-        change: &'static str,
-    ) -> Result<Self, ImpossibleTransition> {
+    fn step(self, from: &[Self], to: Self, change: &'static str) -> Result<Self, ImpossibleTransition> {
         if from.contains(&self) {
             Ok(to)
         } else {
@@ -109,11 +100,7 @@ mod tests {
         use OrderStatus::*;
         let mut seen: Vec<_> = OrderStatus::ALL
             .iter()
-            .flat_map(|from| {
-                STEPS
-                    .iter()
-                    .filter_map(|step| Some((*from, step(*from).ok()?)))
-            })
+            .flat_map(|from| STEPS.iter().filter_map(|step| Some((*from, step(*from).ok()?))))
             .collect();
         seen.sort_by_key(|(from, to)| (from.as_str(), to.as_str()));
         assert_eq!(

@@ -22,8 +22,7 @@ impl FromRequest for Authorized {
 
 fn authorize(request: &HttpRequest) -> Result<Authorized, StripeError> {
     let Some(key) = bearer(request) else {
-        let message =
-            "You did not provide an API key. Send it as `Authorization: Bearer sk_test_...`.";
+        let message = "You did not provide an API key. Send it as `Authorization: Bearer sk_test_...`.";
         return Err(StripeError::unauthorized(message));
     };
     let sandbox = request.app_data::<web::Data<Sandbox>>();

@@ -18,10 +18,7 @@ impl Card {
     }
 
     const fn pays(token: &'static str) -> Self {
-        Self {
-            token,
-            decline: None,
-        }
+        Self { token, decline: None }
     }
 
     const fn declines(

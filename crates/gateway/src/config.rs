@@ -67,9 +67,7 @@ fn accepted_keys(env: &Env) -> Result<AcceptedKeys, SettingError> {
 impl AcceptedKeys {
     pub(crate) fn accept(&self, key: &str) -> bool {
         match self {
-            Self::AnyTestKey => key
-                .strip_prefix("sk_test_")
-                .is_some_and(|rest| !rest.is_empty()),
+            Self::AnyTestKey => key.strip_prefix("sk_test_").is_some_and(|rest| !rest.is_empty()),
             Self::Only(only) => key == only,
         }
     }
@@ -110,10 +108,7 @@ mod tests {
     #[test]
     fn a_bad_value_names_its_variable() {
         let error = Config::from_env(&Env::of([("PORT", "http")])).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "PORT: got `http`; takes a port, 0 to 65535"
-        );
+        assert_eq!(error.to_string(), "PORT: got `http`; takes a port, 0 to 65535");
         let error = Config::from_env(&Env::of([("PAYMENT_GATEWAY_KEY", "sk test")])).unwrap_err();
         assert!(!error.to_string().contains("sk test"));
     }

@@ -72,10 +72,7 @@ impl StripeError {
 
     /// 400: a parameter that is none of `known`.
     pub(crate) fn unknown_parameter(known: &[&str]) -> Self {
-        let message = format!(
-            "Received unknown parameter. Known are: {}.",
-            known.join(", ")
-        );
+        let message = format!("Received unknown parameter. Known are: {}.", known.join(", "));
         Self::invalid(message).code("parameter_unknown")
     }
 
@@ -98,18 +95,15 @@ impl StripeError {
 
     /// 404: Stripe answers any unknown pair of method and path like this.
     pub(crate) fn unknown_url() -> Self {
-        let message = "Unrecognized request URL. See the payment sandbox's documentation for what it answers.";
+        let message =
+            "Unrecognized request URL. See the payment sandbox's documentation for what it answers.";
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message)
     }
 
     /// 413: a body above the limit.
     pub(crate) fn too_large() -> Self {
         let message = "The request body is too large.";
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "invalid_request_error",
-            message,
-        )
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", message)
     }
 
     /// 400: the idempotency key was used with other parameters.

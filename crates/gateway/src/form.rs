@@ -32,25 +32,16 @@ impl Form {
     }
 
     /// A whole number within `range`, where there is one.
-    pub(crate) fn integer(
-        &self,
-        name: &str,
-        range: RangeInclusive<i64>,
-    ) -> Result<Option<i64>, StripeError> {
+    pub(crate) fn integer(&self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, StripeError> {
         let Some(text) = self.get(name) else {
             return Ok(None);
         };
         let number = text.parse().ok().filter(|number| range.contains(number));
         let (least, most) = (range.start(), range.end());
-        let takes =
-            format!("Invalid integer: {name} must be a whole number from {least} to {most}.");
+        let takes = format!("Invalid integer: {name} must be a whole number from {least} to {most}.");
         match number {
             Some(number) => Ok(Some(number)),
-            None => Err(StripeError::parameter(
-                name,
-                "parameter_invalid_integer",
-                takes,
-            )),
+            None => Err(StripeError::parameter(name, "parameter_invalid_integer", takes)),
         }
     }
 
@@ -69,21 +60,14 @@ impl Form {
     /// What is given as `name[key]`, by its keys.
     pub(crate) fn map(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(move |(full, value)| {
-            let key = full
-                .strip_prefix(name)?
-                .strip_prefix('[')?
-                .strip_suffix(']')?;
+            let key = full.strip_prefix(name)?.strip_prefix('[')?.strip_suffix(']')?;
             Some((key, value.as_str()))
         })
     }
 
     /// Refuses a parameter that is none of `known`, neither itself nor as the `name` of `name[key]`: most likely a typo.
     pub(crate) fn only(&self, known: &[&str]) -> Result<(), StripeError> {
-        let name = |full: &str| {
-            full.split('[')
-                .next()
-                .is_some_and(|name| known.contains(&name))
-        };
+        let name = |full: &str| full.split('[').next().is_some_and(|name| known.contains(&name));
         match self.0.keys().any(|full| !name(full)) {
             false => Ok(()),
             true => Err(StripeError::unknown_parameter(known)),
@@ -116,8 +100,7 @@ mod tests {
 
     #[test]
     fn nested_names_are_read_plain_and_percent_encoded() {
-        let form =
-            Form::parse(b"amount=1500&metadata[order_id]=a+b&metadata%5Bsource%5D=caf%C3%A9");
+        let form = Form::parse(b"amount=1500&metadata[order_id]=a+b&metadata%5Bsource%5D=caf%C3%A9");
         assert_eq!(form.get("amount"), Some("1500"));
         let metadata: Vec<_> = form.map("metadata").collect();
         assert_eq!(metadata, [("order_id", "a b"), ("source", "café")]);

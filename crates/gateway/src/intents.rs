@@ -70,11 +70,7 @@ pub(crate) async fn list(
         .ledger
         .charged(limit, query.get("starting_after"))
         .ok_or_else(|| StripeError::no_such_payment("starting_after"))?;
-    let data: Vec<Value> = page
-        .payments
-        .iter()
-        .map(|intent| intent.to_json())
-        .collect();
+    let data: Vec<Value> = page.payments.iter().map(|intent| intent.to_json()).collect();
     Ok(web::Json(json!({
         "object": "list",
         "url": PATH,

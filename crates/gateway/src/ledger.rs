@@ -175,8 +175,7 @@ impl Books {
                 .insert(key.clone(), KeyState::Used(Arc::clone(&entry.intent)));
         }
         self.bytes += entry.weight();
-        self.places
-            .insert(entry.intent.id().to_owned(), self.next_place);
+        self.places.insert(entry.intent.id().to_owned(), self.next_place);
         self.payments.insert(self.next_place, entry);
         self.next_place += 1;
     }
@@ -231,10 +230,7 @@ mod tests {
             Some(KeyConflict::InFlight)
         );
         drop(first);
-        assert!(matches!(
-            ledger.open(key("k"), &request(5)),
-            Ok(Opened::New(_))
-        ));
+        assert!(matches!(ledger.open(key("k"), &request(5)), Ok(Opened::New(_))));
         assert!(ledger.charged(10, None).unwrap().payments.is_empty());
     }
 

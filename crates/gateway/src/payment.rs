@@ -105,8 +105,7 @@ fn currency(code: &str) -> Result<Currency, StripeError> {
     // Gold and units of account are no money that Stripe takes.
     let money = known.filter(|currency| currency.exponent().is_some_and(|decimals| decimals <= 3));
     money.ok_or_else(|| {
-        let message =
-            "Invalid currency: it must be the lower-case ISO 4217 code of a currency, such as usd.";
+        let message = "Invalid currency: it must be the lower-case ISO 4217 code of a currency, such as usd.";
         StripeError::invalid(message).param("currency")
     })
 }
@@ -128,7 +127,8 @@ fn check_step(amount: i64, currency: Currency) -> Result<(), StripeError> {
 
 fn card(token: &str) -> Result<&'static Card, StripeError> {
     Card::of(token).ok_or_else(|| {
-        let message = "No such PaymentMethod: the sandbox knows Stripe's test tokens only, such as pm_card_visa.";
+        let message =
+            "No such PaymentMethod: the sandbox knows Stripe's test tokens only, such as pm_card_visa.";
         StripeError::parameter("payment_method", "resource_missing", message)
     })
 }
@@ -254,9 +254,7 @@ mod tests {
             request("amount=5&currency=usd&payment_method=pm_card_visa&confirm=true").unwrap(),
         );
         assert_eq!((paid.status(), paid.is_charged()), ("succeeded", true));
-        let asked = PaymentIntent::new(
-            request("amount=5&currency=usd&payment_method=pm_card_visa").unwrap(),
-        );
+        let asked = PaymentIntent::new(request("amount=5&currency=usd&payment_method=pm_card_visa").unwrap());
         assert_eq!(
             (asked.status(), asked.is_charged()),
             ("requires_confirmation", false)

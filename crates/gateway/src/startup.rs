@@ -109,11 +109,7 @@ fn routes(service: &mut ServiceConfig) {
     };
     service
         .app_data(PayloadConfig::new(BODY_LIMIT))
-        .app_data(
-            JsonConfig::default()
-                .limit(BODY_LIMIT)
-                .error_handler(refuse),
-        )
+        .app_data(JsonConfig::default().limit(BODY_LIMIT).error_handler(refuse))
         .route("/health", web::get().to(health))
         .route(intents::PATH, web::post().to(intents::create))
         .route(intents::PATH, web::get().to(intents::list))

@@ -220,10 +220,7 @@ mod tests {
     fn a_value_is_found_by_its_key_and_read_by_its_type() {
         let attributes = attributes();
         assert_eq!(attributes.get_str("order.id"), Some("o-1"));
-        assert_eq!(
-            attributes.get("order.amount").and_then(Value::as_f64),
-            Some(99.5)
-        );
+        assert_eq!(attributes.get("order.amount").and_then(Value::as_f64), Some(99.5));
         assert_eq!(attributes.get_str("order.amount"), None);
         assert_eq!(attributes.get("absent"), None);
     }

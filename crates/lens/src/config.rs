@@ -37,9 +37,8 @@ impl LensConfig {
         let default = Self::default();
         let port = "a port number, 0 to 65535";
         let host = match env.get("HOST") {
-            Some(host) => resolve(host).ok_or_else(|| {
-                SettingError::bad("HOST", host, "an IP address or a name of this machine")
-            })?,
+            Some(host) => resolve(host)
+                .ok_or_else(|| SettingError::bad("HOST", host, "an IP address or a name of this machine"))?,
             None => default.host,
         };
         Ok(Self {

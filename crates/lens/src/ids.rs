@@ -56,11 +56,7 @@ impl<const N: usize> FromStr for Id<N> {
         let invalid = InvalidId { digits: N * 2 };
         let digits = text
             .chars()
-            .map(|digit| {
-                digit
-                    .to_digit(16)
-                    .and_then(|value| u8::try_from(value).ok())
-            })
+            .map(|digit| digit.to_digit(16).and_then(|value| u8::try_from(value).ok()))
             .collect::<Option<Vec<u8>>>()
             .ok_or(invalid)?;
         let bytes: Vec<u8> = digits

@@ -73,13 +73,11 @@ impl Listener {
                 purpose,
                 variable,
             }),
-            Err(source) if source.kind() == io::ErrorKind::AddrInUse => {
-                Err(LensError::AddressInUse {
-                    address,
-                    purpose,
-                    variable,
-                })
-            }
+            Err(source) if source.kind() == io::ErrorKind::AddrInUse => Err(LensError::AddressInUse {
+                address,
+                purpose,
+                variable,
+            }),
             Err(source) => Err(LensError::Listen {
                 address,
                 purpose,
@@ -134,13 +132,10 @@ impl Listener {
     }
 
     pub(crate) async fn serve_grpc(self, store: TraceStore, stopping: CancellationToken) {
-        let Self {
-            socket, purpose, ..
-        } = self;
+        let Self { socket, purpose, .. } = self;
         let serve = async {
             let incoming = TcpListenerStream::new(tokio::net::TcpListener::from_std(socket)?);
-            let server =
-                tonic::transport::Server::builder().add_routes(receive::grpc_routes(&store));
+            let server = tonic::transport::Server::builder().add_routes(receive::grpc_routes(&store));
             let served = server
                 .serve_with_incoming_shutdown(incoming, stopping.cancelled())
                 .await;

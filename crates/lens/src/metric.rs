@@ -109,9 +109,7 @@ impl Metric {
     /// `service.instance.id` of the process that made it; empty if that is absent.
     #[must_use]
     pub fn instance(&self) -> &str {
-        self.resource
-            .get_str("service.instance.id")
-            .unwrap_or_default()
+        self.resource.get_str("service.instance.id").unwrap_or_default()
     }
 
     /// About how many bytes it takes.
@@ -131,9 +129,9 @@ impl Metric {
 impl Point {
     fn bytes(&self) -> usize {
         let value = match &self.value {
-            PointValue::Distribution {
-                bounds, buckets, ..
-            } => (bounds.len() + buckets.len()) * size_of::<u64>(),
+            PointValue::Distribution { bounds, buckets, .. } => {
+                (bounds.len() + buckets.len()) * size_of::<u64>()
+            }
             PointValue::Int { .. } | PointValue::Double { .. } => 0,
         };
         size_of::<Self>() + self.attributes.heap_bytes() + value

@@ -92,14 +92,9 @@ impl Lens {
 
     /// Stops listening, lets the requests under way end, and returns when all is over, after a second or two at most.
     pub async fn stop(self) {
-        let Self {
-            thread, running, ..
-        } = self;
+        let Self { thread, running, .. } = self;
         drop(running);
-        if !matches!(
-            tokio::task::spawn_blocking(|| thread.join()).await,
-            Ok(Ok(()))
-        ) {
+        if !matches!(tokio::task::spawn_blocking(|| thread.join()).await, Ok(Ok(()))) {
             tracing::error!("the thread that serves panicked");
         }
     }
@@ -108,10 +103,7 @@ impl Lens {
 /// Runs the servers in a thread with a runtime of its own.
 async fn in_a_thread(servers: impl Future + Send + 'static) -> io::Result<JoinHandle<()>> {
     let (started, has_started) = oneshot::channel();
-    let serve = move || match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let serve = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
             let _ = started.send(Ok(()));
             runtime.block_on(servers);
@@ -120,9 +112,7 @@ async fn in_a_thread(servers: impl Future + Send + 'static) -> io::Result<JoinHa
             let _ = started.send(Err(error));
         }
     };
-    let thread = thread::Builder::new()
-        .name("lens".to_owned())
-        .spawn(serve)?;
+    let thread = thread::Builder::new().name("lens".to_owned()).spawn(serve)?;
     has_started.await.map_err(io::Error::other)??;
     Ok(thread)
 }

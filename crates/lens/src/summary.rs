@@ -35,10 +35,7 @@ impl TraceSummary {
         let tree = trace.tree();
         Self {
             trace_id: trace.trace_id,
-            root_name: tree
-                .root()
-                .map(|span| span.name.clone())
-                .unwrap_or_default(),
+            root_name: tree.root().map(|span| span.name.clone()).unwrap_or_default(),
             services: tree.services().into_iter().map(str::to_owned).collect(),
             start: instant(trace.start_unix_nano()),
             duration: trace.duration(),

@@ -207,10 +207,8 @@ impl Span {
 
     /// About how many bytes it takes, without what it shares with other spans.
     pub(crate) fn bytes(&self) -> usize {
-        let link =
-            |link: &Link| size_of::<Link>() + link.trace_state.len() + link.attributes.heap_bytes();
-        let event =
-            |event: &Event| size_of::<Event>() + event.name.len() + event.attributes.heap_bytes();
+        let link = |link: &Link| size_of::<Link>() + link.trace_state.len() + link.attributes.heap_bytes();
+        let event = |event: &Event| size_of::<Event>() + event.name.len() + event.attributes.heap_bytes();
         size_of::<Self>()
             + self.name.len()
             + self.service.len()

@@ -8,8 +8,8 @@ use std::{
 };
 
 use redis::{
-    Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline,
-    RedisError, RedisFuture, RedisResult, ScriptInvocation, ServerErrorKind, Value,
+    Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError,
+    RedisFuture, RedisResult, ScriptInvocation, ServerErrorKind, Value,
     aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
     io::tcp::TcpSettings,
 };
@@ -76,9 +76,7 @@ impl Connection {
     /// Host and port; a Unix socket is its path and port 0.
     pub(crate) fn server(&self) -> (&str, u16) {
         match self.0.client.get_connection_info().addr() {
-            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
-                (host, *port)
-            }
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => (host, *port),
             ConnectionAddr::Unix(path) => (path.to_str().unwrap_or("unix"), 0),
             _ => ("unknown", 0),
         }
@@ -178,8 +176,7 @@ impl ConnectionLike for Connection {
         Box::pin(async move {
             let (mut manager, generation) = self.0.begin();
             let result = manager.send_packed_command(cmd).await;
-            self.0
-                .end(generation, result.as_ref().map(std::slice::from_ref));
+            self.0.end(generation, result.as_ref().map(std::slice::from_ref));
             result
         })
     }

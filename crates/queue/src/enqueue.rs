@@ -39,12 +39,7 @@ impl<J: Job> Queue<J> {
     ///
     /// # Errors
     /// As for [`enqueue`](Self::enqueue).
-    pub async fn enqueue_within(
-        &self,
-        limit: u32,
-        id: &str,
-        job: &J,
-    ) -> Result<Enqueued, QueueError> {
+    pub async fn enqueue_within(&self, limit: u32, id: &str, job: &J) -> Result<Enqueued, QueueError> {
         self.enqueue_one(id, job, Some(limit)).await
     }
 
@@ -77,15 +72,8 @@ impl<J: Job> Queue<J> {
         Ok(queued)
     }
 
-    async fn enqueue_one(
-        &self,
-        id: &str,
-        job: &J,
-        limit: Option<u32>,
-    ) -> Result<Enqueued, QueueError> {
-        let outcome = self
-            .enqueue_chunk(std::iter::once((id, job)), limit)
-            .await?;
+    async fn enqueue_one(&self, id: &str, job: &J, limit: Option<u32>) -> Result<Enqueued, QueueError> {
+        let outcome = self.enqueue_chunk(std::iter::once((id, job)), limit).await?;
         Ok(outcome.first().copied().unwrap_or(Enqueued::AlreadyQueued))
     }
 

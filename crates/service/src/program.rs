@@ -36,10 +36,7 @@ impl Program {
         }
     }
 
-    fn obey(
-        &self,
-        work: impl FnOnce(Option<&str>, &Env) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
+    fn obey(&self, work: impl FnOnce(Option<&str>, &Env) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let mut arguments = std::env::args().skip(1);
         let command = arguments.next();
         if arguments.next().is_some() {

@@ -87,10 +87,7 @@ impl Env {
     /// The variables of this process. What is not UTF-8 in a value is replaced by U+FFFD: it is a bad value, not an absent one.
     pub fn process() -> Self {
         let pairs = std::env::vars_os().filter_map(|(name, value)| {
-            Some((
-                name.into_string().ok()?,
-                value.to_string_lossy().into_owned(),
-            ))
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
         });
         Self(pairs.collect())
     }
@@ -121,21 +118,12 @@ impl Env {
     }
 
     /// A value of any type that reads from text; `None` where it is absent.
-    pub fn optional<T: FromStr>(
-        &self,
-        name: &'static str,
-        takes: &str,
-    ) -> Result<Option<T>, SettingError> {
+    pub fn optional<T: FromStr>(&self, name: &'static str, takes: &str) -> Result<Option<T>, SettingError> {
         self.read(name, takes, |text| text.parse().ok())
     }
 
     /// A value of any type that reads from text, or its default.
-    pub fn or<T: FromStr>(
-        &self,
-        name: &'static str,
-        default: T,
-        takes: &str,
-    ) -> Result<T, SettingError> {
+    pub fn or<T: FromStr>(&self, name: &'static str, default: T, takes: &str) -> Result<T, SettingError> {
         Ok(self.optional(name, takes)?.unwrap_or(default))
     }
 
@@ -157,11 +145,7 @@ impl Env {
     }
 
     /// A duration above zero: `500ms`, `5s`, `2m`, `1h`, or a number of seconds; or its default.
-    pub fn duration_or(
-        &self,
-        name: &'static str,
-        default: Duration,
-    ) -> Result<Duration, SettingError> {
+    pub fn duration_or(&self, name: &'static str, default: Duration) -> Result<Duration, SettingError> {
         let takes = "a duration such as 500ms, 5s, 2m, or a number of seconds";
         Ok(self.read(name, takes, units::duration)?.unwrap_or(default))
     }

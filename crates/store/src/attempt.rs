@@ -8,9 +8,7 @@ use diesel::dsl::{auto_type, now};
 use diesel::prelude::*;
 #[cfg(feature = "sabotage")]
 use diesel::{dsl::AsExprOf, sql_types::Bool};
-use domain::{
-    Attempt, Failure, Order, OrderId, OrderStatus, PaymentStatus, ProcessOrder, TraceContext,
-};
+use domain::{Attempt, Failure, Order, OrderId, OrderStatus, PaymentStatus, ProcessOrder, TraceContext};
 use uuid::Uuid;
 
 use crate::expressions::{at_random_within, coalesce, from_now};
@@ -121,14 +119,8 @@ impl Store {
     }
 
     /// Extends the lease to `lease` from now; false where it was lost.
-    pub async fn renew(
-        &self,
-        id: OrderId,
-        attempt: Attempt,
-        lease: Duration,
-    ) -> Result<bool, StoreError> {
-        let update =
-            diesel::update(held(id, attempt)).set(orders::dispatch_after.eq(from_now(lease)));
+    pub async fn renew(&self, id: OrderId, attempt: Attempt, lease: Duration) -> Result<bool, StoreError> {
+        let update = diesel::update(held(id, attempt)).set(orders::dispatch_after.eq(from_now(lease)));
         Ok(self.run::<RenewLease, _>(update).await? > 0)
     }
 
@@ -209,11 +201,7 @@ impl Store {
     }
 
     /// Gives the order up for another worker to take at once; the attempt stays counted. `None`: the lease was lost.
-    pub async fn release(
-        &self,
-        id: OrderId,
-        attempt: Attempt,
-    ) -> Result<Option<Order>, StoreError> {
+    pub async fn release(&self, id: OrderId, attempt: Attempt) -> Result<Option<Order>, StoreError> {
         let update = diesel::update(held(id, attempt))
             .set((
                 orders::status.eq(OrderStatus::Pending.as_str()),

@@ -4,9 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{case_when, now};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use domain::{
-    Attempt, CustomerId, ImpossibleTransition, Order, OrderId, OrderStatus, PaymentStatus,
-};
+use domain::{Attempt, CustomerId, ImpossibleTransition, Order, OrderId, OrderStatus, PaymentStatus};
 
 use crate::expressions::coalesce;
 use crate::row::OrderRow;
@@ -37,18 +35,12 @@ pub type Reopened = Changed;
 impl Store {
     /// Cancels a pending order. One that an attempt may have charged is refused even while it is pending again: the attempt's worker
     /// may have died between the charge and its record, and a charged order is never cancelled.
-    pub async fn cancel(
-        &self,
-        id: OrderId,
-        customer: Option<&CustomerId>,
-    ) -> Result<Cancelled, StoreError> {
+    pub async fn cancel(&self, id: OrderId, customer: Option<&CustomerId>) -> Result<Cancelled, StoreError> {
         let never_tried = orders::attempt.eq(Attempt::NONE.number());
         let nothing_to_charge = orders::payment_status.eq(PaymentStatus::NotRequired.as_str());
         let update = diesel::update(orders::table)
             .filter(orders::id.eq(id.as_uuid()))
-            .filter(
-                orders::customer.eq(coalesce(customer.map(CustomerId::as_str), orders::customer)),
-            )
+            .filter(orders::customer.eq(coalesce(customer.map(CustomerId::as_str), orders::customer)))
             .filter(orders::status.eq(OrderStatus::Pending.as_str()))
             .filter(never_tried.or(nothing_to_charge))
             .set((
@@ -75,8 +67,7 @@ impl Store {
             .filter(orders::status.eq(OrderStatus::Failed.as_str()))
             .set((
                 orders::status.eq(OrderStatus::Pending.as_str()),
-                orders::payment_status
-                    .eq(case_when(refused, pending).otherwise(orders::payment_status)),
+                orders::payment_status.eq(case_when(refused, pending).otherwise(orders::payment_status)),
                 orders::attempts_forgiven.eq(orders::attempt),
                 orders::dispatch_after.eq(now),
                 orders::completed_at.eq(None::<DateTime<Utc>>),
@@ -86,10 +77,7 @@ impl Store {
         let row: Option<OrderRow> = self.row::<ReopenOrder, _, _>(update).await?;
         match row {
             Some(row) => Ok(Changed::Done(Box::new(row.try_into()?))),
-            None => {
-                self.refused(id, None, |order| order.status.reopen().err())
-                    .await
-            }
+            None => self.refused(id, None, |order| order.status.reopen().err()).await,
         }
     }
 
@@ -115,8 +103,7 @@ fn refuse_cancel(order: &Order) -> Option<ImpossibleTransition> {
     if let Err(impossible) = order.status.cancel() {
         return Some(impossible);
     }
-    let may_be_charged =
-        order.attempt > Attempt::NONE && order.payment_status != PaymentStatus::NotRequired;
+    let may_be_charged = order.attempt > Attempt::NONE && order.payment_status != PaymentStatus::NotRequired;
     may_be_charged.then_some(ImpossibleTransition {
         from: order.status,
         change: "cancelled once a payment was tried",

@@ -53,10 +53,8 @@ impl StoreConfig {
         Ok(Self {
             pool_size,
             max_waiting: pool_size.saturating_mul(WAITING_PER_CONNECTION),
-            statement_timeout: env
-                .duration_or("DATABASE_STATEMENT_TIMEOUT", default.statement_timeout)?,
-            slow_query_threshold: env
-                .duration_or("SLOW_QUERY_THRESHOLD", default.slow_query_threshold)?,
+            statement_timeout: env.duration_or("DATABASE_STATEMENT_TIMEOUT", default.statement_timeout)?,
+            slow_query_threshold: env.duration_or("SLOW_QUERY_THRESHOLD", default.slow_query_threshold)?,
             ..default
         })
     }
@@ -69,11 +67,7 @@ pub fn database_url(env: &Env) -> Result<String, SettingError> {
     let url = env.required(NAME, TAKES)?;
     match connect::read(&url) {
         Ok(_) => Ok(url),
-        Err(why) => Err(SettingError::bad_url(
-            NAME,
-            &url,
-            format!("{TAKES} ({why})"),
-        )),
+        Err(why) => Err(SettingError::bad_url(NAME, &url, format!("{TAKES} ({why})"))),
     }
 }
 

@@ -31,9 +31,8 @@ impl Connector {
     /// Reads the URL. Its connections live on the runtime that this is called in: a thread of a web server may end while another
     /// uses the connection that it made.
     pub(crate) fn new(database_url: &str) -> Result<Self, StoreError> {
-        let runtime = Handle::try_current().map_err(|error| {
-            StoreError::Config(format!("the store needs a tokio runtime: {error}"))
-        })?;
+        let runtime = Handle::try_current()
+            .map_err(|error| StoreError::Config(format!("the store needs a tokio runtime: {error}")))?;
         let (servers, tls) = read(database_url)?;
         Ok(Self {
             servers,
@@ -102,9 +101,9 @@ impl Connector {
         let mut task = JoinSet::new();
         task.spawn_on(connecting, &self.runtime);
         let joined = match server.get_connect_timeout().copied() {
-            Some(patience) => timeout(patience, task.join_next()).await.map_err(|_| {
-                ConnectionError::BadConnection(format!("no connection within {patience:?}"))
-            })?,
+            Some(patience) => timeout(patience, task.join_next())
+                .await
+                .map_err(|_| ConnectionError::BadConnection(format!("no connection within {patience:?}")))?,
             None => task.join_next().await,
         };
         let ended = || ConnectionError::BadConnection("the connecting task ended".to_owned());
@@ -137,10 +136,7 @@ pub(crate) fn read(database_url: &str) -> Result<(Vec<Config>, MakeRustlsConnect
     } else {
         vec![url.clone()]
     };
-    let mut servers = urls
-        .iter()
-        .map(|url| parse(url))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut servers = urls.iter().map(|url| parse(url)).collect::<Result<Vec<_>, _>>()?;
     for server in &mut servers {
         server.ssl_mode(tls.mode());
         if several && !url.contains("target_session_attrs=") {
@@ -214,8 +210,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_several_servers_the_one_that_takes_writes_is_wanted_unless_the_url_says_otherwise()
-    {
+    async fn of_several_servers_the_one_that_takes_writes_is_wanted_unless_the_url_says_otherwise() {
         for (url, wanted) in [
             ("postgres://a/orders", TargetSessionAttrs::Any),
             ("postgres://a,b/orders", TargetSessionAttrs::ReadWrite),
@@ -235,10 +230,7 @@ mod tests {
     fn each_server_has_a_url_of_its_own() {
         let urls = each_server("postgres://shop:a%40b@one:1,two/orders?options=-c%20x%3D1");
         let (user, path) = ("postgres://shop:a%40b@", "/orders?options=-c%20x%3D1");
-        assert_eq!(
-            urls,
-            [format!("{user}one:1{path}"), format!("{user}two{path}")]
-        );
+        assert_eq!(urls, [format!("{user}one:1{path}"), format!("{user}two{path}")]);
         assert_eq!(
             each_server("postgres://one,two"),
             ["postgres://one", "postgres://two"]
@@ -247,10 +239,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_statement_timeout_joins_the_urls_own_options() {
-        let connector =
-            Connector::new("postgres://localhost/orders?options=-c%20search_path%3Dshop")
-                .unwrap()
-                .statement_timeout(Duration::from_secs(5));
+        let connector = Connector::new("postgres://localhost/orders?options=-c%20search_path%3Dshop")
+            .unwrap()
+            .statement_timeout(Duration::from_secs(5));
         let options = "-c search_path=shop -c statement_timeout=5000";
         assert_eq!(connector.servers[0].get_options(), Some(options));
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use domain::{
-    Attempt, CustomerId, NewOrder, Order, OrderId, OrderStatus, PaymentMethod, PaymentStatus,
-    PaymentToken, TraceContext,
+    Attempt, CustomerId, NewOrder, Order, OrderId, OrderStatus, PaymentMethod, PaymentStatus, PaymentToken,
+    TraceContext,
 };
 
 use crate::expressions::from_now;

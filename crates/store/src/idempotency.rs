@@ -12,8 +12,7 @@ use diesel::sql_types::{
     BigInt, Binary, Bool, Interval, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
 };
 use domain::{
-    Attempt, CustomerId, NewOrder, Order, OrderId, OrderStatus, PaymentMethod, PaymentToken,
-    TraceContext,
+    Attempt, CustomerId, NewOrder, Order, OrderId, OrderStatus, PaymentMethod, PaymentToken, TraceContext,
 };
 use uuid::Uuid;
 
@@ -95,8 +94,7 @@ impl Store {
             items: Json(order.items.iter().map(ItemRow::from).collect()),
             trace_context: Json(trace),
         };
-        let row: Option<(bool, Option<DateTime<Utc>>)> =
-            self.row::<InsertOrderOnce, _, _>(insert).await?;
+        let row: Option<(bool, Option<DateTime<Utc>>)> = self.row::<InsertOrderOnce, _, _>(insert).await?;
         match row {
             Some((true, Some(created_at))) => {
                 let order = created(id, customer, order, trace, created_at);
@@ -107,11 +105,7 @@ impl Store {
         }
     }
 
-    async fn first_answer(
-        &self,
-        customer: &CustomerId,
-        once: &Once,
-    ) -> Result<CreatedOnce, StoreError> {
+    async fn first_answer(&self, customer: &CustomerId, once: &Once) -> Result<CreatedOnce, StoreError> {
         let query = idempotency_keys::table
             .inner_join(orders::table.on(orders::id.eq(idempotency_keys::order_id)))
             .filter(idempotency_keys::customer.eq(customer.as_str()))
@@ -171,9 +165,7 @@ struct CreateOnce<'a> {
 
 impl QueryFragment<Pg> for CreateOnce<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
-            "WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtextextended(",
-        );
+        out.push_sql("WITH turn AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtextextended(");
         out.push_bind_param::<Text, _>(self.customer)?;
         out.push_sql(" || ' ' || ");
         out.push_bind_param::<Text, _>(self.key)?;

@@ -40,9 +40,7 @@ impl Store {
     ) -> Result<Option<Order>, StoreError> {
         let query = orders::table
             .filter(orders::id.eq(id.as_uuid()))
-            .filter(
-                orders::customer.eq(coalesce(customer.map(CustomerId::as_str), orders::customer)),
-            )
+            .filter(orders::customer.eq(coalesce(customer.map(CustomerId::as_str), orders::customer)))
             .select(OrderRow::as_select());
         let row: Option<OrderRow> = self.row::<SelectOrder, _, _>(query).await?;
         row.map(Order::try_from).transpose()
@@ -97,10 +95,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Query`] where a sum is beyond what a bigint holds.
-    pub async fn totals(
-        &self,
-        customer: Option<&CustomerId>,
-    ) -> Result<Vec<StatusTotal>, StoreError> {
+    pub async fn totals(&self, customer: Option<&CustomerId>) -> Result<Vec<StatusTotal>, StoreError> {
         let totals = orders::table
             .group_by((orders::status, orders::currency))
             .order((orders::status, orders::currency))

@@ -8,9 +8,7 @@ use diesel::dsl::{min, now};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{
-    BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
-};
+use diesel::sql_types::{BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use domain::{Attempt, OrderId, OrderStatus, ProcessOrder, TraceContext};
 use serde_json::Value;
 use uuid::Uuid;

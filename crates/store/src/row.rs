@@ -11,9 +11,7 @@ use diesel::pg::{Pg, PgValue};
 use diesel::prelude::*;
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::Jsonb;
-use domain::{
-    Attempt, Currency, CustomerId, Failure, Item, Money, Order, PaymentToken, TraceContext,
-};
+use domain::{Attempt, Currency, CustomerId, Failure, Item, Money, Order, PaymentToken, TraceContext};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -61,11 +59,7 @@ impl TryFrom<OrderRow> for Order {
 impl OrderRow {
     fn into_order(self) -> Result<Order, BoxError> {
         let currency = read_currency(&self.currency)?;
-        let items = self
-            .items
-            .0
-            .into_iter()
-            .map(|item| item.into_item(currency));
+        let items = self.items.0.into_iter().map(|item| item.into_item(currency));
         let failure = match (self.failure_code, self.failure_detail) {
             (Some(code), Some(detail)) => Some(Failure::new(code.parse()?, detail)),
             _ => None,

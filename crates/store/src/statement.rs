@@ -89,10 +89,7 @@ impl Store {
     }
 
     /// Runs a statement that gives rows.
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "an async fn would not be declared Send"
-    )]
+    #[expect(clippy::manual_async_fn, reason = "an async fn would not be declared Send")]
     pub(crate) fn rows<'query, S, Q, R>(
         &self,
         query: Q,
@@ -124,14 +121,8 @@ impl Store {
     }
 
     /// Runs a statement that gives no rows; how many it changed.
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "an async fn would not be declared Send"
-    )]
-    pub(crate) fn run<'query, S, Q>(
-        &self,
-        query: Q,
-    ) -> impl Future<Output = Result<usize, StoreError>> + Send
+    #[expect(clippy::manual_async_fn, reason = "an async fn would not be declared Send")]
+    pub(crate) fn run<'query, S, Q>(&self, query: Q) -> impl Future<Output = Result<usize, StoreError>> + Send
     where
         S: Statement + Send,
         Q: QueryFragment<Pg> + Send,

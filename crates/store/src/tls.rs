@@ -189,10 +189,7 @@ mod tests {
     fn the_words_of_libpq_are_taken_out_of_the_url() {
         let plain = "postgres://db/shop".to_owned();
         assert_eq!(split(""), (plain.clone(), Mode::Prefer, None));
-        assert_eq!(
-            split("?sslmode=require"),
-            (plain.clone(), Mode::Require, None)
-        );
+        assert_eq!(split("?sslmode=require"), (plain.clone(), Mode::Require, None));
         assert_eq!(
             split("?connect_timeout=3&sslmode=verify-full&sslrootcert=%2Fetc%2Fmy%20ca+1.pem"),
             (
@@ -214,8 +211,7 @@ mod tests {
     #[test]
     fn a_mode_that_cannot_verify_is_refused_at_once() {
         assert!(Tls::split_from("postgres://db/shop?sslmode=verify-ca").is_err());
-        let (_, tls) =
-            Tls::split_from("postgres://db/shop?sslmode=verify-ca&sslrootcert=/none.pem").unwrap();
+        let (_, tls) = Tls::split_from("postgres://db/shop?sslmode=verify-ca&sslrootcert=/none.pem").unwrap();
         let error = tls.connector().err().unwrap().to_string();
         assert!(
             error.starts_with("cannot read sslrootcert /none.pem: "),

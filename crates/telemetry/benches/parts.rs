@@ -31,10 +31,7 @@ const MODES: [(&str, [(&str, &str); 2]); 3] = [
             ("OTEL_METRICS_EXPORTER", "none"),
         ],
     ),
-    (
-        "not sampled",
-        [("OTEL_TRACES_SAMPLER", "always_off"), ("", "")],
-    ),
+    ("not sampled", [("OTEL_TRACES_SAMPLER", "always_off"), ("", "")]),
 ];
 
 fn main() {

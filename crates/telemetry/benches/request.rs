@@ -90,10 +90,7 @@ fn compare() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(collector.stdout.take().unwrap()).lines();
-    let (grpc, http) = (
-        lines.next().unwrap().unwrap(),
-        lines.next().unwrap().unwrap(),
-    );
+    let (grpc, http) = (lines.next().unwrap().unwrap(), lines.next().unwrap().unwrap());
     let (requests, rounds) = match std::env::args().any(|argument| argument == "--test") {
         true => LITTLE,
         false => MUCH,
@@ -211,9 +208,7 @@ where
         }
     }
     let at_end = cpu();
-    let each = |nanoseconds: u64| {
-        Duration::from_nanos(nanoseconds).as_secs_f64() * 1e6 / f64::from(requests)
-    };
+    let each = |nanoseconds: u64| Duration::from_nanos(nanoseconds).as_secs_f64() * 1e6 / f64::from(requests);
     println!(
         "{RESULT}{} {}",
         each(at_end.0 - at_start.0),

@@ -96,10 +96,7 @@ const CODES: [&str; 30] = [
 ];
 
 fn known_code(code: &str) -> &'static str {
-    CODES
-        .into_iter()
-        .find(|known| *known == code)
-        .unwrap_or("_OTHER")
+    CODES.into_iter().find(|known| *known == code).unwrap_or("_OTHER")
 }
 
 impl Server {

@@ -91,9 +91,6 @@ mod tests {
             message(&lost),
             "the parcel is lost: invalid digit found in string"
         );
-        assert_eq!(
-            message(&Gone(cause())),
-            "gone: invalid digit found in string"
-        );
+        assert_eq!(message(&Gone(cause())), "gone: invalid digit found in string");
     }
 }

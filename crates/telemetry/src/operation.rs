@@ -89,10 +89,7 @@ impl Operation {
     }
 
     /// Sets attributes of the span; they are only made if somebody will see them.
-    pub(crate) fn describe<I: IntoIterator<Item = KeyValue>>(
-        &self,
-        attributes: impl FnOnce() -> I,
-    ) {
+    pub(crate) fn describe<I: IntoIterator<Item = KeyValue>>(&self, attributes: impl FnOnce() -> I) {
         let span = self.span();
         if span.is_recording() {
             span.set_attributes(attributes());
@@ -121,8 +118,7 @@ impl Operation {
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
-        self.started
-            .map_or(Duration::ZERO, |started| started.elapsed())
+        self.started.map_or(Duration::ZERO, |started| started.elapsed())
     }
 
     /// Ends the span and records the metric. An error marks both.

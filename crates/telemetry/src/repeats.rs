@@ -54,10 +54,7 @@ impl Repeats {
         request.describe(|| [KeyValue::new(names::DB_N_PLUS_ONE_SUSPECTED, true)]);
         let _entered = request.context().clone().attach();
         for Runs {
-            summary,
-            text,
-            count,
-            ..
+            summary, text, count, ..
         } in suspects()
         {
             tracing::warn!(

@@ -50,9 +50,7 @@ pub fn fail(error_type: impl Into<Cow<'static, str>>) {
 /// Runs a future whose operations make no spans: what a loop does again and again without finding work. Its log records and
 /// metrics are made all the same.
 pub async fn untraced<F: Future>(future: F) -> F::Output {
-    future
-        .with_context(Context::new().with_value(Untraced))
-        .await
+    future.with_context(Context::new().with_value(Untraced)).await
 }
 
 /// Marks a context in which the service's own spans are not made either; those of the integrations need a parent anyway.

@@ -57,13 +57,8 @@ pub(crate) fn run(
     data: &Path,
     arguments: &[String],
 ) -> Vec<String> {
-    let mut all: Vec<String> = ["run", "--rm", "--name", container]
-        .map(String::from)
-        .into();
-    all.extend([
-        "--publish".to_owned(),
-        format!("127.0.0.1:{port}:{}", image.port),
-    ]);
+    let mut all: Vec<String> = ["run", "--rm", "--name", container].map(String::from).into();
+    all.extend(["--publish".to_owned(), format!("127.0.0.1:{port}:{}", image.port)]);
     all.extend([
         "--volume".to_owned(),
         format!("{}:{}", data.display(), image.data),

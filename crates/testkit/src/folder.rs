@@ -33,10 +33,7 @@ pub(crate) fn temporary(owner: Option<&User>) -> anyhow::Result<PathBuf> {
 /// Makes `folder`, closed to others, unless it is there; answers whether it is `owner`'s, and within its reach.
 pub(crate) fn kept(folder: &Path, owner: Option<&User>) -> anyhow::Result<bool> {
     if !folder.exists() {
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder);
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
         made.with_context(|| format!("cannot make the folder {}", folder.display()))?;
         if let Some(user) = owner {
             chown(folder, Some(user.uid), Some(user.gid))?;

@@ -64,12 +64,8 @@ impl Lens {
     pub async fn trace_with_span(&self, name: &str, complete: impl Fn(&Trace) -> bool) -> Trace {
         let has_span = |trace: &Trace| trace.spans.iter().any(|span| span.name == name);
         let find = |store: &TraceStore| store.traces().into_iter().filter(has_span).collect();
-        self.first_trace(
-            &format!("a complete trace with the span {name}"),
-            find,
-            complete,
-        )
-        .await
+        self.first_trace(&format!("a complete trace with the span {name}"), find, complete)
+            .await
     }
 
     async fn first_trace(

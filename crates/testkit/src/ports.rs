@@ -19,10 +19,7 @@ pub fn free_port() -> anyhow::Result<u16> {
             return Ok(port);
         }
     }
-    anyhow::bail!(
-        "no free port between {FIRST} and {}",
-        u128::from(FIRST) + COUNT
-    )
+    anyhow::bail!("no free port between {FIRST} and {}", u128::from(FIRST) + COUNT)
 }
 
 /// Whether nobody listens on this port of 127.0.0.1.

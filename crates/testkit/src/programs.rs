@@ -96,8 +96,7 @@ mod tests {
 
     #[test]
     fn the_newest_version_comes_first() {
-        let root =
-            std::env::temp_dir().join(format!("throughline-versions-{}", std::process::id()));
+        let root = std::env::temp_dir().join(format!("throughline-versions-{}", std::process::id()));
         for version in ["9", "15", "17", "not-a-version"] {
             std::fs::create_dir_all(root.join(version)).unwrap();
         }

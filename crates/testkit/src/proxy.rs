@@ -58,10 +58,7 @@ impl Proxy {
         let (listener, address) = listen().await?;
         let host = url.set_host(Some("127.0.0.1")).is_ok();
         let port = url.set_port(Some(address.port())).is_ok();
-        anyhow::ensure!(
-            host && port,
-            "the URL {url} cannot name another host and port"
-        );
+        anyhow::ensure!(host && port, "the URL {url} cannot name another host and port");
         let way = Way {
             target: watch::channel(target).0,
             latency: watch::channel(Duration::ZERO).0,
@@ -161,8 +158,7 @@ impl Running {
         };
         let accepting = tokio::spawn(async move {
             // Dropping this future drops the listener and all connections.
-            cut.run_until_cancelled(accept(listener, target, passage))
-                .await;
+            cut.run_until_cancelled(accept(listener, target, passage)).await;
         });
         Self {
             cut: token.drop_guard(),
@@ -219,11 +215,7 @@ async fn pass(client: TcpStream, target: String, passage: Passage) -> std::io::R
     Ok(())
 }
 
-async fn one_way(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    passage: Passage,
-) -> std::io::Result<()> {
+async fn one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, passage: Passage) -> std::io::Result<()> {
     let mut chunk = BytesMut::with_capacity(16 * 1024);
     while from.read_buf(&mut chunk).await? > 0 {
         if passage.is_swallowed() {

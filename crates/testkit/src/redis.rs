@@ -10,8 +10,7 @@ use crate::server::{Kind, Place, Server};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REPLICATE_TIMEOUT: Duration = Duration::from_secs(60);
-const SHARED: &str =
-    "this Redis is shared with other tests: use Redis::start() for one of the test's own";
+const SHARED: &str = "this Redis is shared with other tests: use Redis::start() for one of the test's own";
 
 /// A handle on a Redis server. One of the test's own ends when this is dropped; the shared one lives on, and can neither be stopped nor paused.
 #[derive(Debug)]
@@ -35,9 +34,7 @@ impl Redis {
     /// # Errors
     /// When Redis is not installed and cannot be got, or does not start; the message carries its last log lines.
     pub async fn start() -> anyhow::Result<Self> {
-        Ok(Self::own(
-            Server::start(Kind::Redis, Place::Temporary).await?,
-        ))
+        Ok(Self::own(Server::start(Kind::Redis, Place::Temporary).await?))
     }
 
     /// Starts a server whose data stays in `folder` (at most its last second is lost in a power cut), on `port` (`None`: a free one).
@@ -153,10 +150,7 @@ impl Redis {
         let primary: url::Url = primary.url.parse()?;
         let port = primary.port().context("the primary's URL names no port")?;
         let mut connection = self.connect().await?;
-        let replicate = redis::cmd("REPLICAOF")
-            .arg("127.0.0.1")
-            .arg(port)
-            .to_owned();
+        let replicate = redis::cmd("REPLICAOF").arg("127.0.0.1").arg(port).to_owned();
         replicate.exec_async(&mut connection).await?;
         let end = Instant::now() + REPLICATE_TIMEOUT;
         loop {

@@ -24,11 +24,7 @@ pub async fn database() -> anyhow::Result<Database> {
     if let Ok(url) = std::env::var(DATABASE_URL) {
         return Database::create(&url).await;
     }
-    POSTGRES
-        .get_or_try_init(Postgres::start)
-        .await?
-        .database()
-        .await
+    POSTGRES.get_or_try_init(Postgres::start).await?.database().await
 }
 
 /// The run's shared Redis. Tests keep out of each other's way by queue names of their own.

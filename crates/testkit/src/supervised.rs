@@ -86,14 +86,9 @@ impl Supervised {
         if let Some(user) = &task.user {
             command.uid(user.uid).gid(user.gid);
         }
-        let mut shell = command
-            .spawn()
-            .with_context(|| format!("cannot start {name}"))?;
+        let mut shell = command.spawn().with_context(|| format!("cannot start {name}"))?;
         let lifeline = shell.stdin.take();
-        let output = shell
-            .stdout
-            .take()
-            .context("the supervisor has no output")?;
+        let output = shell.stdout.take().context("the supervisor has no output")?;
         let mut first_line = String::new();
         BufReader::new(output).read_line(&mut first_line)?;
         let server = first_line.trim().parse().ok().and_then(Pid::from_raw);
@@ -164,11 +159,7 @@ impl Supervised {
     }
 
     /// Sends `signal` and waits for the end; kills the program when it has not ended by `patience`.
-    pub(crate) async fn end(
-        &self,
-        signal: Signal,
-        patience: Duration,
-    ) -> anyhow::Result<ExitStatus> {
+    pub(crate) async fn end(&self, signal: Signal, patience: Duration) -> anyhow::Result<ExitStatus> {
         // A stopped process only acts on a signal once it continues.
         self.signal(Signal::CONT)?;
         self.signal(signal)?;
@@ -195,16 +186,9 @@ impl Drop for Supervised {
 pub(crate) fn last_lines(log: &Path, count: usize) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let skipped = lines.len().saturating_sub(count);
-    lines
-        .into_iter()
-        .skip(skipped)
-        .collect::<Vec<_>>()
-        .join("\n")
+    lines.into_iter().skip(skipped).collect::<Vec<_>>().join("\n")
 }
 
 /// The name that `kill -s` and `docker kill --signal` take.

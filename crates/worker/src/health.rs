@@ -47,8 +47,7 @@ async fn live() -> HttpResponse {
 }
 
 async fn ready(health: Data<Health>) -> HttpResponse {
-    let (postgresql, redis) =
-        tokio::join!(passes(health.store.ping()), passes(health.queue.ping()));
+    let (postgresql, redis) = tokio::join!(passes(health.store.ping()), passes(health.queue.ping()));
     let checks = [
         ("postgresql", postgresql),
         ("redis", redis),

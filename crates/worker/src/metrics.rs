@@ -57,11 +57,7 @@ pub(crate) fn reconciled(reason: &'static str) {
 }
 
 /// Counts the queue again and again until `shutdown` is cancelled. While Redis or PostgreSQL is away, the last count stands.
-pub(crate) async fn watch(
-    queue: &Queue<ProcessOrder>,
-    store: &Store,
-    shutdown: &CancellationToken,
-) {
+pub(crate) async fn watch(queue: &Queue<ProcessOrder>, store: &Store, shutdown: &CancellationToken) {
     let gauges = Gauges::new();
     while !shutdown.is_cancelled() {
         gauges.read(queue, store).await;

@@ -117,10 +117,7 @@ impl Reconciler {
             let due = telemetry::span::untraced(self.store.dispatch_all_now()).await?;
             self.queue().begin_epoch().await?;
             *redis_lost_all = false;
-            tracing::warn!(
-                orders = due,
-                "Redis is empty: every pending order is due now"
-            );
+            tracing::warn!(orders = due, "Redis is empty: every pending order is due now");
         }
         Ok(())
     }
@@ -144,9 +141,7 @@ impl Reconciler {
         let ids: Vec<String> = due.iter().map(|(job, _)| job.job_id()).collect();
         let queued = self.queue().queued(&ids).await.unwrap_or_default();
         let mut queued = queued.into_iter();
-        due.into_iter()
-            .filter(|_| queued.next() != Some(true))
-            .collect()
+        due.into_iter().filter(|_| queued.next() != Some(true)).collect()
     }
 
     #[tracing::instrument(name = "reconcile_orders", skip_all)]
@@ -245,10 +240,7 @@ mod tests {
             let new: NewOrder = draft.validate().unwrap();
             let (id, trace) = (OrderId::generate(), TraceContext::default());
             let customer = CustomerId::anonymous();
-            let created = self
-                .reconciler
-                .store
-                .create(id, &customer, &new, &trace, MINUTE);
+            let created = self.reconciler.store.create(id, &customer, &new, &trace, MINUTE);
             created.await.unwrap()
         }
 
@@ -263,8 +255,7 @@ mod tests {
 
         /// Seconds until the order falls due.
         async fn due_in(&self, id: OrderId) -> f64 {
-            let ask =
-                "SELECT extract(epoch FROM dispatch_after - now())::float8 FROM orders WHERE id =";
+            let ask = "SELECT extract(epoch FROM dispatch_after - now())::float8 FROM orders WHERE id =";
             let ask = format!("{ask} '{id}'");
             let row = self.sql.query_one(&ask, &[]).await.unwrap();
             row.get(0)

@@ -30,9 +30,7 @@ pub async fn work(config: Config, termination: Termination) -> anyhow::Result<()
     let queue = Queue::<ProcessOrder>::connect_lazy(config.queue)?;
     let listener = config.address.listen()?;
     match &config.gateway {
-        None => tracing::warn!(
-            "PAYMENT_GATEWAY_URL is not set: orders that ask for a payment will fail"
-        ),
+        None => tracing::warn!("PAYMENT_GATEWAY_URL is not set: orders that ask for a payment will fail"),
         Some(gateway) if config.processing.lease <= gateway.timeout => tracing::warn!(
             "ORDER_LEASE is not longer than PAYMENT_TIMEOUT: a worker that is paused during a charge may lose it to another"
         ),

@@ -46,9 +46,7 @@ fn every_example_of_the_api_works_as_printed() {
         .find(|curl| curl.is_file())
         .expect("curl");
     let mut shell = xtask.shell(&script);
-    shell
-        .env("CURL", curl)
-        .env("PATH", prefixed(&programs, &path));
+    shell.env("CURL", curl).env("PATH", prefixed(&programs, &path));
     let ran = shell.output().unwrap();
     let said = String::from_utf8_lossy(&ran.stdout);
     let complaint = String::from_utf8_lossy(&ran.stderr);

@@ -18,8 +18,7 @@ fn a_port_in_use_is_named_with_who_needs_it() {
 
 #[test]
 fn a_wrong_database_url_is_named_without_its_password() {
-    let xtask =
-        Xtask::new("database").env("DATABASE_URL", "postgres://me:secret@127.0.0.1:1/orders");
+    let xtask = Xtask::new("database").env("DATABASE_URL", "postgres://me:secret@127.0.0.1:1/orders");
     let said = xtask.run("up --free-ports").fails_with_one_line();
     assert!(
         said.starts_with("error: DATABASE_URL: cannot reach PostgreSQL at 127.0.0.1:1"),
@@ -31,10 +30,7 @@ fn a_wrong_database_url_is_named_without_its_password() {
 #[test]
 fn a_wrong_redis_url_is_named_without_its_password() {
     for (url, problem) in [
-        (
-            "redis://:secret@127.0.0.1:1",
-            "cannot reach Redis at 127.0.0.1:1",
-        ),
+        ("redis://:secret@127.0.0.1:1", "cannot reach Redis at 127.0.0.1:1"),
         ("http://secret", "not a Redis URL"),
     ] {
         let said = Xtask::new("redis")
@@ -77,10 +73,7 @@ fn a_database_url_with_the_services_words_for_tls_is_taken() {
     let url = "postgres://me:secret@127.0.0.1:1/orders?sslmode=verify-full";
     let xtask = Xtask::new("tls").env("DATABASE_URL", url);
     let said = xtask.run("up --free-ports").fails_with_one_line();
-    assert!(
-        said.contains("cannot reach PostgreSQL at 127.0.0.1:1"),
-        "{said}"
-    );
+    assert!(said.contains("cannot reach PostgreSQL at 127.0.0.1:1"), "{said}");
 }
 
 #[test]
@@ -95,11 +88,6 @@ fn an_order_without_a_stack_says_how_to_start_one() {
 
 #[test]
 fn a_trace_of_something_else_is_refused() {
-    let said = Xtask::new("trace")
-        .run("trace ../secret")
-        .fails_with_one_line();
-    assert!(
-        said.contains("neither an order's id nor a trace id"),
-        "{said}"
-    );
+    let said = Xtask::new("trace").run("trace ../secret").fails_with_one_line();
+    assert!(said.contains("neither an order's id nor a trace id"), "{said}");
 }

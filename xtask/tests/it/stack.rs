@@ -10,10 +10,7 @@ fn a_stack_comes_up_takes_an_order_shows_its_trace_and_goes_down() {
     let said = xtask.run("up --detach --free-ports").succeeds();
     let state = xtask.state();
     let api = state["api"].as_str().unwrap();
-    assert!(
-        said.contains(&format!("curl -X POST {api}/api/orders")),
-        "{said}"
-    );
+    assert!(said.contains(&format!("curl -X POST {api}/api/orders")), "{said}");
     let pids = pids(&state);
     assert_eq!(pids.len(), 7, "{state}");
 
@@ -40,12 +37,7 @@ fn a_stack_comes_up_takes_an_order_shows_its_trace_and_goes_down() {
     let by_trace_id = xtask.run(&format!("trace {}", order["trace_id"].as_str().unwrap()));
     assert_eq!(by_trace_id.succeeds(), waterfall);
 
-    assert!(
-        xtask
-            .run("up --detach")
-            .succeeds()
-            .starts_with("Already up")
-    );
+    assert!(xtask.run("up --detach").succeeds().starts_with("Already up"));
     xtask.run("migrate").succeeds();
 
     xtask.run("down").succeeds();
@@ -84,9 +76,8 @@ fn a_stack_whose_supervisor_was_killed_goes_down_all_the_same() {
     let xtask = Xtask::new("killed");
     xtask.run("up --detach --free-ports").succeeds();
     let state = xtask.state();
-    let supervisor = rustix::process::Pid::from_raw(
-        i32::try_from(state["supervisor"]["pid"].as_i64().unwrap()).unwrap(),
-    );
+    let supervisor =
+        rustix::process::Pid::from_raw(i32::try_from(state["supervisor"]["pid"].as_i64().unwrap()).unwrap());
     rustix::process::kill_process(supervisor.unwrap(), rustix::process::Signal::KILL).unwrap();
 
     xtask.run("down").succeeds();
@@ -101,10 +92,7 @@ fn a_stack_whose_supervisor_was_killed_goes_down_all_the_same() {
 
 #[test]
 fn with_nothing_up_down_says_so_and_succeeds() {
-    assert_eq!(
-        Xtask::new("nothing").run("down").succeeds(),
-        "Nothing is up.\n"
-    );
+    assert_eq!(Xtask::new("nothing").run("down").succeeds(), "Nothing is up.\n");
 }
 
 /// The supervisor's and all others'.

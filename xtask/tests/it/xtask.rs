@@ -12,8 +12,7 @@ pub(crate) struct Xtask {
 
 impl Xtask {
     pub(crate) fn new(test: &str) -> Self {
-        let folder =
-            std::env::temp_dir().join(format!("throughline-{test}-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("throughline-{test}-{}", std::process::id()));
         Self {
             folder,
             environment: Vec::new(),
@@ -82,12 +81,7 @@ pub(crate) struct Ran(Output);
 impl Ran {
     #[track_caller]
     pub(crate) fn succeeds(self) -> String {
-        assert!(
-            self.0.status.success(),
-            "{}\n{}",
-            self.stdout(),
-            self.stderr()
-        );
+        assert!(self.0.status.success(), "{}\n{}", self.stdout(), self.stderr());
         self.stdout()
     }
 

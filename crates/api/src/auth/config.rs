@@ -103,9 +103,7 @@ mod tests {
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
     fn refused<const N: usize>(pairs: [(&str, &str); N]) -> String {
-        AuthConfig::from_env(&Env::of(pairs))
-            .unwrap_err()
-            .to_string()
+        AuthConfig::from_env(&Env::of(pairs)).unwrap_err().to_string()
     }
 
     #[test]

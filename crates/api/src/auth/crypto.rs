@@ -8,8 +8,8 @@ use jsonwebtoken::signature::{self, Verifier};
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind, EncodingKey};
 use ring::hmac;
 use ring::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
-    UnparsedPublicKey, VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
+    VerificationAlgorithm,
 };
 
 /// Makes `jsonwebtoken` use it, once for the process.
@@ -56,11 +56,7 @@ impl JwtVerifier for RingVerifier {
 }
 
 impl Verifier<Vec<u8>> for RingVerifier {
-    fn verify(
-        &self,
-        message: &[u8],
-        signature: &Vec<u8>,
-    ) -> std::result::Result<(), signature::Error> {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> std::result::Result<(), signature::Error> {
         let verified = match (self.algorithm, self.key.kind()) {
             (Algorithm::HS256, DecodingKeyKind::SecretOrDer(secret)) => {
                 let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
@@ -70,11 +66,7 @@ impl Verifier<Vec<u8>> for RingVerifier {
                 public(&RSA_PKCS1_2048_8192_SHA256, der).verify(message, signature)
             }
             (Algorithm::RS256, DecodingKeyKind::RsaModulusExponent { n, e }) => {
-                RsaPublicKeyComponents { n, e }.verify(
-                    &RSA_PKCS1_2048_8192_SHA256,
-                    message,
-                    signature,
-                )
+                RsaPublicKeyComponents { n, e }.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
             }
             (Algorithm::ES256, DecodingKeyKind::SecretOrDer(point)) => {
                 public(&ECDSA_P256_SHA256_FIXED, point).verify(message, signature)
@@ -88,9 +80,6 @@ impl Verifier<Vec<u8>> for RingVerifier {
     }
 }
 
-fn public<'a>(
-    algorithm: &'static dyn VerificationAlgorithm,
-    key: &'a [u8],
-) -> UnparsedPublicKey<&'a [u8]> {
+fn public<'a>(algorithm: &'static dyn VerificationAlgorithm, key: &'a [u8]) -> UnparsedPublicKey<&'a [u8]> {
     UnparsedPublicKey::new(algorithm, key)
 }

@@ -55,9 +55,8 @@ impl Verifier {
         let keys = match config.keys {
             KeySource::Secret(secret) => Keys::One(Key::secret(&secret)),
             KeySource::PublicKeyFile(path) => {
-                let pem = std::fs::read(&path).with_context(|| {
-                    format!("JWT_PUBLIC_KEY_FILE: cannot read {}", path.display())
-                })?;
+                let pem = std::fs::read(&path)
+                    .with_context(|| format!("JWT_PUBLIC_KEY_FILE: cannot read {}", path.display()))?;
                 Keys::One(Key::from_pem(&pem).with_context(|| {
                     format!(
                         "JWT_PUBLIC_KEY_FILE: {} is no PEM file of an RSA, P-256 or Ed25519 public key",
@@ -86,12 +85,10 @@ impl Verifier {
         }
         let claims = match &self.keys {
             Keys::One(key) => self.decode(token, std::slice::from_ref(key))?,
-            Keys::Published(jwks) => {
-                self.decode(token, &jwks.keys(header.kid.as_deref()).await?)?
-            }
+            Keys::Published(jwks) => self.decode(token, &jwks.keys(header.kid.as_deref()).await?)?,
         };
-        let customer = CustomerId::new(claims.sub)
-            .map_err(|_| Refusal::Invalid("The token names no customer"))?;
+        let customer =
+            CustomerId::new(claims.sub).map_err(|_| Refusal::Invalid("The token names no customer"))?;
         Ok(Claims {
             customer,
             scope: claims.scope,

@@ -43,10 +43,7 @@ pub(crate) async fn feed(hub: &Hub, listener: &Listener, store: &Store) {
 async fn ask_for_all(hub: &Hub, store: &Store) {
     for orders in hub.orders().chunks(BATCH) {
         match telemetry::span::untraced(store.find_many(orders)).await {
-            Ok(orders) => orders
-                .iter()
-                .map(Transition::from)
-                .for_each(|t| hub.deliver(t)),
+            Ok(orders) => orders.iter().map(Transition::from).for_each(|t| hub.deliver(t)),
             Err(error) => {
                 tracing::debug!(%error, "cannot ask for orders"
                 );

@@ -25,10 +25,7 @@ const COMMON: [(&str, &str); 6] = [
     ("403", "The token lacks the scope"),
     ("429", "Too many requests: try again after Retry-After"),
     ("500", "Something went wrong on our side"),
-    (
-        "503",
-        "Not available at the moment: try again after Retry-After",
-    ),
+    ("503", "Not available at the moment: try again after Retry-After"),
 ];
 
 /// The document, made once.
@@ -56,18 +53,12 @@ fn build() -> Value {
     let members = |pointer: &'static str| {
         let parts = parts.iter();
         let parts = parts.filter_map(move |part| part.pointer(pointer)?.as_object());
-        parts
-            .flatten()
-            .map(|(name, value)| (name.clone(), value.clone()))
+        parts.flatten().map(|(name, value)| (name.clone(), value.clone()))
     };
     let mut paths: Map<String, Value> = members("/paths").collect();
     let mut schemas: Map<String, Value> = members("/components/schemas").collect();
     schemas.append(&mut schemas::by_hand());
-    for operation in paths
-        .values_mut()
-        .filter_map(Value::as_object_mut)
-        .flatten()
-    {
+    for operation in paths.values_mut().filter_map(Value::as_object_mut).flatten() {
         complete(operation.1);
     }
     json!({
@@ -104,10 +95,7 @@ fn complete(operation: &mut Value) {
         not_null(parameter);
     }
     let secured = operation.pointer("/security/0/bearer").is_some();
-    let Some(responses) = operation
-        .pointer_mut("/responses")
-        .and_then(Value::as_object_mut)
-    else {
+    let Some(responses) = operation.pointer_mut("/responses").and_then(Value::as_object_mut) else {
         return;
     };
     if secured {
@@ -160,11 +148,7 @@ fn headers_of(status: &str) -> impl Iterator<Item = (&'static str, &'static str,
             "string",
             "Where the client stands, where there is a limit",
         ),
-        (
-            "RateLimit-Policy",
-            "string",
-            "The limit, where there is one",
-        ),
+        ("RateLimit-Policy", "string", "The limit, where there is one"),
     ];
     own.into_iter().chain(limit)
 }

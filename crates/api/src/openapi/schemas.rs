@@ -41,10 +41,7 @@ words! {
 /// Why an order, or an attempt at it, failed.
 #[derive(ToSchema)]
 #[schema(as = Failure)]
-#[expect(
-    dead_code,
-    reason = "a schema alone: the answer holds the domain's own"
-)]
+#[expect(dead_code, reason = "a schema alone: the answer holds the domain's own")]
 pub(crate) struct FailureBody {
     #[schema(value_type = Code)]
     code: FailureCode,

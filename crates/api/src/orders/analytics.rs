@@ -43,10 +43,7 @@ struct Row {
 #[utoipa::path(get, path = "/api/orders/analytics", tag = "orders", operation_id = "analytics", responses(
     (status = 200, description = "The totals", body = Analytics),
 ), security(("bearer" = ["orders:read"])))]
-pub(crate) async fn analytics(
-    state: Data<AppState>,
-    caller: Caller<Read>,
-) -> Result<HttpResponse, Problem> {
+pub(crate) async fn analytics(state: Data<AppState>, caller: Caller<Read>) -> Result<HttpResponse, Problem> {
     let key = match caller.sees() {
         Some(customer) => format!("analytics:of:{}", customer.as_str()),
         None => "analytics:all".to_owned(),
@@ -71,9 +68,8 @@ fn answer(body: String) -> HttpResponse {
 
 impl From<Vec<StatusTotal>> for Analytics {
     fn from(totals: Vec<StatusTotal>) -> Self {
-        let count = |of: &dyn Fn(&&StatusTotal) -> bool| {
-            totals.iter().filter(of).map(|total| total.count).sum()
-        };
+        let count =
+            |of: &dyn Fn(&&StatusTotal) -> bool| totals.iter().filter(of).map(|total| total.count).sum();
         Self {
             total_orders: count(&|_| true),
             pending_orders: count(&|total| total.status == OrderStatus::Pending),

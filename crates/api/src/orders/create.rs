@@ -127,9 +127,7 @@ async fn write(
         let order = state.store.create(id, customer, new, trace, grace).await?;
         return Ok(Created::New(order));
     };
-    let created = state
-        .store
-        .create_once(id, customer, new, trace, grace, once);
+    let created = state.store.create_once(id, customer, new, trace, grace, once);
     match created.await? {
         CreatedOnce::New(order) => Ok(Created::New(*order)),
         CreatedOnce::Before(order) => Ok(Created::Before(*order)),

@@ -242,10 +242,7 @@ mod tests {
         );
         assert_eq!(errors(r#"{"items":"all"}"#), ["/items"]);
         assert_eq!(errors("[]"), [""]);
-        assert_eq!(
-            errors(r#"{"amount":1,"amount":2,"product_name":"a"}"#),
-            [""]
-        );
+        assert_eq!(errors(r#"{"amount":1,"amount":2,"product_name":"a"}"#), [""]);
     }
 
     #[test]

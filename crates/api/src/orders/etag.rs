@@ -13,10 +13,7 @@ use crate::problem::Problem;
 const CACHE_CONTROL: (header::HeaderName, &str) = (header::CACHE_CONTROL, "private, no-cache");
 
 /// The body with its tag; or 304 without it, where the client has it.
-pub(super) fn answer(
-    request: &HttpRequest,
-    body: &impl Serialize,
-) -> Result<HttpResponse, Problem> {
+pub(super) fn answer(request: &HttpRequest, body: &impl Serialize) -> Result<HttpResponse, Problem> {
     let body = serde_json::to_vec(body).map_err(|error| Problem::internal(&error))?;
     let hash = digest(&SHA256, &body);
     let tag = EntityTag::new_strong(URL_SAFE_NO_PAD.encode(hash));
@@ -36,8 +33,6 @@ pub(super) fn answer(
     Ok(if known {
         response.finish()
     } else {
-        response
-            .content_type(header::ContentType::json())
-            .body(body)
+        response.content_type(header::ContentType::json()).body(body)
     })
 }

@@ -60,8 +60,7 @@ fn last_event_id(request: &HttpRequest) -> Result<Option<i64>, Problem> {
         return Ok(None);
     };
     let id = value.to_str().ok().and_then(|text| text.parse().ok());
-    let id = id.ok_or_else(|| {
-        Problem::bad_request("Last-Event-ID takes the id of an event of this stream.")
-    })?;
+    let id =
+        id.ok_or_else(|| Problem::bad_request("Last-Event-ID takes the id of an event of this stream."))?;
     Ok(Some(id))
 }

@@ -19,9 +19,8 @@ pub(super) fn key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Probl
         (Some(value), None) => value.to_str().ok().and_then(IdempotencyKey::new),
         (Some(_), Some(_)) => None,
     };
-    let key = key.ok_or_else(|| {
-        Problem::bad_request("One Idempotency-Key has 1 to 255 visible ASCII characters.")
-    })?;
+    let key = key
+        .ok_or_else(|| Problem::bad_request("One Idempotency-Key has 1 to 255 visible ASCII characters."))?;
     Ok(Some(key))
 }
 

@@ -76,10 +76,7 @@ pub(crate) async fn list(
     let asked_for = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = orders.len() > asked_for;
     orders.truncate(asked_for);
-    let next_cursor = orders
-        .last()
-        .filter(|_| more)
-        .map(|last| Cursor::after(last.id));
+    let next_cursor = orders.last().filter(|_| more).map(|last| Cursor::after(last.id));
 
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CACHE_CONTROL, "private, no-store"));

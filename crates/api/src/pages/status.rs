@@ -9,10 +9,7 @@ use crate::caller::{Admin, Caller};
 use crate::problem::Problem;
 use crate::state::AppState;
 
-pub(super) async fn status(
-    state: Data<AppState>,
-    _: Caller<Admin>,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn status(state: Data<AppState>, _: Caller<Admin>) -> Result<HttpResponse, Problem> {
     let stats = state.dispatcher.queue().stats().await.map_err(|error| {
         tracing::debug!(
             %error,

@@ -17,11 +17,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) async fn of(request: RequestBuilder) -> Self {
-        let response = request
-            .timeout(Duration::from_secs(60))
-            .send()
-            .await
-            .unwrap();
+        let response = request.timeout(Duration::from_secs(60)).send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
         Self {

@@ -10,10 +10,7 @@ use crate::service::Api;
 async fn who_asks_too_often_is_told_when_to_ask_again() {
     let api = Api::with(&[("RATE_LIMIT_PER_SECOND", "3")]).await;
     let first = api.get("/api/orders").await;
-    assert_eq!(
-        first.header("ratelimit-policy"),
-        Some("\"default\";q=3;w=1")
-    );
+    assert_eq!(first.header("ratelimit-policy"), Some("\"default\";q=3;w=1"));
     assert_eq!(first.header("ratelimit"), Some("\"default\";r=2;t=1"));
     let refused = testkit::eventually("429", std::time::Duration::from_secs(30), async || {
         let answer = api.get("/api/orders").await;
@@ -36,10 +33,7 @@ async fn what_needs_no_token_is_limited_by_address() {
             (answer.status == 429).then_some(answer)
         })
         .await;
-        assert_eq!(
-            refused.header("content-type"),
-            Some("application/problem+json")
-        );
+        assert_eq!(refused.header("content-type"), Some("application/problem+json"));
         assert_eq!(refused.header("retry-after"), Some("1"));
     }
     for _ in 0..5 {
@@ -77,10 +71,7 @@ async fn pages_of_the_allowed_origins_may_call_and_no_others() {
             .request(Method::OPTIONS, "/api/orders")
             .header("origin", origin);
         let request = request.header("access-control-request-method", "POST");
-        Answer::of(request.header(
-            "access-control-request-headers",
-            "authorization,idempotency-key",
-        ))
+        Answer::of(request.header("access-control-request-headers", "authorization,idempotency-key"))
     };
     let good = preflight("https://shop.example").await;
     assert_eq!(good.status, 200, "{good:?}");
@@ -116,9 +107,7 @@ async fn pages_of_the_allowed_origins_may_call_and_no_others() {
         .request(Method::GET, "/api/orders")
         .header("origin", "https://shop.example");
     assert_eq!(
-        Answer::of(request)
-            .await
-            .header("access-control-allow-origin"),
+        Answer::of(request).await.header("access-control-allow-origin"),
         None
     );
 }
@@ -130,12 +119,7 @@ async fn a_client_that_has_the_order_is_told_so() {
     let first = api.get(&path).await;
     assert_eq!(first.header("cache-control"), Some("private, no-cache"));
     let tag = first.header("etag").unwrap();
-    let ask = |tags: &str| {
-        Answer::of(
-            api.request(Method::GET, &path)
-                .header("if-none-match", tags),
-        )
-    };
+    let ask = |tags: &str| Answer::of(api.request(Method::GET, &path).header("if-none-match", tags));
     for tags in [tag.to_owned(), format!("\"x\", W/{tag}"), "*".to_owned()] {
         let answer = ask(&tags).await;
         assert_eq!((answer.status, answer.text.as_str()), (304, ""), "{tags}");
@@ -157,14 +141,8 @@ async fn a_traceparent_that_is_none_starts_a_new_trace() {
     let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     for (traceparent, followed) in [
         (good, true),
-        (
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
-            false,
-        ),
-        (
-            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
-            false,
-        ),
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x", false),
+        ("00-00000000000000000000000000000000-b7ad6b7169203331-01", false),
         (
             "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01, evil: 1",
             false,

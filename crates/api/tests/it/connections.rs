@@ -57,10 +57,7 @@ async fn a_body_in_chunks_that_was_refused_does_not_hold_the_connection() {
         );
         let mut stream = connect(&api, &head).await;
         let answer = read_until(&mut stream, "\"trace_id\"").await;
-        assert!(
-            answer.starts_with(&format!("HTTP/1.1 {status} ")),
-            "{answer}"
-        );
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
         cut_off_while_sending(&stream, b"1\r\n \r\n").await;
     }
 }
@@ -86,10 +83,7 @@ async fn an_answer_that_nobody_reads_does_not_hold_the_connection() {
     }
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
-    let mut stream = socket
-        .connect(api.address().parse().unwrap())
-        .await
-        .unwrap();
+    let mut stream = socket.connect(api.address().parse().unwrap()).await.unwrap();
     // More than all buffers on the way hold.
     let list = "GET /api/orders?limit=100 HTTP/1.1\r\nhost: a\r\n\r\n".repeat(16);
     stream.write_all(list.as_bytes()).await.unwrap();
@@ -137,8 +131,7 @@ async fn an_order_whose_client_went_away_is_dispatched_at_once() {
         "POST /api/orders HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
     );
     drop(connect(&api, &post).await);
-    let queue: queue::Queue<domain::ProcessOrder> =
-        queue::Queue::connect_lazy(api.queue_config()).unwrap();
+    let queue: queue::Queue<domain::ProcessOrder> = queue::Queue::connect_lazy(api.queue_config()).unwrap();
     testkit::eventually("the order to be in the queue", DEADLINE, async || {
         (queue.stats().await.unwrap().depth == 1).then_some(())
     })

@@ -96,9 +96,7 @@ async fn everything_that_is_wrong_with_a_body_is_told_at_once() {
     answer.problem(422, "/api/orders");
     insta::assert_json_snapshot!("invalid_body", answer.snapshot());
 
-    let answer = api
-        .post("/api/orders", &json!({ "product": "Widget" }))
-        .await;
+    let answer = api.post("/api/orders", &json!({ "product": "Widget" })).await;
     insta::assert_json_snapshot!("unknown_field", answer.snapshot());
     let answer = api.post("/api/orders", &json!(["Widget"])).await;
     insta::assert_json_snapshot!("not_an_object", answer.snapshot());

@@ -98,9 +98,7 @@ async fn who_reconnects_is_told_only_what_is_newer() {
     assert_eq!(late.next().await, None);
 
     let path = format!("/api/orders/{id}/events");
-    let done = api
-        .request(Method::GET, &path)
-        .header("last-event-id", last);
+    let done = api.request(Method::GET, &path).header("last-event-id", last);
     assert_eq!(Answer::of(done).await.status, 204);
     let garbled = api.request(Method::GET, &path).header("last-event-id", "x");
     Answer::of(garbled).await.problem(400, &path);
@@ -150,10 +148,7 @@ async fn asking_for_the_head_of_events_keeps_the_connection_free() {
     let answers = raw(&api, two.as_bytes()).await;
     let (head, health) = answers.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 "), "{answers}");
-    assert!(
-        head.contains("content-type: text/event-stream"),
-        "{answers}"
-    );
+    assert!(head.contains("content-type: text/event-stream"), "{answers}");
     assert!(health.starts_with("HTTP/1.1 200 "), "{answers}");
 }
 
@@ -169,9 +164,7 @@ async fn waiting_ends_when_the_order_is_final_or_the_time_is_up() {
     let api = Api::with(&[("HTTP_REQUEST_TIMEOUT", "1s")]).await;
     let (id, worker) = (api.order().await, Worker::of(&api));
     let path = format!("/api/orders/{id}");
-    let waiting = tokio::spawn(Answer::of(
-        api.request(Method::GET, &format!("{path}?wait=30")),
-    ));
+    let waiting = tokio::spawn(Answer::of(api.request(Method::GET, &format!("{path}?wait=30"))));
     let claimed = worker.claim(&id).await;
     let in_vain = api.get(&format!("{path}?wait=2")).await;
     assert_eq!(in_vain.body["status"], "processing");
@@ -188,9 +181,7 @@ async fn waiting_ends_when_the_order_is_final_or_the_time_is_up() {
         assert!(answer.problem(400, &path).contains("`wait`"), "{wait}");
     }
     let nothing = "/api/orders/0192e4a0-0000-7000-8000-000000000000";
-    api.get(&format!("{nothing}?wait=30"))
-        .await
-        .problem(404, nothing);
+    api.get(&format!("{nothing}?wait=30")).await.problem(404, nothing);
 }
 
 #[tokio::test]
@@ -205,10 +196,7 @@ async fn without_redis_waiting_works_all_the_same() {
     let claimed = worker.claim(&id).await;
     worker.complete(&claimed).await;
     while let Some(status) = events.status().await {
-        assert!(
-            matches!(status.as_str(), "processing" | "completed"),
-            "{status}"
-        );
+        assert!(matches!(status.as_str(), "processing" | "completed"), "{status}");
     }
     assert_eq!(waiting.await.unwrap().body["status"], "completed");
     let ready = api.get("/health/ready").await;

@@ -51,12 +51,7 @@ async fn the_same_request_is_answered_byte_for_byte_as_before() {
 async fn a_key_with_another_body_is_422() {
     let api = Api::start().await;
     post(&api, "k", &widget()).await;
-    let other = post(
-        &api,
-        "k",
-        &json!({ "product_name": "Widget", "amount": "99.98" }),
-    )
-    .await;
+    let other = post(&api, "k", &json!({ "product_name": "Widget", "amount": "99.98" })).await;
     other.problem(422, "/api/orders");
     insta::assert_json_snapshot!("another_body", other.snapshot());
     assert_eq!(orders(&api).await, 1);
@@ -85,12 +80,7 @@ async fn a_key_that_is_none_is_400() {
 #[tokio::test]
 async fn a_refused_body_does_not_use_up_its_key() {
     let api = Api::start().await;
-    let refused = post(
-        &api,
-        "k",
-        &json!({ "product_name": "Widget", "amount": "0" }),
-    )
-    .await;
+    let refused = post(&api, "k", &json!({ "product_name": "Widget", "amount": "0" })).await;
     assert_eq!(refused.status, 422);
     assert_eq!(post(&api, "k", &widget()).await.status, 201);
 }
@@ -124,19 +114,15 @@ async fn a_key_that_is_still_in_flight_is_409() {
     sql.batch_execute(&format!("BEGIN; {row}")).await.unwrap();
     let request = api.request(Method::POST, "/api/orders").json(&widget());
     let first = tokio::spawn(Answer::of(request.header("idempotency-key", "k")));
-    let second = testkit::eventually(
-        "the second to be refused",
-        Duration::from_secs(4),
-        async || {
-            let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
+    let second = testkit::eventually("the second to be refused", Duration::from_secs(4), async || {
+        let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
                     database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-            let held: i64 = sql.query_one(held, &[]).await.unwrap().get(0);
-            if held == 0 {
-                return None;
-            }
-            Some(post(&api, "k", &widget()).await)
-        },
-    )
+        let held: i64 = sql.query_one(held, &[]).await.unwrap().get(0);
+        if held == 0 {
+            return None;
+        }
+        Some(post(&api, "k", &widget()).await)
+    })
     .await;
     second.problem(409, "/api/orders");
     insta::assert_json_snapshot!("in_flight", second.snapshot());

@@ -47,10 +47,7 @@ async fn a_slow_body_is_cut_off() {
     let answer = raw(&api, head).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("application/problem+json"), "{answer}");
-    assert!(
-        answer.contains("The body did not come in time."),
-        "{answer}"
-    );
+    assert!(answer.contains("The body did not come in time."), "{answer}");
 }
 
 #[tokio::test]
@@ -86,10 +83,7 @@ async fn a_head_that_is_too_large_is_refused() {
         ),
     ] {
         let answer = raw(&api, head.as_bytes()).await;
-        assert!(
-            answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
-            "{answer}"
-        );
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
     }
     assert_eq!(api.get("/health").await.status, 200);
 }

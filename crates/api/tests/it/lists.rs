@@ -48,10 +48,7 @@ async fn a_list_is_filtered_by_status() {
     let api = Api::start().await;
     let cancelled = api.order().await;
     api.order().await;
-    assert_eq!(
-        api.delete(&format!("/api/orders/{cancelled}")).await.status,
-        204
-    );
+    assert_eq!(api.delete(&format!("/api/orders/{cancelled}")).await.status, 204);
     let list = api.get("/api/orders?status=cancelled").await;
     assert_eq!(ids(&list.body), [cancelled]);
     let none = api.get("/api/orders?status=failed").await;

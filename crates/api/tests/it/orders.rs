@@ -83,20 +83,13 @@ async fn analytics_count_and_sum_by_status_and_currency() {
 async fn a_failed_order_is_taken_up_again_by_an_operator() {
     let api = Api::start().await;
     let (id, worker) = (api.order().await, Worker::of(&api));
-    let (path, retry) = (
-        format!("/api/orders/{id}"),
-        format!("/api/orders/{id}/retry"),
-    );
+    let (path, retry) = (format!("/api/orders/{id}"), format!("/api/orders/{id}/retry"));
     let pending = Answer::of(api.request(Method::POST, &retry)).await;
-    assert_eq!(
-        pending.problem(409, &retry),
-        "A pending order cannot be retried."
-    );
+    assert_eq!(pending.problem(409, &retry), "A pending order cannot be retried.");
     let claimed = worker.claim(&id).await;
     worker.fail(&claimed).await;
 
-    let queue: queue::Queue<domain::ProcessOrder> =
-        queue::Queue::connect_lazy(api.queue_config()).unwrap();
+    let queue: queue::Queue<domain::ProcessOrder> = queue::Queue::connect_lazy(api.queue_config()).unwrap();
     let before = queue.stats().await.unwrap().depth;
     let taken_up = Answer::of(api.request(Method::POST, &retry)).await;
     insta::assert_json_snapshot!("retried", taken_up.snapshot());

@@ -11,10 +11,7 @@ async fn pages_load_nothing_from_elsewhere() {
     for path in ["/", "/docs"] {
         let page = api.get(path).await;
         assert_eq!(page.status, 200, "{path}");
-        assert_eq!(
-            page.header("content-type"),
-            Some("text/html; charset=utf-8")
-        );
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
         assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
         let policy = page.header("content-security-policy").unwrap();
         assert!(
@@ -23,9 +20,10 @@ async fn pages_load_nothing_from_elsewhere() {
         );
         assert!(!policy.contains("unsafe"), "{policy}");
         assert!(!page.text.contains("//"), "{path} names another origin");
-        let assets = page.text.split(['"', '\'']).filter(|text| {
-            text.starts_with('/') && (text.ends_with(".js") || text.ends_with(".css"))
-        });
+        let assets = page
+            .text
+            .split(['"', '\''])
+            .filter(|text| text.starts_with('/') && (text.ends_with(".js") || text.ends_with(".css")));
         for asset in assets {
             assert_eq!(api.get(asset).await.status, 200, "{asset}");
         }

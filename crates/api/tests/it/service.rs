@@ -58,10 +58,7 @@ impl Api {
         let address = loop {
             let Some(Ok(line)) = lines.next() else {
                 let output = child.wait_with_output().unwrap();
-                panic!(
-                    "it did not start: {}",
-                    String::from_utf8_lossy(&output.stderr)
-                );
+                panic!("it did not start: {}", String::from_utf8_lossy(&output.stderr));
             };
             if let Some((_, rest)) = line.split_once("address=") {
                 break rest.split_whitespace().next().unwrap().to_owned();

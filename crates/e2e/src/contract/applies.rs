@@ -19,12 +19,9 @@ pub(super) fn is_of_one_order(span: &Span) -> bool {
     match span.kind {
         SpanKind::Consumer => true,
         SpanKind::Server => {
-            route.starts_with("/api/orders/{id}")
-                && status_code(span).is_some_and(|code| code < 400)
+            route.starts_with("/api/orders/{id}") && status_code(span).is_some_and(|code| code < 400)
         }
-        SpanKind::Internal => {
-            ["process_payment", "validate_high_value_order"].contains(&&*span.name)
-        }
+        SpanKind::Internal => ["process_payment", "validate_high_value_order"].contains(&&*span.name),
         _ => false,
     }
 }

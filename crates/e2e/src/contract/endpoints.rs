@@ -100,11 +100,7 @@ fn rows(capture: &Capture, report: &mut Report) {
     let mut answers: HashMap<i64, usize> = HashMap::new();
     for span in capture.spans().filter(|span| span.kind == SpanKind::Server) {
         let text = |name| span.attributes.get_str(name).unwrap_or_default();
-        let visit = (
-            &*span.service,
-            text("http.route"),
-            text("http.request.method"),
-        );
+        let visit = (&*span.service, text("http.route"), text("http.request.method"));
         *visits.entry(visit).or_default() += 1;
         if let (API, Some(code)) = (&*span.service, applies::status_code(span)) {
             *answers.entry(code).or_default() += 1;

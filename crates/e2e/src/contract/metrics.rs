@@ -70,11 +70,7 @@ pub(super) const ROWS: &[MetricRow] = &[
         HTTP_SERVER,
         "s",
         DURATION,
-        &[
-            "http.request.method",
-            "network.protocol.version",
-            "url.scheme",
-        ],
+        &["http.request.method", "network.protocol.version", "url.scheme"],
         &[
             "error.type",
             "http.response.status_code",
@@ -120,20 +116,13 @@ pub(super) const ROWS: &[MetricRow] = &[
             "server.address",
             "server.port",
         ],
-        &[
-            "db.collection.name",
-            "db.response.status_code",
-            "error.type",
-        ],
+        &["db.collection.name", "db.response.status_code", "error.type"],
     ),
     row(
         "db.client.connection.count",
         "{connection}",
         Kind::UpDown,
-        &[
-            "db.client.connection.pool.name",
-            "db.client.connection.state",
-        ],
+        &["db.client.connection.pool.name", "db.client.connection.state"],
         &[],
     ),
     row(
@@ -150,13 +139,7 @@ pub(super) const ROWS: &[MetricRow] = &[
         POOL,
         &[],
     ),
-    row(
-        "db.client.connection.wait_time",
-        "s",
-        DB_DURATION,
-        POOL,
-        &[],
-    ),
+    row("db.client.connection.wait_time", "s", DB_DURATION, POOL, &[]),
     row(
         "db.client.connection.timeouts",
         "{timeout}",
@@ -186,13 +169,7 @@ pub(super) const ROWS: &[MetricRow] = &[
     row("orders.cancelled", "{order}", Kind::Counter, &[], &[]),
     row("orders.processing.duration", "s", PROCESSING, &[], &[]),
     row("telemetry.spans.dropped", "{span}", Kind::Counter, &[], &[]),
-    row(
-        "telemetry.logs.dropped",
-        "{log_record}",
-        Kind::Counter,
-        &[],
-        &[],
-    ),
+    row("telemetry.logs.dropped", "{log_record}", Kind::Counter, &[], &[]),
 ];
 
 /// Words that must each be seen as the value of a metric's attribute.

@@ -45,8 +45,7 @@ fn span_rows(capture: &Capture, report: &mut Report) {
     }
     for (kind, name, words) in spans::VALUES {
         for word in *words {
-            let says =
-                |span: &&&Span| span.kind == *kind && span.attributes.get_str(name) == Some(*word);
+            let says = |span: &&&Span| span.kind == *kind && span.attributes.get_str(name) == Some(*word);
             let seen = all.iter().filter(says).count();
             report.row("values", format!("{name}={word}"), seen);
         }
@@ -60,8 +59,7 @@ fn outcome_rows(spans: &[&Span], report: &mut Report) {
         let spans = spans.iter();
         spans.filter(|span| span.kind == lens::SpanKind::Consumer)
     };
-    let completed =
-        jobs().filter(|job| job.attributes.get_str("order.status") == Some("completed"));
+    let completed = jobs().filter(|job| job.attributes.get_str("order.status") == Some("completed"));
     report.row(TABLE, "completed", completed.count());
     let dropped = |job: &&&Span| !job.failed() && job.attributes.get("order.status").is_none();
     let name = "not claimed: final, or somebody else's";
@@ -72,12 +70,7 @@ fn outcome_rows(spans: &[&Span], report: &mut Report) {
     }
 }
 
-fn attribute_rows(
-    table: &'static str,
-    attributes: &[Attribute],
-    spans: &[&Span],
-    report: &mut Report,
-) {
+fn attribute_rows(table: &'static str, attributes: &[Attribute], spans: &[&Span], report: &mut Report) {
     for attribute in attributes {
         let has = |span: &&&Span| span.attributes.get(attribute.name).is_some();
         report.row(table, attribute.name, spans.iter().filter(has).count());
@@ -178,11 +171,7 @@ fn check_status(span: &Span, report: &mut Report) {
         Status::Ok => false,
     };
     if !consistent {
-        let what = format!(
-            "{} is {:?}, code {code}, {error:?}",
-            shown(span),
-            span.status
-        );
+        let what = format!("{} is {:?}, code {code}, {error:?}", shown(span), span.status);
         report.break_rule(Rule::Status, what);
     }
     let is_known = |error: &str| {
@@ -215,12 +204,8 @@ fn is_static(span: &Span, text: &str) -> bool {
 /// number.
 fn has_literal(text: &str) -> bool {
     let without_comment = text.split("/*").next().unwrap_or_default();
-    let is_static = |literal: &str| {
-        literal.len() <= 12
-            && literal
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == ' ')
-    };
+    let is_static =
+        |literal: &str| literal.len() <= 12 && literal.chars().all(|c| c.is_ascii_alphanumeric() || c == ' ');
     let mut quoted = without_comment.split('\'').skip(1).step_by(2);
     let mut words = without_comment.split(|c: char| !c.is_ascii_alphanumeric());
     quoted.any(|literal| !is_static(literal))
@@ -235,13 +220,8 @@ pub(super) fn shown(span: &Span) -> String {
 
 fn metric_rows(capture: &Capture, report: &mut Report) {
     let points = |name: &str| {
-        let of_name = capture
-            .metrics
-            .iter()
-            .filter(move |metric| metric.name == name);
-        of_name
-            .flat_map(|metric| &metric.points)
-            .collect::<Vec<_>>()
+        let of_name = capture.metrics.iter().filter(move |metric| metric.name == name);
+        of_name.flat_map(|metric| &metric.points).collect::<Vec<_>>()
     };
     for row in metrics::ROWS {
         report.row("metrics", row.name, points(row.name).len());
@@ -310,8 +290,7 @@ fn has_attributes(row: &MetricRow, attributes: &Attributes) -> bool {
         || has("http.response.status_code")
         || has("error.type");
     // A statement has a table; Redis as a cache has none.
-    let of_table =
-        attributes.get_str("db.system.name") != Some("postgresql") || has("db.collection.name");
+    let of_table = attributes.get_str("db.system.name") != Some("postgresql") || has("db.collection.name");
     row.always.iter().all(|name| has(name))
         && answered
         && of_table
@@ -362,9 +341,7 @@ fn check_resource(text: &str, resource: &Attributes, report: &mut Report) {
     });
     let known = |name: &str| {
         resource::ALWAYS.iter().any(|(it, _)| *it == name)
-            || resource::PREFIXES
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
+            || resource::PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     };
     if !complete || !resource.iter().all(|(name, _)| known(name)) {
         report.break_rule(Rule::Resource, text);

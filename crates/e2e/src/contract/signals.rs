@@ -28,10 +28,7 @@ type Errors<'a> = BTreeSet<(&'a str, &'a str, &'a str)>;
 
 fn error_types(capture: &Capture, report: &mut Report) {
     let mut of_spans = Errors::new();
-    for span in capture
-        .spans()
-        .filter(|span| !capture.was_killed(&span.resource))
-    {
+    for span in capture.spans().filter(|span| !capture.was_killed(&span.resource)) {
         let metric = spans::row_of(span).and_then(|row| row.metric);
         if let (Some(metric), Some(error)) = (metric, span.attributes.get_str("error.type")) {
             of_spans.insert((metric, &span.service, error));

@@ -3,8 +3,7 @@
 use lens::{Span, SpanKind, Value};
 
 use super::applies::{
-    creates, error, fails_its_order, has_unknown_method, is_answered, is_of_one_order, pays,
-    sqlstate,
+    creates, error, fails_its_order, has_unknown_method, is_answered, is_of_one_order, pays, sqlstate,
 };
 
 /// The type of an attribute's value.
@@ -47,11 +46,7 @@ pub(super) struct Attribute {
 }
 
 const fn attribute(name: &'static str, kind: Type, presence: Presence) -> Attribute {
-    Attribute {
-        name,
-        kind,
-        presence,
-    }
+    Attribute { name, kind, presence }
 }
 
 const fn always(name: &'static str, kind: Type) -> Attribute {
@@ -125,11 +120,7 @@ pub(super) const ROWS: &[SpanRow] = &[
             once("url.query", Text),
             always("server.port", Int),
             always("network.protocol.name", Text),
-            attribute(
-                "http.request.method_original",
-                Text,
-                Where(has_unknown_method),
-            ),
+            attribute("http.request.method_original", Text, Where(has_unknown_method)),
             always("client.address", Text),
             always("network.peer.address", Text),
             always("network.peer.port", Int),
@@ -248,14 +239,7 @@ pub(super) const ROWS: &[SpanRow] = &[
             always("server.address", Text),
             always("server.port", Int),
         ],
-        errors: &[&[
-            CANCELLED,
-            "invalid_job",
-            PANIC,
-            "queue_full",
-            "redis",
-            "timeout",
-        ]],
+        errors: &[&[CANCELLED, "invalid_job", PANIC, "queue_full", "redis", "timeout"]],
         metric: Some(SEND),
     },
     SpanRow {
@@ -352,9 +336,7 @@ pub(super) fn is_step(span: &Span) -> bool {
 }
 
 fn is_database(span: &Span) -> bool {
-    span.attributes
-        .iter()
-        .any(|(name, _)| name.starts_with("db."))
+    span.attributes.iter().any(|(name, _)| name.starts_with("db."))
 }
 
 /// What `error.type` of a metric can be: what the spans can say that it measures or counts.

@@ -75,11 +75,7 @@ impl<'a> Index<'a> {
 }
 
 fn by_id(trace: &Trace) -> HashMap<SpanId, &Span> {
-    trace
-        .spans
-        .iter()
-        .map(|span| (span.span_id, span))
-        .collect()
+    trace.spans.iter().map(|span| (span.span_id, span)).collect()
 }
 
 fn parents(capture: &Capture, trace: &Trace, report: &mut Report) {
@@ -135,10 +131,7 @@ fn bounds(trace: &Trace, report: &mut Report) {
             report.break_rule(Rule::InternalSpans, what);
         }
     }
-    let short = trace
-        .spans
-        .iter()
-        .filter(|span| span.duration() < SHORT_SPAN);
+    let short = trace.spans.iter().filter(|span| span.duration() < SHORT_SPAN);
     let count = short.count();
     if count > SHORT {
         report.break_rule(Rule::ShortSpans, format!("{count} in {}", trace.trace_id));
@@ -151,9 +144,7 @@ fn inbound(capture: &Capture, span: &Span, report: &mut Report) {
     let as_told = match capture.inbound_of(&span.resource) {
         Inbound::Parent => links.is_empty(),
         Inbound::Link => {
-            let of_callers = links
-                .iter()
-                .all(|link| capture.callers.contains(&link.span_id));
+            let of_callers = links.iter().all(|link| capture.callers.contains(&link.span_id));
             parent.is_none() && of_callers
         }
         Inbound::Ignore => parent.is_none() && links.is_empty(),
@@ -242,11 +233,7 @@ fn rows(index: &Index<'_>, report: &mut Report) {
     }
     for (what, kind, word) in [
         ("client that disconnected", SpanKind::Server, "cancelled"),
-        (
-            "statement that was cancelled",
-            SpanKind::Client,
-            "cancelled",
-        ),
+        ("statement that was cancelled", SpanKind::Client, "cancelled"),
         ("call that timed out", SpanKind::Client, "timeout"),
     ] {
         let seen = count(&|span| span.kind == kind && error(span, word));
@@ -256,10 +243,7 @@ fn rows(index: &Index<'_>, report: &mut Report) {
         span.kind == SpanKind::Consumer && capture.inbound_of(&span.resource) == inbound
     };
     for (what, inbound) in [
-        (
-            "process, child of its send span and linked",
-            Inbound::Parent,
-        ),
+        ("process, child of its send span and linked", Inbound::Parent),
         ("process, a root that only links", Inbound::Link),
     ] {
         report.row(TABLE, what, count(&|span| process(span, inbound)));
@@ -271,19 +255,14 @@ fn rows(index: &Index<'_>, report: &mut Report) {
     let retried = count(&|span| span.links.iter().any(is_attempt));
     report.row(TABLE, "process, linked to the attempt before", retried);
     let dispatched_again = count(&|span| span.attributes.get("queue.reason").is_some());
-    report.row(
-        TABLE,
-        "send once more, in the order's trace",
-        dispatched_again,
-    );
+    report.row(TABLE, "send once more, in the order's trace", dispatched_again);
     let of_caller = count(&|span| {
         let parent = span.parent_span_id;
         parent.is_some_and(|parent| capture.callers.contains(&parent))
     });
     report.row(TABLE, "child of a caller's span", of_caller);
-    let asked = |span: &Span, inbound| {
-        span.kind == SpanKind::Server && capture.inbound_of(&span.resource) == inbound
-    };
+    let asked =
+        |span: &Span, inbound| span.kind == SpanKind::Server && capture.inbound_of(&span.resource) == inbound;
     let linked = count(&|span| asked(span, Inbound::Link) && !span.links.is_empty());
     report.row(TABLE, "root that links to a caller's span", linked);
     let ignored = count(&|span| asked(span, Inbound::Ignore));

@@ -9,10 +9,7 @@ use crate::shop::binaries;
 
 async fn run(service: Service, env: &[(&str, &str)]) -> Output {
     let path = binaries().await.program(service);
-    let run = Command::new(path)
-        .env_clear()
-        .envs(env.iter().copied())
-        .output();
+    let run = Command::new(path).env_clear().envs(env.iter().copied()).output();
     run.await.unwrap()
 }
 
@@ -33,8 +30,7 @@ const PLACES: [(&str, &str); 2] = [
 async fn a_missing_variable_is_named() {
     for service in [Service::Api, Service::Worker] {
         let complaint = complaint(service, &[]).await;
-        let required =
-            "DATABASE_URL: is required; takes a URL: postgres://user:password@host:5432/database";
+        let required = "DATABASE_URL: is required; takes a URL: postgres://user:password@host:5432/database";
         assert_eq!(complaint, format!("{}: {required}", service.binary()));
     }
 }

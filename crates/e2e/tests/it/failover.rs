@@ -94,12 +94,7 @@ async fn orders_complete_though_the_connections_to_redis_swallow_everything() {
     }
     let api = shop.stack.url(Service::Api);
     testkit::eventually("the api to reach Redis", PATIENCE, || async {
-        let answer = shop
-            .http
-            .get(format!("{api}/health/ready"))
-            .send()
-            .await
-            .unwrap();
+        let answer = shop.http.get(format!("{api}/health/ready")).send().await.unwrap();
         let answer: serde_json::Value = answer.json().await.unwrap();
         (answer["status"] == "ok").then_some(())
     })
@@ -108,8 +103,7 @@ async fn orders_complete_though_the_connections_to_redis_swallow_everything() {
 
 /// PostgreSQL did what it was asked, and nobody heard of it: the worker has the order all the same, and knows how it ended.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_whose_answers_from_postgresql_are_lost_neither_strands_an_order_nor_forgets_its_end()
- {
+async fn a_worker_whose_answers_from_postgresql_are_lost_neither_strands_an_order_nor_forgets_its_end() {
     let database = testkit::database().await.unwrap();
     let way = Proxy::start(database.url()).await.unwrap();
     let env = [

@@ -68,9 +68,7 @@ impl Left {
             .query_async(&mut connection)
             .await
             .unwrap();
-        let used = memory
-            .lines()
-            .find_map(|line| line.strip_prefix("used_memory:"));
+        let used = memory.lines().find_map(|line| line.strip_prefix("used_memory:"));
         Self {
             keys,
             bytes: used.unwrap().trim().parse().unwrap(),

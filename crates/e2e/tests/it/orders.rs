@@ -51,10 +51,7 @@ async fn an_order_is_charged_what_it_says_in_a_currency_that_stripe_counts_other
     let mut body = json!({ "product_name": "Widget", "amount": "5", "currency": "ISK", "payment_method": "credit_card" });
     let charged = shop.settled(&shop.order(&body).await).await;
     assert_eq!(charged["payment_status"], "charged", "{charged}");
-    let path = format!(
-        "/v1/payment_intents/{}",
-        charged["payment_id"].as_str().unwrap()
-    );
+    let path = format!("/v1/payment_intents/{}", charged["payment_id"].as_str().unwrap());
     let url = format!("{}{path}", shop.stack.url(testkit::Service::Gateway));
     let payment = shop.http.get(url).bearer_auth("sk_test_throughline");
     let payment: serde_json::Value = payment.send().await.unwrap().json().await.unwrap();
@@ -71,8 +68,7 @@ async fn an_order_is_charged_what_it_says_in_a_currency_that_stripe_counts_other
 async fn a_large_order_whose_amount_is_not_the_sum_of_its_items_is_not_charged() {
     let mut shop = Shop::open().await;
     shop.stack.stop(testkit::Service::Worker).await.unwrap();
-    let body =
-        json!({ "product_name": "Widget", "amount": "2000", "payment_method": "credit_card" });
+    let body = json!({ "product_name": "Widget", "amount": "2000", "payment_method": "credit_card" });
     let id = shop.order(&body).await;
     let sql = shop.database.connect().await.unwrap();
     sql.batch_execute("UPDATE orders SET amount = amount + 1")

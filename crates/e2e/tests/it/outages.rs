@@ -33,10 +33,7 @@ async fn orders_whose_jobs_redis_lost_complete_all_the_same() {
     }
     let client = redis::Client::open(shop.redis.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let _: () = redis::cmd("FLUSHALL")
-        .query_async(&mut connection)
-        .await
-        .unwrap();
+    let _: () = redis::cmd("FLUSHALL").query_async(&mut connection).await.unwrap();
     shop.stack.restart(Service::Worker).await.unwrap();
     for id in ids {
         assert_eq!(shop.settled(&id).await["status"], "completed");

@@ -22,11 +22,7 @@ async fn who_finds_no_connection_free_in_time_is_told_to_come_again() {
         shop.http.get(url).send().await.unwrap().status()
     };
     let (answers, ready) = tokio::join!(futures_util::future::join_all(posts), ready);
-    assert_eq!(
-        ready,
-        StatusCode::OK,
-        "overload is no reason to take no more"
-    );
+    assert_eq!(ready, StatusCode::OK, "overload is no reason to take no more");
     sql.batch_execute("COMMIT").await.unwrap();
 
     for answer in answers {
@@ -77,17 +73,13 @@ async fn a_gateway_that_hangs_exhausts_nothing() {
 
     let sql = shop.database.connect().await.unwrap();
     let most = AtomicI64::new(0);
-    testkit::eventually(
-        "the orders without a payment to complete",
-        PATIENCE,
-        || async {
-            const COUNT: &str = "SELECT count(*) FILTER (WHERE status = 'processing'), \
+    testkit::eventually("the orders without a payment to complete", PATIENCE, || async {
+        const COUNT: &str = "SELECT count(*) FILTER (WHERE status = 'processing'), \
              count(*) FILTER (WHERE status = 'completed' AND payment_method IS NULL) FROM orders";
-            let row = sql.query_one(COUNT, &[]).await.unwrap();
-            most.fetch_max(row.get(0), Ordering::Relaxed);
-            (row.get::<_, i64>(1) == FREE).then_some(())
-        },
-    )
+        let row = sql.query_one(COUNT, &[]).await.unwrap();
+        most.fetch_max(row.get(0), Ordering::Relaxed);
+        (row.get::<_, i64>(1) == FREE).then_some(())
+    })
     .await;
     let most = most.into_inner();
     assert!(most <= CONCURRENCY, "{most} at once");
@@ -120,8 +112,7 @@ async fn a_full_queue_takes_no_more_and_the_order_waits_in_postgresql() {
     let waiting: usize = length.query_async(&mut redis).await.unwrap();
     assert_eq!(waiting, LIMIT);
     let sql = shop.database.connect().await.unwrap();
-    const GRACE: &str =
-        "SELECT extract(epoch FROM dispatch_after - created_at)::float8 FROM orders";
+    const GRACE: &str = "SELECT extract(epoch FROM dispatch_after - created_at)::float8 FROM orders";
     let grace: f64 = sql.query_one(GRACE, &[]).await.unwrap().get(0);
     assert!((grace - 30.0).abs() < 1.0, "due after {grace} s");
 

@@ -95,16 +95,11 @@ impl Shop {
 
     /// The order once it is in a final state.
     pub(crate) async fn settled(&self, id: &str) -> Value {
-        testkit::eventually(
-            &format!("a final state of order {id}"),
-            PATIENCE,
-            || async {
-                let order = self.read(id).await;
-                let done =
-                    ["completed", "failed", "cancelled"].contains(&order["status"].as_str()?);
-                done.then_some(order)
-            },
-        )
+        testkit::eventually(&format!("a final state of order {id}"), PATIENCE, || async {
+            let order = self.read(id).await;
+            let done = ["completed", "failed", "cancelled"].contains(&order["status"].as_str()?);
+            done.then_some(order)
+        })
         .await
     }
 
@@ -123,12 +118,7 @@ impl Shop {
             .unwrap();
         let list: Value = list.json().await.unwrap();
         let of_order = |intent: &&Value| intent["metadata"]["order_id"] == order_id;
-        list["data"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(of_order)
-            .count()
+        list["data"].as_array().unwrap().iter().filter(of_order).count()
     }
 
     /// Makes the gateway misbehave, by the fields of its faults.

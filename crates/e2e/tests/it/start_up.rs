@@ -37,12 +37,7 @@ async fn services_that_start_before_their_servers_wait_for_them_and_say_so() {
         let log = logs.join(format!("{service}.log"));
         testkit::eventually(words, PATIENCE, move || {
             let log = log.clone();
-            async move {
-                std::fs::read_to_string(log)
-                    .ok()?
-                    .contains(words)
-                    .then_some(())
-            }
+            async move { std::fs::read_to_string(log).ok()?.contains(words).then_some(()) }
         })
     };
     says(Service::Worker, "cannot reconcile").await;
@@ -50,10 +45,7 @@ async fn services_that_start_before_their_servers_wait_for_them_and_say_so() {
         says(service, "waiting for PostgreSQL").await;
         says(service, "waiting for Redis").await;
     }
-    assert!(
-        !starting.is_finished(),
-        "a service was ready without its servers"
-    );
+    assert!(!starting.is_finished(), "a service was ready without its servers");
 
     postgres_way.restore().await.unwrap();
     redis_way.restore().await.unwrap();
@@ -64,9 +56,7 @@ async fn services_that_start_before_their_servers_wait_for_them_and_say_so() {
         says(service, "Redis is reached").await;
     }
     let url = format!("{}/api/orders", stack.url(Service::Api));
-    let post = reqwest::Client::new()
-        .post(url)
-        .json(&crate::shop::widget());
+    let post = reqwest::Client::new().post(url).json(&crate::shop::widget());
     assert_eq!(post.send().await.unwrap().status(), 201);
     drop(stack);
     std::fs::remove_dir_all(&logs).unwrap();

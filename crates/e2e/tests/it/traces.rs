@@ -47,9 +47,7 @@ fn orphans(trace: &Trace) -> Vec<String> {
 async fn a_paid_order_of_high_value_is_exactly_this_trace() {
     let shop = Shop::open().await;
     let id = shop
-        .order(
-            &json!({ "product_name": "Engine", "amount": "1500", "payment_method": "credit_card" }),
-        )
+        .order(&json!({ "product_name": "Engine", "amount": "1500", "payment_method": "credit_card" }))
         .await;
     let order = shop.settled(&id).await;
     let trace = shop
@@ -74,10 +72,7 @@ async fn a_paid_order_of_high_value_is_exactly_this_trace() {
             "         └─ UPDATE orders CLIENT throughline-worker",
         ]
     );
-    assert_eq!(
-        trace.trace_id.to_string(),
-        order["trace_id"].as_str().unwrap()
-    );
+    assert_eq!(trace.trace_id.to_string(), order["trace_id"].as_str().unwrap());
 
     let of_kind = |kind| trace.spans.iter().find(|span| span.kind == kind).unwrap();
     let (send, process) = (of_kind(SpanKind::Producer), of_kind(SpanKind::Consumer));
@@ -124,10 +119,7 @@ async fn a_retry_stays_in_the_trace_and_links_to_the_attempt_before() {
     );
     let (first, second) = (attempts_of(&trace)[0], attempts_of(&trace)[1]);
     assert!(first.failed());
-    assert_eq!(
-        linked_by(second),
-        [second.parent_span_id, Some(first.span_id)]
-    );
+    assert_eq!(linked_by(second), [second.parent_span_id, Some(first.span_id)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,10 +141,7 @@ async fn an_order_that_is_taken_up_again_stays_in_its_trace_and_links_to_its_las
         .trace_of_order(&id, |trace| attempts_of(trace).len() >= 2)
         .await;
     let (first, second) = (attempts_of(&trace)[0], attempts_of(&trace)[1]);
-    assert_eq!(
-        linked_by(second),
-        [second.parent_span_id, Some(first.span_id)]
-    );
+    assert_eq!(linked_by(second), [second.parent_span_id, Some(first.span_id)]);
     assert_eq!(orphans(&trace), [""; 0]);
 }
 

@@ -61,11 +61,7 @@ impl Sandbox {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Response {
-        self.request("GET", path)
-            .bearer_auth(KEY)
-            .send()
-            .await
-            .unwrap()
+        self.request("GET", path).bearer_auth(KEY).send().await.unwrap()
     }
 
     /// Everything that was charged, newest first.
@@ -81,10 +77,7 @@ impl Sandbox {
     }
 
     /// Holds a charge under `key` inside the sandbox; the returned call ends only when the sandbox lets it go.
-    pub(crate) async fn hang(
-        &self,
-        key: &str,
-    ) -> tokio::task::JoinHandle<reqwest::Result<Response>> {
+    pub(crate) async fn hang(&self, key: &str) -> tokio::task::JoinHandle<reqwest::Result<Response>> {
         self.set_faults(json!({ "hang_rate": 1.0 })).await;
         let send = || tokio::spawn(self.charge(key, "pm_card_visa").send());
         let (mut one, mut other) = (send(), send());

@@ -12,21 +12,13 @@ use crate::client::{KEY, Sandbox, json};
 async fn an_injected_error_charges_nothing_and_leaves_the_key_unused() {
     let sandbox = Sandbox::start().await;
     sandbox.set_faults(json!({ "error_rate": 1.0 })).await;
-    let failed = sandbox
-        .charge("order-1", "pm_card_visa")
-        .send()
-        .await
-        .unwrap();
+    let failed = sandbox.charge("order-1", "pm_card_visa").send().await.unwrap();
     assert_eq!(failed.status(), 500);
     assert_eq!(json(failed).await["error"]["type"], "api_error");
     assert!(sandbox.charged().await.is_empty());
 
     sandbox.set_faults(json!({})).await;
-    let retried = sandbox
-        .charge("order-1", "pm_card_visa")
-        .send()
-        .await
-        .unwrap();
+    let retried = sandbox.charge("order-1", "pm_card_visa").send().await.unwrap();
     assert_eq!(retried.status(), 200);
     assert!(!retried.headers().contains_key("idempotent-replayed"));
     assert_eq!(sandbox.charged().await.len(), 1);
@@ -35,19 +27,13 @@ async fn an_injected_error_charges_nothing_and_leaves_the_key_unused() {
 #[tokio::test]
 async fn a_charge_whose_answer_is_lost_is_found_by_the_retry() {
     let sandbox = Sandbox::start().await;
-    sandbox
-        .set_faults(json!({ "drop_after_charge_rate": 1.0 }))
-        .await;
+    sandbox.set_faults(json!({ "drop_after_charge_rate": 1.0 })).await;
     let lost = sandbox.charge("order-1", "pm_card_visa").send().await;
     assert!(lost.is_err(), "{lost:?}");
     let charged = sandbox.charged().await;
     assert_eq!(charged.len(), 1);
 
-    let retried = sandbox
-        .charge("order-1", "pm_card_visa")
-        .send()
-        .await
-        .unwrap();
+    let retried = sandbox.charge("order-1", "pm_card_visa").send().await.unwrap();
     assert_eq!(retried.headers()["idempotent-replayed"], "true");
     assert_eq!(json(retried).await, charged[0]);
     assert_eq!(sandbox.charged().await.len(), 1);
@@ -56,9 +42,7 @@ async fn a_charge_whose_answer_is_lost_is_found_by_the_retry() {
 #[tokio::test]
 async fn a_lost_answer_is_lost_to_the_last_byte() {
     let sandbox = Sandbox::start().await;
-    sandbox
-        .set_faults(json!({ "drop_after_charge_rate": 1.0 }))
-        .await;
+    sandbox.set_faults(json!({ "drop_after_charge_rate": 1.0 })).await;
     let body = "amount=1&currency=usd&payment_method=pm_card_visa&confirm=true";
     let request = format!(
         "POST /v1/payment_intents HTTP/1.1\r\nHost: sandbox\r\nAuthorization: Bearer {KEY}\r\n\
@@ -85,11 +69,7 @@ async fn a_client_that_gives_up_on_a_hang_can_retry_and_is_charged_once() {
     sandbox.set_faults(json!({})).await;
     let retried = async {
         loop {
-            let response = sandbox
-                .charge("order-1", "pm_card_visa")
-                .send()
-                .await
-                .unwrap();
+            let response = sandbox.charge("order-1", "pm_card_visa").send().await.unwrap();
             match response.status().as_u16() {
                 // The sandbox has not noticed yet that the first client is gone.
                 409 => tokio::task::yield_now().await,
@@ -134,10 +114,7 @@ async fn faults_are_read_back_and_bad_ones_are_refused() {
             .await
             .unwrap();
         assert_eq!(refused.status(), 400, "{bad}");
-        assert_eq!(
-            json(refused).await["error"]["type"],
-            "invalid_request_error"
-        );
+        assert_eq!(json(refused).await["error"]["type"], "invalid_request_error");
     }
     assert_eq!(json(sandbox.get("/sandbox/faults").await).await, faults);
 }

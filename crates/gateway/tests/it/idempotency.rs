@@ -12,9 +12,7 @@ async fn fifty_concurrent_posts_of_one_key_charge_once() {
     let sandbox = Sandbox::start().await;
     // With some latency, the requests really overlap.
     for (round, latency_ms) in [0, 20].into_iter().enumerate() {
-        sandbox
-            .set_faults(json!({ "latency_ms": latency_ms }))
-            .await;
+        sandbox.set_faults(json!({ "latency_ms": latency_ms })).await;
         let key = format!("order-{round}");
         let posts = (0..50).map(|_| sandbox.charge(&key, "pm_card_visa").send());
         let mut charged = HashSet::new();
@@ -49,11 +47,7 @@ async fn a_retry_answers_the_same_and_says_so() {
 #[tokio::test]
 async fn a_key_that_comes_again_with_other_parameters_is_refused() {
     let sandbox = Sandbox::start().await;
-    sandbox
-        .charge("order-1", "pm_card_visa")
-        .send()
-        .await
-        .unwrap();
+    sandbox.charge("order-1", "pm_card_visa").send().await.unwrap();
     let other = sandbox
         .charge("order-1", "pm_card_mastercard")
         .send()
@@ -73,11 +67,7 @@ async fn a_request_that_is_refused_does_not_use_its_key() {
         .await
         .unwrap();
     assert_eq!(refused.status(), 400);
-    let good = sandbox
-        .charge("order-1", "pm_card_visa")
-        .send()
-        .await
-        .unwrap();
+    let good = sandbox.charge("order-1", "pm_card_visa").send().await.unwrap();
     assert_eq!(good.status(), 200);
     assert!(!good.headers().contains_key("idempotent-replayed"));
 }

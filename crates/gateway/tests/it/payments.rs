@@ -8,11 +8,7 @@ use crate::client::{KEY, Sandbox, json};
 #[tokio::test]
 async fn a_confirmed_payment_succeeds() {
     let sandbox = Sandbox::start().await;
-    let response = sandbox
-        .charge("order-1", "pm_card_visa")
-        .send()
-        .await
-        .unwrap();
+    let response = sandbox.charge("order-1", "pm_card_visa").send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert!(
         response.headers()["request-id"]
@@ -55,11 +51,7 @@ async fn a_declined_card_is_a_card_error_and_no_charge() {
             "card_declined",
             json!("insufficient_funds"),
         ),
-        (
-            "pm_card_chargeDeclinedExpiredCard",
-            "expired_card",
-            json!(null),
-        ),
+        ("pm_card_chargeDeclinedExpiredCard", "expired_card", json!(null)),
     ] {
         let response = sandbox.charge(card, card).send().await.unwrap();
         assert_eq!(response.status(), 402, "{card}");
@@ -115,20 +107,12 @@ async fn a_parameter_that_cannot_be_taken_is_named() {
         ("amount", "0", json!("parameter_invalid_integer")),
         ("amount", "-1", json!("parameter_invalid_integer")),
         ("amount", "15.00", json!("parameter_invalid_integer")),
-        (
-            "amount",
-            "9999999999999",
-            json!("parameter_invalid_integer"),
-        ),
+        ("amount", "9999999999999", json!("parameter_invalid_integer")),
         ("currency", "", json!("parameter_missing")),
         ("currency", "USD", json!(null)),
         ("currency", "usdollar", json!(null)),
         ("payment_method", "", json!("parameter_missing")),
-        (
-            "payment_method",
-            "pm_card_unheard_of",
-            json!("resource_missing"),
-        ),
+        ("payment_method", "pm_card_unheard_of", json!("resource_missing")),
         ("confirm", "yes", json!(null)),
     ] {
         let response = sandbox.payment(&with(name, value)).send().await.unwrap();
@@ -139,11 +123,7 @@ async fn a_parameter_that_cannot_be_taken_is_named() {
         assert_eq!(error["code"], code, "{name}={value}");
         assert!(error["message"].is_string());
     }
-    let typo = sandbox
-        .payment(&with("curency", "usd"))
-        .send()
-        .await
-        .unwrap();
+    let typo = sandbox.payment(&with("curency", "usd")).send().await.unwrap();
     assert_eq!(json(typo).await["error"]["code"], "parameter_unknown");
     assert!(sandbox.charged().await.is_empty());
 }
@@ -151,16 +131,8 @@ async fn a_parameter_that_cannot_be_taken_is_named() {
 #[tokio::test]
 async fn only_a_form_of_a_sensible_size_is_read() {
     let sandbox = Sandbox::start().await;
-    let payment = || {
-        sandbox
-            .request("POST", "/v1/payment_intents")
-            .bearer_auth(KEY)
-    };
-    let json_body = payment()
-        .json(&json!({ "amount": 1500 }))
-        .send()
-        .await
-        .unwrap();
+    let payment = || sandbox.request("POST", "/v1/payment_intents").bearer_auth(KEY);
+    let json_body = payment().json(&json!({ "amount": 1500 })).send().await.unwrap();
     assert_eq!(json_body.status(), 400);
     let large = payment()
         .form(&[("description", "x".repeat(70_000))])
@@ -186,10 +158,7 @@ async fn without_a_test_key_nothing_is_answered() {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 401);
         assert!(response.headers().contains_key("www-authenticate"));
-        assert_eq!(
-            json(response).await["error"]["type"],
-            "invalid_request_error"
-        );
+        assert_eq!(json(response).await["error"]["type"], "invalid_request_error");
     }
     let lower_case = list()
         .header("authorization", format!("bearer {KEY}"))
@@ -217,9 +186,7 @@ async fn the_list_pages_from_the_newest_to_the_oldest() {
     let sandbox = Sandbox::start().await;
     let mut made = Vec::new();
     for n in 0..12 {
-        let response = sandbox
-            .charge(&format!("order-{n}"), "pm_card_visa_debit")
-            .send();
+        let response = sandbox.charge(&format!("order-{n}"), "pm_card_visa_debit").send();
         made.push(json(response.await.unwrap()).await["id"].clone());
     }
     made.reverse();
@@ -266,10 +233,7 @@ async fn what_is_not_there_is_a_404_in_stripes_form() {
         let response = sandbox.request(method, path).send().await.unwrap();
         assert_eq!(response.status(), 404, "{method} {path}");
         assert!(response.headers().contains_key("request-id"));
-        assert_eq!(
-            json(response).await["error"]["type"],
-            "invalid_request_error"
-        );
+        assert_eq!(json(response).await["error"]["type"], "invalid_request_error");
     }
 }
 
@@ -277,12 +241,7 @@ async fn what_is_not_there_is_a_404_in_stripes_form() {
 async fn health_needs_no_key() {
     let sandbox = Sandbox::start().await;
     assert_eq!(
-        sandbox
-            .request("GET", "/health")
-            .send()
-            .await
-            .unwrap()
-            .status(),
+        sandbox.request("GET", "/health").send().await.unwrap().status(),
         200
     );
 }

@@ -36,10 +36,7 @@ fn one_line(output: &Output) -> String {
 fn a_bad_value_ends_it_with_one_line() {
     for (name, value) in [("PORT", "http"), ("SHUTDOWN_TIMEOUT", "soon")] {
         let line = one_line(&program(&[(name, value)]).output().unwrap());
-        assert!(
-            line.contains(&format!("{name}: got `{value}`; takes ")),
-            "{line}"
-        );
+        assert!(line.contains(&format!("{name}: got `{value}`; takes ")), "{line}");
     }
 }
 

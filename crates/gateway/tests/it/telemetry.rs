@@ -50,10 +50,7 @@ async fn a_payment_is_one_span_of_the_callers_trace_and_no_card_leaves_the_proce
     assert_eq!(pay("pm_card_visa").await, 200);
     assert_eq!(pay("pm_card_chargeDeclined").await, 402);
     assert_eq!(pay(CARD_NUMBER).await, 400);
-    http.get(format!("http://{address}/health"))
-        .send()
-        .await
-        .unwrap();
+    http.get(format!("http://{address}/health")).send().await.unwrap();
     // Ending exports what is still there.
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
@@ -74,10 +71,7 @@ async fn a_payment_is_one_span_of_the_callers_trace_and_no_card_leaves_the_proce
             .as_i64()
             .unwrap();
         // A request that is refused never became a payment.
-        assert_eq!(
-            span.attributes.get_str("payment.id").is_some(),
-            status != 400
-        );
+        assert_eq!(span.attributes.get_str("payment.id").is_some(), status != 400);
         assert_eq!(span.attributes.get_str("order.id").is_some(), status != 400);
         statuses.push(status);
     }
@@ -86,12 +80,7 @@ async fn a_payment_is_one_span_of_the_callers_trace_and_no_card_leaves_the_proce
 
     let mut said = String::new();
     output.read_to_string(&mut said).unwrap();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut said)
-        .unwrap();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     let reported = format!("{said} {traces:?} {:?}", lens.store().logs());
     for secret in ["pm_card", CARD_NUMBER, KEY] {
         assert!(!reported.contains(secret), "{secret} in {reported}");

@@ -18,12 +18,7 @@ pub(crate) fn traces_data(trace: &Trace) -> TracesData {
             attributes: pairs(resource),
             ..Default::default()
         }),
-        scope_spans: scope_spans(
-            &trace
-                .spans
-                .iter()
-                .filter(|span| *span.resource == *resource),
-        ),
+        scope_spans: scope_spans(&trace.spans.iter().filter(|span| *span.resource == *resource)),
         ..Default::default()
     });
     TracesData {

@@ -1,11 +1,7 @@
 //! OTLP over gRPC: the three collector services, plain or gzip.
 
-use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{
-    LogsService, LogsServiceServer,
-};
-use opentelemetry_proto::tonic::collector::logs::v1::{
-    ExportLogsServiceRequest, ExportLogsServiceResponse,
-};
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
 };
@@ -27,9 +23,7 @@ use crate::store::TraceStore;
 
 /// The services, storing into `store`.
 pub(crate) fn routes(store: &TraceStore) -> Routes {
-    let receiver = || Receiver {
-        store: store.clone(),
-    };
+    let receiver = || Receiver { store: store.clone() };
     let traces = TraceServiceServer::new(receiver());
     let metrics = MetricsServiceServer::new(receiver());
     let logs = LogsServiceServer::new(receiver());
@@ -55,9 +49,7 @@ struct Receiver {
 
 impl Receiver {
     fn accept<E: Export>(&self, request: Request<E>) -> Result<Response<E::Response>, Status> {
-        Ok(Response::new(
-            request.into_inner().accept(&self.store).message,
-        ))
+        Ok(Response::new(request.into_inner().accept(&self.store).message))
     }
 }
 

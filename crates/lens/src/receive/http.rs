@@ -97,12 +97,8 @@ impl Format {
 
     fn parse<E: Export>(self, body: &[u8]) -> Result<E, Refusal> {
         match self {
-            Self::Protobuf => {
-                E::decode(body).map_err(|error| Refusal::Malformed(error.to_string()))
-            }
-            Self::Json => {
-                serde_json::from_slice(body).map_err(|error| Refusal::Malformed(error.to_string()))
-            }
+            Self::Protobuf => E::decode(body).map_err(|error| Refusal::Malformed(error.to_string())),
+            Self::Json => serde_json::from_slice(body).map_err(|error| Refusal::Malformed(error.to_string())),
         }
     }
 
@@ -119,12 +115,7 @@ impl Format {
         self.answer(status, &error, &error)
     }
 
-    fn answer(
-        self,
-        status: StatusCode,
-        message: &impl Message,
-        json: &impl Serialize,
-    ) -> HttpResponse {
+    fn answer(self, status: StatusCode, message: &impl Message, json: &impl Serialize) -> HttpResponse {
         match self {
             Self::Protobuf => HttpResponse::build(status)
                 .content_type("application/x-protobuf")

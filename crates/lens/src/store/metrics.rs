@@ -64,10 +64,7 @@ impl Metrics {
 
     /// By service, process, name and library.
     pub(super) fn all(&self) -> Vec<Metric> {
-        self.by_key
-            .values()
-            .map(|stored| stored.metric.clone())
-            .collect()
+        self.by_key.values().map(|stored| stored.metric.clone()).collect()
     }
 
     fn oldest(&self) -> Option<Key> {
@@ -89,10 +86,6 @@ impl Key {
     }
 
     fn bytes(&self) -> usize {
-        size_of::<Self>()
-            + self.service.len()
-            + self.instance.len()
-            + self.name.len()
-            + self.scope.len()
+        size_of::<Self>() + self.service.len() + self.instance.len() + self.name.len() + self.scope.len()
     }
 }

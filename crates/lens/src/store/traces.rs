@@ -190,10 +190,7 @@ mod tests {
     fn span_of(trace: u128, order: &str) -> Span {
         Span {
             trace_id: trace_id(trace),
-            attributes: Attributes::from_iter([(
-                "order.id".to_owned(),
-                Value::String(order.to_owned()),
-            )]),
+            attributes: Attributes::from_iter([("order.id".to_owned(), Value::String(order.to_owned()))]),
             ..span(1, 0, "a", 0..10)
         }
     }
@@ -209,10 +206,7 @@ mod tests {
         assert!(traces.get(&trace_id(100)).is_some());
         let kept = traces.by_id.len();
         assert!((1..10).contains(&kept), "{kept}");
-        assert_eq!(
-            (traces.by_arrival.len(), traces.by_order.len()),
-            (kept, kept)
-        );
+        assert_eq!((traces.by_arrival.len(), traces.by_order.len()), (kept, kept));
         assert_eq!(traces.by_service.get("shop").unwrap().len(), kept);
     }
 

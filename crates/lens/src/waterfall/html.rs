@@ -55,11 +55,7 @@ impl<'a> Waterfall<'a> {
             "<span>{}</span></p>",
             instant(trace.start_unix_nano()).format("%Y-%m-%d %H:%M:%S%.3f UTC")
         )?;
-        write!(
-            f,
-            "<dl class=\"ids\"><dt>trace</dt><dd>{}</dd>",
-            trace.trace_id
-        )?;
+        write!(f, "<dl class=\"ids\"><dt>trace</dt><dd>{}</dd>", trace.trace_id)?;
         if let Some(order_id) = trace.order_id() {
             write!(f, "<dt>order</dt><dd>{}</dd>", Escaped(order_id))?;
         }
@@ -112,11 +108,7 @@ impl<'a> Waterfall<'a> {
             "</span></span><span class=\"kind\">{}</span>",
             span.kind.as_str()
         )?;
-        write!(
-            f,
-            "<span class=\"service\">{}</span>",
-            Escaped(&span.service)
-        )?;
+        write!(f, "<span class=\"service\">{}</span>", Escaped(&span.service))?;
         write!(
             f,
             "<svg viewBox=\"0 0 {CANVAS} 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
@@ -141,18 +133,10 @@ impl<'a> Waterfall<'a> {
     fn marks(&self, f: &mut fmt::Formatter<'_>, row: &Row<'_>) -> fmt::Result {
         let span = row.span;
         if span.failed() {
-            write!(
-                f,
-                " <em class=\"bad\">ERR {}</em>",
-                Escaped(&error_type(span))
-            )?;
+            write!(f, " <em class=\"bad\">ERR {}</em>", Escaped(&error_type(span)))?;
         }
         if !span.links.is_empty() {
-            write!(
-                f,
-                " <em title=\"{}\">→</em>",
-                count(span.links.len(), "link")
-            )?;
+            write!(f, " <em title=\"{}\">→</em>", count(span.links.len(), "link"))?;
         }
         if row.orphan {
             f.write_str(" <em>(parent not received)</em>")?;
@@ -179,11 +163,7 @@ impl<'a> Waterfall<'a> {
         table(f, "Attributes", &span.attributes)?;
         for event in &span.events {
             let at = readable(self.scale.offset(event.time_unix_nano));
-            table(
-                f,
-                &format!("Event {} at {at}", event.name),
-                &event.attributes,
-            )?;
+            table(f, &format!("Event {} at {at}", event.name), &event.attributes)?;
         }
         for link in &span.links {
             write!(
@@ -236,11 +216,7 @@ impl<'a> Waterfall<'a> {
                 Escaped(&log.body.to_string())
             )?;
             if !log.attributes.is_empty() {
-                write!(
-                    f,
-                    " <small>{}</small>",
-                    Escaped(&log.attributes.to_string())
-                )?;
+                write!(f, " <small>{}</small>", Escaped(&log.attributes.to_string()))?;
             }
             f.write_str("</td></tr>")?;
         }

@@ -29,8 +29,7 @@ impl Scale {
     /// The first cell and the number of cells of a span's bar, at least one, when the whole trace takes `cells`.
     fn bar(&self, span: &Span, cells: usize) -> (usize, usize) {
         let at = |time: Duration, cells: usize| {
-            let cell =
-                (2 * time.as_nanos() * cells_wide(cells) + self.nanos).checked_div(2 * self.nanos);
+            let cell = (2 * time.as_nanos() * cells_wide(cells) + self.nanos).checked_div(2 * self.nanos);
             usize::try_from(cell.unwrap_or_default())
                 .unwrap_or(cells)
                 .min(cells)
@@ -99,10 +98,7 @@ mod tests {
     use crate::fixtures::{span, trace_id};
 
     fn bar_of(start: u64, end: u64, cells: usize) -> (usize, usize) {
-        let spans = vec![
-            span(1, 0, "all", 1_000..2_000),
-            span(2, 1, "part", start..end),
-        ];
+        let spans = vec![span(1, 0, "all", 1_000..2_000), span(2, 1, "part", start..end)];
         let trace = Trace {
             trace_id: trace_id(1),
             spans,

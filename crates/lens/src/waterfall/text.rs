@@ -21,10 +21,7 @@ pub(crate) fn draw(trace: &Trace, logs: &[LogRecord]) -> String {
         lines.push(columns.line(row, &scale));
         lines.extend(notes(row, trace));
     }
-    let grave: Vec<&LogRecord> = logs
-        .iter()
-        .filter(|log| log.severity >= Severity::WARN)
-        .collect();
+    let grave: Vec<&LogRecord> = logs.iter().filter(|log| log.severity >= Severity::WARN).collect();
     if !grave.is_empty() {
         lines.push(String::new());
         lines.extend(grave.into_iter().map(|log| log_line(log, &scale)));
@@ -37,11 +34,7 @@ pub(crate) fn draw(trace: &Trace, logs: &[LogRecord]) -> String {
 
 fn header(trace: &Trace, services: usize) -> String {
     let mut parts = vec![format!("trace {}", trace.trace_id)];
-    parts.extend(
-        trace
-            .order_id()
-            .map(|id| format!("order {}", printable(id))),
-    );
+    parts.extend(trace.order_id().map(|id| format!("order {}", printable(id))));
     parts.push(count(trace.spans.len(), "span"));
     parts.push(count(services, "service"));
     if trace.errors() > 0 {
@@ -63,8 +56,7 @@ struct Columns {
 
 impl Columns {
     fn fit(rows: &[Row<'_>], scale: &Scale) -> Self {
-        let widest =
-            |width: fn(&Row<'_>) -> usize| rows.iter().map(width).max().unwrap_or_default();
+        let widest = |width: fn(&Row<'_>) -> usize| rows.iter().map(width).max().unwrap_or_default();
         let start = |row: &Row<'_>| readable(scale.offset(row.span.start_unix_nano)).len();
         let mut columns = Self {
             name: widest(|row| width(&row.branch) + width(&row.span.name)).min(MAX_NAME),
@@ -75,8 +67,7 @@ impl Columns {
             bar: 0,
         };
         let gaps = 10;
-        let taken =
-            columns.name + columns.kind + columns.service + columns.start + columns.duration + gaps;
+        let taken = columns.name + columns.kind + columns.service + columns.start + columns.duration + gaps;
         columns.bar = WIDTH.saturating_sub(taken).clamp(*BAR.start(), *BAR.end());
         columns
     }
@@ -86,10 +77,7 @@ impl Columns {
         let (first, cells) = scale.bar(span, self.bar);
         format!(
             "{:name$}  {:kind$}  {:service$}  {:>start$}  {:>duration$}  {:first$}{}",
-            shortened(
-                &format!("{}{}", row.branch, printable(&span.name)),
-                self.name
-            ),
+            shortened(&format!("{}{}", row.branch, printable(&span.name)), self.name),
             span.kind.as_str(),
             shortened(&printable(&span.service), self.service),
             readable(scale.offset(span.start_unix_nano)),
@@ -134,19 +122,13 @@ fn link_note(link: &Link, trace: &Trace) -> String {
         None if link.trace_id == trace.trace_id => {
             format!("→ links to span {} (not received)", link.span_id)
         }
-        None => format!(
-            "→ links to span {} of trace {}",
-            link.span_id, link.trace_id
-        ),
+        None => format!("→ links to span {} of trace {}", link.span_id, link.trace_id),
     }
 }
 
 fn log_line(log: &LogRecord, scale: &Scale) -> String {
     let at = readable(scale.offset(log.time_unix_nano));
-    let line = format!(
-        "{:5}  {at:>10}  {}  {}",
-        log.severity, log.service, log.body
-    );
+    let line = format!("{:5}  {at:>10}  {}  {}", log.severity, log.service, log.body);
     shortened(&printable(&line), WIDTH)
 }
 
@@ -158,8 +140,5 @@ fn shortened(text: &str, most: usize) -> String {
     if width(text) <= most {
         return text.to_owned();
     }
-    text.chars()
-        .take(most.saturating_sub(1))
-        .chain(['…'])
-        .collect()
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }

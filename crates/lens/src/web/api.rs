@@ -99,13 +99,8 @@ fn parse_id(text: &str) -> Result<TraceId, Problem> {
 }
 
 fn parse_limit(text: &str) -> Result<usize, Problem> {
-    let limit = text
-        .parse()
-        .ok()
-        .filter(|limit| (1..=MAX_LISTED).contains(limit));
-    limit.ok_or_else(|| {
-        Problem::BadRequest(format!("limit is `{text}`; it takes 1 to {MAX_LISTED}"))
-    })
+    let limit = text.parse().ok().filter(|limit| (1..=MAX_LISTED).contains(limit));
+    limit.ok_or_else(|| Problem::BadRequest(format!("limit is `{text}`; it takes 1 to {MAX_LISTED}")))
 }
 
 /// A parameter that is empty, as a form sends it, counts as absent.

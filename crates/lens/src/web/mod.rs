@@ -23,8 +23,8 @@ pub(crate) fn routes(service: &mut web::ServiceConfig) {
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .add((header::REFERRER_POLICY, "no-referrer"))
         .add((header::CACHE_CONTROL, "no-cache"));
-    let query = web::QueryConfig::default()
-        .error_handler(|error, _| Problem::BadRequest(error.to_string()).into());
+    let query =
+        web::QueryConfig::default().error_handler(|error, _| Problem::BadRequest(error.to_string()).into());
     service.app_data(query).service(
         web::scope("")
             .wrap(safe)
@@ -43,9 +43,7 @@ pub(crate) fn routes(service: &mut web::ServiceConfig) {
 }
 
 async fn nothing_here() -> Result<HttpResponse, Problem> {
-    Err(Problem::NotFound(
-        "there is nothing at this address".to_owned(),
-    ))
+    Err(Problem::NotFound("there is nothing at this address".to_owned()))
 }
 
 async fn health() -> HttpResponse {

@@ -24,10 +24,7 @@ pub(super) struct ListQuery {
     service: Option<String>,
 }
 
-pub(super) async fn list(
-    query: web::Query<ListQuery>,
-    store: web::Data<TraceStore>,
-) -> HttpResponse {
+pub(super) async fn list(query: web::Query<ListQuery>, store: web::Data<TraceStore>) -> HttpResponse {
     let ListQuery { q, service } = query.into_inner();
     let filter = TraceFilter {
         service: given(service),
@@ -181,16 +178,16 @@ impl Display for TraceList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.search(f)?;
         if self.traces.is_empty() {
-            return f.write_str("<p class=\"empty\">No trace here yet that fits. Send some to OTLP gRPC or HTTP.</p>");
+            return f.write_str(
+                "<p class=\"empty\">No trace here yet that fits. Send some to OTLP gRPC or HTTP.</p>",
+            );
         }
         f.write_str(
             "<div class=\"scroll\"><table class=\"list\"><thead><tr><th class=\"time\">started (UTC)</th><th>trace</th>\
              <th>services</th><th class=\"time\">spans</th><th class=\"time\">duration</th><th></th><th>order</th>\
              </tr></thead><tbody>",
         )?;
-        self.traces
-            .iter()
-            .try_for_each(|trace| self.row(f, trace))?;
+        self.traces.iter().try_for_each(|trace| self.row(f, trace))?;
         f.write_str("</tbody></table></div>")
     }
 }

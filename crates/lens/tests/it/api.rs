@@ -13,9 +13,7 @@ use crate::otlp;
 use crate::support::{get, get_json, lens};
 
 async fn send(lens: &Lens, service: &str, spans: Vec<Span>) {
-    let mut client = TraceServiceClient::connect(lens.otlp_grpc_url())
-        .await
-        .unwrap();
+    let mut client = TraceServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     client.export(otlp::spans(service, spans)).await.unwrap();
 }
 
@@ -61,11 +59,7 @@ async fn the_list_is_newest_first_and_narrowed_by_service_order_and_limit() {
     send(&lens, "other", vec![started(4)]).await;
 
     let orders = async |query: &str| {
-        let list = get_json(
-            format!("{}/api/traces?{query}", lens.page_url()),
-            StatusCode::OK,
-        )
-        .await;
+        let list = get_json(format!("{}/api/traces?{query}", lens.page_url()), StatusCode::OK).await;
         let traces = list["data"].as_array().unwrap().iter();
         traces
             .map(|trace| trace["order_id"].as_str().unwrap().to_owned())
@@ -74,10 +68,7 @@ async fn the_list_is_newest_first_and_narrowed_by_service_order_and_limit() {
     assert_eq!(orders("").await, ["o-4", "o-3", "o-2", "o-1"]);
     assert_eq!(orders("service=api&limit=2").await, ["o-3", "o-2"]);
     assert_eq!(orders("order_id=o-2&service=").await, ["o-2"]);
-    assert_eq!(
-        orders("order_id=o-2&service=other").await,
-        Vec::<String>::new()
-    );
+    assert_eq!(orders("order_id=o-2&service=other").await, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -138,28 +129,20 @@ async fn a_trace_is_given_back_as_otlp_json() {
 async fn an_unknown_trace_is_a_404_and_a_malformed_id_a_400() {
     let lens = lens().await;
     let at = |id: &str| format!("{}/api/traces/{id}", lens.page_url());
-    let missing = get_json(
-        at("0af7651916cd43dd8448eb211c80319c"),
-        StatusCode::NOT_FOUND,
-    )
-    .await;
+    let missing = get_json(at("0af7651916cd43dd8448eb211c80319c"), StatusCode::NOT_FOUND).await;
     assert_eq!(missing["status"], 404);
     for id in ["0af7", "xyz", "00000000000000000000000000000000"] {
         let problem = get_json(at(id), StatusCode::BAD_REQUEST).await;
-        assert!(
-            problem["detail"].as_str().unwrap().contains(id),
-            "{problem}"
-        );
+        assert!(problem["detail"].as_str().unwrap().contains(id), "{problem}");
     }
 }
 
 #[tokio::test]
 async fn logs_and_metrics_are_listed() {
     let lens = lens().await;
-    let mut client =
-        logs::v1::logs_service_client::LogsServiceClient::connect(lens.otlp_grpc_url())
-            .await
-            .unwrap();
+    let mut client = logs::v1::logs_service_client::LogsServiceClient::connect(lens.otlp_grpc_url())
+        .await
+        .unwrap();
     client
         .export(otlp::logs(
             "api",
@@ -178,15 +161,11 @@ async fn logs_and_metrics_are_listed() {
         (&json!("two"), &json!("WARN"))
     );
 
-    let client =
-        metrics::v1::metrics_service_client::MetricsServiceClient::connect(lens.otlp_grpc_url());
+    let client = metrics::v1::metrics_service_client::MetricsServiceClient::connect(lens.otlp_grpc_url());
     client
         .await
         .unwrap()
-        .export(otlp::metrics(
-            "api",
-            vec![otlp::counter("orders.created", 2)],
-        ))
+        .export(otlp::metrics("api", vec![otlp::counter("orders.created", 2)]))
         .await
         .unwrap();
     let metrics = get_json(format!("{}/api/metrics", lens.page_url()), StatusCode::OK).await;

@@ -11,9 +11,7 @@ use crate::support::{client, get, lens, lens_keeping};
 #[tokio::test]
 async fn the_oldest_traces_give_way_and_nothing_leads_to_them_any_more() {
     let lens = lens_keeping(128 * 1024).await;
-    let mut client = TraceServiceClient::connect(lens.otlp_grpc_url())
-        .await
-        .unwrap();
+    let mut client = TraceServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     for trace in 1..=1_000 {
         let span = otlp::order_span(trace, &format!("order-{trace}"));
         client
@@ -38,24 +36,14 @@ async fn the_oldest_traces_give_way_and_nothing_leads_to_them_any_more() {
 #[tokio::test]
 async fn the_oldest_log_records_and_metrics_give_way() {
     let lens = lens_keeping(128 * 1024).await;
-    let mut logs = LogsServiceClient::connect(lens.otlp_grpc_url())
-        .await
-        .unwrap();
-    let mut metrics = MetricsServiceClient::connect(lens.otlp_grpc_url())
-        .await
-        .unwrap();
+    let mut logs = LogsServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
+    let mut metrics = MetricsServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     for number in 1..=500 {
-        logs.export(otlp::logs(
-            "api",
-            vec![otlp::log(1, 9, &format!("log {number}"))],
-        ))
-        .await
-        .unwrap();
-        let metric = otlp::counter(&format!("metric.{number}"), number);
-        metrics
-            .export(otlp::metrics("api", vec![metric]))
+        logs.export(otlp::logs("api", vec![otlp::log(1, 9, &format!("log {number}"))]))
             .await
             .unwrap();
+        let metric = otlp::counter(&format!("metric.{number}"), number);
+        metrics.export(otlp::metrics("api", vec![metric])).await.unwrap();
     }
 
     let logs = lens.store().logs();
@@ -92,18 +80,8 @@ async fn a_stopped_lens_listens_no_more_even_if_clients_keep_their_connections()
     let lens = lens().await;
     let page = format!("{}/health", lens.page_url());
     let client = client();
-    assert!(
-        client
-            .get(&page)
-            .send()
-            .await
-            .unwrap()
-            .status()
-            .is_success()
-    );
-    let _idle = TraceServiceClient::connect(lens.otlp_grpc_url())
-        .await
-        .unwrap();
+    assert!(client.get(&page).send().await.unwrap().status().is_success());
+    let _idle = TraceServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     lens.stop().await;
     assert!(client.get(&page).send().await.is_err());
 }

@@ -9,8 +9,8 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
 use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, Histogram, HistogramDataPoint, Metric, NumberDataPoint,
-    ResourceMetrics, ScopeMetrics, Sum,
+    AggregationTemporality, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics,
+    ScopeMetrics, Sum,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -33,13 +33,7 @@ pub(crate) fn span_id(span: u64) -> Vec<u8> {
 }
 
 /// A span of trace 1, times in microseconds after noon.
-pub(crate) fn span(
-    id: u64,
-    parent: u64,
-    name: &str,
-    kind: SpanKind,
-    micros: std::ops::Range<u64>,
-) -> Span {
+pub(crate) fn span(id: u64, parent: u64, name: &str, kind: SpanKind, micros: std::ops::Range<u64>) -> Span {
     Span {
         trace_id: trace_id(1),
         span_id: span_id(id),

@@ -15,9 +15,7 @@ const ORDER: &str = "0192f0c1-2a3b-7c4d-8e5f-60718293a4b5";
 const TRACE: &str = "00000000000000000000000000000001";
 
 async fn send(lens: &Lens, service: &str, spans: Vec<Span>) {
-    let mut client = TraceServiceClient::connect(lens.otlp_grpc_url())
-        .await
-        .unwrap();
+    let mut client = TraceServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     client.export(otlp::spans(service, spans)).await.unwrap();
 }
 
@@ -92,9 +90,7 @@ async fn send_an_order(lens: &Lens) {
 async fn the_text_waterfall_reads_from_request_to_payment() {
     let lens = lens().await;
     send_an_order(&lens).await;
-    let mut logs = LogsServiceClient::connect(lens.otlp_grpc_url())
-        .await
-        .unwrap();
+    let mut logs = LogsServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     let records = vec![
         otlp::log(1, 9, "not worth a line"),
         otlp::log(1, 17, "the card was declined"),
@@ -106,12 +102,7 @@ async fn the_text_waterfall_reads_from_request_to_payment() {
     let drawn = page(&lens, &format!("/traces/{TRACE}.txt")).await;
     let expected = include_str!("an_order.txt");
     assert_eq!(drawn, expected, "\n{drawn}");
-    assert!(
-        drawn
-            .lines()
-            .skip(1)
-            .all(|line| line.chars().count() <= 120)
-    );
+    assert!(drawn.lines().skip(1).all(|line| line.chars().count() <= 120));
 }
 
 #[tokio::test]
@@ -143,19 +134,13 @@ async fn what_a_sender_writes_cannot_become_markup_or_move_the_cursor() {
     let lens = lens().await;
     let evil = "<script>alert(1)</script>\x1b[2J";
     let span = Span {
-        attributes: vec![
-            otlp::text("order.id", evil),
-            otlp::text(evil, "\"><img src=x>"),
-        ],
+        attributes: vec![otlp::text("order.id", evil), otlp::text(evil, "\"><img src=x>")],
         ..otlp::span(1, 0, evil, SpanKind::Server, 0..10)
     };
     send(&lens, evil, vec![span]).await;
     for path in ["/", "/?q=%22%3E%3Cscript%3E", &format!("/traces/{TRACE}")] {
         let html = page(&lens, path).await;
-        assert!(
-            !html.contains("<script") && !html.contains("<img"),
-            "{html}"
-        );
+        assert!(!html.contains("<script") && !html.contains("<img"), "{html}");
     }
     assert!(
         page(&lens, &format!("/traces/{TRACE}"))
@@ -209,11 +194,7 @@ async fn the_search_finds_an_order_and_leads_straight_to_a_trace() {
             .await
             .contains(&format!("/traces/{TRACE}"))
     );
-    assert!(
-        page(&lens, "/?q=another")
-            .await
-            .contains("No trace here yet")
-    );
+    assert!(page(&lens, "/?q=another").await.contains("No trace here yet"));
     let response = get(format!("{}/?q=%20{TRACE}", lens.page_url())).await;
     assert_eq!(
         (
@@ -234,9 +215,7 @@ async fn a_trace_that_is_not_here_is_a_404_on_every_page() {
         );
     }
     assert_eq!(
-        get(format!("{}/traces/nonsense", lens.page_url()))
-            .await
-            .status(),
+        get(format!("{}/traces/nonsense", lens.page_url())).await.status(),
         StatusCode::BAD_REQUEST
     );
 }

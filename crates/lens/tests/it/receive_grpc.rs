@@ -19,10 +19,7 @@ async fn a_span_arrives_with_all_that_it_carries() {
     let lens = lens().await;
     let sent = Span {
         trace_state: "vendor=1".to_owned(),
-        attributes: vec![
-            otlp::text("order.id", "o-1"),
-            otlp::attribute("n", otlp_int(7)),
-        ],
+        attributes: vec![otlp::text("order.id", "o-1"), otlp::attribute("n", otlp_int(7))],
         dropped_attributes_count: 2,
         events: vec![Event {
             time_unix_nano: NOON,
@@ -41,9 +38,7 @@ async fn a_span_arrives_with_all_that_it_carries() {
         ..otlp::span(2, 1, "process_payment", SpanKind::Internal, 100..900)
     };
 
-    let mut client = TraceServiceClient::connect(lens.otlp_grpc_url())
-        .await
-        .unwrap();
+    let mut client = TraceServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     let answer = client
         .export(otlp::spans("worker", vec![sent]))
         .await
@@ -63,10 +58,7 @@ async fn a_span_arrives_with_all_that_it_carries() {
         (span.kind, span.service.as_str(), span.scope.name.as_str()),
         (Kind::Internal, "worker", "telemetry")
     );
-    assert_eq!(
-        span.resource.get_str("service.instance.id"),
-        Some("worker-1")
-    );
+    assert_eq!(span.resource.get_str("service.instance.id"), Some("worker-1"));
     assert_eq!(span.span_id.as_bytes(), otlp::span_id(2));
     assert_eq!(span.parent_span_id.unwrap().as_bytes(), otlp::span_id(1));
     assert_eq!(
@@ -90,9 +82,7 @@ async fn a_span_arrives_with_all_that_it_carries() {
 #[tokio::test]
 async fn a_gzipped_export_arrives() {
     let lens = lens().await;
-    let client = TraceServiceClient::connect(lens.otlp_grpc_url())
-        .await
-        .unwrap();
+    let client = TraceServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     let mut client = client.send_compressed(CompressionEncoding::Gzip);
     client
         .export(otlp::spans("api", vec![otlp::order_span(1, "o-1")]))
@@ -104,9 +94,7 @@ async fn a_gzipped_export_arrives() {
 #[tokio::test]
 async fn an_export_that_is_sent_again_is_not_doubled() {
     let lens = lens().await;
-    let mut client = TraceServiceClient::connect(lens.otlp_grpc_url())
-        .await
-        .unwrap();
+    let mut client = TraceServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     let export = otlp::spans(
         "api",
         vec![
@@ -122,9 +110,7 @@ async fn an_export_that_is_sent_again_is_not_doubled() {
 #[tokio::test]
 async fn spans_without_ids_are_rejected_and_the_others_kept() {
     let lens = lens().await;
-    let mut client = TraceServiceClient::connect(lens.otlp_grpc_url())
-        .await
-        .unwrap();
+    let mut client = TraceServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     let nameless = Span {
         trace_id: vec![0; 16],
         ..otlp::order_span(1, "o-1")
@@ -142,17 +128,11 @@ async fn spans_without_ids_are_rejected_and_the_others_kept() {
 #[tokio::test]
 async fn log_records_arrive_and_lead_to_their_trace() {
     let lens = lens().await;
-    let mut traces = TraceServiceClient::connect(lens.otlp_grpc_url())
-        .await
-        .unwrap();
-    let mut logs = LogsServiceClient::connect(lens.otlp_grpc_url())
-        .await
-        .unwrap();
+    let mut traces = TraceServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
+    let mut logs = LogsServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     let mut record = otlp::log(1, 17, "card declined");
     record.attributes = vec![otlp::text("order.id", "o-9")];
-    logs.export(otlp::logs("worker", vec![record]))
-        .await
-        .unwrap();
+    logs.export(otlp::logs("worker", vec![record])).await.unwrap();
     assert!(
         lens.store().find_by_order("o-9").is_empty(),
         "no span of the trace has arrived yet"
@@ -178,26 +158,18 @@ async fn log_records_arrive_and_lead_to_their_trace() {
 #[tokio::test]
 async fn the_last_export_of_each_metric_is_kept() {
     let lens = lens().await;
-    let mut client = MetricsServiceClient::connect(lens.otlp_grpc_url())
-        .await
-        .unwrap();
+    let mut client = MetricsServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     let first = vec![
         otlp::counter("orders.created", 1),
         otlp::histogram("http.server.request.duration"),
     ];
     client.export(otlp::metrics("api", first)).await.unwrap();
     client
-        .export(otlp::metrics(
-            "api",
-            vec![otlp::counter("orders.created", 5)],
-        ))
+        .export(otlp::metrics("api", vec![otlp::counter("orders.created", 5)]))
         .await
         .unwrap();
     client
-        .export(otlp::metrics(
-            "worker",
-            vec![otlp::counter("orders.created", 7)],
-        ))
+        .export(otlp::metrics("worker", vec![otlp::counter("orders.created", 7)]))
         .await
         .unwrap();
 

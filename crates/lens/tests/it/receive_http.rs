@@ -20,9 +20,9 @@ async fn post(lens: &Lens, path: &str, headers: &[(&str, &str)], body: Vec<u8>) 
     let request = client()
         .post(format!("{}{path}", lens.otlp_http_url()))
         .body(body);
-    let request = headers.iter().fold(request, |request, (name, value)| {
-        request.header(*name, *value)
-    });
+    let request = headers
+        .iter()
+        .fold(request, |request, (name, value)| request.header(*name, *value));
     request.send().await.unwrap()
 }
 
@@ -86,16 +86,9 @@ async fn json_arrives_and_is_answered_in_json() {
     assert_eq!(response.text().await.unwrap(), "{}");
 
     let span = lens.store().find_by_order("o-1").remove(0).spans.remove(0);
+    assert_eq!(span.trace_id.to_string(), "5b8efff798038103d269b633813fc60c");
     assert_eq!(
-        span.trace_id.to_string(),
-        "5b8efff798038103d269b633813fc60c"
-    );
-    assert_eq!(
-        (
-            span.service.as_str(),
-            span.kind,
-            span.duration().as_millis()
-        ),
+        (span.service.as_str(), span.kind, span.duration().as_millis()),
         ("shop", SpanKind::Server, 4)
     );
     assert_eq!(span.attributes.get("items"), Some(&Value::Int(3)));
@@ -111,8 +104,7 @@ async fn json_arrives_and_is_answered_in_json() {
 async fn gzip_is_unpacked_in_both_formats() {
     let lens = lens().await;
     let protobuf = gzip(&otlp::spans("api", vec![otlp::order_span(1, "o-1")]).encode_to_vec());
-    let json =
-        gzip(&serde_json::to_vec(&otlp::spans("api", vec![otlp::order_span(2, "o-2")])).unwrap());
+    let json = gzip(&serde_json::to_vec(&otlp::spans("api", vec![otlp::order_span(2, "o-2")])).unwrap());
     for (format, body) in [(PROTOBUF, protobuf), (JSON, json)] {
         let headers = [("content-type", format), ("content-encoding", "gzip")];
         assert_eq!(
@@ -129,10 +121,7 @@ async fn logs_and_metrics_arrive_in_both_formats() {
     let lens = lens().await;
     let metrics = otlp::metrics(
         "api",
-        vec![
-            otlp::counter("orders.created", 4),
-            otlp::histogram("latency"),
-        ],
+        vec![otlp::counter("orders.created", 4), otlp::histogram("latency")],
     );
     let logs = otlp::logs("api", vec![otlp::log(1, 9, "created")]);
     for (format, metrics, logs) in [
@@ -212,9 +201,7 @@ async fn other_formats_and_encodings_are_a_415() {
     }
     let headers = [("content-type", JSON), ("content-encoding", "br")];
     assert_eq!(
-        post(&lens, "/v1/traces", &headers, b"{}".to_vec())
-            .await
-            .status(),
+        post(&lens, "/v1/traces", &headers, b"{}".to_vec()).await.status(),
         StatusCode::UNSUPPORTED_MEDIA_TYPE
     );
 }
@@ -229,9 +216,7 @@ async fn an_export_beyond_the_limit_is_a_413_packed_or_not() {
     );
     let headers = [("content-type", JSON), ("content-encoding", "gzip")];
     assert_eq!(
-        post(&lens, "/v1/traces", &headers, gzip(&large))
-            .await
-            .status(),
+        post(&lens, "/v1/traces", &headers, gzip(&large)).await.status(),
         StatusCode::PAYLOAD_TOO_LARGE
     );
 }

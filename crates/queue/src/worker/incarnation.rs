@@ -109,9 +109,7 @@ impl Incarnation {
 
     /// Whether it ended because the list of waiting jobs names one that can never be fetched.
     pub(crate) fn has_found_unfetchable_job(&self) -> bool {
-        self.failure
-            .get()
-            .is_some_and(|failure| failure.unfetchable_job)
+        self.failure.get().is_some_and(|failure| failure.unfetchable_job)
     }
 
     fn lock(&self) -> MutexGuard<'_, Holdings> {

@@ -104,10 +104,7 @@ mod tests {
         for concurrency in 1..=1024 {
             let batch = config("orders", concurrency).batch_size;
             assert!(4 * batch >= concurrency, "{batch} of {concurrency}");
-            assert!(
-                2 * batch <= concurrency || batch == 1,
-                "{batch} of {concurrency}"
-            );
+            assert!(2 * batch <= concurrency || batch == 1, "{batch} of {concurrency}");
         }
     }
 

@@ -79,11 +79,7 @@ impl PollStrategy for WakeOrTick {
             due = true;
             self.arm();
         }
-        if due {
-            Poll::Ready(Some(()))
-        } else {
-            Poll::Pending
-        }
+        if due { Poll::Ready(Some(())) } else { Poll::Pending }
     }
 }
 

@@ -16,10 +16,7 @@ pub(crate) struct Roster {
 impl Roster {
     pub(crate) fn add(&self, incarnation: &Arc<Incarnation>) {
         let mut registered = self.lock();
-        if !registered
-            .iter()
-            .any(|known| Arc::ptr_eq(known, incarnation))
-        {
+        if !registered.iter().any(|known| Arc::ptr_eq(known, incarnation)) {
             registered.push(Arc::clone(incarnation));
         }
         drop(registered);
@@ -44,8 +41,6 @@ impl Roster {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Incarnation>>> {
-        self.registered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.registered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -63,11 +63,7 @@ where
     S: Service<Delivery<J>, Response = (), Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    pub(crate) fn new(
-        queue: Queue<J>,
-        options: WorkOptions,
-        service: S,
-    ) -> Result<Self, QueueError> {
+    pub(crate) fn new(queue: Queue<J>, options: WorkOptions, service: S) -> Result<Self, QueueError> {
         let invalid = || QueueError::InvalidConcurrency(options.concurrency);
         let concurrency = u32::try_from(options.concurrency).map_err(|_| invalid())?;
         if !(1..=10_000).contains(&concurrency) {
@@ -108,9 +104,7 @@ where
         let deadline = self.live_until_shutdown(shutdown).await;
         self.wait_for_jobs(deadline).await;
         helpers.shutdown().await;
-        self.upkeep
-            .release_all(&self.parts.roster, LEAVE_TIMEOUT)
-            .await;
+        self.upkeep.release_all(&self.parts.roster, LEAVE_TIMEOUT).await;
     }
 
     /// One worker after another. Returns until when running jobs may go on.

@@ -66,45 +66,25 @@ impl Upkeep {
         script.key(&[&keys.workers, &keys.inflight, &keys.active, &keys.data]);
         script.key(&[&keys.meta, &keys.worker_metadata, &keys.wake]);
         script.arg(DEAD_AFTER.as_secs()).arg(alive);
-        let (dead, returned, lost): (u64, u64, u64) = self
-            .connection
-            .run("look for dead workers", &script)
-            .await?;
+        let (dead, returned, lost): (u64, u64, u64) =
+            self.connection.run("look for dead workers", &script).await?;
         if dead > 0 {
-            tracing::warn!(
-                dead,
-                returned,
-                lost,
-                "workers died; their jobs were put back"
-            );
+            tracing::warn!(dead, returned, lost, "workers died; their jobs were put back");
         }
         Ok(())
     }
 
     /// Takes leave for a worker that ended. While jobs of it still run it stays on the roster, to be called again.
-    pub(crate) async fn release(
-        &self,
-        worker: &Arc<Incarnation>,
-        roster: &Roster,
-    ) -> Result<(), QueueError> {
+    pub(crate) async fn release(&self, worker: &Arc<Incarnation>, roster: &Roster) -> Result<(), QueueError> {
         let (keys, name) = (&self.keys, &*worker.name);
         let holdings = worker.holdings();
         let mut script = scripts::RELEASE.prepare_invoke();
         let (inflight, metadata) = (keys.inflight_of(name), keys.metadata_of(name));
-        script.key(&[
-            &keys.workers,
-            &inflight,
-            &keys.active,
-            &keys.data,
-            &keys.meta,
-        ]);
+        script.key(&[&keys.workers, &inflight, &keys.active, &keys.data, &keys.meta]);
         script.key(&[&metadata, &keys.done, &keys.dead, &keys.wake]);
         script.arg(name).arg(holdings.finished.len());
         for job in &holdings.finished {
-            script
-                .arg(&*job.id)
-                .arg(&job.enqueued_at)
-                .arg(job.fate.status());
+            script.arg(&*job.id).arg(&job.enqueued_at).arg(job.fate.status());
         }
         for id in &holdings.running {
             script.arg(&**id);
@@ -139,8 +119,7 @@ impl Upkeep {
             let mut script = scripts::REPAIR.prepare_invoke();
             script.key(&[&keys.active, &keys.data, &keys.meta]);
             script.arg(REPAIR_CHUNK);
-            let (seen, unfit): (usize, usize) =
-                self.connection.run("repair the queue", &script).await?;
+            let (seen, unfit): (usize, usize) = self.connection.run("repair the queue", &script).await?;
             if seen == 0 {
                 break;
             }

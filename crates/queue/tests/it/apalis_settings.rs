@@ -150,10 +150,7 @@ async fn a_job_with_one_attempt_is_retried_all_the_same() {
 async fn vacuum_deletes_a_job_that_waits_for_its_retry() {
     let queue = queue::<u32>().await;
     fail_one(&queue).await;
-    assert_eq!(
-        storage(&queue, Config::default()).vacuum().await.unwrap(),
-        1
-    );
+    assert_eq!(storage(&queue, Config::default()).vacuum().await.unwrap(), 1);
     assert_eq!(count(&queue, "ZCARD", "scheduled").await, 1);
     assert_eq!(count(&queue, "HLEN", "data").await, 0);
 }
@@ -262,9 +259,7 @@ async fn a_queue_that_filled_its_redis_cannot_be_drained() {
     let queue = Queue::<u32>::connect(config(&redis)).await.unwrap();
     let mut connection = queue.connection();
     let info: String = redis_answers(&mut connection, &["INFO", "memory"]).await;
-    let used = info
-        .lines()
-        .find_map(|line| line.strip_prefix("used_memory:"));
+    let used = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
     let most: usize = used.unwrap().trim().parse::<usize>().unwrap() + ROOM;
     let _: () = redis_answers(
         &mut connection,

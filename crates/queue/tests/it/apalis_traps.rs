@@ -53,10 +53,7 @@ async fn a_worker_stays_registered_after_it_stopped_and_is_refused_under_its_nam
     )
     .await;
     assert_eq!(workers, ["plain"]);
-    let error = timeout(SOON, worker().await.run())
-        .await
-        .unwrap()
-        .unwrap_err();
+    let error = timeout(SOON, worker().await.run()).await.unwrap().unwrap_err();
     assert!(
         format!("{error:?}").contains("worker is still active"),
         "{error:?}"

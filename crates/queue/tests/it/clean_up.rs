@@ -24,10 +24,7 @@ async fn clean_up_leaves_redis_as_it_was() {
 
     assert_eq!(queue.clean_up(10_000).await.unwrap(), 1501);
     assert_eq!(queue.clean_up(10_000).await.unwrap(), 0);
-    assert_eq!(
-        redis_answers::<u32>(&mut connection, &["DBSIZE"]).await,
-        before
-    );
+    assert_eq!(redis_answers::<u32>(&mut connection, &["DBSIZE"]).await, before);
     worker.stop().await;
 }
 

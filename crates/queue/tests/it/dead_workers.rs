@@ -24,10 +24,7 @@ async fn the_jobs_of_a_killed_worker_are_delivered_to_another() {
     assert_eq!(seen.len(), 10);
     assert_eq!(seen.into_iter().collect::<HashSet<_>>().len(), 10);
     let metadata = key(&queue, &format!("workers:metadata:{name}"));
-    assert_eq!(
-        redis_answers::<u32>(&mut redis, &["EXISTS", &metadata]).await,
-        0
-    );
+    assert_eq!(redis_answers::<u32>(&mut redis, &["EXISTS", &metadata]).await, 0);
 }
 
 #[tokio::test]

@@ -92,12 +92,8 @@ async fn a_payload_that_nobody_can_read_is_dead_and_blocks_nothing() {
     let seen = worker.stop().await;
     assert_eq!(seen.len(), 18);
     assert!(!seen.contains(&"job-0".to_owned()));
-    let dead: HashSet<String> =
-        redis_answers(&mut redis, &["SMEMBERS", &key(&queue, "dead")]).await;
-    assert_eq!(
-        dead,
-        HashSet::from(["job-0".to_owned(), "job-7".to_owned()])
-    );
+    let dead: HashSet<String> = redis_answers(&mut redis, &["SMEMBERS", &key(&queue, "dead")]).await;
+    assert_eq!(dead, HashSet::from(["job-0".to_owned(), "job-7".to_owned()]));
     // Nor does apalis try it 25 times more.
     assert_eq!(
         redis_answers::<u32>(&mut redis, &["EXISTS", &key(&queue, "scheduled")]).await,
@@ -119,10 +115,7 @@ async fn a_delivery_says_when_it_was_enqueued_and_who_fetched_it() {
     });
     let before = SystemTime::now();
     queue
-        .enqueue(
-            "0198c1f0-93a4-7d6e-8f00-000000000000:1",
-            &"bread".to_owned(),
-        )
+        .enqueue("0198c1f0-93a4-7d6e-8f00-000000000000:1", &"bread".to_owned())
         .await
         .unwrap();
     let delivery = deliveries.recv().await.unwrap();
@@ -150,11 +143,7 @@ async fn a_job_whose_wake_up_was_lost_is_found_all_the_same() {
             .hset(data, &id, 1)
             .hset_multiple(
                 meta,
-                &[
-                    ("attempts", "0"),
-                    ("max_attempts", "1"),
-                    ("status", "Pending"),
-                ],
+                &[("attempts", "0"), ("max_attempts", "1"), ("status", "Pending")],
             )
             .rpush(active, &id)
             .query_async(&mut redis)
@@ -175,8 +164,7 @@ async fn a_worker_that_lost_its_subscription_subscribes_again() {
     let mut connection = queue.connection();
     let channel = key(&queue, "wake");
     let listeners = async |connection: &mut throughline_queue::Connection| {
-        let (_, count): (String, u32) =
-            redis_answers(connection, &["PUBSUB", "NUMSUB", &channel]).await;
+        let (_, count): (String, u32) = redis_answers(connection, &["PUBSUB", "NUMSUB", &channel]).await;
         count
     };
     let subscribed = |mut connection: throughline_queue::Connection| async move {

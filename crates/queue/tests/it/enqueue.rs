@@ -10,10 +10,7 @@ use crate::support::{SOON, Worker, config, jobs, key, nothing, queue, redis_answ
 async fn a_job_enqueued_twice_is_delivered_once() {
     let queue = queue::<u32>().await;
     assert_eq!(queue.enqueue("a", &1).await.unwrap(), Enqueued::New);
-    assert_eq!(
-        queue.enqueue("a", &1).await.unwrap(),
-        Enqueued::AlreadyQueued
-    );
+    assert_eq!(queue.enqueue("a", &1).await.unwrap(), Enqueued::AlreadyQueued);
     assert_eq!(queue.stats().await.unwrap().depth, 1);
 
     let worker = Worker::start(&queue, 4, nothing);
@@ -35,10 +32,7 @@ async fn a_job_in_flight_is_not_enqueued_again() {
         }
     });
     is_started.recv().await.unwrap();
-    assert_eq!(
-        queue.enqueue("a", &1).await.unwrap(),
-        Enqueued::AlreadyQueued
-    );
+    assert_eq!(queue.enqueue("a", &1).await.unwrap(), Enqueued::AlreadyQueued);
 
     finish.send_replace(true);
     until_idle(&queue).await;
@@ -94,15 +88,9 @@ async fn of_many_jobs_each_outcome_is_told_in_order() {
 #[tokio::test]
 async fn beyond_the_limit_a_new_job_is_refused_and_nothing_is_lost() {
     let queue = queue::<u32>().await;
-    assert_eq!(
-        queue.enqueue_within(2, "a", &1).await.unwrap(),
-        Enqueued::New
-    );
+    assert_eq!(queue.enqueue_within(2, "a", &1).await.unwrap(), Enqueued::New);
     assert_eq!(queue.enqueue("b", &2).await.unwrap(), Enqueued::New);
-    assert_eq!(
-        queue.enqueue_within(2, "c", &3).await.unwrap(),
-        Enqueued::Full
-    );
+    assert_eq!(queue.enqueue_within(2, "c", &3).await.unwrap(), Enqueued::Full);
     // What waits already needs no room, and who has no limit gets in.
     assert_eq!(
         queue.enqueue_within(2, "a", &1).await.unwrap(),
@@ -112,10 +100,7 @@ async fn beyond_the_limit_a_new_job_is_refused_and_nothing_is_lost() {
 
     let worker = Worker::start(&queue, 1, nothing);
     until_idle(&queue).await;
-    assert_eq!(
-        queue.enqueue_within(2, "c", &3).await.unwrap(),
-        Enqueued::New
-    );
+    assert_eq!(queue.enqueue_within(2, "c", &3).await.unwrap(), Enqueued::New);
     until_idle(&queue).await;
     assert_eq!(worker.stop().await, ["a", "b", "d", "c"]);
 }
@@ -176,12 +161,7 @@ async fn a_lazy_queue_needs_no_redis_and_uses_it_once_it_is_there() {
     let config = config(&redis);
     redis.stop().await.unwrap();
     let queue = Queue::<u32>::connect_lazy(config).unwrap();
-    assert!(
-        timeout(SOON, queue.enqueue("a", &1))
-            .await
-            .unwrap()
-            .is_err()
-    );
+    assert!(timeout(SOON, queue.enqueue("a", &1)).await.unwrap().is_err());
 
     redis.restart().await.unwrap();
     let outcome = testkit::eventually("an enqueued job", SOON, async || {

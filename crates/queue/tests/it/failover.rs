@@ -81,9 +81,7 @@ async fn a_password_that_was_refused_once_is_tried_again() {
     let mut admin = admin.connection();
     let _: () = redis_answers(
         &mut admin,
-        &[
-            "ACL", "SETUSER", "shop", "on", ">right", "~*", "&*", "+@all",
-        ],
+        &["ACL", "SETUSER", "shop", "on", ">right", "~*", "&*", "+@all"],
     )
     .await;
     let url = redis.url().replace("redis://", "redis://shop:right@");
@@ -91,11 +89,7 @@ async fn a_password_that_was_refused_once_is_tried_again() {
         .await
         .unwrap();
 
-    let _: () = redis_answers(
-        &mut admin,
-        &["ACL", "SETUSER", "shop", "resetpass", ">wrong"],
-    )
-    .await;
+    let _: () = redis_answers(&mut admin, &["ACL", "SETUSER", "shop", "resetpass", ">wrong"]).await;
     let _: u32 = redis_answers(&mut admin, &["CLIENT", "KILL", "USER", "shop"]).await;
     eventually("a refusal", SOON, async || {
         let error = queue.ping().await.err()?.to_string();

@@ -107,10 +107,7 @@ async fn a_loss_that_nobody_made_up_for_is_told_again() {
     assert_eq!(queue.epoch().await.unwrap(), Epoch::Missing);
     queue.begin_epoch().await.unwrap();
     assert_eq!(queue.epoch().await.unwrap(), Epoch::Present);
-    assert_eq!(
-        redis_answers::<u32>(&mut redis, &["EXISTS", &told]).await,
-        0
-    );
+    assert_eq!(redis_answers::<u32>(&mut redis, &["EXISTS", &told]).await, 0);
 }
 
 #[tokio::test]
@@ -133,8 +130,7 @@ async fn jobs_that_run_while_their_worker_restarts_are_neither_repeated_nor_forg
 
     slots.add_permits(5);
     until_idle(&queue).await;
-    let done: HashSet<String> =
-        redis_answers(&mut redis, &["SMEMBERS", &key(&queue, "done")]).await;
+    let done: HashSet<String> = redis_answers(&mut redis, &["SMEMBERS", &key(&queue, "done")]).await;
     assert_eq!(done, jobs(0..5).into_iter().map(|(id, _)| id).collect());
     assert_eq!(worker.stop().await.len(), 5);
 }

@@ -20,11 +20,7 @@ async fn shutdown_under_load_leaves_nothing_unacknowledged() {
 
         let stats = queue.stats().await.unwrap();
         assert_eq!(stats.in_flight, 0, "concurrency {concurrency}");
-        assert_eq!(
-            stats.depth,
-            2000 - seen.len() as u64,
-            "concurrency {concurrency}"
-        );
+        assert_eq!(stats.depth, 2000 - seen.len() as u64, "concurrency {concurrency}");
         let mut redis = queue.connection();
         let done: usize = redis_answers(&mut redis, &["SCARD", &key(&queue, "done")]).await;
         assert_eq!(done, seen.len(), "concurrency {concurrency}");

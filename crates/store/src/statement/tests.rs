@@ -45,11 +45,9 @@ async fn a_dropped_call_takes_its_connection_with_it_and_the_server_ends_its_sta
         let store = store.clone();
         async move { sleep(&store, 600).await }
     });
-    testkit::eventually(
-        "the statement to run",
-        Duration::from_secs(10),
-        async || (asleep(&watcher).await == 1).then_some(()),
-    )
+    testkit::eventually("the statement to run", Duration::from_secs(10), async || {
+        (asleep(&watcher).await == 1).then_some(())
+    })
     .await;
     abandoned.abort();
     assert!(abandoned.await.unwrap_err().is_cancelled());
@@ -57,11 +55,9 @@ async fn a_dropped_call_takes_its_connection_with_it_and_the_server_ends_its_sta
 
     // The only connection of the pool was in that call; this one has a new one, and its own answer.
     assert_eq!(sleep(&store, 0).await.unwrap(), [false]);
-    testkit::eventually(
-        "the server to end it",
-        Duration::from_secs(20),
-        async || (asleep(&watcher).await == 0).then_some(()),
-    )
+    testkit::eventually("the server to end it", Duration::from_secs(20), async || {
+        (asleep(&watcher).await == 0).then_some(())
+    })
     .await;
 }
 
@@ -84,9 +80,8 @@ async fn every_statement_is_prepared_once_however_often_it_runs() {
     }
     let query = diesel::select(sql::<Text>("statement FROM pg_prepared_statements"));
     let mut prepared: Vec<String> = store.rows::<PreparedText, _, _>(query).await.unwrap();
-    prepared.retain(|statement| {
-        statement.contains("db_driver='diesel-async'") && !statement.contains("'test'")
-    });
+    prepared
+        .retain(|statement| statement.contains("db_driver='diesel-async'") && !statement.contains("'test'"));
     let action = |statement: &String| {
         let (_, rest) = statement.split_once("action='").unwrap();
         rest.split_once('\'').unwrap().0.to_owned()
@@ -140,10 +135,7 @@ async fn run_every_statement(store: &Store) {
         Duration::from_secs(60),
     );
     let failure = Failure::new(FailureCode::PaymentTimeout, "no answer");
-    let order = store
-        .create(id, &customer, &new, &trace, minute)
-        .await
-        .unwrap();
+    let order = store.create(id, &customer, &new, &trace, minute).await.unwrap();
     let once = Once {
         key: IdempotencyKey::new(&id.to_string()).unwrap(),
         fingerprint: [0; 32],
@@ -170,10 +162,7 @@ async fn run_every_statement(store: &Store) {
         .unwrap();
     store.renew(id, attempt, minute).await.unwrap();
     store.release(id, attempt).await.unwrap();
-    store
-        .retry_later(id, attempt, &failure, minute)
-        .await
-        .unwrap();
+    store.retry_later(id, attempt, &failure, minute).await.unwrap();
     store.fail_unreadable(id, attempt, &failure).await.unwrap();
     store.fail(id, attempt, &failure, false).await.unwrap();
     store.complete(id, attempt, None).await.unwrap();

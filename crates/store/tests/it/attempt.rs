@@ -6,10 +6,7 @@ use throughline_store::{ClaimToken, StoreError};
 use crate::setup::{Fixture, MINUTE, attempt, trace};
 
 fn unavailable() -> Failure {
-    Failure::new(
-        FailureCode::PaymentUnavailable,
-        "The gateway did not answer.",
-    )
+    Failure::new(FailureCode::PaymentUnavailable, "The gateway did not answer.")
 }
 
 #[tokio::test]
@@ -198,11 +195,7 @@ async fn a_payment_that_nobody_asked_for_or_made_is_an_error() {
     fixture.claim(&free).await;
     fixture.claim(&paid).await;
     for (id, payment) in [(free.id, Some("pi_1")), (paid.id, None)] {
-        let error = fixture
-            .store
-            .complete(id, attempt(1), payment)
-            .await
-            .unwrap_err();
+        let error = fixture.store.complete(id, attempt(1), payment).await.unwrap_err();
         assert!(matches!(error, StoreError::Query(_)), "{error:?}");
     }
     let error = fixture
@@ -279,10 +272,7 @@ async fn a_claim_whose_answer_was_lost_is_given_again_to_whoever_made_it() {
         .await
         .unwrap()
         .expect("the end");
-    assert!(
-        ask(token).await.unwrap().is_none(),
-        "a final order was claimed"
-    );
+    assert!(ask(token).await.unwrap().is_none(), "a final order was claimed");
 }
 
 /// As one that a newer version wrote.
@@ -293,9 +283,7 @@ async fn an_order_that_cannot_be_read_is_claimed_only_to_be_ended() {
     fixture.update(order.id, "items = '[1]'").await;
     let job = order.next_job();
     let context = trace(2);
-    let claim = fixture
-        .store
-        .claim(&job, ClaimToken::draw(), &context, MINUTE);
+    let claim = fixture.store.claim(&job, ClaimToken::draw(), &context, MINUTE);
     let error = claim.await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
 

@@ -9,12 +9,7 @@ use crate::setup::{Fixture, MINUTE, attempt, customer};
 async fn a_pending_order_is_cancelled_once() {
     let fixture = Fixture::new().await;
     let order = fixture.paid_order().await;
-    let Cancelled::Done(cancelled) = fixture
-        .store
-        .cancel(order.id, Some(&customer()))
-        .await
-        .unwrap()
-    else {
+    let Cancelled::Done(cancelled) = fixture.store.cancel(order.id, Some(&customer())).await.unwrap() else {
         panic!("not cancelled")
     };
     assert_eq!(cancelled.status, OrderStatus::Cancelled);
@@ -24,10 +19,7 @@ async fn a_pending_order_is_cancelled_once() {
     let Cancelled::Refused(impossible) = fixture.store.cancel(order.id, None).await.unwrap() else {
         panic!("cancelled twice")
     };
-    assert_eq!(
-        impossible.to_string(),
-        "a cancelled order cannot be cancelled"
-    );
+    assert_eq!(impossible.to_string(), "a cancelled order cannot be cancelled");
 }
 
 #[tokio::test]
@@ -89,14 +81,8 @@ async fn a_reopened_order_is_due_at_once_with_all_its_attempts_again() {
     };
     assert_eq!(reopened.status, OrderStatus::Pending);
     assert_eq!(reopened.payment_status, PaymentStatus::Pending);
-    assert_eq!(
-        (reopened.attempt, reopened.attempts_counted()),
-        (attempt(1), 0)
-    );
-    assert_eq!(
-        (reopened.failure, reopened.completed_at),
-        (Some(declined), None)
-    );
+    assert_eq!((reopened.attempt, reopened.attempts_counted()), (attempt(1), 0));
+    assert_eq!((reopened.failure, reopened.completed_at), (Some(declined), None));
     let due = fixture.store.take_due(10).await.unwrap();
     assert_eq!(due[0].attempt, attempt(1));
     let job = due[0].clone().into_job();

@@ -62,7 +62,8 @@ async fn text_that_looks_like_sql_or_json_is_only_text() {
 #[tokio::test]
 async fn a_thousand_characters_in_each_of_a_hundred_items_fit() {
     let fixture = Fixture::new().await;
-    let item = serde_json::json!({ "product_name": "ß".repeat(255), "quantity": 100_000, "unit_price": "0.01" });
+    let item =
+        serde_json::json!({ "product_name": "ß".repeat(255), "quantity": 100_000, "unit_price": "0.01" });
     let json = serde_json::json!({ "items": vec![item; 100] });
     let created = fixture.create(&customer(), &draft(&json.to_string())).await;
     assert_eq!(fixture.find(created.id).await.items, created.items);
@@ -86,10 +87,7 @@ async fn a_row_of_a_newer_program_is_an_error_that_names_the_order() {
     let fixture = Fixture::new().await;
     let order = fixture.order().await;
     fixture
-        .update(
-            order.id,
-            "failure_code = 'from_the_future', failure_detail = ''",
-        )
+        .update(order.id, "failure_code = 'from_the_future', failure_detail = ''")
         .await;
     let error = fixture.store.find(order.id, None).await.unwrap_err();
     let StoreError::Corrupt(source) = &error else {

@@ -14,11 +14,7 @@ fn once(key: &str) -> Once {
     }
 }
 
-async fn create(
-    fixture: &Fixture,
-    customer: &CustomerId,
-    once: &Once,
-) -> Result<CreatedOnce, StoreError> {
+async fn create(fixture: &Fixture, customer: &CustomerId, once: &Once) -> Result<CreatedOnce, StoreError> {
     let (id, new) = (OrderId::generate(), free());
     fixture
         .store
@@ -134,24 +130,20 @@ async fn a_request_that_is_under_way_is_told_and_not_waited_for() {
                 .await
         }
     });
-    let told = testkit::eventually(
-        "the second to be told",
-        Duration::from_secs(20),
-        async || {
-            let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
+    let told = testkit::eventually("the second to be told", Duration::from_secs(20), async || {
+        let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
                     database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-            let held: i64 = transaction.query_one(held, &[]).await.unwrap().get(0);
-            if held == 0 {
-                return None;
-            }
-            let id = OrderId::generate();
-            Some(
-                store
-                    .create_once(id, &customer(), &free(), &trace(1), MINUTE, &once("k"))
-                    .await,
-            )
-        },
-    )
+        let held: i64 = transaction.query_one(held, &[]).await.unwrap().get(0);
+        if held == 0 {
+            return None;
+        }
+        let id = OrderId::generate();
+        Some(
+            store
+                .create_once(id, &customer(), &free(), &trace(1), MINUTE, &once("k"))
+                .await,
+        )
+    })
     .await;
     assert!(matches!(told, Ok(CreatedOnce::InFlight)), "{told:?}");
     transaction.rollback().await.unwrap();

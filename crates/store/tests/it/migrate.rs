@@ -32,23 +32,16 @@ async fn replicas_that_start_together_migrate_once() {
 async fn the_lock_does_not_outlive_the_migration() {
     let fixture = Fixture::new().await;
     let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    testkit::eventually(
-        "the lock to go",
-        std::time::Duration::from_secs(10),
-        async || {
-            let row = fixture.sql.query_one(held, &[]).await.unwrap();
-            (row.get::<_, i64>(0) == 0).then_some(())
-        },
-    )
+    testkit::eventually("the lock to go", std::time::Duration::from_secs(10), async || {
+        let row = fixture.sql.query_one(held, &[]).await.unwrap();
+        (row.get::<_, i64>(0) == 0).then_some(())
+    })
     .await;
 }
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_unavailable() {
-    let url = format!(
-        "postgres://127.0.0.1:{}/orders",
-        testkit::free_port().unwrap()
-    );
+    let url = format!("postgres://127.0.0.1:{}/orders", testkit::free_port().unwrap());
     let error = throughline_store::migrate(&url).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
 }
@@ -118,12 +111,7 @@ async fn the_schema_takes_exactly_the_words_of_the_domain() {
             .map(str::to_owned)
             .collect()
     };
-    let of = |words: &[&str]| {
-        words
-            .iter()
-            .map(|word| (*word).to_owned())
-            .collect::<Vec<_>>()
-    };
+    let of = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let statuses: Vec<_> = OrderStatus::ALL.iter().map(|word| word.as_str()).collect();
     assert_eq!(words("orders_status_check").await, of(&statuses));
     let finals: Vec<_> = OrderStatus::ALL
@@ -133,14 +121,8 @@ async fn the_schema_takes_exactly_the_words_of_the_domain() {
         .collect();
     assert_eq!(words("orders_due_until_final").await, of(&finals));
     assert_eq!(words("orders_completed_when_final").await, of(&finals));
-    let methods: Vec<_> = PaymentMethod::ALL
-        .iter()
-        .map(|word| word.as_str())
-        .collect();
+    let methods: Vec<_> = PaymentMethod::ALL.iter().map(|word| word.as_str()).collect();
     assert_eq!(words("orders_payment_method_check").await, of(&methods));
-    let payments: Vec<_> = PaymentStatus::ALL
-        .iter()
-        .map(|word| word.as_str())
-        .collect();
+    let payments: Vec<_> = PaymentStatus::ALL.iter().map(|word| word.as_str()).collect();
     assert_eq!(words("orders_payment_status_check").await, of(&payments));
 }

@@ -57,11 +57,7 @@ enum Ending {
 
 fn step() -> impl Strategy<Value = Step> {
     let worker = 0..2_usize;
-    let ending = prop_oneof![
-        Just(Ending::Retry),
-        Just(Ending::Fail),
-        Just(Ending::Release)
-    ];
+    let ending = prop_oneof![Just(Ending::Retry), Just(Ending::Fail), Just(Ending::Release)];
     let answer = prop_oneof![3 => Just(Answer::Charged), 1 => Just(Answer::Declined)];
     prop_oneof![
         6 => (worker.clone(), 0..3_usize).prop_map(|(worker, age)| Step::Claim { worker, age }),
@@ -108,11 +104,7 @@ struct World<'a> {
 
 impl World<'_> {
     async fn new(fixture: &Fixture, paid: bool) -> World<'_> {
-        fixture
-            .sql
-            .execute("DELETE FROM orders", &[])
-            .await
-            .unwrap();
+        fixture.sql.execute("DELETE FROM orders", &[]).await.unwrap();
         World {
             order: if paid {
                 fixture.paid_order().await
@@ -165,10 +157,7 @@ impl World<'_> {
                 let Some(held) = self.workers[worker].clone() else {
                     return;
                 };
-                let renewed = store
-                    .renew(id, attempt(held.attempt), MINUTE)
-                    .await
-                    .unwrap();
+                let renewed = store.renew(id, attempt(held.attempt), MINUTE).await.unwrap();
                 assert_eq!(renewed, self.holds(&held));
                 self.row.due &= !renewed;
             }
@@ -283,10 +272,7 @@ impl World<'_> {
                 (failed.is_some(), OrderStatus::Failed, false)
             }
             (None, Ending::Retry) => {
-                let later = store
-                    .retry_later(id, this, &why, MINUTE * 600)
-                    .await
-                    .unwrap();
+                let later = store.retry_later(id, this, &why, MINUTE * 600).await.unwrap();
                 (later.is_some(), OrderStatus::Pending, false)
             }
             (None, Ending::Fail) => {
@@ -329,15 +315,9 @@ impl World<'_> {
         let charged = order.payment_status == PaymentStatus::Charged;
         let completed = row.status == OrderStatus::Completed;
         assert_eq!(completed && self.is_paid(), charged);
-        assert!(
-            !charged || self.charges() == 1,
-            "completed, and never charged"
-        );
+        assert!(!charged || self.charges() == 1, "completed, and never charged");
         let cancelled = row.status == OrderStatus::Cancelled;
-        assert!(
-            !cancelled || self.charges() == 0,
-            "a charged order was cancelled"
-        );
+        assert!(!cancelled || self.charges() == 0, "a charged order was cancelled");
     }
 
     /// When nothing breaks any more, the order ends: whatever happened before.

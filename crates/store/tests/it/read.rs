@@ -17,14 +17,8 @@ fn ids(orders: &[Order]) -> Vec<OrderId> {
 async fn a_customer_finds_its_own_orders_only() {
     let fixture = Fixture::new().await;
     let order = fixture.create(&named("ada"), &free()).await;
-    let find = async |customer: Option<&CustomerId>| {
-        fixture
-            .store
-            .find(order.id, customer)
-            .await
-            .unwrap()
-            .is_some()
-    };
+    let find =
+        async |customer: Option<&CustomerId>| fixture.store.find(order.id, customer).await.unwrap().is_some();
     assert!(find(Some(&named("ada"))).await);
     assert!(!find(Some(&named("bob"))).await);
     assert!(find(None).await);
@@ -64,15 +58,7 @@ async fn pages_come_newest_first_and_stay_put_while_orders_come_in() {
         .await
         .unwrap();
     assert_eq!(ids(&last), own[4..]);
-    assert_eq!(
-        fixture
-            .store
-            .list(None, None, None, 100)
-            .await
-            .unwrap()
-            .len(),
-        11
-    );
+    assert_eq!(fixture.store.list(None, None, None, 100).await.unwrap().len(), 11);
 }
 
 #[tokio::test]
@@ -93,11 +79,7 @@ async fn a_list_of_one_status_has_no_other() {
             .unwrap();
         assert_eq!(own.len(), 1);
         assert_eq!((own[0].status, &own[0].customer), (*status, &ada));
-        let all = fixture
-            .store
-            .list(None, Some(*status), None, 100)
-            .await
-            .unwrap();
+        let all = fixture.store.list(None, Some(*status), None, 100).await.unwrap();
         assert_eq!(all.len(), 2);
         assert!(all.iter().all(|order| order.status == *status));
     }
@@ -146,9 +128,7 @@ async fn a_sum_beyond_a_bigint_is_an_error_and_no_wrong_number() {
     let fixture = Fixture::new().await;
     for _ in 0..2 {
         let order = fixture.order().await;
-        fixture
-            .update(order.id, &format!("amount = {}", i64::MAX))
-            .await;
+        fixture.update(order.id, &format!("amount = {}", i64::MAX)).await;
     }
     let error = fixture.store.totals(None).await.unwrap_err();
     assert!(matches!(error, StoreError::Query(_)), "{error:?}");

@@ -19,9 +19,7 @@ async fn one_for_each_reason(fixture: &Fixture) -> [Order; 3] {
     fixture.claim(expired).await;
     fixture.claim(retry).await;
     let failure = Failure::new(FailureCode::PaymentTimeout, "No answer.");
-    let later = fixture
-        .store
-        .retry_later(retry.id, attempt(1), &failure, MINUTE);
+    let later = fixture.store.retry_later(retry.id, attempt(1), &failure, MINUTE);
     later.await.unwrap().expect("the lease holds");
     for order in &orders {
         fixture.make_due(order.id).await;
@@ -55,10 +53,7 @@ async fn each_due_order_is_taken_with_its_reason_and_the_context_of_its_next_att
             );
         }
         let job = order.clone().into_job();
-        assert_eq!(
-            (job.order_id, job.attempt),
-            (order.id, order.attempt.next())
-        );
+        assert_eq!((job.order_id, job.attempt), (order.id, order.attempt.next()));
         let claim = fixture
             .store
             .claim(&job, ClaimToken::draw(), &trace(3), MINUTE)
@@ -167,10 +162,7 @@ async fn an_order_falls_due_again_more_and_more_slowly() {
             .await;
         assert_eq!(fixture.store.take_due(10).await.unwrap().len(), 1);
         let due = fixture.due_in(order.id).await.unwrap();
-        assert!(
-            (expected - 30.0..=expected + 30.0).contains(&due),
-            "{age}: {due}"
-        );
+        assert!((expected - 30.0..=expected + 30.0).contains(&due), "{age}: {due}");
     }
 }
 
@@ -197,10 +189,7 @@ async fn a_failed_dispatch_is_due_at_once_unless_a_worker_has_the_order() {
         fixture.store.dispatch_now(order.id).await.unwrap();
     }
     let due = fixture.store.take_due(10).await.unwrap();
-    assert_eq!(
-        due.iter().map(|order| order.id).collect::<Vec<_>>(),
-        [waits.id]
-    );
+    assert_eq!(due.iter().map(|order| order.id).collect::<Vec<_>>(), [waits.id]);
 }
 
 #[tokio::test]
@@ -295,10 +284,7 @@ async fn the_lag_is_that_of_the_most_overdue_order() {
     for age in ["10 s", "1 h"] {
         let order = fixture.order().await;
         fixture
-            .update(
-                order.id,
-                &format!("dispatch_after = now() - interval '{age}'"),
-            )
+            .update(order.id, &format!("dispatch_after = now() - interval '{age}'"))
             .await;
     }
     let lag = fixture.store.oldest_due().await.unwrap().unwrap();

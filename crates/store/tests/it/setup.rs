@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{
-    Attempt, CustomerId, NewOrder, Order, OrderDraft, OrderId, OrderStatus, TraceContext,
-};
+use domain::{Attempt, CustomerId, NewOrder, Order, OrderDraft, OrderId, OrderStatus, TraceContext};
 use testkit::Database;
 use throughline_store::{ClaimToken, Store, StoreConfig};
 use tokio_postgres::Client;
@@ -42,8 +40,7 @@ impl Fixture {
 
     /// A new order of 10.00 USD, to be charged.
     pub(crate) async fn paid_order(&self) -> Order {
-        let new =
-            draft(r#"{"product_name":"Widget","amount":"10","payment_method":"credit_card"}"#);
+        let new = draft(r#"{"product_name":"Widget","amount":"10","payment_method":"credit_card"}"#);
         self.create(&customer(), &new).await
     }
 
@@ -72,9 +69,7 @@ impl Fixture {
     /// Puts the order into any status, due in an hour where it is not final.
     pub(crate) async fn put_into(&self, id: OrderId, status: OrderStatus) {
         let (due, completed, code) = match status {
-            OrderStatus::Pending | OrderStatus::Processing => {
-                ("now() + interval '1 h'", "NULL", "NULL")
-            }
+            OrderStatus::Pending | OrderStatus::Processing => ("now() + interval '1 h'", "NULL", "NULL"),
             OrderStatus::Completed | OrderStatus::Cancelled => ("NULL", "now()", "NULL"),
             OrderStatus::Failed => ("NULL", "now()", "'payment_timeout'"),
         };
@@ -89,8 +84,7 @@ impl Fixture {
 
     /// The end of the lease, or the moment of the next dispatch, has passed.
     pub(crate) async fn make_due(&self, id: OrderId) {
-        self.update(id, "dispatch_after = now() - interval '1 s'")
-            .await;
+        self.update(id, "dispatch_after = now() - interval '1 s'").await;
     }
 
     pub(crate) async fn update(&self, id: OrderId, set: &str) {
@@ -107,7 +101,9 @@ impl Fixture {
         let row = self
             .sql
             .query_one(
-                &format!("SELECT extract(epoch FROM dispatch_after - now())::float8 FROM orders WHERE id = '{id}'"),
+                &format!(
+                    "SELECT extract(epoch FROM dispatch_after - now())::float8 FROM orders WHERE id = '{id}'"
+                ),
                 &[],
             )
             .await

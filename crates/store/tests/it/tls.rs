@@ -33,19 +33,11 @@ async fn server() -> (Postgres, tokio_postgres::Client) {
             .await
             .unwrap();
     }
-    sql.batch_execute("ALTER SYSTEM SET ssl = on")
-        .await
-        .unwrap();
+    sql.batch_execute("ALTER SYSTEM SET ssl = on").await.unwrap();
     sql.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-    eventually(
-        "the server to speak TLS",
-        Duration::from_secs(30),
-        async || {
-            connect(&postgres, "127.0.0.1", "sslmode=require")
-                .await
-                .ok()
-        },
-    )
+    eventually("the server to speak TLS", Duration::from_secs(30), async || {
+        connect(&postgres, "127.0.0.1", "sslmode=require").await.ok()
+    })
     .await;
     (postgres, sql)
 }
@@ -79,7 +71,8 @@ async fn a_connection_is_encrypted_where_the_server_can_unless_that_is_disabled(
         let url = format!("{}?sslmode={mode}", postgres.url());
         let store = Store::new(StoreConfig::new(url, mode)).unwrap();
         store.ping().await.unwrap();
-        let seen = "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = $1";
+        let seen =
+            "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = $1";
         let row = sql.query_one(seen, &[&mode]).await.unwrap();
         assert_eq!(row.get::<_, bool>(0), encrypted, "{mode}");
     }
@@ -89,9 +82,7 @@ async fn a_connection_is_encrypted_where_the_server_can_unless_that_is_disabled(
 async fn a_server_without_tls_is_refused_where_tls_is_required() {
     let postgres = Postgres::start().await.unwrap();
     throughline_store::migrate(&postgres.url()).await.unwrap();
-    connect(&postgres, "127.0.0.1", "sslmode=prefer")
-        .await
-        .unwrap();
+    connect(&postgres, "127.0.0.1", "sslmode=prefer").await.unwrap();
     let error = connect(&postgres, "127.0.0.1", "sslmode=require")
         .await
         .unwrap_err();

@@ -22,15 +22,8 @@ async fn agree(name: &str, rule: Rule, act: impl AsyncFn(&Fixture, &Order) -> Op
         let expected = rule(*status).ok();
         assert_eq!(result, expected, "{name} from {status}");
         let stored = fixture.find(order.id).await;
-        assert_eq!(
-            stored.status,
-            expected.unwrap_or(*status),
-            "{name} from {status}"
-        );
-        assert_eq!(
-            fixture.due_in(order.id).await.is_none(),
-            stored.status.is_final()
-        );
+        assert_eq!(stored.status, expected.unwrap_or(*status), "{name} from {status}");
+        assert_eq!(fixture.due_in(order.id).await.is_none(), stored.status.is_final());
         assert_eq!(stored.completed_at.is_some(), stored.status.is_final());
     }
 }
@@ -70,13 +63,7 @@ async fn claim() {
 #[tokio::test]
 async fn complete() {
     agree("complete", OrderStatus::complete, async |fixture, order| {
-        status(
-            fixture
-                .store
-                .complete(order.id, attempt(0), None)
-                .await
-                .unwrap(),
-        )
+        status(fixture.store.complete(order.id, attempt(0), None).await.unwrap())
     })
     .await;
 }
@@ -97,47 +84,35 @@ async fn fail() {
 
 #[tokio::test]
 async fn retry_later() {
-    agree(
-        "retry_later",
-        OrderStatus::retry_later,
-        async |fixture, order| {
-            status(
-                fixture
-                    .store
-                    .retry_later(order.id, attempt(0), &failure(), MINUTE)
-                    .await
-                    .unwrap(),
-            )
-        },
-    )
+    agree("retry_later", OrderStatus::retry_later, async |fixture, order| {
+        status(
+            fixture
+                .store
+                .retry_later(order.id, attempt(0), &failure(), MINUTE)
+                .await
+                .unwrap(),
+        )
+    })
     .await;
 }
 
 #[tokio::test]
 async fn release() {
-    agree(
-        "release",
-        OrderStatus::retry_later,
-        async |fixture, order| {
-            let released = fixture.store.release(order.id, attempt(0)).await.unwrap();
-            released.map(|order| order.status)
-        },
-    )
+    agree("release", OrderStatus::retry_later, async |fixture, order| {
+        let released = fixture.store.release(order.id, attempt(0)).await.unwrap();
+        released.map(|order| order.status)
+    })
     .await;
 }
 
 #[tokio::test]
 async fn an_expired_lease() {
-    agree(
-        "take_due",
-        OrderStatus::retry_later,
-        async |fixture, order| {
-            let due = fixture.store.take_due(10).await.unwrap();
-            due.iter()
-                .any(|due| due.id == order.id)
-                .then_some(OrderStatus::Pending)
-        },
-    )
+    agree("take_due", OrderStatus::retry_later, async |fixture, order| {
+        let due = fixture.store.take_due(10).await.unwrap();
+        due.iter()
+            .any(|due| due.id == order.id)
+            .then_some(OrderStatus::Pending)
+    })
     .await;
 }
 

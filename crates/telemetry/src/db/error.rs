@@ -38,9 +38,7 @@ pub(super) fn error_type(error: &Error) -> Option<ErrorType> {
     match error {
         Error::NotFound => None,
         Error::DatabaseError(kind, information) => Some(Cow::Borrowed(match kind {
-            DatabaseErrorKind::ClosedConnection if information.message().starts_with(NO_ANSWER) => {
-                "timeout"
-            }
+            DatabaseErrorKind::ClosedConnection if information.message().starts_with(NO_ANSWER) => "timeout",
             DatabaseErrorKind::Unknown if timeout(information.message()).is_some() => "timeout",
             DatabaseErrorKind::UniqueViolation => "unique_violation",
             DatabaseErrorKind::ForeignKeyViolation => "foreign_key_violation",

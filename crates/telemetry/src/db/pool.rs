@@ -48,10 +48,7 @@ pub struct Pool {
 /// ```
 pub fn observe_pool(name: &str, state: impl Fn() -> PoolState + Send + Sync + 'static) -> Pool {
     let state = Arc::new(state);
-    let pool = KeyValue::new(
-        names::DB_CLIENT_CONNECTION_POOL_NAME,
-        Arc::<str>::from(name),
-    );
+    let pool = KeyValue::new(names::DB_CLIENT_CONNECTION_POOL_NAME, Arc::<str>::from(name));
     let in_state = |state| {
         [
             pool.clone(),
@@ -64,7 +61,9 @@ pub fn observe_pool(name: &str, state: impl Fn() -> PoolState + Send + Sync + 's
     meter()
         .i64_observable_up_down_counter("db.client.connection.count")
         .with_unit("{connection}")
-        .with_description("The number of connections that are currently in state described by the state attribute.")
+        .with_description(
+            "The number of connections that are currently in state described by the state attribute.",
+        )
         .with_callback(move |count| {
             let state = read();
             count.observe(whole(state.idle), &idle);

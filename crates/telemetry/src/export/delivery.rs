@@ -68,9 +68,7 @@ impl Delivery {
             self.notices.dropped(self.signal, records);
         }
         let error = result.as_ref().err().map(ToString::to_string);
-        let notice = self
-            .notices
-            .after_export(self.signal, error, Instant::now());
+        let notice = self.notices.after_export(self.signal, error, Instant::now());
         if let Some(notice) = notice {
             notice.write();
         }
@@ -235,10 +233,7 @@ mod tests {
             lost(Some("refused"), 5, 0)
         );
         notices.dropped(Signal::Logs, 7);
-        assert_eq!(
-            notices.after_export(Signal::Logs, refused(), after(5)),
-            None
-        );
+        assert_eq!(notices.after_export(Signal::Logs, refused(), after(5)), None);
         notices.dropped(Signal::Traces, 1);
         assert_eq!(
             notices.after_export(Signal::Logs, refused(), after(60)),

@@ -62,11 +62,7 @@ impl<E> Written<E> {
     }
 
     /// Keeps a request as the body of those that are sent by `sending`, the first one and its repetitions.
-    async fn send(
-        &self,
-        request: Vec<u8>,
-        sending: impl Future<Output = OTelSdkResult>,
-    ) -> OTelSdkResult {
+    async fn send(&self, request: Vec<u8>, sending: impl Future<Output = OTelSdkResult>) -> OTelSdkResult {
         if request.len() > LARGEST {
             let length = request.len();
             return Err(OTelSdkError::InternalFailure(format!(
@@ -109,8 +105,7 @@ impl<E: SpanExporter> SpanExporter for Written<E> {
 impl<E: LogExporter> LogExporter for Written<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let request = protobuf::logs_request(&self.resource, &batch);
-        self.send(request, self.exporter.export(LogBatch::new(&[])))
-            .await
+        self.send(request, self.exporter.export(LogBatch::new(&[]))).await
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -144,9 +139,7 @@ pub(crate) struct WrittenBody<C> {
 #[async_trait]
 impl<C: HttpClient> HttpClient for WrittenBody<C> {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        self.client
-            .send_bytes(request.map(|_| self.body.get()))
-            .await
+        self.client.send_bytes(request.map(|_| self.body.get())).await
     }
 }
 

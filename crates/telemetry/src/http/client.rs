@@ -115,9 +115,7 @@ fn start(request: &Request, resends: u32) -> Operation {
     let parent = Context::current();
     let operation = Operation::start(span, &parent, &instruments().http_client, common);
     operation.describe(|| {
-        let unknown = known
-            .is_none()
-            .then(|| request.method().as_str().to_owned());
+        let unknown = known.is_none().then(|| request.method().as_str().to_owned());
         let resends = (resends > 0).then(|| i64::from(resends));
         common()
             .chain([KeyValue::new(names::URL_FULL, redact::url(url))])

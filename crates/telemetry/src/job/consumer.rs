@@ -74,10 +74,7 @@ impl Consumer {
                 KeyValue::new(names::MESSAGING_SYSTEM, names::APALIS),
                 KeyValue::new(names::MESSAGING_OPERATION_NAME, "process"),
                 KeyValue::new(names::MESSAGING_OPERATION_TYPE, "process"),
-                KeyValue::new(
-                    names::MESSAGING_DESTINATION_NAME,
-                    Arc::<str>::from(destination),
-                ),
+                KeyValue::new(names::MESSAGING_DESTINATION_NAME, Arc::<str>::from(destination)),
             ]
             .into(),
             trace: JobTrace::default(),

@@ -31,7 +31,5 @@
 mod consumer;
 mod producer;
 
-pub use consumer::{
-    Consumer, ConsumerLayer, ConsumerService, JobTrace, Processing, Received, fail,
-};
+pub use consumer::{Consumer, ConsumerLayer, ConsumerService, JobTrace, Processing, Received, fail};
 pub use producer::Producer;

@@ -30,10 +30,7 @@ impl Producer {
                 KeyValue::new(names::MESSAGING_SYSTEM, names::APALIS),
                 KeyValue::new(names::MESSAGING_OPERATION_NAME, "send"),
                 KeyValue::new(names::MESSAGING_OPERATION_TYPE, "send"),
-                KeyValue::new(
-                    names::MESSAGING_DESTINATION_NAME,
-                    Arc::<str>::from(destination),
-                ),
+                KeyValue::new(names::MESSAGING_DESTINATION_NAME, Arc::<str>::from(destination)),
                 KeyValue::new(names::SERVER_ADDRESS, Arc::<str>::from(host)),
                 KeyValue::new(names::SERVER_PORT, i64::from(port)),
             ]
@@ -81,9 +78,7 @@ impl Producer {
             common().chain([KeyValue::new(names::MESSAGING_MESSAGE_ID, id)])
         });
         let context = operation.context().clone();
-        let result = send(propagation::inject(&context))
-            .with_context(context)
-            .await;
+        let result = send(propagation::inject(&context)).with_context(context).await;
         operation.end(result.as_ref().err().map(error_type).map(Cow::Borrowed));
         result
     }

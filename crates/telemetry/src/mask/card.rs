@@ -84,10 +84,7 @@ fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
     let behind = text.get(end..run(text, end, is_letter));
     let letters = || [before, behind].into_iter().flatten().flatten();
     let hexadecimal = before == Some(b"x") || letters().all(u8::is_ascii_hexdigit);
-    !fraction
-        && !grouped
-        && !byte(text, end).is_ascii_digit()
-        && (letters().next().is_none() || !hexadecimal)
+    !fraction && !grouped && !byte(text, end).is_ascii_digit() && (letters().next().is_none() || !hexadecimal)
 }
 
 /// Takes the digits last first.

@@ -79,14 +79,7 @@ mod tests {
 
     #[test]
     fn a_text_is_known_once_it_is_remembered_and_no_other_is() {
-        let texts = [
-            "",
-            "a",
-            "abc",
-            "order.status",
-            "order.statut",
-            "x.order.status",
-        ];
+        let texts = ["", "a", "abc", "order.status", "order.statut", "x.order.status"];
         for text in texts {
             assert_eq!(is_known(&TEXTS, text), text.is_empty(), "{text}");
             remember(&TEXTS, text);

@@ -81,8 +81,7 @@ pub(crate) fn start_of(text: &str, most: usize) -> Cow<'_, str> {
     }
     let kept = whole_characters(text, most);
     let seen = whole_characters(text, most.saturating_add(MARGIN));
-    let mut finds =
-        Scanner::new(text.get(..seen).unwrap_or(text)).take_while(|it| it.range.start < kept);
+    let mut finds = Scanner::new(text.get(..seen).unwrap_or(text)).take_while(|it| it.range.start < kept);
     let Some(first) = finds.next() else {
         if kept == text.len() {
             known::remember(&known::TEXTS, text);

@@ -62,9 +62,7 @@ pub(super) fn national(text: &[u8], index: usize) -> Option<Found> {
     if is_alphanumeric(before) || b".-/:+%#,".contains(&before) {
         return None;
     }
-    let groups = Groups::read(text, index, |byte| {
-        matches!(byte, b' ' | b'-' | b'.' | b'/')
-    });
+    let groups = Groups::read(text, index, |byte| matches!(byte, b' ' | b'-' | b'.' | b'/'));
     let end = match byte(text, index) {
         b'0' => trunk(&groups)?,
         b'1' => groups.shaped(&[1, 3, 3, 4])?,

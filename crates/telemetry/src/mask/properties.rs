@@ -4,9 +4,7 @@ use std::borrow::Cow;
 use std::time::SystemTime;
 
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider};
-use opentelemetry::trace::{
-    Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId,
-};
+use opentelemetry::trace::{Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId};
 use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
@@ -46,8 +44,7 @@ fn email() -> impl Strategy<Value = Leak> {
     let local = "[a-zA-Z0-9]([a-zA-Z0-9._%+-]{0,20}[a-zA-Z0-9])?";
     let domain = "[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?(\\.[a-z0-9]{1,8}){0,2}\\.[a-z]{2,6}";
     let sign = prop_oneof![Just("@"), Just("%40")];
-    (local, sign, domain)
-        .prop_map(|(local, sign, domain)| Leak::of(format!("{local}{sign}{domain}")))
+    (local, sign, domain).prop_map(|(local, sign, domain)| Leak::of(format!("{local}{sign}{domain}")))
 }
 
 fn phone() -> impl Strategy<Value = Leak> {
@@ -147,9 +144,7 @@ fn token() -> impl Strategy<Value = Leak> {
     ]
     .prop_map(Leak::of);
     prop_oneof![
-        bearer.prop_filter("long enough to be told from the text", |leak| leak
-            .secret
-            .len()
+        bearer.prop_filter("long enough to be told from the text", |leak| leak.secret.len()
             > 3),
         issued,
         basic(),
@@ -260,11 +255,7 @@ fn password() -> impl Strategy<Value = Leak> {
         }),
     ]
     .prop_filter("not a part of the text around it", |leak| {
-        leak.secret
-            .chars()
-            .filter(char::is_ascii_alphanumeric)
-            .count()
-            > 4
+        leak.secret.chars().filter(char::is_ascii_alphanumeric).count() > 4
     })
 }
 
@@ -285,10 +276,7 @@ fn anywhere() -> impl Strategy<Value = Leak> {
         Just(("_", "_")),
         Just(("value=\"", "\"")),
         Just(("/find?q=", "&limit=20")),
-        Just((
-            "order 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b: ",
-            "\nnext line"
-        )),
+        Just(("order 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b: ", "\nnext line")),
         Just(("größer: ", " – für alle")),
     ];
     let among_letters = prop_oneof![
@@ -422,9 +410,7 @@ fn span_of(said: &str) -> SpanData {
     let event = Event::new(said(), SystemTime::UNIX_EPOCH, attribute(), 0);
     events.events.push(event);
     let mut links = SpanLinks::default();
-    links
-        .links
-        .push(Link::new(SpanContext::NONE, attribute(), 0));
+    links.links.push(Link::new(SpanContext::NONE, attribute(), 0));
     let list = Value::Array(Array::String(vec![said().into()]));
     SpanData {
         span_context: SpanContext::NONE,
@@ -449,19 +435,12 @@ fn a_card_number_as_a_whole_number_is_masked_and_a_time_is_not() {
     data.attributes = vec![
         KeyValue::new("card", 4_111_111_111_111_111_i64),
         KeyValue::new("as double", 4_111_111_111_111_111_f64),
-        KeyValue::new(
-            "listed",
-            Value::Array(Array::I64(vec![7, 4_111_111_111_111_111])),
-        ),
+        KeyValue::new("listed", Value::Array(Array::I64(vec![7, 4_111_111_111_111_111]))),
         KeyValue::new("nanoseconds", 1_767_322_860_000_000_000_i64),
         KeyValue::new("share", 0.5),
     ];
     span(&mut data, None);
-    let values: Vec<_> = data
-        .attributes
-        .iter()
-        .map(|it| it.value.to_string())
-        .collect();
+    let values: Vec<_> = data.attributes.iter().map(|it| it.value.to_string()).collect();
     assert_eq!(
         values,
         [
@@ -501,10 +480,7 @@ fn a_trace_state_that_is_not_clean_does_not_leave() {
         data.links.links = vec![Link::new(of(state), Vec::new(), 0)];
         span(&mut data, None);
         for context in [&data.span_context, &data.links.links[0].span_context] {
-            assert_eq!(
-                context.trace_state().header(),
-                if kept { state } else { "" }
-            );
+            assert_eq!(context.trace_state().header(), if kept { state } else { "" });
             assert!(context.is_valid() && context.is_sampled() && context.is_remote());
         }
     }
@@ -623,10 +599,7 @@ fn what_is_masked_reads_as_before() {
         ),
         ("Password { value: 1 }", "Password { value: 1 }"),
         ("token::parse failed", "token::parse failed"),
-        (
-            "Authorization: Bearer abc.def",
-            "Authorization: Bearer [secret]",
-        ),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer [secret]"),
         ("bearer abc", "bearer [token]"),
         ("Basic dXNlcjpwYXNz, ok", "Basic [token], ok"),
         ("Basic authentication failed", "Basic authentication failed"),

@@ -83,15 +83,11 @@ fn value(key: &str, value: &Value, limit: Limit) -> Option<Value> {
         Value::String(string) => shown(key, string.as_str(), limit).map(Value::from),
         Value::I64(whole) => number(key, *whole).map(Value::from),
         Value::F64(float) => super::float(key, *float).map(Value::from),
-        Value::Array(Array::String(strings)) => {
-            list(strings, |string| shown(key, string.as_str(), limit))
+        Value::Array(Array::String(strings)) => list(strings, |string| shown(key, string.as_str(), limit)),
+        Value::Array(Array::I64(numbers)) => list(numbers, |whole| number(key, *whole).map(str::to_owned)),
+        Value::Array(Array::F64(numbers)) => {
+            list(numbers, |float| super::float(key, *float).map(str::to_owned))
         }
-        Value::Array(Array::I64(numbers)) => {
-            list(numbers, |whole| number(key, *whole).map(str::to_owned))
-        }
-        Value::Array(Array::F64(numbers)) => list(numbers, |float| {
-            super::float(key, *float).map(str::to_owned)
-        }),
         _ => None,
     }
 }

@@ -52,10 +52,7 @@ const fn set(classes: &mut [Class; 256], byte: u8, class: Class) {
 }
 
 fn class(byte: u8) -> Class {
-    CLASSES
-        .get(usize::from(byte))
-        .copied()
-        .unwrap_or(Class::Plain)
+    CLASSES.get(usize::from(byte)).copied().unwrap_or(Class::Plain)
 }
 
 /// Finds what is to be masked, from the text's start to its end.
@@ -225,28 +222,15 @@ pub(super) fn starts_ignoring_case(text: &[u8], index: usize, with: &[u8]) -> bo
 
 /// The end of the run of bytes from `start` that `is_part` accepts.
 pub(super) fn run(text: &[u8], start: usize, is_part: impl Fn(u8) -> bool) -> usize {
-    let length = text
-        .iter()
-        .skip(start)
-        .take_while(|byte| is_part(**byte))
-        .count();
+    let length = text.iter().skip(start).take_while(|byte| is_part(**byte)).count();
     count(length + 1);
     start + length
 }
 
 /// The start of the run of bytes up to `end` that `is_part` accepts, not before `from`.
-pub(super) fn run_back(
-    text: &[u8],
-    end: usize,
-    from: usize,
-    is_part: impl Fn(u8) -> bool,
-) -> usize {
+pub(super) fn run_back(text: &[u8], end: usize, from: usize, is_part: impl Fn(u8) -> bool) -> usize {
     let before = text.get(from..end).unwrap_or_default();
-    let length = before
-        .iter()
-        .rev()
-        .take_while(|byte| is_part(**byte))
-        .count();
+    let length = before.iter().rev().take_while(|byte| is_part(**byte)).count();
     count(length + 1);
     end - length
 }
@@ -302,11 +286,7 @@ impl Groups {
     }
 
     /// The digits of the groups up to `end`, last first.
-    pub(super) fn digits_back<'a>(
-        &'a self,
-        text: &'a [u8],
-        end: usize,
-    ) -> impl Iterator<Item = u8> + 'a {
+    pub(super) fn digits_back<'a>(&'a self, text: &'a [u8], end: usize) -> impl Iterator<Item = u8> + 'a {
         let groups = self.groups.get(..self.count).unwrap_or_default();
         groups
             .iter()

@@ -4,9 +4,7 @@
 use std::ops::Range;
 
 use super::key::{is_personal_number, is_secret};
-use super::scan::{
-    Encoded, byte, byte_before, is_word, run, run_back, starts, starts_ignoring_case,
-};
+use super::scan::{Encoded, byte, byte_before, is_word, run, run_back, starts, starts_ignoring_case};
 use super::{Found, Kind, phone};
 
 /// What issuers put in front of their keys, and how many characters follow at least.
@@ -60,9 +58,7 @@ pub(super) fn token(text: &[u8], index: usize) -> Option<Found> {
 
 /// The end of what a token that starts at `index` is made of.
 pub(super) fn token_end(text: &[u8], index: usize) -> usize {
-    run(text, index, |byte| {
-        is_word(byte) || matches!(byte, b'-' | b'.')
-    })
+    run(text, index, |byte| is_word(byte) || matches!(byte, b'-' | b'.'))
 }
 
 /// `Bearer` and what follows it (RFC 6750).
@@ -100,9 +96,7 @@ fn decoded(characters: &[u8]) -> impl Iterator<Item = u8> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let sextet = |character: &u8| ALPHABET.iter().position(|known| known == character);
     let sextets = characters.iter().map_while(sextet);
-    let (bits, count) = sextets.fold((0, 0), |(bits, count), sextet| {
-        (bits << 6 | sextet, count + 1)
-    });
+    let (bits, count) = sextets.fold((0, 0), |(bits, count), sextet| (bits << 6 | sextet, count + 1));
     let bytes = u32::try_from(bits << (6 * (4_usize.saturating_sub(count)))).unwrap_or_default();
     let [_, bytes @ ..] = bytes.to_be_bytes();
     bytes.into_iter().take(count * 6 / 8)
@@ -111,10 +105,7 @@ fn decoded(characters: &[u8]) -> impl Iterator<Item = u8> {
 /// Three parts in base64url, the first of which is JSON and so starts with `eyJ`, at `index`.
 pub(super) fn json_web_token(text: &[u8], index: usize, end: usize) -> Option<Found> {
     let is_long = end - index >= 20;
-    let has_parts = || {
-        text.get(index..end)
-            .is_some_and(|token| token.contains(&b'.'))
-    };
+    let has_parts = || text.get(index..end).is_some_and(|token| token.contains(&b'.'));
     (is_long && has_parts()).then(|| Kind::Token.at(index..end))
 }
 
@@ -180,12 +171,7 @@ pub(super) fn keyed(text: &[u8], index: usize, from: usize) -> Option<Found> {
 }
 
 /// The same where the sign is percent-encoded, `sign.depth` times.
-pub(super) fn keyed_encoded(
-    text: &[u8],
-    index: usize,
-    sign: Encoded,
-    from: usize,
-) -> Option<Found> {
+pub(super) fn keyed_encoded(text: &[u8], index: usize, sign: Encoded, from: usize) -> Option<Found> {
     let name = name_before(text, index, from)?;
     let after = index + sign.width;
     if is_secret(name) {
@@ -224,9 +210,7 @@ fn is_path_or_scheme(text: &[u8], index: usize) -> bool {
 }
 
 fn value(text: &[u8], after: usize) -> Option<Range<usize>> {
-    let mut start = run(text, after, |byte| {
-        matches!(byte, b' ' | b'>' | b'\\' | b'=')
-    });
+    let mut start = run(text, after, |byte| matches!(byte, b' ' | b'>' | b'\\' | b'='));
     let quote = byte(text, start);
     if matches!(quote, b'"' | b'\'') {
         let escaped = byte_before(text, start) == b'\\';
@@ -287,8 +271,7 @@ fn encoded_value(text: &[u8], after: usize, depth: usize) -> Range<usize> {
 
 fn ends_encoded_value(text: &[u8], at: usize, depth: usize) -> bool {
     let ends = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'&' | b'"' | b'\'');
-    ends(byte(text, at))
-        || Encoded::at(text, at).is_some_and(|it| it.depth <= depth && ends(it.byte))
+    ends(byte(text, at)) || Encoded::at(text, at).is_some_and(|it| it.depth <= depth && ends(it.byte))
 }
 
 /// Behind these characters, plain or encoded up to `depth` times. A plus sign is a space.
@@ -349,10 +332,7 @@ fn number(text: &[u8], start: usize) -> Option<Found> {
             byte.is_ascii_digit() || b"+-. ()/%".contains(&byte)
         });
         let end = run_back(text, end, start, |byte| !byte.is_ascii_digit());
-        let digits = text
-            .get(start..end)?
-            .iter()
-            .filter(|byte| byte.is_ascii_digit());
+        let digits = text.get(start..end)?.iter().filter(|byte| byte.is_ascii_digit());
         (digits.count() >= 6).then(|| Kind::Phone.at(start..end))
     })
 }

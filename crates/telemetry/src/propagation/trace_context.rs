@@ -52,8 +52,7 @@ impl TextMapPropagator for TraceContextPropagator {
     }
 
     fn fields(&self) -> FieldIter<'_> {
-        static FIELDS: LazyLock<[String; 2]> =
-            LazyLock::new(|| [PARENT.to_owned(), STATE.to_owned()]);
+        static FIELDS: LazyLock<[String; 2]> = LazyLock::new(|| [PARENT.to_owned(), STATE.to_owned()]);
         FieldIter::new(FIELDS.as_slice())
     }
 }

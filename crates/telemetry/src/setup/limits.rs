@@ -91,11 +91,7 @@ impl Batch {
 }
 
 /// A whole number of milliseconds above zero, as the specification has durations.
-pub(super) fn milliseconds(
-    env: &Env,
-    name: &'static str,
-    default: u64,
-) -> Result<Duration, SettingError> {
+pub(super) fn milliseconds(env: &Env, name: &'static str, default: u64) -> Result<Duration, SettingError> {
     let takes = "a number of milliseconds above 0";
     match env.or(name, default, takes)? {
         0 => Err(SettingError::bad(name, "0", takes)),

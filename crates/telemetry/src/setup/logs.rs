@@ -79,9 +79,7 @@ pub(super) fn install(
             .event_format(TextLines)
             .with_ansi(std::io::stdout().is_terminal())
             .boxed(),
-        _ => tracing_subscriber::fmt::layer()
-            .event_format(JsonLines)
-            .boxed(),
+        _ => tracing_subscriber::fmt::layer().event_format(JsonLines).boxed(),
     };
     tracing_subscriber::registry()
         .with(spans)
@@ -120,8 +118,7 @@ fn spans_of_the_service<S: Subscriber>() -> impl Filter<S> {
             && !FRAMEWORKS.contains(&root(metadata))
     }
     DynFilterFn::new(|metadata, _: &LayerContext<'_, S>| {
-        let is_seen =
-            |context: &Context| context.get::<Untraced>().is_none() && !is_unsampled(context);
+        let is_seen = |context: &Context| context.get::<Untraced>().is_none() && !is_unsampled(context);
         is_ours(metadata) && Context::map_current(is_seen)
     })
     .with_callsite_filter(|metadata| match is_ours(metadata) {
@@ -155,9 +152,7 @@ fn is_told_by_us(metadata: &Metadata<'_>) -> bool {
     const PREFIXES: [&str; 3] = ["Batch", "Export.Failed", "Periodic"];
     is_one_of(&["opentelemetry"], root(metadata))
         && *metadata.level() <= Level::WARN
-        && PREFIXES
-            .iter()
-            .any(|prefix| metadata.name().starts_with(prefix))
+        && PREFIXES.iter().any(|prefix| metadata.name().starts_with(prefix))
 }
 
 #[cfg(test)]

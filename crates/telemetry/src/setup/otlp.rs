@@ -89,8 +89,7 @@ macro_rules! variables {
 }
 
 pub(super) const TRACES: Variables = variables!("TRACES", "v1/traces", "OTEL_BSP_EXPORT_TIMEOUT");
-pub(super) const METRICS: Variables =
-    variables!("METRICS", "v1/metrics", "OTEL_METRIC_EXPORT_TIMEOUT");
+pub(super) const METRICS: Variables = variables!("METRICS", "v1/metrics", "OTEL_METRIC_EXPORT_TIMEOUT");
 pub(super) const LOGS: Variables = variables!("LOGS", "v1/logs", "OTEL_BLRP_EXPORT_TIMEOUT");
 
 impl Otlp {
@@ -114,12 +113,9 @@ impl Otlp {
                 _ => None,
             }
         })?;
-        let timeout = read(
-            env,
-            names.timeout,
-            "a number of milliseconds above 0",
-            |text| text.parse().ok().filter(|milliseconds| *milliseconds > 0),
-        )?;
+        let timeout = read(env, names.timeout, "a number of milliseconds above 0", |text| {
+            text.parse().ok().filter(|milliseconds| *milliseconds > 0)
+        })?;
         let timeout = timeout.map_or(TIMEOUT, Duration::from_millis);
         let of_batch = limits::milliseconds(env, names.batch_timeout, 30_000)?;
         Ok(Self {
@@ -267,10 +263,7 @@ mod tests {
     fn a_signals_own_endpoint_is_taken_as_it_is_and_the_common_one_gets_a_path() {
         assert_eq!(endpoint([]), "http://localhost:4318/v1/traces");
         assert_eq!(
-            endpoint([(
-                "OTEL_EXPORTER_OTLP_ENDPOINT",
-                "https://otlp.example.com/base/"
-            )]),
+            endpoint([("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otlp.example.com/base/")]),
             "https://otlp.example.com/base/v1/traces"
         );
         assert_eq!(
@@ -318,10 +311,7 @@ mod tests {
 
     #[test]
     fn headers_are_decoded() {
-        let otlp = traces([(
-            "OTEL_EXPORTER_OTLP_HEADERS",
-            "api-key=a%20b%3D, x-team = shop",
-        )]);
+        let otlp = traces([("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b%3D, x-team = shop")]);
         let headers = otlp.unwrap().headers;
         assert_eq!(headers.get("api-key").map(String::as_str), Some("a b="));
         assert_eq!(headers.get("x-team").map(String::as_str), Some("shop"));

@@ -30,8 +30,7 @@ fn record(panic: &PanicHookInfo<'_>) {
     let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     // Only where RUST_BACKTRACE asks for it.
     let backtrace = Backtrace::capture();
-    let stacktrace =
-        (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    let stacktrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     tracing::error!(
         exception.type = TYPE,
         exception.message = message,

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use opentelemetry_otlp::{LogExporter, MetricExporter, Protocol, SpanExporter};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::{
-    self, BatchLogProcessor, LogProcessor, SdkLoggerProvider, SimpleLogProcessor,
-};
+use opentelemetry_sdk::logs::{self, BatchLogProcessor, LogProcessor, SdkLoggerProvider, SimpleLogProcessor};
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{
     self, BatchSpanProcessor, SdkTracerProvider, SimpleSpanProcessor, SpanProcessor,
@@ -15,9 +13,7 @@ use opentelemetry_sdk::trace::{
 use super::SetupError;
 use super::settings::{Exporter, OtelSettings};
 use super::transport;
-use crate::export::{
-    Delivery, LogDelivery, Logs, MetricDelivery, Notices, Signal, SpanDelivery, Spans,
-};
+use crate::export::{Delivery, LogDelivery, Logs, MetricDelivery, Notices, Signal, SpanDelivery, Spans};
 
 pub(super) fn tracer(
     settings: &OtelSettings,
@@ -42,8 +38,7 @@ pub(super) fn tracer(
             }
             Protocol::HttpBinary => {
                 let builder = SpanExporter::builder().with_http();
-                let exporter =
-                    transport::written(builder, otlp, |builder| builder.build().map_err(failed))?;
+                let exporter = transport::written(builder, otlp, |builder| builder.build().map_err(failed))?;
                 batched_spans(settings, delivery, exporter)
             }
             _ => {
@@ -70,11 +65,7 @@ fn batched_spans(
         exporter,
         delivery: Arc::clone(&delivery),
     };
-    spans(
-        settings,
-        delivery,
-        BatchSpanProcessor::new(exporter, config),
-    )
+    spans(settings, delivery, BatchSpanProcessor::new(exporter, config))
 }
 
 fn spans(
@@ -115,8 +106,7 @@ pub(super) fn logger(
             }
             Protocol::HttpBinary => {
                 let builder = LogExporter::builder().with_http();
-                let exporter =
-                    transport::written(builder, otlp, |builder| builder.build().map_err(failed))?;
+                let exporter = transport::written(builder, otlp, |builder| builder.build().map_err(failed))?;
                 batched_records(settings, delivery, exporter)
             }
             _ => {

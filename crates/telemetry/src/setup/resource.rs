@@ -20,11 +20,7 @@ const DOWNWARD: &[(&str, &str)] = &[
 ];
 
 /// What is known of the process, then what `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` say, which wins.
-pub(super) fn detect(
-    service: &Service,
-    environment: &str,
-    env: &Env,
-) -> Result<Resource, SettingError> {
+pub(super) fn detect(service: &Service, environment: &str, env: &Env) -> Result<Resource, SettingError> {
     let mut attributes = vec![
         KeyValue::new(names::SERVICE_NAME, service.name),
         KeyValue::new(names::SERVICE_VERSION, service.version),
@@ -141,14 +137,8 @@ mod tests {
                 "service.version=9,cloud.region=eu%20west,service.name=listed",
             ),
         ]);
-        assert_eq!(
-            value(&resource, names::SERVICE_NAME).as_deref(),
-            Some("other")
-        );
-        assert_eq!(
-            value(&resource, names::SERVICE_VERSION).as_deref(),
-            Some("9")
-        );
+        assert_eq!(value(&resource, names::SERVICE_NAME).as_deref(), Some("other"));
+        assert_eq!(value(&resource, names::SERVICE_VERSION).as_deref(), Some("9"));
         assert_eq!(value(&resource, "cloud.region").as_deref(), Some("eu west"));
     }
 

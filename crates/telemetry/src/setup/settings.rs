@@ -237,10 +237,7 @@ mod tests {
 
     #[test]
     fn disabled_means_no_exporter_whatever_else_is_set() {
-        let env = Env::of([
-            ("OTEL_SDK_DISABLED", "TRUE"),
-            ("OTEL_TRACES_EXPORTER", "console"),
-        ]);
+        let env = Env::of([("OTEL_SDK_DISABLED", "TRUE"), ("OTEL_TRACES_EXPORTER", "console")]);
         let settings = OtelSettings::from_env(&env).unwrap();
         assert!(matches!(settings.traces, Exporter::None));
     }

@@ -26,15 +26,12 @@ pub(crate) fn start(inbound: Inbound) -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         let server = HttpServer::new(move || {
-            App::new()
-                .configure(routes)
-                .wrap(NormalizePath::trim())
-                .wrap(
-                    Tracing::new()
-                        .inbound(inbound)
-                        .exclude("/health")
-                        .exclude("/favicon.ico"),
-                )
+            App::new().configure(routes).wrap(NormalizePath::trim()).wrap(
+                Tracing::new()
+                    .inbound(inbound)
+                    .exclude("/health")
+                    .exclude("/favicon.ico"),
+            )
         });
         let server = server
             .workers(1)
@@ -66,10 +63,7 @@ fn routes(config: &mut web::ServiceConfig) {
             web::get().to(|| async { answer(Err(ErrorInternalServerError("no"))) }),
         )
         .route("/panics", web::get().to(panics))
-        .route(
-            "/never",
-            web::get().to(std::future::pending::<HttpResponse>),
-        )
+        .route("/never", web::get().to(std::future::pending::<HttpResponse>))
         .route("/nested", web::get().to(nested))
         .route("/spawned", web::get().to(spawned))
         .route("/baggage", web::get().to(baggage))
@@ -78,9 +72,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/health/ready", web::get().to(health));
 }
 
-fn answer(
-    result: Result<HttpResponse, actix_web::Error>,
-) -> Result<HttpResponse, actix_web::Error> {
+fn answer(result: Result<HttpResponse, actix_web::Error>) -> Result<HttpResponse, actix_web::Error> {
     result
 }
 

@@ -12,15 +12,9 @@ async fn get<T, E: Failure>(command: impl Future<Output = Result<T, E>>) -> Span
     let test = tracing::info_span!("test");
     let id = test.in_scope(|| throughline_telemetry::span::current_trace_id().unwrap());
     let server = Server::new("cache.example.com", 6379, 2);
-    let _ = server
-        .run("GET", "GET totals:*", command)
-        .instrument(test)
-        .await;
+    let _ = server.run("GET", "GET totals:*", command).instrument(test).await;
     let trace = trace(id.parse().unwrap(), 2).await;
-    let span = trace
-        .spans
-        .into_iter()
-        .find(|span| span.kind == SpanKind::Client);
+    let span = trace.spans.into_iter().find(|span| span.kind == SpanKind::Client);
     span.unwrap()
 }
 
@@ -50,10 +44,7 @@ async fn a_servers_error_says_its_code() {
     let span = get::<(), _>(async { Err(RedisError::from((kind, "no"))) }).await;
     assert_eq!(span.status, Status::Error);
     assert_eq!(attribute(&span, "error.type").unwrap(), "server");
-    assert_eq!(
-        attribute(&span, "db.response.status_code").unwrap(),
-        "READONLY"
-    );
+    assert_eq!(attribute(&span, "db.response.status_code").unwrap(), "READONLY");
 }
 
 #[tokio::test]

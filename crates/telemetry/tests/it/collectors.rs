@@ -168,10 +168,7 @@ async fn a_hosted_backend_gets_its_key_over_tls_by_http() {
     let head = heads.try_recv().expect("a request");
     assert!(head.starts_with("post /in http/1.1"), "{head}");
     assert!(head.contains("x-api-key: a key"), "{head}");
-    assert!(
-        head.contains("content-type: application/x-protobuf"),
-        "{head}"
-    );
+    assert!(head.contains("content-type: application/x-protobuf"), "{head}");
 }
 
 #[tokio::test]
@@ -210,9 +207,7 @@ impl TraceService for Keys {
 
 #[tokio::test]
 async fn a_hosted_backend_gets_its_key_over_mutual_tls_by_grpc() {
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
-        .await
-        .unwrap();
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let pem = |path| std::fs::read(path).unwrap();
     let tls = ServerTlsConfig::new()

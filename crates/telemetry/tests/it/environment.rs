@@ -21,9 +21,7 @@ fn spans(lens: &Lens) -> Vec<Span> {
 
 fn error_record(lens: &Lens) -> LogRecord {
     let logs = lens.store().logs();
-    logs.into_iter()
-        .find(|log| log.severity_text == "ERROR")
-        .unwrap()
+    logs.into_iter().find(|log| log.severity_text == "ERROR").unwrap()
 }
 
 #[tokio::test]
@@ -118,19 +116,10 @@ async fn an_error_is_a_log_record_of_its_span_with_type_and_message() {
     .await;
     let record = error_record(&lens);
     let attribute = |name| text(&record.attributes, name).unwrap();
-    assert_eq!(
-        attribute("exception.type"),
-        "core::num::error::ParseIntError"
-    );
-    assert_eq!(
-        attribute("exception.message"),
-        "invalid digit found in string"
-    );
+    assert_eq!(attribute("exception.type"), "core::num::error::ParseIntError");
+    assert_eq!(attribute("exception.message"), "invalid digit found in string");
     assert_eq!(attribute("parcel.id"), "7");
-    let work = spans(&lens)
-        .into_iter()
-        .find(|span| span.name == "work")
-        .unwrap();
+    let work = spans(&lens).into_iter().find(|span| span.name == "work").unwrap();
     assert_eq!(record.trace_id, Some(work.trace_id));
     assert_eq!(record.span_id, Some(work.span_id));
     assert!(work.events.is_empty());
@@ -181,11 +170,7 @@ async fn disabled_exports_nothing_but_passes_a_callers_trace_on() {
     assert!(lens.store().logs().is_empty() && lens.store().metrics().is_empty());
     let passed = "passed on: Some(\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\")";
     assert!(lines.iter().any(|line| line == passed), "{lines:?}");
-    assert!(
-        lines
-            .iter()
-            .any(|line| line.contains("mail to [email] failed"))
-    );
+    assert!(lines.iter().any(|line| line.contains("mail to [email] failed")));
 }
 
 #[tokio::test]
@@ -254,10 +239,7 @@ async fn without_propagators_no_trace_is_passed_on() {
         &[("OTEL_SDK_DISABLED", "true"), ("OTEL_PROPAGATORS", "none")],
     )
     .await;
-    assert!(
-        lines.iter().any(|line| line == "passed on: None"),
-        "{lines:?}"
-    );
+    assert!(lines.iter().any(|line| line == "passed on: None"), "{lines:?}");
 }
 
 #[tokio::test]
@@ -292,10 +274,7 @@ async fn a_variable_that_has_no_effect_is_said() {
     ];
     let lines = run(Task::Once, &env).await;
     let said = |name: &str| lines.iter().any(|line| line.contains(name));
-    assert!(
-        said("OTEL_METRICS_EXEMPLAR_FILTER has no effect"),
-        "{lines:?}"
-    );
+    assert!(said("OTEL_METRICS_EXEMPLAR_FILTER has no effect"), "{lines:?}");
     // It says what is so anyway.
     assert!(!said("HISTOGRAM_AGGREGATION"), "{lines:?}");
 }

@@ -39,10 +39,7 @@ async fn call(method: &str, url: &str, resends: u32) -> (TraceId, Result<u16, re
 
 async fn client_span(id: TraceId) -> Span {
     let trace = trace(id, 2).await;
-    let span = trace
-        .spans
-        .into_iter()
-        .find(|span| span.kind == SpanKind::Client);
+    let span = trace.spans.into_iter().find(|span| span.kind == SpanKind::Client);
     span.unwrap()
 }
 
@@ -149,10 +146,7 @@ async fn an_unknown_method_does_not_become_a_name() {
     let span = client_span(id).await;
     assert_eq!(span.name, "HTTP");
     assert_eq!(attribute(&span, "http.request.method").unwrap(), "_OTHER");
-    assert_eq!(
-        attribute(&span, "http.request.method_original").unwrap(),
-        "BREW"
-    );
+    assert_eq!(attribute(&span, "http.request.method_original").unwrap(), "BREW");
 }
 
 #[tokio::test]
@@ -179,10 +173,7 @@ async fn a_callers_baggage_goes_on_only_if_asked_for() {
         let request = plain.get(url).build().unwrap();
         let caller = caller_with_baggage();
         let calling = client.execute(request);
-        calling
-            .with_context(propagation::extract(&caller))
-            .await
-            .unwrap();
+        calling.with_context(propagation::extract(&caller)).await.unwrap();
         let head = head.join().unwrap();
         let (trace_id, _) = caller["traceparent"].rsplit_once('-').unwrap();
         assert!(head.contains(&trace_id[..35]), "{head}");
@@ -203,9 +194,7 @@ fn listen_once() -> (String, std::thread::JoinHandle<String>) {
             socket.read_exact(&mut byte).unwrap();
             head.extend(byte);
         }
-        socket
-            .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
-            .unwrap();
+        socket.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
         String::from_utf8(head).unwrap()
     });
     (url, answering)

@@ -10,8 +10,7 @@ use throughline_telemetry::http::server::Inbound;
 
 use crate::app;
 use crate::support::{
-    attribute, caller, eventually, is_child_of_caller, keys, lens, logs, only_span, point, span_of,
-    text,
+    attribute, caller, eventually, is_child_of_caller, keys, lens, logs, only_span, point, span_of, text,
 };
 
 fn url() -> &'static str {
@@ -176,10 +175,7 @@ async fn a_client_that_goes_away_in_mid_body_ends_the_span_as_cancelled() {
     let span = only_span(caller.trace_id).await;
     assert_eq!(span.status, Status::Error);
     assert_eq!(attribute(&span, "error.type").unwrap(), "cancelled");
-    assert_eq!(
-        attribute(&span, "http.response.status_code").unwrap(),
-        "200"
-    );
+    assert_eq!(attribute(&span, "http.response.status_code").unwrap(), "200");
     point(
         "http.server.request.duration",
         &[("http.route", "/endless"), ("error.type", "cancelled")],
@@ -240,10 +236,7 @@ async fn an_unknown_method_does_not_become_a_name() {
     let span = server_span("BREW", "/items/1").await;
     assert_eq!(span.name, "HTTP /items/{id}");
     assert_eq!(attribute(&span, "http.request.method").unwrap(), "_OTHER");
-    assert_eq!(
-        attribute(&span, "http.request.method_original").unwrap(),
-        "BREW"
-    );
+    assert_eq!(attribute(&span, "http.request.method_original").unwrap(), "BREW");
 }
 
 #[tokio::test]
@@ -252,10 +245,7 @@ async fn a_path_that_matches_no_route_does_not_become_a_name() {
     assert_eq!(span.name, "GET");
     assert_eq!(attribute(&span, "http.route"), None);
     assert_eq!(attribute(&span, "url.path").unwrap(), "/wp-admin/42");
-    assert_eq!(
-        attribute(&span, "http.response.status_code").unwrap(),
-        "404"
-    );
+    assert_eq!(attribute(&span, "http.response.status_code").unwrap(), "404");
 }
 
 #[tokio::test]
@@ -391,11 +381,7 @@ async fn a_span_says_no_more_of_a_caller_than_two_kib_each() {
     let caller = caller();
     let long = |text: &str| text.repeat((20 << 10) / text.len());
     let path = format!("/items/{}", long("a"));
-    let query = format!(
-        "token={}&q={}&e=joe@example.com",
-        long("t"),
-        "b".repeat(2_020)
-    );
+    let query = format!("token={}&q={}&e=joe@example.com", long("t"), "b".repeat(2_020));
     let agent = format!("{} joe@example.com", "c".repeat(2_040));
     let request = client()
         .get(format!("{}{path}?{query}", url()))

@@ -195,11 +195,7 @@ async fn a_failed_job_is_marked_whichever_way_it_fails() {
     let span = span_of(id, "process given-up").await;
     assert_eq!(span.status, Status::Error);
     assert_eq!(attribute(&span, "error.type").unwrap(), "card_declined");
-    point(
-        "messaging.process.duration",
-        &[("error.type", "card_declined")],
-    )
-    .await;
+    point("messaging.process.duration", &[("error.type", "card_declined")]).await;
 
     let (id, parcel) = send("errs").await;
     process(Consumer::new("errs"), parcel, service_fn(errs))
@@ -258,12 +254,7 @@ async fn a_stored_context_can_send_long_after_its_request() {
     let producer = Producer::new("again", "redis.example.com", 6379);
     let push = |_| async { Ok::<_, Infallible>(()) };
     producer
-        .send_from(
-            &propagation::extract(&stored),
-            "1",
-            push,
-            |never| match *never {},
-        )
+        .send_from(&propagation::extract(&stored), "1", push, |never| match *never {})
         .await
         .unwrap();
     let trace = trace(caller.trace_id, 1).await;

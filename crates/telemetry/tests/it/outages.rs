@@ -206,7 +206,5 @@ async fn finish_steady() -> Vec<String> {
         ],
     );
     wait_for(&mut child, "tick");
-    tokio::task::spawn_blocking(move || finish(child))
-        .await
-        .unwrap()
+    tokio::task::spawn_blocking(move || finish(child)).await.unwrap()
 }

@@ -17,9 +17,7 @@ async fn lines_are_json_with_the_trace_outside_development() {
         ],
     )
     .await;
-    let trace = lines
-        .iter()
-        .find_map(|line| line.strip_prefix("trace: Some(\""));
+    let trace = lines.iter().find_map(|line| line.strip_prefix("trace: Some(\""));
     let line = lines
         .iter()
         .find(|line| line.contains("failed") && line.starts_with('{'));
@@ -32,20 +30,14 @@ async fn lines_are_json_with_the_trace_outside_development() {
     assert_eq!(line["trace_id"], trace.unwrap().trim_end_matches("\")"));
     assert_eq!(line["span_id"].as_str().unwrap().len(), 16);
     let timestamp = line["timestamp"].as_str().unwrap();
-    assert!(
-        timestamp.ends_with('Z') && timestamp.contains('T'),
-        "{timestamp}"
-    );
+    assert!(timestamp.ends_with('Z') && timestamp.contains('T'), "{timestamp}");
 }
 
 #[tokio::test]
 async fn lines_are_text_in_development() {
     let lines = run(Task::Once, &[("OTEL_SDK_DISABLED", "true")]).await;
     let line = lines.iter().find(|line| line.contains("failed")).unwrap();
-    assert!(
-        line.contains("ERROR it::probe: mail to [email] failed"),
-        "{line}"
-    );
+    assert!(line.contains("ERROR it::probe: mail to [email] failed"), "{line}");
     assert!(
         line.contains(" parcel.id=7") && line.contains(" password=[secret]"),
         "{line}"
@@ -91,10 +83,7 @@ async fn exporting_does_not_feed_on_itself_at_any_level() {
         );
         let output = child.stdout.take().unwrap();
         let drain = std::thread::spawn(move || std::io::read_to_string(output).unwrap());
-        eventually("records", || {
-            Some(()).filter(|()| lens.store().logs().len() > 50)
-        })
-        .await;
+        eventually("records", || Some(()).filter(|()| lens.store().logs().len() > 50)).await;
         drop(child.stdin.take());
         assert!(child.wait().unwrap().success());
         drain.join().unwrap();

@@ -56,25 +56,17 @@ fn command(task: Task, env: &[(&str, &str)]) -> Command {
 /// Runs the program to its end. What it wrote, without what the test harness wrote.
 pub(crate) async fn run(task: Task, env: &[(&str, &str)]) -> Vec<String> {
     let child = start(task, env);
-    tokio::task::spawn_blocking(move || finish(child))
-        .await
-        .unwrap()
+    tokio::task::spawn_blocking(move || finish(child)).await.unwrap()
 }
 
 /// Ends the program, and gives what it wrote.
 pub(crate) fn finish(mut child: Child) -> Vec<String> {
     drop(child.stdin.take());
     let mut output = String::new();
-    child
-        .stdout
-        .take()
-        .unwrap()
-        .read_to_string(&mut output)
-        .unwrap();
+    child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
     assert!(child.wait().unwrap().success(), "{output}");
-    let harness = |line: &&str| {
-        line.is_empty() || line.starts_with("running 1 test") || line.starts_with("test ")
-    };
+    let harness =
+        |line: &&str| line.is_empty() || line.starts_with("running 1 test") || line.starts_with("test ");
     output
         .lines()
         .map(|line| line.trim_start_matches("test probe::the_program ... "))
@@ -181,10 +173,7 @@ async fn long_requests() {
 /// How much memory the process has, in KiB.
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 

@@ -26,9 +26,7 @@ fn server() -> Server {
 
 /// Runs `SELECT parcels` as `work`.
 pub(crate) async fn select<T>(work: impl Future<Output = QueryResult<T>>) -> QueryResult<T> {
-    let query = parcels::table
-        .filter(parcels::weight.lt(10))
-        .select(parcels::id);
+    let query = parcels::table.filter(parcels::weight.lt(10)).select(parcels::id);
     let _ = commented::<LightParcels, _>(query);
     server().run::<LightParcels, T>(work).await
 }
@@ -50,12 +48,7 @@ async fn statement_span(id: lens::TraceId) -> lens::Span {
 #[tokio::test]
 async fn a_statement_says_what_it_is_and_never_a_value() {
     select(async { Ok(7) }).await.unwrap();
-    let server = Server::new(
-        "described.example.com",
-        5432,
-        "shop",
-        Duration::from_secs(60),
-    );
+    let server = Server::new("described.example.com", 5432, "shop", Duration::from_secs(60));
     let (id, _) = within_a_trace(server.run::<LightParcels, _>(async { Ok(7) })).await;
     let span = statement_span(id).await;
     assert_eq!(span.name, "SELECT parcels");
@@ -103,10 +96,7 @@ async fn a_failed_statement_says_its_error_class_and_sqlstate_on_span_and_metric
     assert_eq!(span.status, Status::Error);
     assert_eq!(span.status_message, "");
     assert_eq!(attribute(&span, "error.type").unwrap(), "unique_violation");
-    assert_eq!(
-        attribute(&span, "db.response.status_code").unwrap(),
-        "23505"
-    );
+    assert_eq!(attribute(&span, "db.response.status_code").unwrap(), "23505");
     point(
         "db.client.operation.duration",
         &[
@@ -119,8 +109,7 @@ async fn a_failed_statement_says_its_error_class_and_sqlstate_on_span_and_metric
 
 #[tokio::test]
 async fn a_time_out_is_one_whoever_ended_the_statement() {
-    let by_server =
-        |said: &str| Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(said.to_owned()));
+    let by_server = |said: &str| Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(said.to_owned()));
     for (error, state) in [
         (no_answer(Duration::from_secs(6)), None),
         (
@@ -135,10 +124,7 @@ async fn a_time_out_is_one_whoever_ended_the_statement() {
         let (id, _) = within_a_trace(select::<()>(async { Err(error) })).await;
         let span = statement_span(id).await;
         assert_eq!(attribute(&span, "error.type").unwrap(), "timeout");
-        assert_eq!(
-            attribute(&span, "db.response.status_code").as_deref(),
-            state
-        );
+        assert_eq!(attribute(&span, "db.response.status_code").as_deref(), state);
         let mut attributes = vec![("error.type", "timeout")];
         attributes.extend(state.map(|state| ("db.response.status_code", state)));
         point("db.client.operation.duration", &attributes).await;
@@ -160,11 +146,7 @@ async fn a_statement_whose_future_is_dropped_ends_as_cancelled() {
     let span = statement_span(id).await;
     assert_eq!(span.status, Status::Error);
     assert_eq!(attribute(&span, "error.type").unwrap(), "cancelled");
-    point(
-        "db.client.operation.duration",
-        &[("error.type", "cancelled")],
-    )
-    .await;
+    point("db.client.operation.duration", &[("error.type", "cancelled")]).await;
 }
 
 #[tokio::test]
@@ -191,10 +173,7 @@ async fn a_statement_over_the_threshold_is_marked_slow() {
 async fn without_a_trace_a_statement_is_measured_and_makes_no_span() {
     lens();
     let server = Server::new("rootless.example.com", 1, "shop", Duration::from_secs(60));
-    server
-        .run::<LightParcels, _>(async { Ok(()) })
-        .await
-        .unwrap();
+    server.run::<LightParcels, _>(async { Ok(()) }).await.unwrap();
     point(
         "db.client.operation.duration",
         &[("server.address", "rootless.example.com")],
@@ -203,8 +182,8 @@ async fn without_a_trace_a_statement_is_measured_and_makes_no_span() {
     let traces = lens().store().traces();
     let mut spans = traces.iter().flat_map(|trace| &trace.spans);
     assert!(
-        !spans.any(|span| text(&span.attributes, "server.address").as_deref()
-            == Some("rootless.example.com"))
+        !spans
+            .any(|span| text(&span.attributes, "server.address").as_deref() == Some("rootless.example.com"))
     );
 }
 
@@ -238,9 +217,7 @@ async fn a_pool_is_measured() {
         max: 16,
         pending: 1,
     });
-    pool.wait(async { Ok::<_, ()>(()) }, |()| true)
-        .await
-        .unwrap();
+    pool.wait(async { Ok::<_, ()>(()) }, |()| true).await.unwrap();
     let _ = pool.wait(async { Err::<(), _>("late") }, |_| true).await;
     let name = ("db.client.connection.pool.name", "shop");
     for (metric, state, unit, value) in [
@@ -255,12 +232,7 @@ async fn a_pool_is_measured() {
         let metric = format!("db.client.connection.{metric}");
         let (metric, point) = point(&metric, &attributes).await;
         assert_eq!(metric.unit, unit);
-        assert_eq!(
-            point.value,
-            lens::PointValue::Int { value },
-            "{}",
-            metric.name
-        );
+        assert_eq!(point.value, lens::PointValue::Int { value }, "{}", metric.name);
     }
     let (metric, _) = point("db.client.connection.wait_time", &[name]).await;
     assert_eq!(metric.unit, "s");

@@ -71,13 +71,7 @@ impl Kind {
     }
 
     /// The server's command line.
-    pub(crate) fn arguments(
-        self,
-        durability: Durability,
-        data: &Path,
-        host: Host,
-        port: u16,
-    ) -> Vec<String> {
+    pub(crate) fn arguments(self, durability: Durability, data: &Path, host: Host, port: u16) -> Vec<String> {
         match self {
             Self::Postgres => postgres_arguments(durability, data, host, port),
             Self::Redis => redis_arguments(durability, data, host, port),
@@ -94,9 +88,7 @@ impl Kind {
                 Self::Redis => ping(port).await.is_ok_and(|answer| answer == *b"+PONG"),
             }
         };
-        timeout(Duration::from_secs(2), asked)
-            .await
-            .unwrap_or(false)
+        timeout(Duration::from_secs(2), asked).await.unwrap_or(false)
     }
 }
 

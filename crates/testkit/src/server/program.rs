@@ -206,12 +206,7 @@ fn initdb(
 }
 
 /// Copies a running cluster, to follow it.
-fn base_backup(
-    user: Option<&User>,
-    folder: &Path,
-    data: &Path,
-    primary: u16,
-) -> anyhow::Result<()> {
+fn base_backup(user: Option<&User>, folder: &Path, data: &Path, primary: u16) -> anyhow::Result<()> {
     let program = programs::postgres_program("pg_basebackup")
         .context("pg_basebackup, which comes with PostgreSQL, is not installed")?;
     let mut command = Command::new(program);

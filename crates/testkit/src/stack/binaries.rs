@@ -8,12 +8,7 @@ use tokio::process::Command;
 
 use super::Service;
 
-const PRODUCT: [Service; 4] = [
-    Service::Lens,
-    Service::Gateway,
-    Service::Api,
-    Service::Worker,
-];
+const PRODUCT: [Service; 4] = [Service::Lens, Service::Gateway, Service::Api, Service::Worker];
 
 /// cargo's arguments that build the product's programs, but not the xtask that may be running.
 pub const BUILD: &str = "build --workspace --exclude xtask --bins";
@@ -85,11 +80,7 @@ impl Binaries {
             .arg("migrate")
             .env("DATABASE_URL", database_url)
             .env("OTEL_SDK_DISABLED", "true");
-        let output = migrate
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output()
-            .await;
+        let output = migrate.stdin(Stdio::null()).kill_on_drop(true).output().await;
         let output = output.context("cannot run throughline-api migrate")?;
         if !output.status.success() {
             let message = String::from_utf8_lossy(&output.stderr);

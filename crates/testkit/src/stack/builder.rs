@@ -128,8 +128,7 @@ impl StackBuilder {
                 true,
             ),
         };
-        fs::create_dir_all(&logs)
-            .with_context(|| format!("cannot make the folder {}", logs.display()))?;
+        fs::create_dir_all(&logs).with_context(|| format!("cannot make the folder {}", logs.display()))?;
         ports.ensure_free()?;
         let mut stack = Stack {
             processes: Vec::new(),
@@ -151,12 +150,7 @@ impl StackBuilder {
     }
 
     fn services(&self) -> Vec<Service> {
-        const ALL: [Service; 4] = [
-            Service::Lens,
-            Service::Gateway,
-            Service::Api,
-            Service::Worker,
-        ];
+        const ALL: [Service; 4] = [Service::Lens, Service::Gateway, Service::Api, Service::Worker];
         let mut services = self.only.clone().unwrap_or_else(|| ALL.to_vec());
         // Who sends its telemetry elsewhere needs no lens.
         services.retain(|service| *service != Service::Lens || self.otlp_url.is_none());

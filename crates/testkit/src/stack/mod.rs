@@ -21,12 +21,7 @@ pub use service::{Ports, Service};
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The order in which the services end: whoever takes orders first, whoever receives telemetry last.
-const ENDING: [Service; 4] = [
-    Service::Api,
-    Service::Worker,
-    Service::Gateway,
-    Service::Lens,
-];
+const ENDING: [Service; 4] = [Service::Api, Service::Worker, Service::Gateway, Service::Lens];
 
 /// Running services. Dropping it ends them.
 #[derive(Debug)]

@@ -82,11 +82,7 @@ impl Process {
             .signal(signal)
     }
 
-    pub(super) async fn end(
-        &mut self,
-        signal: Signal,
-        patience: Duration,
-    ) -> anyhow::Result<ExitStatus> {
+    pub(super) async fn end(&mut self, signal: Signal, patience: Duration) -> anyhow::Result<ExitStatus> {
         let running = self
             .running
             .take()
@@ -112,8 +108,7 @@ impl Process {
 async fn answers_ok(port: u16, path: &str) -> bool {
     let ask = async {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        let request =
-            format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut status = [0; 12];
         stream.read_exact(&mut status).await?;

@@ -111,9 +111,7 @@ impl Ports {
         ];
         match all.into_iter().find(|(port, _)| !is_free(*port)) {
             Some((port, service)) => {
-                bail!(
-                    "port {port} on 127.0.0.1 is in use, and {service} needs it: end what listens there"
-                )
+                bail!("port {port} on 127.0.0.1 is in use, and {service} needs it: end what listens there")
             }
             None => Ok(()),
         }

@@ -26,11 +26,7 @@ async fn servers_die_with_a_parent_that_was_killed_and_leave_no_files() {
 #[tokio::test]
 async fn servers_start_for_an_ordinary_user() {
     let id = Command::new("id").args(["-u", "nobody"]).output().unwrap();
-    let nobody: u32 = String::from_utf8(id.stdout)
-        .unwrap()
-        .trim()
-        .parse()
-        .unwrap();
+    let nobody: u32 = String::from_utf8(id.stdout).unwrap().trim().parse().unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
     // Only root can be somebody else; without root the other test has shown it already. The user may not reach the target folder.
     let copy = std::env::temp_dir().join(format!("throughline-testkit-{}", std::process::id()));
@@ -54,10 +50,7 @@ async fn servers_start_for_an_ordinary_user() {
 #[tokio::test]
 #[ignore = "the other tests of this file run it, in a process of its own"]
 async fn hold() {
-    let (postgres, redis) = (
-        Postgres::start().await.unwrap(),
-        Redis::start().await.unwrap(),
-    );
+    let (postgres, redis) = (Postgres::start().await.unwrap(), Redis::start().await.unwrap());
     let data = postgres.folder().display();
     println!(
         "\nheld {} {} {data}",
@@ -108,8 +101,7 @@ impl Held {
             "the servers to end and their data to go",
             Duration::from_secs(30),
             || async {
-                let gone = !self.pids.iter().any(|pid| is_running(*pid))
-                    && !Path::new(&self.folder).exists();
+                let gone = !self.pids.iter().any(|pid| is_running(*pid)) && !Path::new(&self.folder).exists();
                 gone.then_some(())
             },
         )
@@ -118,6 +110,5 @@ impl Held {
 }
 
 pub(crate) fn is_running(pid: i32) -> bool {
-    rustix::process::Pid::from_raw(pid)
-        .is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+    rustix::process::Pid::from_raw(pid).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
 }

@@ -17,10 +17,7 @@ async fn a_test_sees_no_tables_of_another_and_leaves_none_behind() {
         .connect()
         .await
         .unwrap()
-        .query_one(
-            "SELECT count(*) FROM pg_tables WHERE tablename = 'orders'",
-            &[],
-        )
+        .query_one("SELECT count(*) FROM pg_tables WHERE tablename = 'orders'", &[])
         .await
         .unwrap();
     assert_eq!(seen.get::<_, i64>(0), 0);
@@ -51,10 +48,7 @@ async fn committed_rows_survive_a_stop_and_a_kill() {
     let url = database.url().to_owned();
 
     cluster.stop().await.unwrap();
-    assert!(
-        database.connect().await.is_err(),
-        "a stopped cluster answers"
-    );
+    assert!(database.connect().await.is_err(), "a stopped cluster answers");
     cluster.restart().await.unwrap();
     database
         .connect()
@@ -93,10 +87,7 @@ async fn a_cluster_whose_data_is_kept_finds_it_again() {
     let second = Postgres::start_kept(&folder, None).await.unwrap();
     let client = testkit_connect(&second.url()).await;
     let found = client
-        .query(
-            "SELECT 1 FROM pg_database WHERE datname = 'throughline'",
-            &[],
-        )
+        .query("SELECT 1 FROM pg_database WHERE datname = 'throughline'", &[])
         .await
         .unwrap();
     end(second).await;
@@ -126,9 +117,7 @@ async fn end(mut cluster: Postgres) {
 }
 
 async fn testkit_connect(url: &str) -> tokio_postgres::Client {
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
-        .await
-        .unwrap();
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     client
 }

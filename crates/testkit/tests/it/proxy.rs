@@ -12,10 +12,7 @@ async fn a_cut_drops_connections_and_refuses_new_ones_until_it_is_restored() {
     assert_eq!(ping(&mut open).await.unwrap(), *b"+PONG\r\n");
 
     proxy.cut().await;
-    assert!(
-        ping(&mut open).await.is_err(),
-        "a connection outlived the cut"
-    );
+    assert!(ping(&mut open).await.is_err(), "a connection outlived the cut");
     assert!(
         TcpStream::connect(proxy.address()).await.is_err(),
         "a cut proxy takes connections"
@@ -55,14 +52,10 @@ async fn connections_come_back_after_the_server_behind_it_restarts() {
     let mut server = Redis::start().await.unwrap();
     let proxy = Proxy::start(server.url()).await.unwrap();
     server.restart().await.unwrap();
-    eventually(
-        "an answer through the proxy",
-        Duration::from_secs(30),
-        || async {
-            let mut stream = TcpStream::connect(proxy.address()).await.ok()?;
-            ping(&mut stream).await.ok()
-        },
-    )
+    eventually("an answer through the proxy", Duration::from_secs(30), || async {
+        let mut stream = TcpStream::connect(proxy.address()).await.ok()?;
+        ping(&mut stream).await.ok()
+    })
     .await;
 }
 

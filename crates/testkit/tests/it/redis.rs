@@ -10,14 +10,7 @@ async fn the_shared_server_answers_and_cannot_be_stopped() {
     let key = format!("testkit:{}", std::process::id());
     let _: () = connection.set_ex(&key, 1, 60).await.unwrap();
     assert_eq!(redis().await.unwrap().url(), shared.url());
-    assert!(
-        shared
-            .stop()
-            .await
-            .unwrap_err()
-            .to_string()
-            .contains("shared")
-    );
+    assert!(shared.stop().await.unwrap_err().to_string().contains("shared"));
 }
 
 #[tokio::test]
@@ -34,13 +27,7 @@ async fn data_survives_a_stop_and_a_kill_on_the_same_port() {
     server.kill().await.unwrap();
     server.restart().await.unwrap();
     assert_eq!(server.url(), url);
-    let kept: (i32, i32) = server
-        .connect()
-        .await
-        .unwrap()
-        .mget(&["a", "b"])
-        .await
-        .unwrap();
+    let kept: (i32, i32) = server.connect().await.unwrap().mget(&["a", "b"]).await.unwrap();
     assert_eq!(kept, (1, 2));
 }
 

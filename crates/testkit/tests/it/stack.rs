@@ -2,8 +2,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use testkit::{
-    Binaries, Database, Profile, Service, Signal, Stack, StackBuilder, database, eventually, lens,
-    redis,
+    Binaries, Database, Profile, Service, Signal, Stack, StackBuilder, database, eventually, lens, redis,
 };
 use tokio::sync::OnceCell;
 
@@ -21,11 +20,7 @@ async fn an_order_goes_through_all_services_in_one_trace() {
     let trace = lens
         .trace_of_order(&order, |trace| {
             let services = trace.tree().services().len();
-            services == 3
-                && trace
-                    .spans
-                    .iter()
-                    .any(|span| span.name.starts_with("process "))
+            services == 3 && trace.spans.iter().any(|span| span.name.starts_with("process "))
         })
         .await;
 
@@ -78,10 +73,7 @@ async fn a_service_that_cannot_start_says_why_and_leaves_nothing_running() {
         .start()
         .await
         .unwrap_err();
-    assert!(
-        error.to_string().contains("WORKER_CONCURRENCY"),
-        "{error:#}"
-    );
+    assert!(error.to_string().contains("WORKER_CONCURRENCY"), "{error:#}");
 }
 
 /// A stack on a database and a queue of its own. The database comes first: it must outlive the stack.
@@ -97,8 +89,7 @@ async fn builder() -> (Database, StackBuilder) {
 }
 
 async fn create_order(stack: &Stack) -> String {
-    let body =
-        json!({ "product_name": "Widget", "amount": "99.99", "payment_method": "credit_card" });
+    let body = json!({ "product_name": "Widget", "amount": "99.99", "payment_method": "credit_card" });
     let orders = format!("{}/api/orders", stack.url(Service::Api));
     let answer = reqwest::Client::new()
         .post(orders)

@@ -19,10 +19,7 @@ pub(super) fn stripe_amount(amount: Money) -> Result<i64, Failure> {
     let currency = amount.currency();
     let iso = currency.exponent().map(u32::from);
     let (Some(iso), Some(unit)) = (iso, unit(currency)) else {
-        let detail = format!(
-            "The payment gateway takes no payments in {}.",
-            currency.code()
-        );
+        let detail = format!("The payment gateway takes no payments in {}.", currency.code());
         return Err(rejected(detail));
     };
     let fits = match iso.checked_sub(unit.used) {
@@ -47,15 +44,9 @@ fn unit(currency: Currency) -> Option<Unit> {
     let iso = currency.exponent().map(u32::from)?;
     match currency {
         // Without decimals since, but counted as before.
-        Currency::ISK | Currency::UGX => Some(Unit {
-            decimals: 2,
-            used: 0,
-        }),
+        Currency::ISK | Currency::UGX => Some(Unit { decimals: 2, used: 0 }),
         // A fifth of an ariary is no decimal.
-        Currency::MGA => Some(Unit {
-            decimals: 0,
-            used: 0,
-        }),
+        Currency::MGA => Some(Unit { decimals: 0, used: 0 }),
         _ => match iso {
             0..=2 => Some(Unit {
                 decimals: iso,

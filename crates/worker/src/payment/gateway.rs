@@ -93,10 +93,7 @@ impl Gateway {
             .header("Idempotency-Key", &key)
             .form(&[
                 ("amount", amount.to_string().as_str()),
-                (
-                    "currency",
-                    &order.amount.currency().code().to_ascii_lowercase(),
-                ),
+                ("currency", &order.amount.currency().code().to_ascii_lowercase()),
                 ("payment_method", token),
                 ("confirm", "true"),
                 ("automatic_payment_methods[enabled]", "true"),

@@ -113,9 +113,7 @@ impl GatewayError {
 
 /// The gateway does not take the service's key, or does not let it charge.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the payment gateway answered {status} (PAYMENT_GATEWAY_URL, PAYMENT_GATEWAY_KEY): {reason}"
-)]
+#[error("the payment gateway answered {status} (PAYMENT_GATEWAY_URL, PAYMENT_GATEWAY_KEY): {reason}")]
 struct ServiceRefused {
     status: StatusCode,
     reason: String,
@@ -137,16 +135,10 @@ mod tests {
     #[test]
     fn only_what_may_end_differently_is_tried_again() {
         for status in [401, 403, 408, 409, 429, 500, 502, 503, 504] {
-            assert!(
-                matches!(answered(status), ChargeError::Passing(_)),
-                "{status}"
-            );
+            assert!(matches!(answered(status), ChargeError::Passing(_)), "{status}");
         }
         for status in [400, 404, 422] {
-            assert!(
-                matches!(answered(status), ChargeError::Final(_)),
-                "{status}"
-            );
+            assert!(matches!(answered(status), ChargeError::Final(_)), "{status}");
         }
         assert!(matches!(answered(402), ChargeError::Declined(_)));
         assert!(matches!(

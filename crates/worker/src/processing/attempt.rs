@@ -12,10 +12,7 @@ pub(super) enum Outcome {
     /// All is done; with the charge's id where there was one.
     Completed(Option<String>),
     /// No other attempt would end differently.
-    Failed {
-        failure: Failure,
-        payment_refused: bool,
-    },
+    Failed { failure: Failure, payment_refused: bool },
     /// Another attempt may end differently.
     RetryLater(Failure),
     /// Another worker has the order now.
@@ -63,16 +60,8 @@ impl Processor {
     }
 
     /// A charge starts only where the lease holds until its answer must have come: nobody else starts one meanwhile.
-    async fn may_charge(
-        &self,
-        gateway: &Gateway,
-        order: &Order,
-        lease: &Lease,
-    ) -> Result<(), Outcome> {
-        match lease
-            .holds_for(gateway.timeout().min(self.config.lease))
-            .await
-        {
+    async fn may_charge(&self, gateway: &Gateway, order: &Order, lease: &Lease) -> Result<(), Outcome> {
+        match lease.holds_for(gateway.timeout().min(self.config.lease)).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Outcome::LeaseLost),
             Err(error) => {

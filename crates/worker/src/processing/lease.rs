@@ -105,16 +105,12 @@ mod tests {
         let (store, order) = claimed(&database).await;
         let sql = database.connect().await.unwrap();
         let ends_in = async || -> f64 {
-            const ENDS: &str =
-                "SELECT extract(epoch FROM dispatch_after - now())::float8 FROM orders";
+            const ENDS: &str = "SELECT extract(epoch FROM dispatch_after - now())::float8 FROM orders";
             sql.query_one(ENDS, &[]).await.unwrap().get(0)
         };
-        sql.execute(
-            "UPDATE orders SET dispatch_after = now() + interval '5 s'",
-            &[],
-        )
-        .await
-        .unwrap();
+        sql.execute("UPDATE orders SET dispatch_after = now() + interval '5 s'", &[])
+            .await
+            .unwrap();
 
         let fresh = Lease::new(store.clone(), &order, MINUTE, Instant::now());
         assert!(fresh.holds_for(MINUTE / 2).await.unwrap());

@@ -93,8 +93,6 @@ impl Processor {
 /// How long before the next attempt, at the most: 1 s after the first, doubled each time, up to 5 minutes. The store takes a
 /// random part of it ("full jitter").
 fn backoff(attempts: i32) -> Duration {
-    let doublings = u32::try_from(attempts.saturating_sub(1))
-        .unwrap_or(0)
-        .min(16);
+    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(16);
     Duration::from_secs(1 << doublings).min(Duration::from_secs(300))
 }

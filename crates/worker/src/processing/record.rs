@@ -62,19 +62,11 @@ impl Processor {
     async fn write(&self, order: &Order, outcome: &Outcome) -> Result<Option<Order>, StoreError> {
         let (id, attempt) = (order.id, order.attempt);
         match outcome {
-            Outcome::Completed(payment_id) => {
-                self.store
-                    .complete(id, attempt, payment_id.as_deref())
-                    .await
-            }
+            Outcome::Completed(payment_id) => self.store.complete(id, attempt, payment_id.as_deref()).await,
             Outcome::Failed {
                 failure,
                 payment_refused,
-            } => {
-                self.store
-                    .fail(id, attempt, failure, *payment_refused)
-                    .await
-            }
+            } => self.store.fail(id, attempt, failure, *payment_refused).await,
             Outcome::RetryLater(failure) => {
                 let cap = backoff(order.attempts_counted());
                 self.store.retry_later(id, attempt, failure, cap).await
@@ -86,11 +78,7 @@ impl Processor {
 
     /// The order, where this outcome was written before and only the answer was lost. Nobody else writes a final state under this
     /// attempt's number.
-    async fn find_written(
-        &self,
-        order: &Order,
-        outcome: &Outcome,
-    ) -> Result<Option<Order>, StoreError> {
+    async fn find_written(&self, order: &Order, outcome: &Outcome) -> Result<Option<Order>, StoreError> {
         let found = self.store.find(order.id, None).await?;
         Ok(found.filter(|found| found.attempt == order.attempt && outcome.is_of(found)))
     }

@@ -3,9 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::tokens::{
-    Issuer, RSA_PUBLIC, SECRET, api, base64url, claims, hs256, list, now, signed, token,
-};
+use super::tokens::{Issuer, RSA_PUBLIC, SECRET, api, base64url, claims, hs256, list, now, signed, token};
 use crate::answer::Answer;
 use crate::service::Api;
 
@@ -28,11 +26,7 @@ async fn a_token_without_a_signature_is_refused() {
     let api = api().await;
     for algorithm in ["none", "None", "NONE", ""] {
         let header = json!({ "alg": algorithm });
-        refused(
-            &api,
-            &signed(&header, &claims("ada", SCOPE), |_| Vec::new()),
-        )
-        .await;
+        refused(&api, &signed(&header, &claims("ada", SCOPE), |_| Vec::new())).await;
     }
     let good = token("ada", SCOPE);
     let (unsigned, _) = good.rsplit_once('.').unwrap();
@@ -80,12 +74,7 @@ async fn times_count_with_little_leeway() {
         refused(&api, &endless).await,
         "The token lacks a claim that is required."
     );
-    for exp in [
-        json!("tomorrow"),
-        json!(null),
-        json!(-1),
-        json!([now() + 99]),
-    ] {
+    for exp in [json!("tomorrow"), json!(null), json!(-1), json!([now() + 99])] {
         refused(
             &api,
             &hs256(
@@ -107,28 +96,18 @@ async fn a_token_of_another_issuer_or_for_another_audience_is_refused() {
     ])
     .await;
     let with = |iss: serde_json::Value, aud: serde_json::Value| {
-        let claims =
-            json!({ "sub": "ada", "scope": SCOPE, "exp": now() + 60, "iss": iss, "aud": aud });
+        let claims = json!({ "sub": "ada", "scope": SCOPE, "exp": now() + 60, "iss": iss, "aud": aud });
         hs256(SECRET.as_bytes(), &claims)
     };
     let good = json!("https://id.example");
-    assert_eq!(
-        list(&api, &with(good.clone(), json!("orders")))
-            .await
-            .status,
-        200
-    );
+    assert_eq!(list(&api, &with(good.clone(), json!("orders"))).await.status, 200);
     assert_eq!(
         list(&api, &with(good.clone(), json!(["mail", "orders"])))
             .await
             .status,
         200
     );
-    refused(
-        &api,
-        &with(json!("https://id.example.evil"), json!("orders")),
-    )
-    .await;
+    refused(&api, &with(json!("https://id.example.evil"), json!("orders"))).await;
     refused(&api, &with(good.clone(), json!("mail"))).await;
     refused(&api, &with(good, json!([]))).await;
     assert_eq!(
@@ -183,9 +162,7 @@ async fn a_token_that_was_changed_or_is_none_is_refused() {
     insta::assert_json_snapshot!("invalid_token", twice.snapshot());
     // A token belongs into the header, where no log shows it.
     assert_eq!(
-        api.get(&format!("/api/orders?access_token={good}"))
-            .await
-            .status,
+        api.get(&format!("/api/orders?access_token={good}")).await.status,
         401
     );
 }

@@ -21,11 +21,7 @@ async fn a_public_key_file_pins_the_algorithm() {
     for issuer in &issuers {
         let file = folder.join(issuer.algorithm());
         std::fs::write(&file, issuer.pem()).unwrap();
-        let api = Api::with(&[
-            ("AUTH", "jwt"),
-            ("JWT_PUBLIC_KEY_FILE", file.to_str().unwrap()),
-        ])
-        .await;
+        let api = Api::with(&[("AUTH", "jwt"), ("JWT_PUBLIC_KEY_FILE", file.to_str().unwrap())]).await;
         for other in &issuers {
             let good = other.algorithm() == issuer.algorithm();
             let answer = list(&api, &other.token("any", &claims("ada", SCOPE))).await;
@@ -50,10 +46,7 @@ impl Publisher {
             document: Arc::new(Mutex::new(document)),
             asked: Arc::default(),
         };
-        let (document, asked) = (
-            Arc::clone(&publisher.document),
-            Arc::clone(&publisher.asked),
-        );
+        let (document, asked) = (Arc::clone(&publisher.document), Arc::clone(&publisher.asked));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
@@ -80,42 +73,33 @@ impl Publisher {
 async fn published_keys_are_cached_and_a_new_one_is_found() {
     let (old, new) = (Issuer::ec(), Issuer::ed());
     let junk = json!({ "kty": "oct", "kid": "secret", "k": "c2VjcmV0" });
-    let publisher = Publisher::start(
-        json!({ "keys": [junk, { "kty": "?" }, old.jwk("old"), Issuer::rsa().jwk("rsa")] }),
-    );
+    let publisher =
+        Publisher::start(json!({ "keys": [junk, { "kty": "?" }, old.jwk("old"), Issuer::rsa().jwk("rsa")] }));
     let url = format!("http://{}/keys", publisher.address);
     let api = Api::with(&[("AUTH", "jwt"), ("JWT_JWKS_URL", &url)]).await;
 
     let ada = claims("ada", SCOPE);
     for _ in 0..3 {
         assert_eq!(list(&api, &old.token("old", &ada)).await.status, 200);
-        assert_eq!(
-            list(&api, &Issuer::rsa().token("rsa", &ada)).await.status,
-            200
-        );
+        assert_eq!(list(&api, &Issuer::rsa().token("rsa", &ada)).await.status, 200);
     }
     assert_eq!(publisher.asked(), 1);
 
     // Made-up key ids do not make a fetch each.
     for kid in ["secret", "x", "y", "z", "rsa"] {
-        let forged =
-            super::tokens::signed(&json!({ "alg": "HS256", "kid": kid }), &ada, |message| {
-                let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"secret");
-                ring::hmac::sign(&key, message).as_ref().to_vec()
-            });
+        let forged = super::tokens::signed(&json!({ "alg": "HS256", "kid": kid }), &ada, |message| {
+            let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"secret");
+            ring::hmac::sign(&key, message).as_ref().to_vec()
+        });
         assert_eq!(list(&api, &forged).await.status, 401);
     }
     assert!(publisher.asked() <= 2, "{}", publisher.asked());
 
     *publisher.document.lock().unwrap() = json!({ "keys": [new.jwk("new")] });
-    testkit::eventually(
-        "the new key to be found",
-        Duration::from_secs(30),
-        async || {
-            let answer = list(&api, &new.token("new", &ada)).await;
-            (answer.status == 200).then_some(())
-        },
-    )
+    testkit::eventually("the new key to be found", Duration::from_secs(30), async || {
+        let answer = list(&api, &new.token("new", &ada)).await;
+        (answer.status == 200).then_some(())
+    })
     .await;
     assert_eq!(list(&api, &old.token("old", &ada)).await.status, 401);
 }

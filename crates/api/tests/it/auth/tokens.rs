@@ -7,8 +7,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::Method;
 use ring::rand::SystemRandom;
 use ring::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
-    RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
 };
 use serde_json::{Value, json};
 
@@ -24,10 +23,7 @@ pub(super) fn base64url(bytes: impl AsRef<[u8]>) -> String {
 
 /// Seconds since 1970.
 pub(super) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// Good for an hour.
@@ -37,11 +33,9 @@ pub(super) fn claims(customer: &str, scope: &str) -> Value {
 
 pub(super) fn hs256(secret: &[u8], claims: &Value) -> String {
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret);
-    signed(
-        &json!({ "alg": "HS256", "typ": "JWT" }),
-        claims,
-        |message| ring::hmac::sign(&key, message).as_ref().to_vec(),
-    )
+    signed(&json!({ "alg": "HS256", "typ": "JWT" }), claims, |message| {
+        ring::hmac::sign(&key, message).as_ref().to_vec()
+    })
 }
 
 /// A token of this customer with this scope, as the service under [`SECRET`] takes it.
@@ -49,11 +43,7 @@ pub(crate) fn token(customer: &str, scope: &str) -> String {
     hs256(SECRET.as_bytes(), &claims(customer, scope))
 }
 
-pub(super) fn signed(
-    header: &Value,
-    claims: &Value,
-    sign: impl FnOnce(&[u8]) -> Vec<u8>,
-) -> String {
+pub(super) fn signed(header: &Value, claims: &Value, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
     let (header, claims) = (base64url(header.to_string()), base64url(claims.to_string()));
     let message = format!("{header}.{claims}");
     let signature = base64url(sign(message.as_bytes()));

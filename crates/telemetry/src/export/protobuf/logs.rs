@@ -24,10 +24,7 @@ fn scope<'a>((record, scope): (&'a SdkLogRecord, &'a InstrumentationScope)) -> S
 }
 
 /// OpenTelemetry's numbers are OTLP's.
-#[expect(
-    clippy::as_conversions,
-    reason = "an enum's number is had no other way"
-)]
+#[expect(clippy::as_conversions, reason = "an enum's number is had no other way")]
 fn number(severity: Severity) -> u64 {
     severity as u64
 }
@@ -158,8 +155,7 @@ mod tests {
             let at = |seconds: u32| UNIX_EPOCH + Duration::from_secs(seconds.into());
             let provider = SdkLoggerProvider::builder().build();
             let mut record = provider.logger("test").create_log_record();
-            time.into_iter()
-                .for_each(|time| record.set_timestamp(at(time)));
+            time.into_iter().for_each(|time| record.set_timestamp(at(time)));
             record.set_observed_timestamp(at(observed));
             if !target.is_empty() {
                 record.set_target(target);

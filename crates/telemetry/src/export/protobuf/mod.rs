@@ -19,12 +19,7 @@ pub(super) use spans::trace_request;
 struct Message(Vec<u8>);
 
 /// A request with what `write` writes of each scope. `room` is how many bytes it will take, by a guess.
-fn request<S>(
-    room: usize,
-    resource: &Resource,
-    scopes: Vec<S>,
-    write: impl Fn(&mut Message, S),
-) -> Vec<u8> {
+fn request<S>(room: usize, resource: &Resource, scopes: Vec<S>, write: impl Fn(&mut Message, S)) -> Vec<u8> {
     let mut request = Message(Vec::with_capacity(room));
     request.large(1, |message| {
         message.nested(1, |message| message.resource(resource));

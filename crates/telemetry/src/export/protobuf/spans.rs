@@ -146,28 +146,24 @@ mod tests {
 
     fn context() -> impl Strategy<Value = SpanContext> {
         let state = prop_oneof![Just(""), Just("a=1"), Just("a=1,b=2")];
-        (any::<(u128, u64, bool, bool)>(), state).prop_map(
-            |((trace, span, sampled, remote), state)| {
-                SpanContext::new(
-                    TraceId::from(trace),
-                    SpanId::from(span),
-                    TraceFlags::default().with_sampled(sampled),
-                    remote,
-                    state.parse::<TraceState>().unwrap(),
-                )
-            },
-        )
+        (any::<(u128, u64, bool, bool)>(), state).prop_map(|((trace, span, sampled, remote), state)| {
+            SpanContext::new(
+                TraceId::from(trace),
+                SpanId::from(span),
+                TraceFlags::default().with_sampled(sampled),
+                remote,
+                state.parse::<TraceState>().unwrap(),
+            )
+        })
     }
 
     fn time() -> impl Strategy<Value = SystemTime> {
-        (0..4_000_000_000_000_000_000_u64)
-            .prop_map(|since| UNIX_EPOCH + Duration::from_nanos(since))
+        (0..4_000_000_000_000_000_000_u64).prop_map(|since| UNIX_EPOCH + Duration::from_nanos(since))
     }
 
     fn event() -> impl Strategy<Value = Event> {
-        (".{0,20}", time(), attributes(), any::<u32>()).prop_map(
-            |(name, time, attributes, dropped)| Event::new(name, time, attributes, dropped),
-        )
+        (".{0,20}", time(), attributes(), any::<u32>())
+            .prop_map(|(name, time, attributes, dropped)| Event::new(name, time, attributes, dropped))
     }
 
     fn link() -> impl Strategy<Value = Link> {

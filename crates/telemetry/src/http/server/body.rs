@@ -19,10 +19,7 @@ pub(super) fn trace<B: MessageBody>(
     request.settle_route(&response);
     let status = response.status();
     let size = response.response().body().size();
-    if request.head_only
-        || is_without_body(status)
-        || matches!(size, BodySize::None | BodySize::Sized(0))
-    {
+    if request.head_only || is_without_body(status) || matches!(size, BodySize::None | BodySize::Sized(0)) {
         request.end(status);
         return response.map_body(|_, body| TracedBody::untraced(body));
     }

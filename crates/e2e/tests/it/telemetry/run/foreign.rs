@@ -18,10 +18,7 @@ const LINKED: &str = "a1ad6b7169203331";
 const IGNORED: &str = "c7ad6b7169203331";
 
 pub(super) async fn capture() -> Capture {
-    let env = [
-        (Api, "TRACE_INBOUND", "link"),
-        (Worker, "JOB_TRACE", "link"),
-    ];
+    let env = [(Api, "TRACE_INBOUND", "link"), (Worker, "JOB_TRACE", "link")];
     let env = env.into_iter().chain(AUTHENTICATION).chain(described());
     let mut shop = Shop::open_with(&env.collect::<Vec<_>>()).await;
     shop.http = caller::ada();

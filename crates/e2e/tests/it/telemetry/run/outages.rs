@@ -9,8 +9,7 @@ use super::settled;
 use crate::shop::{Shop, widget};
 
 pub(super) async fn refused_statement(shop: &Shop, database: &Client) {
-    let refuse =
-        "ALTER TABLE orders ADD CONSTRAINT moving CHECK (items::text NOT LIKE '%Perpetuum%')";
+    let refuse = "ALTER TABLE orders ADD CONSTRAINT moving CHECK (items::text NOT LIKE '%Perpetuum%')";
     database.batch_execute(refuse).await.unwrap();
     let body = json!({ "product_name": "Perpetuum mobile", "amount": "1" });
     Call::new(shop, Method::POST, "/api/orders")

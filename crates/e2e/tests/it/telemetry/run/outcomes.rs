@@ -13,7 +13,8 @@ use crate::shop::{PATIENCE, Shop, widget};
 
 /// Every way in which the gateway's answer ends an order.
 pub(super) async fn answered(shop: &Shop) {
-    let paid = |amount: &str| json!({ "product_name": "Engine", "amount": amount, "payment_method": "credit_card" });
+    let paid =
+        |amount: &str| json!({ "product_name": "Engine", "amount": amount, "payment_method": "credit_card" });
     let with = |token: &str| {
         let mut body = paid("10");
         body["payment_token"] = token.into();
@@ -90,8 +91,7 @@ pub(super) async fn cancelled_and_lost(shop: &mut Shop, database: &Client) {
     let failed = settled(shop, &tampered).await;
     assert_eq!(failed["failure"]["code"], "amount_mismatch");
     // The api cannot read it either.
-    let ended =
-        format!("DELETE FROM orders WHERE id = '{unreadable}' AND failure_code = 'internal_error'");
+    let ended = format!("DELETE FROM orders WHERE id = '{unreadable}' AND failure_code = 'internal_error'");
     testkit::eventually("an end of the unreadable order", PATIENCE, || async {
         (database.execute(&ended, &[]).await.unwrap() == 1).then_some(())
     })
@@ -168,8 +168,7 @@ pub(super) async fn killed(shop: &mut Shop) -> Vec<i64> {
 /// Kills the worker in this attempt, once it has exported its claim: that is what the trace tells of it.
 async fn kill(shop: &mut Shop, id: &str, attempt: usize) -> i64 {
     let claimed = |trace: &lens::Trace| {
-        let of_worker =
-            |span: &&lens::Span| span.name == "UPDATE orders" && span.service == Worker.binary();
+        let of_worker = |span: &&lens::Span| span.name == "UPDATE orders" && span.service == Worker.binary();
         let updates = trace.spans.iter().filter(of_worker);
         let attempts: HashSet<_> = updates.map(|span| span.parent_span_id).collect();
         attempts.len() >= attempt
