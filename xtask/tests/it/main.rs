@@ -10,6 +10,7 @@
 
 mod documentation;
 mod mistakes;
+mod modules;
 mod recipes;
 mod stack;
 mod xtask;
