@@ -13,4 +13,5 @@ mod mistakes;
 mod modules;
 mod recipes;
 mod stack;
+mod words;
 mod xtask;
