@@ -1,15 +1,11 @@
 //! Whether the process lives, and whether it can serve. Without Redis it still takes orders, so that is only `degraded`.
 
-use std::time::Duration;
-
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::{Value, json};
+use service::health::{self, passes};
 
 use crate::state::AppState;
-
-/// A check that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether the process answers
 #[utoipa::path(get, path = "/health", tag = "health", operation_id = "live", responses(
@@ -34,17 +30,12 @@ pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
         passes(state.store.ping()),
         passes(state.dispatcher.queue().ping())
     );
-    let word = |passed| if passed { "ok" } else { "unavailable" };
-    let checks = json!({ "postgresql": word(postgresql), "redis": word(redis) });
+    let checks = json!({ "postgresql": health::status(postgresql), "redis": health::status(redis) });
     match (postgresql, redis) {
         (true, true) => answer("ok", &checks),
         (true, false) => answer("degraded", &checks),
         (false, _) => answer("unavailable", &checks),
     }
-}
-
-async fn passes<T, E>(check: impl Future<Output = Result<T, E>>) -> bool {
-    matches!(tokio::time::timeout(PATIENCE, check).await, Ok(Ok(_)))
 }
 
 fn answer(status: &str, checks: &Value) -> HttpResponse {

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
             Some("migrate") => runtime.block_on(startup::migrate(env)),
             _ => {
                 let config = Config::from_env(env)?;
-                runtime.block_on(PROGRAM.serve(|termination| startup::serve(config, termination)))
+                runtime.block_on(PROGRAM.serve(|shutdown_signal| startup::serve(config, shutdown_signal)))
             }
         }
     })

@@ -9,7 +9,7 @@ use actix_web::web::Data;
 use anyhow::Context;
 use dispatch::{Announcer, Dispatcher, Listener};
 use queue::Queue;
-use service::{Termination, reach};
+use service::{ShutdownSignal, wait_until_reachable};
 use settings::Env;
 use store::{Store, StoreError};
 use telemetry::http::server::Tracing;
@@ -31,7 +31,7 @@ const MIGRATE_PATIENCE: Duration = Duration::from_secs(60);
 const MIGRATE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Serves until SIGTERM or SIGINT; then finishes the requests in flight.
-pub async fn serve(config: Config, termination: Termination) -> anyhow::Result<()> {
+pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::Result<()> {
     let transitions = Listener::new(&config.queue).context("REDIS_URL")?;
     let queue = Queue::connect_lazy(config.queue)?;
     let state = Data::new(AppState {
@@ -86,7 +86,7 @@ pub async fn serve(config: Config, termination: Termination) -> anyhow::Result<(
 
     let handle = server.handle();
     let stop = async {
-        termination.asked().await;
+        shutdown_signal.received().await;
         tracing::info!("shutting down");
         state.drain();
         tokio::time::sleep(NOTICE).await;
@@ -96,8 +96,8 @@ pub async fn serve(config: Config, termination: Termination) -> anyhow::Result<(
     // It takes orders, or says 503, meanwhile.
     let reaching = async {
         tokio::join!(
-            reach("PostgreSQL", async || state.store.ping().await),
-            reach("Redis", async || state.dispatcher.queue().ping().await),
+            wait_until_reachable("PostgreSQL", async || state.store.ping().await),
+            wait_until_reachable("Redis", async || state.dispatcher.queue().ping().await),
         );
         std::future::pending::<()>().await;
     };

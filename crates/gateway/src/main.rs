@@ -15,9 +15,9 @@ const PROGRAM: Program = Program {
 fn main() -> ExitCode {
     PROGRAM.run(|_, env| {
         let config = Config::from_env(env)?;
-        let answer = PROGRAM.serve(async |termination| {
+        let answer = PROGRAM.serve(async |shutdown_signal| {
             let gateway = Gateway::start(config).await?;
-            Ok(gateway.run_until(termination.asked()).await?)
+            Ok(gateway.run_until(shutdown_signal.received()).await?)
         });
         tokio::runtime::Runtime::new()?.block_on(answer)
     })

@@ -1,16 +1,16 @@
-//! Where a service listens.
+//! The address that a service listens on.
 
 use std::net::TcpListener;
 
 use anyhow::Context;
 use settings::{Env, SettingError};
 
-/// Where a service listens: HOST and PORT.
+/// The address that a service listens on: HOST and PORT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// A name or an IP address of this machine.
     pub host: String,
-    /// 0 takes any port that is free.
+    /// 0 takes any free port.
     pub port: u16,
 }
 
@@ -27,7 +27,7 @@ impl Address {
         })
     }
 
-    /// Takes the port, before any work is begun that would be in vain without it.
+    /// Binds the port. Services do this first, so that a port in use fails before any other work.
     pub fn listen(&self) -> anyhow::Result<TcpListener> {
         let Self { host, port } = self;
         TcpListener::bind((host.as_str(), *port))

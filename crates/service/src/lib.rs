@@ -1,13 +1,16 @@
-//! What the services have in common around their work: a [`Program`] with its arguments, exit code and telemetry, the
-//! [`Address`] it listens on, the servers that it waits to [`reach`], and the signal that [ends](Termination) it.
+//! What the services share around their work: a [`Program`] with arguments, exit code and telemetry, the [`Address`] it
+//! listens on, start-up ([`wait_until_reachable`]), periodic work ([`every`]), [`health`] checks and the [`ShutdownSignal`].
 #![warn(missing_docs)]
 
 mod address;
+mod every;
+pub mod health;
 mod program;
-mod reach;
-mod signal;
+mod reachable;
+mod shutdown;
 
 pub use address::Address;
+pub use every::{Next, every};
 pub use program::Program;
-pub use reach::reach;
-pub use signal::Termination;
+pub use reachable::wait_until_reachable;
+pub use shutdown::ShutdownSignal;

@@ -1,4 +1,4 @@
-//! One of the binaries: its arguments, its exit code, and telemetry around what it does.
+//! The frame of a binary: arguments, exit code, and telemetry.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -6,28 +6,28 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use settings::{Env, SettingError};
 
-use crate::Termination;
+use crate::ShutdownSignal;
 
-/// How long the last telemetry may take to leave, unless SHUTDOWN_TIMEOUT is shorter.
-const FLUSH: Duration = Duration::from_secs(5);
+/// Upper bound of the last telemetry export; SHUTDOWN_TIMEOUT applies if it is shorter.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// One of the binaries. It takes at most one argument: `--help`, `--version`, or one of its commands.
+/// A binary. It takes at most one argument: `--help`, `--version`, or one of its commands.
 #[derive(Debug, Clone, Copy)]
 pub struct Program {
-    /// `service.name` too.
+    /// Name of the binary, and the telemetry's `service.name`.
     pub name: &'static str,
-    /// `service.version` too.
+    /// Version, and the telemetry's `service.version`.
     pub version: &'static str,
-    /// What it can do besides serving.
+    /// Arguments that select a task other than serving.
     pub commands: &'static [&'static str],
 }
 
 impl Program {
-    /// Calls `work` with the command, if one was given. An error is one line, and exit code 1.
+    /// Calls `work` with the command, if one was given. An error is printed on one line; the exit code is then 1.
     pub fn run(&self, work: impl FnOnce(Option<&str>, &Env) -> anyhow::Result<()>) -> ExitCode {
-        // The first provider stays; nothing installs another.
+        // Fails only if a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        match self.obey(work) {
+        match self.run_command(work) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("{}: {error:#}", self.name);
@@ -36,7 +36,7 @@ impl Program {
         }
     }
 
-    fn obey(&self, work: impl FnOnce(Option<&str>, &Env) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    fn run_command(&self, work: impl FnOnce(Option<&str>, &Env) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let mut arguments = std::env::args().skip(1);
         let command = arguments.next();
         if arguments.next().is_some() {
@@ -51,19 +51,19 @@ impl Program {
         Ok(())
     }
 
-    /// Does `work` with telemetry set up from the environment, and exports what is left of it afterwards. Call it inside a tokio
+    /// Runs `work` with telemetry set up from the environment, and flushes the telemetry afterwards. Call it inside a tokio
     /// runtime.
-    pub async fn serve<W>(&self, work: impl FnOnce(Termination) -> W) -> anyhow::Result<()>
+    pub async fn serve<W>(&self, work: impl FnOnce(ShutdownSignal) -> W) -> anyhow::Result<()>
     where
         W: Future<Output = anyhow::Result<()>>,
     {
-        let flush = flush(&Env::process())?;
-        let termination = Termination::watch().context("cannot wait for signals")?;
+        let flush_timeout = flush_timeout(&Env::process())?;
+        let shutdown = ShutdownSignal::install().context("cannot wait for signals")?;
         let service = telemetry::Service::new(self.name, self.version).namespace("throughline");
         let telemetry = telemetry::init(&service)?;
-        let done = work(termination).await;
-        telemetry.shutdown(flush).await;
-        done
+        let result = work(shutdown).await;
+        telemetry.shutdown(flush_timeout).await;
+        result
     }
 
     fn usage(&self) -> String {
@@ -72,8 +72,10 @@ impl Program {
     }
 }
 
-fn flush(env: &Env) -> Result<Duration, SettingError> {
-    Ok(env.duration_or("SHUTDOWN_TIMEOUT", FLUSH)?.min(FLUSH))
+fn flush_timeout(env: &Env) -> Result<Duration, SettingError> {
+    Ok(env
+        .duration_or("SHUTDOWN_TIMEOUT", FLUSH_TIMEOUT)?
+        .min(FLUSH_TIMEOUT))
 }
 
 #[cfg(test)]
@@ -81,11 +83,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_telemetry_takes_no_longer_than_the_end_may() {
-        let within = |timeout| flush(&Env::of([("SHUTDOWN_TIMEOUT", timeout)]));
+    fn the_flush_takes_no_longer_than_the_shutdown_timeout() {
+        let within = |timeout| flush_timeout(&Env::of([("SHUTDOWN_TIMEOUT", timeout)]));
         assert_eq!(within("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(within("30s"), Ok(FLUSH));
-        assert_eq!(within(""), Ok(FLUSH));
+        assert_eq!(within("30s"), Ok(FLUSH_TIMEOUT));
+        assert_eq!(within(""), Ok(FLUSH_TIMEOUT));
         assert!(within("soon").is_err());
     }
 }

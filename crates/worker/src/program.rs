@@ -16,7 +16,7 @@ const PROGRAM: Program = Program {
 pub fn run() -> ExitCode {
     PROGRAM.run(|_, env| {
         let config = Config::from_env(env)?;
-        let work = PROGRAM.serve(|termination| startup::work(config, termination));
+        let work = PROGRAM.serve(|shutdown_signal| startup::work(config, shutdown_signal));
         tokio::runtime::Runtime::new()?.block_on(work)
     })
 }

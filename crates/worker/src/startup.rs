@@ -7,7 +7,7 @@ use anyhow::Context;
 use dispatch::{Announcer, Dispatcher};
 use domain::ProcessOrder;
 use queue::{Delivery, Queue, WorkOptions, WorkerHealth};
-use service::{Termination, reach};
+use service::{ShutdownSignal, wait_until_reachable};
 use store::Store;
 use telemetry::job::{Consumer, Received};
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,7 @@ use crate::sweeper;
 const RELEASE: Duration = Duration::from_secs(3);
 
 /// Works until SIGTERM or SIGINT; then finishes the attempts in flight or releases them.
-pub async fn work(config: Config, termination: Termination) -> anyhow::Result<()> {
+pub async fn work(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::Result<()> {
     let store = Store::new(config.store)?;
     let queue = Queue::<ProcessOrder>::connect_lazy(config.queue)?;
     let listener = config.address.listen()?;
@@ -80,7 +80,7 @@ pub async fn work(config: Config, termination: Termination) -> anyhow::Result<()
     let health_handle = health_server.handle();
     let ending = async {
         tokio::select! {
-            () = termination.asked() => {}
+            () = shutdown_signal.received() => {}
             () = shutdown.cancelled() => {}
         }
         tracing::info!("shutting down");
@@ -92,8 +92,8 @@ pub async fn work(config: Config, termination: Termination) -> anyhow::Result<()
     };
     let reaching = async {
         tokio::join!(
-            reach("PostgreSQL", async || store.ping().await),
-            reach("Redis", async || queue.ping().await),
+            wait_until_reachable("PostgreSQL", async || store.ping().await),
+            wait_until_reachable("Redis", async || queue.ping().await),
         )
     };
     let working = async {

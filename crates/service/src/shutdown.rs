@@ -1,27 +1,27 @@
-//! How a service is asked to end.
+//! The signals that end a service.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What ends a service: SIGTERM, as Kubernetes sends it, or SIGINT, as a person does. Watched for from the start, so that one
-/// that comes early is not missed.
+/// SIGTERM (from Kubernetes or systemd) or SIGINT (Ctrl-C). Installed before the start-up work, so that an early signal is
+/// not missed.
 #[derive(Debug)]
-pub struct Termination {
+pub struct ShutdownSignal {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl Termination {
-    pub(crate) fn watch() -> io::Result<Self> {
+impl ShutdownSignal {
+    pub(crate) fn install() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
 
-    /// Until this process is asked to end.
-    pub async fn asked(mut self) {
+    /// Waits for the first signal.
+    pub async fn received(mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
