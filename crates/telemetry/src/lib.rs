@@ -10,10 +10,10 @@
 //! | [`job`] | `apalis` | PRODUCER and CONSUMER spans of queued jobs, and the `messaging.*` metrics |
 //! | [`metrics`] | | a service's own instruments |
 //! | [`exception`] | | errors as log records, with `exception.type` and `exception.message` |
-//! | [`mask`] | | what keeps personal data and credentials inside the process |
 //!
 //! Spans of the service's own steps are plain `tracing` spans; they nest with the ones above in both directions. Their events
-//! become log records that carry the trace. What is exported is masked first. A collector that is away costs no request anything:
+//! become log records that carry the trace. What is exported is masked first, by the `throughline-mask`
+//! crate. A collector that is away costs no request anything:
 //! queues are bounded, and what does not fit is counted (`telemetry.spans.dropped`, `telemetry.logs.dropped`).
 //!
 //! ```no_run
@@ -55,7 +55,7 @@ mod instruments;
 mod intern;
 #[cfg(feature = "apalis")]
 pub mod job;
-pub mod mask;
+mod masking;
 pub mod metrics;
 pub mod names;
 mod operation;

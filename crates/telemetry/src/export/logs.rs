@@ -10,7 +10,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogBatch, LogExporter, LogProcessor, SdkLogRecord};
 
 use super::Delivery;
-use crate::mask::{self, Masked, RecordLimits};
+use crate::masking::{self, Masked, RecordLimits};
 
 /// Masks each record, then hands it to `next`.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl<P: LogProcessor> LogProcessor for Logs<P> {
         if !self.delivery.admit() {
             return;
         }
-        match mask::log_record(record, self.limits) {
+        match masking::log_record(record, self.limits) {
             Masked::Unchanged => self.next.emit(record, scope),
             Masked::Instead(mut masked) => self.next.emit(&mut masked, scope),
         }

@@ -9,7 +9,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 
 use super::Delivery;
-use crate::mask;
+use crate::masking;
 
 /// Masks each span, then hands it to `next`.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl<P: SpanProcessor> SpanProcessor for Spans<P> {
 
     fn on_end(&self, mut span: SpanData) {
         if self.delivery.admit() {
-            mask::span(&mut span, self.value_length);
+            masking::span(&mut span, self.value_length);
             self.next.on_end(span);
         }
     }

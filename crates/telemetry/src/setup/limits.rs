@@ -6,7 +6,7 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::SpanLimits;
 use settings::{Env, SettingError};
 
-use crate::mask::RecordLimits;
+use crate::masking::RecordLimits;
 
 /// The limits of the specification that the SDK enforces.
 pub(super) fn spans(env: &Env) -> Result<SpanLimits, SettingError> {

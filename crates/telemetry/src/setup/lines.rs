@@ -15,8 +15,6 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::mask;
-
 /// One JSON object a line: timestamp (RFC 3339, UTC), severity, target, the event's message and fields, trace_id and span_id.
 pub(super) struct JsonLines;
 
@@ -173,11 +171,11 @@ impl<F: FnMut(&str, Shown<'_>)> Visit for Fields<F> {
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.value(field, value, mask::number(field.name(), value));
+        self.value(field, value, mask::integer(field.name(), value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.value(field, value, mask::number(field.name(), value));
+        self.value(field, value, mask::integer(field.name(), value));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {

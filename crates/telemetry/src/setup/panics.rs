@@ -6,8 +6,6 @@ use std::panic::PanicHookInfo;
 
 use tracing::Level;
 
-use crate::mask;
-
 /// `exception.type` of a panic.
 const TYPE: &str = "panic";
 

@@ -14,7 +14,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::limits::{self, Batch};
 use super::otlp::{self, Otlp, Variables};
 use super::sampling;
-use crate::mask::RecordLimits;
+use crate::masking::RecordLimits;
 use crate::propagation::TraceContextPropagator;
 
 /// Where a signal goes.

@@ -14,7 +14,6 @@ use super::Inbound;
 use super::route::Route;
 use crate::http::{OTHER_METHOD, UNKNOWN_NAME, known_method, redact};
 use crate::instruments::instruments;
-use crate::mask;
 use crate::names;
 use crate::operation::{ErrorType, Operation};
 #[cfg(feature = "diesel")]
@@ -214,7 +213,7 @@ fn described<'a>(
 fn said(text: &str) -> String {
     match text.len() <= SAID {
         true => text.to_owned(),
-        false => mask::start_of(text, SAID).into_owned(),
+        false => mask::prefix(text, SAID).into_owned(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Masking whole spans and log records, in place. What is clean is not touched.
+//! Masks spans and log records in place, with the `mask` crate. What is clean is not touched.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -8,8 +8,6 @@ use opentelemetry::trace::{SpanContext, Status, TraceState};
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::SpanData;
-
-use super::{number, text};
 
 /// How long a text attribute may be, in characters.
 pub(crate) type Limit = Option<usize>;
@@ -23,9 +21,8 @@ pub(crate) struct RecordLimits {
 }
 
 impl RecordLimits {
-    /// No limits.
     #[cfg(test)]
-    pub(super) const NONE: Self = Self {
+    const NONE: Self = Self {
         attributes: usize::MAX,
         value_length: None,
     };
@@ -52,7 +49,7 @@ pub(crate) fn span(span: &mut SpanData, limit: Limit) {
 /// A `tracestate` is written by callers. Where it is not clean, all of it goes: a masked one would not be one any more.
 fn context(context: &mut SpanContext) {
     let state = context.trace_state();
-    if *state != TraceState::NONE && matches!(text(&state.header()), Cow::Owned(_)) {
+    if *state != TraceState::NONE && matches!(mask::text(&state.header()), Cow::Owned(_)) {
         *context = SpanContext::new(
             context.trace_id(),
             context.span_id(),
@@ -64,7 +61,7 @@ fn context(context: &mut SpanContext) {
 }
 
 fn name(name: &mut Cow<'static, str>) {
-    if let Cow::Owned(masked) = text(name) {
+    if let Cow::Owned(masked) = mask::text(name) {
         *name = masked.into();
     }
 }
@@ -81,12 +78,14 @@ fn attributes(attributes: &mut [KeyValue], limit: Limit) {
 fn value(key: &str, value: &Value, limit: Limit) -> Option<Value> {
     match value {
         Value::String(string) => shown(key, string.as_str(), limit).map(Value::from),
-        Value::I64(whole) => number(key, *whole).map(Value::from),
-        Value::F64(float) => super::float(key, *float).map(Value::from),
+        Value::I64(whole) => mask::integer(key, *whole).map(Value::from),
+        Value::F64(float) => mask::float(key, *float).map(Value::from),
         Value::Array(Array::String(strings)) => list(strings, |string| shown(key, string.as_str(), limit)),
-        Value::Array(Array::I64(numbers)) => list(numbers, |whole| number(key, *whole).map(str::to_owned)),
+        Value::Array(Array::I64(numbers)) => {
+            list(numbers, |whole| mask::integer(key, *whole).map(str::to_owned))
+        }
         Value::Array(Array::F64(numbers)) => {
-            list(numbers, |float| super::float(key, *float).map(str::to_owned))
+            list(numbers, |float| mask::float(key, *float).map(str::to_owned))
         }
         _ => None,
     }
@@ -106,7 +105,7 @@ fn list<T: ToString>(values: &[T], masked: impl Fn(&T) -> Option<String>) -> Opt
 /// The text to show instead of `value`; `None` where it can be shown as it is.
 fn shown(key: &str, value: &str, limit: Limit) -> Option<String> {
     // Cut first, so that a text of any length costs what is shown of it.
-    let masked = super::field(key, value, length(value, limit));
+    let masked = mask::field(key, value, length(value, limit));
     if std::ptr::eq(&*masked, value) {
         return None;
     }
@@ -192,8 +191,8 @@ fn blank() -> SdkLogRecord {
 fn any_value(key: &str, value: &AnyValue, limit: Limit) -> Option<AnyValue> {
     match value {
         AnyValue::String(string) => shown(key, string.as_str(), limit).map(AnyValue::from),
-        AnyValue::Int(whole) => number(key, *whole).map(AnyValue::from),
-        AnyValue::Double(float) => super::float(key, *float).map(AnyValue::from),
+        AnyValue::Int(whole) => mask::integer(key, *whole).map(AnyValue::from),
+        AnyValue::Double(float) => mask::float(key, *float).map(AnyValue::from),
         AnyValue::Bytes(bytes) => {
             let text = shown(key, &String::from_utf8_lossy(bytes), None)?;
             Some(AnyValue::Bytes(Box::new(text.into_bytes())))
@@ -220,3 +219,6 @@ fn any_value(key: &str, value: &AnyValue, limit: Limit) -> Option<AnyValue> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -308,3 +308,81 @@ impl Groups {
             .map(|(_, end)| end)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a caller may write into a path, so that each rule begins again and again and finds nothing.
+    const HOSTILE: &[&str] = &[
+        "@",
+        "/@",
+        "a@",
+        "\"@",
+        "a@b.",
+        "%40",
+        "%2540",
+        "%40a.",
+        "eyJ-",
+        "eyJ.",
+        "e",
+        "sk-",
+        "Basic ",
+        "Bearer ",
+        "Bearer \n",
+        "://",
+        "://a",
+        "https%3A%2F%2F",
+        "a:b",
+        "password",
+        "password=",
+        "password:\n",
+        "password%3D",
+        "password%3D%20",
+        "secret=\n)))",
+        ")",
+        "=",
+        "%22%3D",
+        "\"'=",
+        "phone=",
+        "phone%3D1",
+        "phone=1 ",
+        "+",
+        "+1",
+        "+1(",
+        "(",
+        "(415",
+        "1 ",
+        "1-",
+        "41",
+        "4111 ",
+        "a4111_",
+        "4a",
+        "%20",
+        "%25",
+        "é@",
+        "é",
+    ];
+
+    #[test]
+    fn the_work_grows_with_the_text_and_no_faster() {
+        let looks = |text: &str| {
+            let before = LOOKS.get();
+            crate::text(text);
+            LOOKS.get() - before
+        };
+        for part in HOSTILE {
+            for (start, end) in [
+                ("", ""),
+                ("secret=", " x"),
+                ("secret=", "x"),
+                ("https://", "x"),
+                ("eyJ", ""),
+            ] {
+                let text = format!("{start}{}{end}", part.repeat((64 << 10) / part.len()));
+                let each = looks(&text) / text.len();
+                assert!(each <= 64, "`{start}{part}...{end}`: {each} looks a byte");
+            }
+        }
+    }
+}

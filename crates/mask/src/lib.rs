@@ -5,7 +5,7 @@
 //! It errs on the side of masking, but identifiers, amounts and times stay readable:
 //!
 //! ```
-//! use throughline_telemetry::mask;
+//! use throughline_mask as mask;
 //!
 //! assert_eq!(
 //!     mask::text("joe@example.com paid 99.99 with 4111 1111 1111 1111, password=hunter2"),
@@ -20,9 +20,6 @@ mod email;
 mod key;
 mod known;
 mod phone;
-#[cfg(test)]
-mod properties;
-mod record;
 mod scan;
 mod secret;
 
@@ -30,8 +27,6 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use self::scan::Scanner;
-
-pub(crate) use record::{Masked, RecordLimits, log_record, span};
 
 /// What was found, and what is written in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,14 +63,14 @@ impl Kind {
 /// The text without what must not leave the process. Allocates only where something was found. The work grows with the length of
 /// the text and no faster, whatever is in it.
 pub fn text(text: &str) -> Cow<'_, str> {
-    start_of(text, text.len())
+    prefix(text, text.len())
 }
 
 /// How far beyond a cut one must look to see what it goes through, such as the rest of an e-mail address. In bytes.
 const MARGIN: usize = 1_024;
 
 /// The first `most` bytes of the text, or as many as end with a whole character, masked as the whole text would be.
-pub(crate) fn start_of(text: &str, most: usize) -> Cow<'_, str> {
+pub fn prefix(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most && known::is_known(&known::TEXTS, text) {
         return Cow::Borrowed(text);
     }
@@ -110,28 +105,28 @@ fn whole_characters(text: &str, most: usize) -> usize {
 }
 
 /// The first `most` bytes of what a field says, masked; all of it is where its name says that it is a secret.
-pub(crate) fn field<'a>(name: &str, value: &'a str, most: usize) -> Cow<'a, str> {
+pub fn field<'a>(name: &str, value: &'a str, most: usize) -> Cow<'a, str> {
     if key::is_sensitive(name) {
         Cow::Borrowed(Kind::Secret.replacement())
     } else {
-        start_of(value, most)
+        prefix(value, most)
     }
 }
 
 /// What is written instead of a whole number that could be a card's, or whose field's name says that it is a secret.
-pub(crate) fn number(name: &str, number: impl TryInto<u64>) -> Option<&'static str> {
+pub fn integer(name: &str, integer: impl TryInto<u64>) -> Option<&'static str> {
     if key::is_sensitive(name) {
         return Some(Kind::Secret.replacement());
     }
-    let number = number.try_into().ok()?;
+    let number = integer.try_into().ok()?;
     card::is_number(number).then(|| Kind::Card.replacement())
 }
 
 /// The same of a number with a fraction, which may be 0.
-pub(crate) fn float(name: &str, float: f64) -> Option<&'static str> {
+pub fn float(name: &str, float: f64) -> Option<&'static str> {
     let whole = match float.fract() == 0.0 && float > 1e12 {
         true => format!("{float:.0}").parse().unwrap_or_default(),
         false => 0_u64,
     };
-    number(name, whole)
+    integer(name, whole)
 }
