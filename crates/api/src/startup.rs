@@ -7,7 +7,7 @@ use actix_web::App;
 use actix_web::middleware::{Condition, DefaultHeaders, NormalizePath, TrailingSlash, from_fn};
 use actix_web::web::Data;
 use anyhow::Context;
-use dispatch::{Announcer, Dispatcher, Listener};
+use dispatch::{Dispatcher, Publisher, Subscriber};
 use queue::Queue;
 use service::{ShutdownSignal, wait_until_reachable};
 use settings::Env;
@@ -32,11 +32,11 @@ const MIGRATE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Serves until SIGTERM or SIGINT; then finishes the requests in flight.
 pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::Result<()> {
-    let transitions = Listener::new(&config.queue).context("REDIS_URL")?;
+    let subscriber = Subscriber::new(&config.queue).context("REDIS_URL")?;
     let queue = Queue::connect_lazy(config.queue)?;
     let state = Data::new(AppState {
         store: Store::new(config.store)?,
-        announcer: Announcer::start(&queue),
+        publisher: Publisher::start(&queue),
         hub: Hub::new(),
         cache: Cache::beside(&queue),
         dispatcher: Dispatcher::new(queue),
@@ -103,7 +103,7 @@ pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::R
     };
     let (served, ()) = tokio::select! {
         ended = served => ended,
-        () = feed(&state.hub, &transitions, &state.store) => return Ok(()),
+        () = feed(&state.hub, &subscriber, &state.store) => return Ok(()),
         () = reaching => return Ok(()),
     };
     Ok(served?)

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dispatch::{Announcer, Dispatcher};
+use dispatch::{Dispatcher, Publisher};
 use domain::Threshold;
 use store::Store;
 
@@ -16,7 +16,7 @@ use crate::rate_limit::RateLimit;
 pub(crate) struct AppState {
     pub(crate) store: Store,
     pub(crate) dispatcher: Dispatcher,
-    pub(crate) announcer: Announcer,
+    pub(crate) publisher: Publisher,
     pub(crate) hub: Hub,
     pub(crate) cache: Cache,
     pub(crate) authenticator: Authenticator,

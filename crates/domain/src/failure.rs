@@ -23,7 +23,7 @@ words! {
 }
 
 /// A failure as a customer sees it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Failure {
     /// The kind.
     pub code: FailureCode,

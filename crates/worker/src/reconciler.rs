@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use dispatch::{Announcer, Dispatcher};
+use dispatch::{Dispatcher, Publisher};
 use domain::{OrderId, ProcessOrder};
 use futures_util::{StreamExt, stream};
 use queue::{Enqueued, Epoch, Queue};
@@ -30,7 +30,7 @@ const PARALLEL: usize = 32;
 pub(crate) struct Reconciler {
     pub(crate) store: Store,
     pub(crate) dispatcher: Dispatcher,
-    pub(crate) announcer: Announcer,
+    pub(crate) publisher: Publisher,
     pub(crate) health: ReconcilerHealth,
 }
 
@@ -166,7 +166,7 @@ impl Reconciler {
     async fn dispatch(&self, job: ProcessOrder, reason: DueReason) -> Option<OrderId> {
         let (id, parent) = (job.order_id, telemetry::propagation::extract(&job.trace.0));
         if reason == DueReason::LeaseExpired {
-            self.announce(id).await;
+            self.publish(id).await;
         }
         let reason = reason.as_str();
         match self.dispatcher.dispatch_again(&parent, job, reason).await {
@@ -178,11 +178,11 @@ impl Reconciler {
     }
 
     /// Tells whoever waits that the order is pending again. Should that fail, they are told at its next step.
-    async fn announce(&self, id: OrderId) {
+    async fn publish(&self, id: OrderId) {
         match telemetry::span::untraced(self.store.find(id, None)).await {
-            Ok(Some(order)) => self.announcer.announce(&order),
+            Ok(Some(order)) => self.publisher.publish(&order),
             Ok(None) => {}
-            Err(error) => tracing::debug!(%error, order.id = %id, "not announced"),
+            Err(error) => tracing::debug!(%error, order.id = %id, "event not published"),
         }
     }
 
@@ -220,7 +220,7 @@ mod tests {
                 sql: database.connect().await.unwrap(),
                 reconciler: Reconciler {
                     store: Store::new(StoreConfig::new(database.url(), "worker-test")).unwrap(),
-                    announcer: Announcer::start(&queue),
+                    publisher: Publisher::start(&queue),
                     dispatcher: Dispatcher::new(queue),
                     health: ReconcilerHealth::default(),
                 },

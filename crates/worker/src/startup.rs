@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use anyhow::Context;
-use dispatch::{Announcer, Dispatcher};
+use dispatch::{Dispatcher, Publisher};
 use domain::ProcessOrder;
 use queue::{Delivery, Queue, WorkOptions, WorkerHealth};
 use service::{ShutdownSignal, wait_until_reachable};
@@ -45,11 +45,11 @@ pub async fn work(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::Re
         name_prefix: format!("throughline-worker-{}", std::process::id()),
         health: WorkerHealth::default(),
     };
-    let announcer = Announcer::start(&queue);
+    let publisher = Publisher::start(&queue);
     let reconciler = Reconciler {
         store: store.clone(),
         dispatcher: Dispatcher::new(queue.clone()),
-        announcer: announcer.clone(),
+        publisher: publisher.clone(),
         health: ReconcilerHealth::default(),
     };
     let health = Health {
@@ -63,7 +63,7 @@ pub async fn work(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::Re
         store: store.clone(),
         gateway: config.gateway.map(Gateway::new).transpose()?,
         config: config.processing,
-        announcer,
+        publisher,
         abandon: abandon.clone(),
     };
     let process = service_fn(move |delivery| {

@@ -1,52 +1,54 @@
-//! Where transitions come from: Redis, as they happen; and PostgreSQL, for what Redis lost.
+//! Feeds the hub with events: from Redis as they happen, and from PostgreSQL those that Redis lost.
 
 use std::time::Duration;
 
-use dispatch::{Heard, Listener, Transition};
+use dispatch::{Notification, OrderEvent, Subscriber};
 use store::Store;
 use tokio::sync::watch;
 
 use super::Hub;
 
-/// How often PostgreSQL is asked while Redis is heard, and while it is not.
-const SELDOM: Duration = Duration::from_secs(5);
-const OFTEN: Duration = Duration::from_millis(500);
-/// Orders that one statement asks for.
+/// How often PostgreSQL is polled while events arrive over Redis, and while they do not.
+const POLL_WITH_REDIS: Duration = Duration::from_secs(5);
+const POLL_WITHOUT_REDIS: Duration = Duration::from_millis(500);
+/// Orders that one statement reads.
 const BATCH: usize = 500;
 
-/// Feeds those who wait. Never returns.
-pub(crate) async fn feed(hub: &Hub, listener: &Listener, store: &Store) {
-    let (listening, mut changes) = watch::channel(false);
-    let listen = listener.listen(|heard| match heard {
-        Heard::Transition(transition) => hub.deliver(transition),
-        Heard::Listening => drop(listening.send_replace(true)),
-        Heard::Deaf => drop(listening.send_replace(false)),
+/// Never returns.
+pub(crate) async fn feed(hub: &Hub, subscriber: &Subscriber, store: &Store) {
+    let (connected, mut changes) = watch::channel(false);
+    let subscribe = subscriber.run(|notification| match notification {
+        Notification::Event(event) => hub.deliver(event),
+        Notification::Subscribed => drop(connected.send_replace(true)),
+        Notification::Disconnected => drop(connected.send_replace(false)),
     });
-    let ask = async {
+    let poll = async {
         loop {
-            let pause = if *changes.borrow_and_update() {
-                SELDOM
+            let interval = if *changes.borrow_and_update() {
+                POLL_WITH_REDIS
             } else {
-                OFTEN
+                POLL_WITHOUT_REDIS
             };
-            ask_for_all(hub, store).await;
+            poll_orders(hub, store).await;
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                // What happened between two subscriptions was heard by nobody.
+                () = tokio::time::sleep(interval) => {}
+                // Polls at once after a reconnect: events were missed meanwhile.
                 _ = changes.changed() => {}
             }
         }
     };
-    tokio::join!(listen, ask);
+    tokio::join!(subscribe, poll);
 }
 
-async fn ask_for_all(hub: &Hub, store: &Store) {
+async fn poll_orders(hub: &Hub, store: &Store) {
     for orders in hub.orders().chunks(BATCH) {
         match telemetry::span::untraced(store.find_many(orders)).await {
-            Ok(orders) => orders.iter().map(Transition::from).for_each(|t| hub.deliver(t)),
+            Ok(orders) => orders
+                .iter()
+                .map(OrderEvent::from)
+                .for_each(|event| hub.deliver(event)),
             Err(error) => {
-                tracing::debug!(%error, "cannot ask for orders"
-                );
+                tracing::debug!(%error, "cannot poll orders");
                 return;
             }
         }

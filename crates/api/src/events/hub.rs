@@ -1,100 +1,97 @@
-//! Who waits for which order in this process.
+//! The subscribers of this process, by order.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dispatch::Transition;
+use dispatch::OrderEvent;
 use domain::OrderId;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-/// Transitions that one who waits may be behind; who is further behind misses the oldest.
-const BEHIND: usize = 4;
+/// Buffered events per subscriber; a slower one loses the oldest.
+const CHANNEL_CAPACITY: usize = 4;
 
-type Waiting = HashMap<OrderId, broadcast::Sender<Transition>>;
+type Senders = HashMap<OrderId, broadcast::Sender<OrderEvent>>;
 
-/// Hands transitions to those who wait for them. Cheap to clone; all clones are one.
+/// Delivers events to the subscribers of their order. Clones share the subscribers.
 #[derive(Clone, Default)]
 pub(crate) struct Hub {
     /// `None` once it is closed.
-    waiting: Arc<Mutex<Option<Waiting>>>,
+    senders: Arc<Mutex<Option<Senders>>>,
 }
 
 impl Hub {
     pub(crate) fn new() -> Self {
         Self {
-            waiting: Arc::new(Mutex::new(Some(Waiting::new()))),
+            senders: Arc::new(Mutex::new(Some(Senders::new()))),
         }
     }
 
-    /// Waits for this order from now on. Ask for its state afterwards, so that nothing falls in between.
-    pub(crate) fn wait_for(&self, order: OrderId) -> Subscription {
-        let transitions = match self.lock().as_mut() {
-            Some(waiting) => waiting
+    /// Subscribes to this order. Read its state afterwards, so that no event falls in between.
+    pub(crate) fn subscribe(&self, order: OrderId) -> Subscription {
+        let events = match self.lock().as_mut() {
+            Some(senders) => senders
                 .entry(order)
-                .or_insert_with(|| broadcast::Sender::new(BEHIND))
+                .or_insert_with(|| broadcast::Sender::new(CHANNEL_CAPACITY))
                 .subscribe(),
-            // The sender is gone at once, so the subscription has ended.
+            // Its sender is dropped here, so the subscription has ended.
             None => broadcast::channel(1).1,
         };
         Subscription {
             hub: self.clone(),
             order,
-            transitions,
+            events,
         }
     }
 
-    pub(crate) fn deliver(&self, transition: Transition) {
-        if let Some(sender) = self
-            .lock()
-            .as_ref()
-            .and_then(|waiting| waiting.get(&transition.order_id))
-        {
-            // Whoever waited may have left at this moment.
-            let _ = sender.send(transition);
+    pub(crate) fn deliver(&self, event: OrderEvent) {
+        let senders = self.lock();
+        if let Some(sender) = senders.as_ref().and_then(|senders| senders.get(&event.order_id)) {
+            // Fails if the last subscriber has just left.
+            let _ = sender.send(event);
         }
     }
 
-    /// The orders that somebody waits for.
+    /// The orders that have subscribers.
     pub(crate) fn orders(&self) -> Vec<OrderId> {
-        let waiting = self.lock();
-        waiting
+        let senders = self.lock();
+        senders
             .as_ref()
-            .map_or_else(Vec::new, |waiting| waiting.keys().copied().collect())
+            .map_or_else(Vec::new, |senders| senders.keys().copied().collect())
     }
 
-    /// Ends all waiting: the process is about to end, and whoever waits can do so elsewhere.
+    /// Ends all subscriptions: the process shuts down, and clients can reconnect to another one.
     pub(crate) fn close(&self) {
         *self.lock() = None;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Waiting>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<Senders>> {
+        self.senders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One who waits. Dropping it leaves nothing behind.
+/// The events of one order. Unsubscribes when dropped.
 pub(crate) struct Subscription {
     hub: Hub,
     order: OrderId,
-    transitions: broadcast::Receiver<Transition>,
+    events: broadcast::Receiver<OrderEvent>,
 }
 
 impl Subscription {
-    /// The next transition; `None` where no more will come.
-    pub(crate) async fn next(&mut self) -> Option<Transition> {
+    /// The next event; `None` once the hub is closed.
+    pub(crate) async fn next(&mut self) -> Option<OrderEvent> {
         loop {
-            match self.transitions.recv().await {
-                Ok(transition) => return Some(transition),
+            match self.events.recv().await {
+                Ok(event) => return Some(event),
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return None,
             }
         }
     }
 
-    /// Until the order is final, or no more will be heard of it.
+    /// Waits until the order is final, or the hub is closed.
     pub(crate) async fn until_final(&mut self) {
-        while let Some(transition) = self.next().await {
-            if transition.status.is_final() {
+        while let Some(event) = self.next().await {
+            if event.status.is_final() {
                 return;
             }
         }
@@ -103,12 +100,12 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let mut waiting = self.hub.lock();
-        if let Some(waiting) = waiting.as_mut()
-            && let Some(sender) = waiting.get(&self.order)
+        let mut senders = self.hub.lock();
+        if let Some(senders) = senders.as_mut()
+            && let Some(sender) = senders.get(&self.order)
             && sender.receiver_count() <= 1
         {
-            waiting.remove(&self.order);
+            senders.remove(&self.order);
         }
     }
 }
@@ -119,8 +116,8 @@ mod tests {
 
     use super::*;
 
-    fn transition(order_id: OrderId, status: OrderStatus) -> Transition {
-        Transition {
+    fn event(order_id: OrderId, status: OrderStatus) -> OrderEvent {
+        OrderEvent {
             order_id,
             status,
             attempt: Attempt::FIRST,
@@ -131,14 +128,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn everybody_who_waits_is_told_and_nobody_is_left_behind() {
+    async fn every_subscriber_gets_the_event_and_none_leaves_anything_behind() {
         let (hub, order) = (Hub::new(), OrderId::generate());
-        let (mut one, mut two) = (hub.wait_for(order), hub.wait_for(order));
-        let other = hub.wait_for(OrderId::generate());
-        hub.deliver(transition(order, OrderStatus::Completed));
-        hub.deliver(transition(OrderId::generate(), OrderStatus::Failed));
-        for waiting in [&mut one, &mut two] {
-            assert_eq!(waiting.next().await.unwrap().status, OrderStatus::Completed);
+        let (mut one, mut two) = (hub.subscribe(order), hub.subscribe(order));
+        let other = hub.subscribe(OrderId::generate());
+        hub.deliver(event(order, OrderStatus::Completed));
+        hub.deliver(event(OrderId::generate(), OrderStatus::Failed));
+        for subscription in [&mut one, &mut two] {
+            assert_eq!(subscription.next().await.unwrap().status, OrderStatus::Completed);
         }
         assert_eq!(hub.orders().len(), 2);
         drop((one, other));
@@ -148,11 +145,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn closing_ends_all_waiting() {
+    async fn closing_ends_all_subscriptions() {
         let hub = Hub::new();
-        let mut early = hub.wait_for(OrderId::generate());
+        let mut early = hub.subscribe(OrderId::generate());
         hub.close();
         assert_eq!(early.next().await, None);
-        assert_eq!(hub.wait_for(OrderId::generate()).next().await, None);
+        assert_eq!(hub.subscribe(OrderId::generate()).next().await, None);
     }
 }

@@ -1,5 +1,6 @@
-//! Waiting for an order without holding a connection to PostgreSQL: transitions come over Redis, one connection for the process,
-//! and are handed to whoever waits here. PostgreSQL is asked when somebody begins to wait, and every few seconds for all who do.
+//! Follows orders without holding a connection to PostgreSQL: events arrive over Redis, one connection for the process, and
+//! the hub hands them to the subscribers of each order. PostgreSQL is read when a subscription begins, and polled every few
+//! seconds for all subscribed orders.
 
 mod feed;
 mod hub;

@@ -26,7 +26,7 @@ pub(crate) async fn cancel(
 ) -> Result<HttpResponse, Problem> {
     match state.store.cancel(*id, caller.sees()).await? {
         Cancelled::Done(order) => {
-            state.announcer.announce(&order);
+            state.publisher.publish(&order);
             telemetry::span::set("order.id", order.id.to_string());
             telemetry::span::set("order.status", order.status.as_str());
             metrics::order_cancelled();

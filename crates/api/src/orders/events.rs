@@ -33,7 +33,7 @@ pub(crate) async fn events(
     id: Path<OrderId>,
 ) -> Result<HttpResponse, Problem> {
     let seen = last_event_id(&request)?;
-    let transitions = state.hub.wait_for(*id);
+    let transitions = state.hub.subscribe(*id);
     let order = state.store.find(*id, caller.sees()).await?;
     let order = order.ok_or_else(Problem::order_not_found)?;
     telemetry::span::set("order.id", order.id.to_string());

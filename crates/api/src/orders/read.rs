@@ -54,7 +54,7 @@ pub(crate) async fn read(
     let wait = Duration::from_secs(wait.into());
     let transitions = (!wait.is_zero()).then(|| {
         Deadline::extend(&request, wait);
-        state.hub.wait_for(*id)
+        state.hub.subscribe(*id)
     });
     let mut order = find().await?;
     telemetry::span::set("order.id", order.id.to_string());

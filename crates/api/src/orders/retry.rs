@@ -33,7 +33,7 @@ pub(crate) async fn retry(
         Changed::NotFound => return Err(Problem::order_not_found()),
         Changed::Refused(impossible) => return Err(impossible.into()),
     };
-    state.announcer.announce(&order);
+    state.publisher.publish(&order);
     telemetry::span::set("order.id", order.id.to_string());
     tracing::info!(order.id = %order.id, "order taken up again");
     // What follows belongs to the order's trace, not to that of this request.

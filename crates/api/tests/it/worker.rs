@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dispatch::Announcer;
+use dispatch::Publisher;
 use domain::{Failure, FailureCode, Order, OrderId, ProcessOrder};
 use queue::Queue;
 use store::{ClaimToken, Store};
@@ -13,7 +13,7 @@ const LEASE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Worker {
     pub(crate) store: Store,
-    announcer: Option<Announcer>,
+    publisher: Option<Publisher>,
 }
 
 impl Worker {
@@ -21,7 +21,7 @@ impl Worker {
         let queue: Queue<ProcessOrder> = Queue::connect_lazy(api.queue_config()).unwrap();
         Self {
             store: api.store(),
-            announcer: Some(Announcer::start(&queue)),
+            publisher: Some(Publisher::start(&queue)),
         }
     }
 
@@ -29,7 +29,7 @@ impl Worker {
     pub(crate) fn silent(api: &Api) -> Self {
         Self {
             store: api.store(),
-            announcer: None,
+            publisher: None,
         }
     }
 
@@ -57,8 +57,8 @@ impl Worker {
     }
 
     fn announced(&self, order: Order) -> Order {
-        if let Some(announcer) = &self.announcer {
-            announcer.announce(&order);
+        if let Some(publisher) = &self.publisher {
+            publisher.publish(&order);
         }
         order
     }

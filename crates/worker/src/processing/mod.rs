@@ -6,7 +6,7 @@ mod record;
 
 use std::time::{Duration, Instant};
 
-use dispatch::Announcer;
+use dispatch::Publisher;
 use domain::{Order, ProcessOrder, TraceContext};
 use queue::Delivery;
 use store::{ClaimToken, Store, StoreError};
@@ -28,7 +28,7 @@ pub(crate) struct Processor {
     pub(crate) gateway: Option<Gateway>,
     pub(crate) config: ProcessingConfig,
     /// Tells those who wait for an order.
-    pub(crate) announcer: Announcer,
+    pub(crate) publisher: Publisher,
     /// Cancelled when attempts have to end at once: what they hold is released for another worker.
     pub(crate) abandon: CancellationToken,
 }
@@ -56,7 +56,7 @@ impl Processor {
                 return;
             }
         };
-        self.announcer.announce(&order);
+        self.publisher.publish(&order);
         let outcome = tokio::select! {
             outcome = lease.hold(self.attempt(&order, &lease)) => outcome,
             () = self.abandon.cancelled() => Outcome::Abandoned,

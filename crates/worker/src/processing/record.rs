@@ -40,7 +40,7 @@ impl Processor {
             }
         };
         if let Ok(Some(order)) = &written {
-            self.announcer.announce(order);
+            self.publisher.publish(order);
             metrics::ended(order);
         }
         match written.map(|order| order.map(|order| order.status)) {
