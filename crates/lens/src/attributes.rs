@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-/// Key and value pairs of a span, a resource, a log record or a metric point.
+/// The key and value pairs of a span, a resource, a log record or a metric point.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Attributes(Vec<(String, Value)>);
 
@@ -13,65 +12,51 @@ pub struct Attributes(Vec<(String, Value)>);
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
-    /// A value that was sent without one.
+    /// The sender set no value.
     #[default]
     Empty,
-    /// Text.
     String(String),
-    /// True or false.
     Bool(bool),
-    /// A whole number.
     Int(i64),
-    /// A floating-point number.
     Double(f64),
-    /// Bytes, shown as hex.
+    /// Displayed and serialized as hex.
     Bytes(Vec<u8>),
-    /// A list.
     Array(Vec<Value>),
-    /// Attributes within an attribute.
     Map(Attributes),
 }
 
-// === impl Attributes ===
-
 impl Attributes {
-    /// The value of `key`, if it is set.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.iter()
             .find_map(|(name, value)| (name == key).then_some(value))
     }
 
-    /// The text of `key`; `None` if it is not set or is not a text.
+    /// `None` if `key` is absent or its value is not a string.
     #[must_use]
     pub fn get_str(&self, key: &str) -> Option<&str> {
         self.get(key).and_then(Value::as_str)
     }
 
-    /// All pairs, in the order in which they were sent.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
-    /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// About how many bytes they take on the heap.
+    /// An estimate of the memory used on the heap.
     pub(crate) fn heap_bytes(&self) -> usize {
-        let pair = size_of::<(String, Value)>();
-        self.0
-            .iter()
-            .map(|(key, value)| pair + key.len() + value.heap_bytes())
-            .sum()
+        let bytes =
+            |(key, value): (&str, &Value)| size_of::<(String, Value)>() + key.len() + value.heap_bytes();
+        self.iter().map(bytes).sum()
     }
 }
 
@@ -91,18 +76,11 @@ impl fmt::Display for Attributes {
 
 impl Serialize for Attributes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.len()))?;
-        for (key, value) in self.iter() {
-            map.serialize_entry(key, value)?;
-        }
-        map.end()
+        serializer.collect_map(self.iter())
     }
 }
 
-// === impl Value ===
-
 impl Value {
-    /// The text, if it is one.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -111,7 +89,6 @@ impl Value {
         }
     }
 
-    /// The whole number, if it is one.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {
         match self {
@@ -120,7 +97,7 @@ impl Value {
         }
     }
 
-    /// The floating-point number, if it is one; a whole number is not.
+    /// `None` for an integer: OTLP has two types of numbers.
     #[must_use]
     pub fn as_f64(&self) -> Option<f64> {
         match self {
@@ -129,7 +106,6 @@ impl Value {
         }
     }
 
-    /// The truth value, if it is one.
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {
         match self {
@@ -175,7 +151,7 @@ impl Serialize for Value {
             Self::Bool(truth) => serializer.serialize_bool(*truth),
             Self::Int(number) => serializer.serialize_i64(*number),
             Self::Double(number) if number.is_finite() => serializer.serialize_f64(*number),
-            // JSON has no infinity and no NaN; OTLP JSON writes them, like bytes here, as text.
+            // JSON has no infinity and no NaN; like OTLP/JSON, lens writes them as strings.
             Self::Double(_) | Self::Bytes(_) => serializer.collect_str(self),
             Self::Array(values) => serializer.collect_seq(values),
             Self::Map(attributes) => attributes.serialize(serializer),
@@ -226,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn values_print_and_serialize_as_a_person_would_write_them() {
+    fn values_print_and_serialize_as_plain_text_and_json() {
         assert_eq!(attributes().get("codes").unwrap().to_string(), "[1, ab01]");
         assert_eq!(
             serde_json::to_string(&attributes()).unwrap(),

@@ -1,21 +1,21 @@
-//! Where lens listens and how much it keeps, read from the environment once.
+//! The settings of lens, read from the environment once.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 use settings::{Env, SettingError};
 
-/// Where lens listens and how much it keeps. Port 0 takes any free port.
+/// The settings of lens. Port 0 takes any free port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LensConfig {
-    /// `HOST`: the address to listen on; of a name, the address that it has at the start.
+    /// `HOST`: the address to listen on. A name is resolved once, at the start.
     pub host: IpAddr,
     /// `PORT`: the page and its API.
     pub http_port: u16,
-    /// `LENS_GRPC_PORT`: OTLP over gRPC.
+    /// `LENS_GRPC_PORT`: OTLP/gRPC.
     pub otlp_grpc_port: u16,
-    /// `LENS_HTTP_PORT`: OTLP over HTTP.
+    /// `LENS_HTTP_PORT`: OTLP/HTTP.
     pub otlp_http_port: u16,
-    /// `LENS_MAX_BYTES`: about how much memory all that was received may take.
+    /// `LENS_MAX_BYTES`: the limit of all received telemetry in memory, as estimated.
     pub max_bytes: usize,
 }
 
@@ -32,7 +32,10 @@ impl Default for LensConfig {
 }
 
 impl LensConfig {
-    /// Reads the environment; what is absent or empty has its default.
+    /// Absent and empty variables have their defaults.
+    ///
+    /// # Errors
+    /// If a variable has an invalid value.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         let default = Self::default();
         let port = "a port number, 0 to 65535";
@@ -51,7 +54,7 @@ impl LensConfig {
     }
 }
 
-/// The address itself, or one that the name has: IPv4 first, which every machine has.
+/// The address itself or the address of a name, IPv4 before IPv6.
 fn resolve(host: &str) -> Option<IpAddr> {
     if let Ok(address) = host.parse() {
         return Some(address);
@@ -97,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_named_with_what_it_takes() {
+    fn an_error_names_the_variable_and_the_valid_values() {
         let error = LensConfig::from_env(&Env::of([("HOST", "no such host")])).unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -7,7 +7,7 @@ use crate::attributes::Attributes;
 use crate::ids::{SpanId, TraceId};
 use crate::trace::{Dropped, Span, SpanKind, Status};
 
-/// A span of the trace `…01`; ids count from 1, parent 0 is none, times are nanoseconds.
+/// A span of the trace `…01`. Ids count from 1; parent 0 means none; times are nanoseconds.
 pub(crate) fn span(id: u64, parent: u64, name: &str, times: Range<u64>) -> Span {
     Span {
         trace_id: trace_id(1),

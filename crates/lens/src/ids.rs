@@ -1,21 +1,19 @@
-//! Trace and span ids: 16 and 8 bytes, written as lower-case hex, never all zero (W3C Trace Context).
+//! Trace and span ids: 16 and 8 bytes, written as lower-case hex, not all zero (W3C Trace Context).
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-/// The id that all spans of one trace share.
 pub type TraceId = Id<16>;
 
-/// The id of one span, unique within its trace.
+/// Unique within its trace.
 pub type SpanId = Id<8>;
 
 /// An id of `N` bytes of which at least one is not zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id<const N: usize>([u8; N]);
 
-/// A text is not an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an id is {digits} hexadecimal digits, not all zero")]
 pub struct InvalidId {
@@ -23,14 +21,13 @@ pub struct InvalidId {
 }
 
 impl<const N: usize> Id<N> {
-    /// The id of these bytes; `None` if their number is wrong or all are zero.
+    /// `None` if the number of bytes is wrong or all are zero.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let bytes: [u8; N] = bytes.try_into().ok()?;
         (bytes != [0; N]).then_some(Self(bytes))
     }
 
-    /// The bytes as they travel in OTLP.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -54,19 +51,16 @@ impl<const N: usize> FromStr for Id<N> {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let invalid = InvalidId { digits: N * 2 };
-        let digits = text
-            .chars()
-            .map(|digit| digit.to_digit(16).and_then(|value| u8::try_from(value).ok()))
-            .collect::<Option<Vec<u8>>>()
-            .ok_or(invalid)?;
-        let bytes: Vec<u8> = digits
-            .chunks(2)
-            .map(|pair| pair.iter().fold(0, |byte, digit| (byte << 4) | digit))
-            .collect();
-        if digits.len() != N * 2 {
+        // `from_str_radix` alone would accept a sign and a shorter text.
+        if text.len() != N * 2 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return Err(invalid);
         }
-        Self::from_bytes(&bytes).ok_or(invalid)
+        let number = u128::from_str_radix(text, 16).map_err(|_| invalid)?;
+        let bytes = number.to_be_bytes();
+        bytes
+            .last_chunk()
+            .and_then(|bytes: &[u8; N]| Self::from_bytes(bytes))
+            .ok_or(invalid)
     }
 }
 
@@ -81,14 +75,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_reads_back_what_it_prints() {
+    fn an_id_parses_what_it_prints() {
         let id: TraceId = "0AF7651916cd43dd8448eb211c80319c".parse().unwrap();
         assert_eq!(id.to_string(), "0af7651916cd43dd8448eb211c80319c");
         assert_eq!(id.to_string().parse(), Ok(id));
     }
 
     #[test]
-    fn zeros_and_other_texts_are_no_ids() {
+    fn zeros_and_other_texts_are_not_ids() {
         for text in [
             "",
             "0000000000000000",

@@ -1,22 +1,21 @@
-//! A local OTLP receiver and trace viewer: the page on 8100, OTLP gRPC on 4317, OTLP/HTTP on 4318.
+//! A local OTLP receiver and trace viewer: the page on 8100, OTLP/gRPC on 4317, OTLP/HTTP on 4318.
 //!
-//! The same [`Lens`] runs in the binary and inside tests, which read what arrived from its [`TraceStore`].
-//! It keeps everything in memory, bounded, and does not trace itself.
-
-#![warn(missing_docs)]
+//! The same [`Lens`] runs in the binary and inside tests, which read what arrived from its [`TelemetryStore`].
+//! All data is in memory, with an upper bound. lens does not trace itself.
 
 mod attributes;
 mod config;
+mod endpoint;
 #[cfg(test)]
 mod fixtures;
+mod format;
 mod ids;
-mod listener;
 mod log;
 mod metric;
 mod otlp;
 mod receive;
 mod server;
-mod store;
+mod storage;
 mod summary;
 mod trace;
 mod tree;
@@ -25,12 +24,12 @@ mod web;
 
 pub use attributes::{Attributes, Value};
 pub use config::LensConfig;
+pub use endpoint::LensError;
 pub use ids::{InvalidId, SpanId, TraceId};
-pub use listener::LensError;
 pub use log::{LogRecord, Severity};
 pub use metric::{Metric, MetricKind, Point, PointValue, Temporality};
 pub use server::Lens;
-pub use store::{TraceFilter, TraceStore};
+pub use storage::{TelemetryStore, TraceFilter};
 pub use summary::TraceSummary;
-pub use trace::{Dropped, Event, Link, Scope, Span, SpanKind, Status, Trace};
+pub use trace::{Dropped, Event, Link, Scope, Span, SpanKind, Status, Trace, kind_name};
 pub use tree::{Row, Tree};

@@ -9,34 +9,26 @@ use crate::attributes::{Attributes, Value};
 use crate::ids::{SpanId, TraceId};
 use crate::trace::Scope;
 
-/// One log record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogRecord {
-    /// When it happened, in nanoseconds since the Unix epoch; when it was observed, if the sender did not say.
+    /// Nanoseconds since the Unix epoch; the time of observation if the sender set no other.
     pub time_unix_nano: u64,
-    /// How serious it is.
     pub severity: Severity,
     /// The sender's own name of the severity; may be empty.
     pub severity_text: String,
-    /// The message.
     pub body: Value,
-    /// What the message says besides.
     pub attributes: Attributes,
-    /// The name of the event, where the record is one; may be empty.
+    /// Empty if the record is not an event.
     pub event_name: String,
-    /// `service.name` of its resource; `unknown_service` if that is absent.
+    /// `service.name` of the resource; `unknown_service` if that is absent.
     pub service: String,
-    /// The attributes of the process that made it.
     pub resource: Arc<Attributes>,
-    /// The library that made it.
     pub scope: Arc<Scope>,
-    /// The trace during which it was made.
     pub trace_id: Option<TraceId>,
-    /// The span during which it was made.
     pub span_id: Option<SpanId>,
 }
 
-/// OTLP's severity number: 1 to 24, 0 when it was not sent.
+/// OTLP's severity number: 1 to 24, 0 if the sender set none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Severity(pub i32);
 
@@ -48,7 +40,7 @@ impl Severity {
 }
 
 impl LogRecord {
-    /// About how many bytes it takes, without what it shares with other records.
+    /// An estimate of the memory used, without the shared resource and scope.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>()
             + self.severity_text.len()

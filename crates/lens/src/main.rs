@@ -30,7 +30,7 @@ async fn run() -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let lens = Lens::start(LensConfig::from_env(&settings::Env::process())?).await?;
     tracing::info!(
-        "page {}  OTLP gRPC {}  OTLP HTTP {}",
+        "page {}  OTLP/gRPC {}  OTLP/HTTP {}",
         lens.page_url(),
         lens.otlp_grpc_url(),
         lens.otlp_http_url()

@@ -1,32 +1,31 @@
-//! One line about a trace, as listed by `GET /api/traces` and the page.
+//! A trace in one line, as listed by `GET /api/traces` and the page.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
+use crate::format::utc;
 use crate::ids::TraceId;
 use crate::trace::Trace;
 
-/// One line about a trace.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TraceSummary {
-    /// The trace.
     pub trace_id: TraceId,
-    /// The name of its root span; of its first span, if the root was not received.
+    /// The name of the root span, or of the first span if the root was not received.
     pub root_name: String,
-    /// The services that took part, in order of appearance.
+    /// In order of appearance.
     pub services: Vec<String>,
-    /// When its first span started.
+    /// The start of the first span.
     pub start: DateTime<Utc>,
-    /// From the start of its first span to the end of its last.
+    /// From the start of the first span to the end of the last.
     #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
     pub duration: Duration,
-    /// How many spans were received.
+    /// The number of spans received.
     pub spans: usize,
-    /// How many of them failed.
+    /// The number of failed spans.
     pub errors: usize,
-    /// The first `order.id` that a span carries.
+    /// The first `order.id` among the spans.
     pub order_id: Option<String>,
 }
 
@@ -37,18 +36,13 @@ impl TraceSummary {
             trace_id: trace.trace_id,
             root_name: tree.root().map(|span| span.name.clone()).unwrap_or_default(),
             services: tree.services().into_iter().map(str::to_owned).collect(),
-            start: instant(trace.start_unix_nano()),
+            start: utc(trace.start_unix_nano()),
             duration: trace.duration(),
             spans: trace.spans.len(),
             errors: trace.errors(),
             order_id: trace.order_id().map(str::to_owned),
         }
     }
-}
-
-/// The moment of a Unix time in nanoseconds; the epoch if it is beyond what a calendar holds.
-pub(crate) fn instant(unix_nano: u64) -> DateTime<Utc> {
-    DateTime::from_timestamp_nanos(i64::try_from(unix_nano).unwrap_or_default())
 }
 
 /// Rounded to a microsecond.

@@ -1,211 +1,139 @@
-//! A trace and its spans, as received. Times are nanoseconds since the Unix epoch, from the sender's clock.
+//! A trace and its spans, as received. Times are nanoseconds since the Unix epoch, by the sender's clock.
+//!
+//! The fields are those of OTLP's `Span`, with checked ids and the process and library that a span came from.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+pub use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+pub use opentelemetry_proto::tonic::trace::v1::status::StatusCode as Status;
 
 use crate::attributes::Attributes;
 use crate::ids::{SpanId, TraceId};
-use crate::tree::Tree;
 
 /// The attribute by which an order's traces are found.
 pub(crate) const ORDER_ID: &str = "order.id";
 
-/// All spans received so far of one trace, in order of arrival; at least one.
+/// All spans of one trace received so far, in order of arrival; at least one.
+///
+/// [`Trace::tree`] orders them for reading.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trace {
-    /// The id that all spans share.
     pub trace_id: TraceId,
-    /// In order of arrival; [`Trace::tree`] gives them as a person reads them.
     pub spans: Vec<Span>,
 }
 
-/// One span.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
-    /// The trace that it belongs to.
     pub trace_id: TraceId,
-    /// Its own id.
     pub span_id: SpanId,
-    /// The span that it is a child of; `None` for a root.
+    /// `None` for a root.
     pub parent_span_id: Option<SpanId>,
     /// W3C `tracestate`.
     pub trace_state: String,
-    /// W3C trace flags and OTLP's own bits above them.
+    /// W3C trace flags in the low 8 bits, OTLP's own flags above.
     pub flags: u32,
-    /// What it is called.
     pub name: String,
-    /// Its role in a call.
     pub kind: SpanKind,
-    /// `service.name` of its resource; `unknown_service` if that is absent.
+    /// `service.name` of the resource; `unknown_service` if that is absent.
     pub service: String,
-    /// The attributes of the process that made it, shared by the spans of one export.
+    /// The attributes of the sending process, shared by the spans of one export.
     pub resource: Arc<Attributes>,
-    /// The library that made it.
+    /// The instrumentation library, shared by the spans of one export.
     pub scope: Arc<Scope>,
-    /// Its own attributes.
     pub attributes: Attributes,
-    /// Whether it failed.
     pub status: Status,
-    /// What a failed span says; often empty.
+    /// Often empty, also for a failed span.
     pub status_message: String,
-    /// When it started.
     pub start_unix_nano: u64,
-    /// When it ended.
     pub end_unix_nano: u64,
-    /// Spans that it is related to, not by parentage.
     pub links: Vec<Link>,
-    /// What happened during it.
     pub events: Vec<Event>,
-    /// What its sender left out.
     pub dropped: Dropped,
 }
 
-/// The instrumentation scope.
+/// The instrumentation scope: the library that made a span, a log record or a metric.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scope {
-    /// The library's name.
     pub name: String,
-    /// The library's version; may be empty.
+    /// May be empty.
     pub version: String,
 }
 
-/// A link from a span to another one, perhaps of another trace.
+/// A link to another span, of the same trace or of another one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Link {
-    /// The linked span's trace.
     pub trace_id: TraceId,
-    /// The linked span.
     pub span_id: SpanId,
-    /// W3C `tracestate` of the linked span.
     pub trace_state: String,
-    /// W3C trace flags of the linked span.
     pub flags: u32,
-    /// What the link says.
     pub attributes: Attributes,
 }
 
-/// An event within a span.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// When it happened.
     pub time_unix_nano: u64,
-    /// What it is called.
     pub name: String,
-    /// What it says.
     pub attributes: Attributes,
 }
 
-/// How much a sender left out because of its limits.
+/// How many items the sender left out because of its own limits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// Attributes left out.
     pub attributes: u32,
-    /// Events left out.
     pub events: u32,
-    /// Links left out.
     pub links: u32,
 }
 
-/// A span's role in a call.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum SpanKind {
-    /// The sender did not say.
-    #[default]
-    Unspecified,
-    /// Work within one process.
-    Internal,
-    /// Answers a request.
-    Server,
-    /// Makes a request.
-    Client,
-    /// Sends a message.
-    Producer,
-    /// Handles a message.
-    Consumer,
-}
-
-/// Whether a span failed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Status {
-    /// Nothing was said: it did not fail.
-    #[default]
-    Unset,
-    /// A person declared it good.
-    Ok,
-    /// It failed.
-    Error,
-}
-
-// === impl Trace ===
-
 impl Trace {
-    /// The spans as a tree, in the order in which a person reads them.
-    #[must_use]
-    pub fn tree(&self) -> Tree<'_> {
-        Tree::of(&self.spans)
-    }
-
-    /// When its first span started.
+    /// The start of the first span.
     #[must_use]
     pub fn start_unix_nano(&self) -> u64 {
-        self.spans
-            .iter()
-            .map(|span| span.start_unix_nano)
-            .min()
-            .unwrap_or_default()
+        let starts = self.spans.iter().map(|span| span.start_unix_nano);
+        starts.min().unwrap_or_default()
     }
 
-    /// From the start of its first span to the end of its last.
+    /// From the start of the first span to the end of the last.
     #[must_use]
     pub fn duration(&self) -> Duration {
-        let end = self
-            .spans
-            .iter()
-            .map(|span| span.end_unix_nano)
-            .max()
-            .unwrap_or_default();
+        let ends = self.spans.iter().map(|span| span.end_unix_nano);
+        let end = ends.max().unwrap_or_default();
         Duration::from_nanos(end.saturating_sub(self.start_unix_nano()))
     }
 
-    /// The first `order.id` that a span carries.
+    /// The first `order.id` among the spans.
     #[must_use]
     pub fn order_id(&self) -> Option<&str> {
         self.spans.iter().find_map(Span::order_id)
     }
 
-    /// How many spans failed.
+    /// The number of failed spans.
     #[must_use]
     pub fn errors(&self) -> usize {
         self.spans.iter().filter(|span| span.failed()).count()
     }
 }
 
-// === impl Span ===
-
 impl Span {
-    /// From its start to its end; zero if its clock went backwards.
+    /// Zero if the span ends before it starts, after a change of the clock.
     #[must_use]
     pub fn duration(&self) -> Duration {
         Duration::from_nanos(self.end_unix_nano.saturating_sub(self.start_unix_nano))
     }
 
-    /// Its `order.id`, if it carries one.
+    /// The attribute `order.id`.
     #[must_use]
     pub fn order_id(&self) -> Option<&str> {
         self.attributes.get_str(ORDER_ID)
     }
 
-    /// Whether its status is an error.
+    /// Whether the status is an error.
     #[must_use]
     pub fn failed(&self) -> bool {
         self.status == Status::Error
     }
 
-    /// About how many bytes it takes, without what it shares with other spans.
+    /// An estimate of the memory used, without the shared resource and scope.
     pub(crate) fn bytes(&self) -> usize {
         let link = |link: &Link| size_of::<Link>() + link.trace_state.len() + link.attributes.heap_bytes();
         let event = |event: &Event| size_of::<Event>() + event.name.len() + event.attributes.heap_bytes();
@@ -220,27 +148,17 @@ impl Span {
     }
 }
 
-// === impl Scope ===
-
 impl Scope {
     pub(crate) fn heap_bytes(&self) -> usize {
         size_of::<Self>() + self.name.len() + self.version.len()
     }
 }
 
-// === impl SpanKind ===
-
-impl SpanKind {
-    /// As the specification writes it: `SERVER`, `CLIENT` and so on.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unspecified => "-",
-            Self::Internal => "INTERNAL",
-            Self::Server => "SERVER",
-            Self::Client => "CLIENT",
-            Self::Producer => "PRODUCER",
-            Self::Consumer => "CONSUMER",
-        }
+/// `SERVER`, `CLIENT` and so on; `-` if the sender set no kind.
+#[must_use]
+pub fn kind_name(kind: SpanKind) -> &'static str {
+    match kind {
+        SpanKind::Unspecified => "-",
+        kind => kind.as_str_name().trim_start_matches("SPAN_KIND_"),
     }
 }

@@ -1,15 +1,16 @@
-//! The spans of a trace as a tree, flattened into rows in reading order: a parent, then its children by start time.
+//! The spans of a trace as a tree, flattened into rows in reading order: a parent, then its children by start
+//! time.
 //!
-//! The terminal, the page and the tests all read a trace through this one function. It walks without recursion and
-//! visits each span once, so a trace of any depth, or one whose parents form a circle, is safe to draw.
+//! The terminal, the page and the tests all read a trace through [`Trace::tree`]. It walks without recursion and
+//! visits each span once, so a trace of any depth, or one with a cycle of parents, is safe to draw.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use crate::ids::SpanId;
-use crate::trace::Span;
+use crate::trace::{Span, Trace};
 
-/// Deeper rows are drawn at this depth, so that a line stays of a bounded length.
+/// Deeper rows are drawn at this depth, which bounds the length of a line.
 const MAX_DRAWN_DEPTH: usize = 32;
 
 /// A trace in reading order.
@@ -21,20 +22,27 @@ pub struct Tree<'a> {
 /// One span and its place in the tree.
 #[derive(Debug, Clone)]
 pub struct Row<'a> {
-    /// The span.
     pub span: &'a Span,
     /// 0 for a root.
     pub depth: usize,
-    /// Whether it is drawn as a root although it names a parent: the parent was not received.
+    /// Drawn as a root although it names a parent, which was not received.
     pub orphan: bool,
-    /// What stands before its name: `│  ├─ `.
+    /// Precedes the span's name: `│  ├─ `.
     pub branch: String,
-    /// What stands before a further line about it: `│  │  `.
+    /// Precedes a further line about the span: `│  │  `.
     pub stem: String,
 }
 
+impl Trace {
+    /// The spans in reading order.
+    #[must_use]
+    pub fn tree(&self) -> Tree<'_> {
+        Tree::of(&self.spans)
+    }
+}
+
 impl<'a> Tree<'a> {
-    pub(crate) fn of(spans: &'a [Span]) -> Self {
+    fn of(spans: &'a [Span]) -> Self {
         let mut in_order: Vec<&Span> = spans.iter().collect();
         in_order.sort_by_key(|span| (span.start_unix_nano, Reverse(span.end_unix_nano)));
 
@@ -50,20 +58,19 @@ impl<'a> Tree<'a> {
         for root in roots {
             walk.down_from(root);
         }
-        // What is left descends from no root: its parents form a circle. It is opened at its earliest span.
+        // The remaining spans descend from no root: their parents form a cycle. It opens at its earliest span.
         for span in in_order {
             walk.down_from(span);
         }
         Self { rows: walk.rows }
     }
 
-    /// The rows in reading order.
     #[must_use]
     pub fn rows(&self) -> &[Row<'a>] {
         &self.rows
     }
 
-    /// The span that gives the trace its name: the first without a parent, else the first.
+    /// The first span without a parent, else the first span. It names the trace.
     #[must_use]
     pub fn root(&self) -> Option<&'a Span> {
         let rooted = self.rows.iter().find(|row| row.depth == 0 && !row.orphan);
@@ -87,7 +94,7 @@ impl<'a> Tree<'a> {
 struct Walk<'a> {
     children: HashMap<SpanId, Vec<&'a Span>>,
     visited: HashSet<SpanId>,
-    /// For each level above the present row: whether a sibling follows further down.
+    /// For each level above the current row: whether a sibling follows below.
     open: Vec<bool>,
     rows: Vec<Row<'a>>,
 }
@@ -157,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_whose_parent_is_absent_is_a_flagged_root() {
+    fn a_span_whose_parent_was_not_received_is_an_orphan_root() {
         let spans = [span(1, 0, "a", 0..100), span(2, 9, "lost", 10..20)];
         let tree = Tree::of(&spans);
         assert_eq!(
@@ -174,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_that_are_each_others_parents_are_all_drawn_once() {
+    fn a_cycle_of_parents_is_drawn_once() {
         let spans = [
             span(1, 2, "a", 0..10),
             span(2, 1, "b", 1..9),

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use ::lens::{LensConfig, Trace, TraceStore};
+use ::lens::{LensConfig, TelemetryStore, Trace};
 
 use crate::eventually;
 
@@ -43,7 +43,7 @@ impl Lens {
 
     /// All that was received.
     #[must_use]
-    pub fn store(&self) -> &TraceStore {
+    pub fn store(&self) -> &TelemetryStore {
         self.0.store()
     }
 
@@ -63,7 +63,7 @@ impl Lens {
     /// As [`Lens::trace_of_order`].
     pub async fn trace_with_span(&self, name: &str, complete: impl Fn(&Trace) -> bool) -> Trace {
         let has_span = |trace: &Trace| trace.spans.iter().any(|span| span.name == name);
-        let find = |store: &TraceStore| store.traces().into_iter().filter(has_span).collect();
+        let find = |store: &TelemetryStore| store.traces().into_iter().filter(has_span).collect();
         self.first_trace(&format!("a complete trace with the span {name}"), find, complete)
             .await
     }
@@ -71,7 +71,7 @@ impl Lens {
     async fn first_trace(
         &self,
         what: &str,
-        find: impl Fn(&TraceStore) -> Vec<Trace>,
+        find: impl Fn(&TelemetryStore) -> Vec<Trace>,
         complete: impl Fn(&Trace) -> bool,
     ) -> Trace {
         let seen = Seen {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use lens::{Attributes, LogRecord, Metric, Span, SpanId, Trace, TraceStore};
+use lens::{Attributes, LogRecord, Metric, Span, SpanId, TelemetryStore, Trace};
 
 /// What the processes of one run said.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +51,7 @@ pub struct Line {
 impl Capture {
     /// What a receiver holds at this moment.
     #[must_use]
-    pub fn of(store: &TraceStore) -> Self {
+    pub fn of(store: &TelemetryStore) -> Self {
         Self {
             traces: store.traces(),
             metrics: store.metrics(),

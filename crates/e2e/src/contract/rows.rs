@@ -31,7 +31,7 @@ fn span_rows(capture: &Capture, report: &mut Report) {
         capture.spans().filter(is_one).collect()
     };
     for row in spans::ROWS {
-        let title = format!("{} {}", row.kind.as_str(), row.title);
+        let title = format!("{} {}", lens::kind_name(row.kind), row.title);
         report.row("spans", title, of_row(row).len());
     }
     for row in spans::ROWS {
@@ -79,7 +79,7 @@ fn attribute_rows(table: &'static str, attributes: &[Attribute], spans: &[&Span]
 
 fn check_span(span: &Span, report: &mut Report) {
     let Some(row) = spans::row_of(span) else {
-        let what = format!("{} is {}", shown(span), span.kind.as_str());
+        let what = format!("{} is {}", shown(span), lens::kind_name(span.kind));
         return report.break_rule(Rule::SpanName, what);
     };
     if (row.name)(span).is_none_or(|name| name != span.name) {

@@ -13,7 +13,7 @@ fn drawn(trace: &Trace) -> Vec<String> {
             "{}{} {} {}",
             row.branch,
             row.span.name,
-            row.span.kind.as_str(),
+            lens::kind_name(row.span.kind),
             row.span.service
         )
     };

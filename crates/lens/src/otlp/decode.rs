@@ -4,24 +4,25 @@ use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1 as logs_proto;
-use opentelemetry_proto::tonic::resource::v1 as resource_proto;
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1 as trace_proto;
 
 use crate::attributes::{Attributes, Value};
 use crate::ids::{SpanId, TraceId};
 use crate::log::{LogRecord, Severity};
-use crate::trace::{Dropped, Event, Link, Scope, Span, SpanKind, Status};
+use crate::trace::{Dropped, Event, Link, Scope, Span};
 
-/// What came out of an export, and how many items did not.
+/// The items of an export, and the number of items that were rejected.
 pub(crate) struct Decoded<T> {
     pub(crate) items: Vec<T>,
     pub(crate) rejected: usize,
 }
 
-/// What every item of one export shares.
+/// The process and library that the items of an export share.
 pub(super) struct Origin {
     pub(super) service: String,
     pub(super) resource: Arc<Attributes>,
+    pub(super) scope: Arc<Scope>,
 }
 
 /// The spans of an export; those without a valid trace id and span id are rejected.
@@ -29,11 +30,11 @@ pub(crate) fn spans(resource_spans: Vec<trace_proto::ResourceSpans>) -> Decoded<
     let mut items = Vec::new();
     let mut rejected = 0;
     for group in resource_spans {
-        let origin = Origin::from(group.resource);
+        let mut origin = Origin::of(group.resource);
         for scope_spans in group.scope_spans {
-            let scope = scope(scope_spans.scope);
+            origin.enter(scope_spans.scope);
             for proto in scope_spans.spans {
-                match span(proto, &origin, &scope) {
+                match span(proto, &origin) {
                     Some(span) => items.push(span),
                     None => rejected += 1,
                 }
@@ -43,25 +44,21 @@ pub(crate) fn spans(resource_spans: Vec<trace_proto::ResourceSpans>) -> Decoded<
     Decoded { items, rejected }
 }
 
-/// The log records of an export; an invalid id counts as none.
+/// The log records of an export; an invalid id counts as absent.
 pub(crate) fn logs(resource_logs: Vec<logs_proto::ResourceLogs>) -> Vec<LogRecord> {
     let mut items = Vec::new();
     for group in resource_logs {
-        let origin = Origin::from(group.resource);
+        let mut origin = Origin::of(group.resource);
         for scope_logs in group.scope_logs {
-            let scope = scope(scope_logs.scope);
-            items.extend(
-                scope_logs
-                    .log_records
-                    .into_iter()
-                    .map(|proto| log_record(proto, &origin, &scope)),
-            );
+            origin.enter(scope_logs.scope);
+            let records = scope_logs.log_records.into_iter();
+            items.extend(records.map(|proto| log_record(proto, &origin)));
         }
     }
     items
 }
 
-fn span(proto: trace_proto::Span, origin: &Origin, scope: &Arc<Scope>) -> Option<Span> {
+fn span(proto: trace_proto::Span, origin: &Origin) -> Option<Span> {
     let kind = proto.kind();
     let status = proto.status.unwrap_or_default();
     Some(Span {
@@ -71,12 +68,12 @@ fn span(proto: trace_proto::Span, origin: &Origin, scope: &Arc<Scope>) -> Option
         trace_state: proto.trace_state,
         flags: proto.flags,
         name: proto.name,
-        kind: kind.into(),
+        kind,
         service: origin.service.clone(),
         resource: Arc::clone(&origin.resource),
-        scope: Arc::clone(scope),
+        scope: Arc::clone(&origin.scope),
         attributes: attributes(proto.attributes),
-        status: status.code().into(),
+        status: status.code(),
         status_message: status.message,
         start_unix_nano: proto.start_time_unix_nano,
         end_unix_nano: proto.end_time_unix_nano,
@@ -108,13 +105,10 @@ fn event(proto: trace_proto::span::Event) -> Event {
     }
 }
 
-fn log_record(proto: logs_proto::LogRecord, origin: &Origin, scope: &Arc<Scope>) -> LogRecord {
+fn log_record(proto: logs_proto::LogRecord, origin: &Origin) -> LogRecord {
+    let times = [proto.time_unix_nano, proto.observed_time_unix_nano];
     LogRecord {
-        time_unix_nano: if proto.time_unix_nano == 0 {
-            proto.observed_time_unix_nano
-        } else {
-            proto.time_unix_nano
-        },
+        time_unix_nano: times.into_iter().find(|time| *time != 0).unwrap_or_default(),
         severity: Severity(proto.severity_number),
         severity_text: proto.severity_text,
         body: proto.body.map(value).unwrap_or_default(),
@@ -122,23 +116,15 @@ fn log_record(proto: logs_proto::LogRecord, origin: &Origin, scope: &Arc<Scope>)
         event_name: proto.event_name,
         service: origin.service.clone(),
         resource: Arc::clone(&origin.resource),
-        scope: Arc::clone(scope),
+        scope: Arc::clone(&origin.scope),
         trace_id: TraceId::from_bytes(&proto.trace_id),
         span_id: SpanId::from_bytes(&proto.span_id),
     }
 }
 
-pub(super) fn scope(proto: Option<InstrumentationScope>) -> Arc<Scope> {
-    let proto = proto.unwrap_or_default();
-    Arc::new(Scope {
-        name: proto.name,
-        version: proto.version,
-    })
-}
-
-pub(super) fn attributes(proto: Vec<KeyValue>) -> Attributes {
-    proto
-        .into_iter()
+pub(super) fn attributes(pairs: Vec<KeyValue>) -> Attributes {
+    let pairs = pairs.into_iter();
+    pairs
         .map(|pair| (pair.key, pair.value.map(value).unwrap_or_default()))
         .collect()
 }
@@ -154,45 +140,25 @@ fn value(proto: AnyValue) -> Value {
             Value::Array(array.values.into_iter().map(value).collect())
         }
         Some(any_value::Value::KvlistValue(map)) => Value::Map(attributes(map.values)),
-        // An index into a table that only profiles have.
+        // `StringValueStrindex` is an index into a table that only profiles have.
         Some(any_value::Value::StringValueStrindex(_)) | None => Value::Empty,
     }
 }
 
-impl From<Option<resource_proto::Resource>> for Origin {
-    fn from(proto: Option<resource_proto::Resource>) -> Self {
-        let resource = attributes(proto.unwrap_or_default().attributes);
+impl Origin {
+    pub(super) fn of(resource: Option<Resource>) -> Self {
+        let resource = attributes(resource.unwrap_or_default().attributes);
+        let service = resource.get_str("service.name").unwrap_or("unknown_service");
         Self {
-            service: resource
-                .get_str("service.name")
-                .unwrap_or("unknown_service")
-                .to_owned(),
+            service: service.to_owned(),
             resource: Arc::new(resource),
+            scope: Arc::default(),
         }
     }
-}
 
-impl From<trace_proto::span::SpanKind> for SpanKind {
-    fn from(proto: trace_proto::span::SpanKind) -> Self {
-        use trace_proto::span::SpanKind as Proto;
-        match proto {
-            Proto::Unspecified => Self::Unspecified,
-            Proto::Internal => Self::Internal,
-            Proto::Server => Self::Server,
-            Proto::Client => Self::Client,
-            Proto::Producer => Self::Producer,
-            Proto::Consumer => Self::Consumer,
-        }
-    }
-}
-
-impl From<trace_proto::status::StatusCode> for Status {
-    fn from(proto: trace_proto::status::StatusCode) -> Self {
-        use trace_proto::status::StatusCode as Proto;
-        match proto {
-            Proto::Unset => Self::Unset,
-            Proto::Ok => Self::Ok,
-            Proto::Error => Self::Error,
-        }
+    /// Sets the library of the items that follow.
+    pub(super) fn enter(&mut self, scope: Option<InstrumentationScope>) {
+        let InstrumentationScope { name, version, .. } = scope.unwrap_or_default();
+        self.scope = Arc::new(Scope { name, version });
     }
 }

@@ -4,11 +4,10 @@ use opentelemetry_proto::tonic::common::v1::{
     AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList, any_value,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{self as proto, ResourceSpans, ScopeSpans, TracesData};
 
 use crate::attributes::{Attributes, Value};
-use crate::trace::{Event, Link, Scope, Span, SpanKind, Status, Trace};
+use crate::trace::{Event, Link, Scope, Span, Trace};
 
 /// The trace as OTLP, its spans grouped by process and library.
 pub(crate) fn traces_data(trace: &Trace) -> TracesData {
@@ -40,7 +39,7 @@ fn scope_spans<'a>(spans: &(impl Iterator<Item = &'a Span> + Clone)) -> Vec<Scop
     scope_spans.collect()
 }
 
-/// Each value once, in order of appearance. There are few: a process and a library send many spans.
+/// Each value once, in order of appearance. Linear, because a trace has few processes and libraries.
 fn distinct<'a, T: PartialEq>(values: impl Iterator<Item = &'a T>) -> Vec<&'a T> {
     let mut seen: Vec<&T> = Vec::new();
     for value in values {
@@ -60,17 +59,15 @@ fn instrumentation_scope(scope: &Scope) -> InstrumentationScope {
 }
 
 fn encode(span: &Span) -> proto::Span {
+    let parent = span.parent_span_id.map(|id| id.as_bytes().to_vec());
     proto::Span {
         trace_id: span.trace_id.as_bytes().to_vec(),
         span_id: span.span_id.as_bytes().to_vec(),
         trace_state: span.trace_state.clone(),
-        parent_span_id: span
-            .parent_span_id
-            .map(|id| id.as_bytes().to_vec())
-            .unwrap_or_default(),
+        parent_span_id: parent.unwrap_or_default(),
         flags: span.flags,
         name: span.name.clone(),
-        kind: kind(span.kind).into(),
+        kind: span.kind.into(),
         start_time_unix_nano: span.start_unix_nano,
         end_time_unix_nano: span.end_unix_nano,
         attributes: pairs(&span.attributes),
@@ -81,7 +78,7 @@ fn encode(span: &Span) -> proto::Span {
         dropped_links_count: span.dropped.links,
         status: Some(proto::Status {
             message: span.status_message.clone(),
-            code: status(span.status).into(),
+            code: span.status.into(),
         }),
     }
 }
@@ -107,14 +104,12 @@ fn event(event: &Event) -> proto::span::Event {
 }
 
 fn pairs(attributes: &Attributes) -> Vec<KeyValue> {
-    let pairs = attributes.iter();
-    pairs
-        .map(|(key, v)| KeyValue {
-            key: key.to_owned(),
-            value: Some(value(v)),
-            ..Default::default()
-        })
-        .collect()
+    let pair = |(key, v): (&str, &Value)| KeyValue {
+        key: key.to_owned(),
+        value: Some(value(v)),
+        ..Default::default()
+    };
+    attributes.iter().map(pair).collect()
 }
 
 fn value(value: &Value) -> AnyValue {
@@ -133,23 +128,4 @@ fn value(value: &Value) -> AnyValue {
         })),
     };
     AnyValue { value }
-}
-
-fn kind(kind: SpanKind) -> proto::span::SpanKind {
-    match kind {
-        SpanKind::Unspecified => proto::span::SpanKind::Unspecified,
-        SpanKind::Internal => proto::span::SpanKind::Internal,
-        SpanKind::Server => proto::span::SpanKind::Server,
-        SpanKind::Client => proto::span::SpanKind::Client,
-        SpanKind::Producer => proto::span::SpanKind::Producer,
-        SpanKind::Consumer => proto::span::SpanKind::Consumer,
-    }
-}
-
-fn status(status: Status) -> StatusCode {
-    match status {
-        Status::Unset => StatusCode::Unset,
-        Status::Ok => StatusCode::Ok,
-        Status::Error => StatusCode::Error,
-    }
 }

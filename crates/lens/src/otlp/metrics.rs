@@ -6,82 +6,53 @@ use opentelemetry_proto::tonic::metrics::v1 as proto;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
 
-use super::decode::{Origin, attributes, scope};
+use super::decode::{Origin, attributes};
 use crate::metric::{Metric, MetricKind, Point, PointValue, Temporality};
-use crate::trace::Scope;
 
 /// The metrics of an export; one without data is left out.
 pub(crate) fn metrics(resource_metrics: Vec<proto::ResourceMetrics>) -> Vec<Metric> {
     let mut items = Vec::new();
     for group in resource_metrics {
-        let origin = Origin::from(group.resource);
+        let mut origin = Origin::of(group.resource);
         for scope_metrics in group.scope_metrics {
-            let scope = scope(scope_metrics.scope);
-            items.extend(
-                scope_metrics
-                    .metrics
-                    .into_iter()
-                    .filter_map(|metric| decode(metric, &origin, &scope)),
-            );
+            origin.enter(scope_metrics.scope);
+            let metrics = scope_metrics.metrics.into_iter();
+            items.extend(metrics.filter_map(|proto| metric(proto, &origin)));
         }
     }
     items
 }
 
-fn decode(metric: proto::Metric, origin: &Origin, scope: &Arc<Scope>) -> Option<Metric> {
-    let (kind, monotonic, temporality, points) = match metric.data? {
-        Data::Gauge(gauge) => (
-            MetricKind::Gauge,
-            false,
-            Temporality::Unspecified,
-            all(gauge.data_points),
-        ),
-        Data::Sum(sum) => (
-            MetricKind::Sum,
-            sum.is_monotonic,
-            sum.aggregation_temporality().into(),
-            all(sum.data_points),
-        ),
-        Data::Histogram(histogram) => {
-            let temporality = histogram.aggregation_temporality().into();
-            (
-                MetricKind::Histogram,
-                false,
-                temporality,
-                all(histogram.data_points),
-            )
-        }
-        Data::ExponentialHistogram(histogram) => {
-            let temporality = histogram.aggregation_temporality().into();
-            (
-                MetricKind::ExponentialHistogram,
-                false,
-                temporality,
-                all(histogram.data_points),
-            )
-        }
-        Data::Summary(summary) => (
-            MetricKind::Summary,
-            false,
-            Temporality::Unspecified,
-            all(summary.data_points),
-        ),
+fn metric(proto: proto::Metric, origin: &Origin) -> Option<Metric> {
+    let data = proto.data?;
+    let (kind, temporality) = match &data {
+        Data::Gauge(_) => (MetricKind::Gauge, Temporality::Unspecified),
+        Data::Sum(sum) => (MetricKind::Sum, sum.aggregation_temporality()),
+        Data::Histogram(it) => (MetricKind::Histogram, it.aggregation_temporality()),
+        Data::ExponentialHistogram(it) => (MetricKind::ExponentialHistogram, it.aggregation_temporality()),
+        Data::Summary(_) => (MetricKind::Summary, Temporality::Unspecified),
     };
     Some(Metric {
-        name: metric.name,
-        description: metric.description,
-        unit: metric.unit,
+        name: proto.name,
+        description: proto.description,
+        unit: proto.unit,
         kind,
-        monotonic,
+        monotonic: matches!(&data, Data::Sum(sum) if sum.is_monotonic),
         temporality,
-        points,
+        points: match data {
+            Data::Gauge(gauge) => points(gauge.data_points),
+            Data::Sum(sum) => points(sum.data_points),
+            Data::Histogram(histogram) => points(histogram.data_points),
+            Data::ExponentialHistogram(histogram) => points(histogram.data_points),
+            Data::Summary(summary) => points(summary.data_points),
+        },
         service: origin.service.clone(),
         resource: Arc::clone(&origin.resource),
-        scope: Arc::clone(scope),
+        scope: Arc::clone(&origin.scope),
     })
 }
 
-fn all<P: Into<Point>>(points: Vec<P>) -> Vec<Point> {
+fn points<P: Into<Point>>(points: Vec<P>) -> Vec<Point> {
     points.into_iter().map(Into::into).collect()
 }
 
@@ -120,46 +91,28 @@ impl From<proto::HistogramDataPoint> for Point {
 
 impl From<proto::ExponentialHistogramDataPoint> for Point {
     fn from(point: proto::ExponentialHistogramDataPoint) -> Self {
-        Self {
-            attributes: attributes(point.attributes),
-            start_unix_nano: point.start_time_unix_nano,
+        Self::from(proto::HistogramDataPoint {
+            attributes: point.attributes,
+            start_time_unix_nano: point.start_time_unix_nano,
             time_unix_nano: point.time_unix_nano,
-            value: PointValue::Distribution {
-                count: point.count,
-                sum: point.sum,
-                min: point.min,
-                max: point.max,
-                bounds: Vec::new(),
-                buckets: Vec::new(),
-            },
-        }
+            count: point.count,
+            sum: point.sum,
+            min: point.min,
+            max: point.max,
+            ..Default::default()
+        })
     }
 }
 
 impl From<proto::SummaryDataPoint> for Point {
     fn from(point: proto::SummaryDataPoint) -> Self {
-        Self {
-            attributes: attributes(point.attributes),
-            start_unix_nano: point.start_time_unix_nano,
+        Self::from(proto::HistogramDataPoint {
+            attributes: point.attributes,
+            start_time_unix_nano: point.start_time_unix_nano,
             time_unix_nano: point.time_unix_nano,
-            value: PointValue::Distribution {
-                count: point.count,
-                sum: Some(point.sum),
-                min: None,
-                max: None,
-                bounds: Vec::new(),
-                buckets: Vec::new(),
-            },
-        }
-    }
-}
-
-impl From<proto::AggregationTemporality> for Temporality {
-    fn from(temporality: proto::AggregationTemporality) -> Self {
-        match temporality {
-            proto::AggregationTemporality::Unspecified => Self::Unspecified,
-            proto::AggregationTemporality::Delta => Self::Delta,
-            proto::AggregationTemporality::Cumulative => Self::Cumulative,
-        }
+            count: point.count,
+            sum: Some(point.sum),
+            ..Default::default()
+        })
     }
 }

@@ -1,7 +1,7 @@
-//! Between OTLP's messages and the types of this crate.
+//! Conversion between OTLP's messages and the types of this crate.
 //!
-//! Decoding takes the messages apart without copying their texts. Only what has no valid id is rejected, as the
-//! specification asks; everything else is kept as it came.
+//! Decoding moves texts instead of copying them. Only spans without valid ids are rejected, as the
+//! specification requires.
 
 mod decode;
 mod encode;

@@ -18,11 +18,10 @@ use tonic::codec::CompressionEncoding::Gzip;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
-use super::{Export, MAX_EXPORT_BYTES};
-use crate::store::TraceStore;
+use super::export::{Export, MAX_EXPORT_BYTES};
+use crate::storage::TelemetryStore;
 
-/// The services, storing into `store`.
-pub(crate) fn routes(store: &TraceStore) -> Routes {
+pub(crate) fn routes(store: &TelemetryStore) -> Routes {
     let receiver = || Receiver { store: store.clone() };
     let traces = TraceServiceServer::new(receiver());
     let metrics = MetricsServiceServer::new(receiver());
@@ -44,7 +43,7 @@ pub(crate) fn routes(store: &TraceStore) -> Routes {
 }
 
 struct Receiver {
-    store: TraceStore,
+    store: TelemetryStore,
 }
 
 impl Receiver {

@@ -1,6 +1,6 @@
 //! OTLP over HTTP: `POST /v1/traces`, `/v1/metrics`, `/v1/logs`, as protobuf or JSON, plain or gzip.
 //!
-//! The body is read raw and unpacked here, so that it does not depend on which actix features the build turned on.
+//! The raw body is decompressed here, which works whatever actix features the build enables.
 
 use std::io::Read;
 
@@ -14,10 +14,10 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use serde::Serialize;
 
-use super::{Answer, Export, MAX_EXPORT_BYTES};
-use crate::store::TraceStore;
+use super::export::{Accepted, Export, MAX_EXPORT_BYTES};
+use crate::storage::TelemetryStore;
 
-/// The routes; the store is taken from the application's data.
+/// The routes. They need the store in the application's data.
 pub(crate) fn routes(service: &mut web::ServiceConfig) {
     service
         .service(web::resource("/v1/traces").post(export::<ExportTraceServiceRequest>))
@@ -28,15 +28,14 @@ pub(crate) fn routes(service: &mut web::ServiceConfig) {
 async fn export<E: Export>(
     request: HttpRequest,
     body: web::Payload,
-    store: web::Data<TraceStore>,
+    store: web::Data<TelemetryStore>,
 ) -> HttpResponse {
     let format = Format::of(&request);
     match read::<E>(format, &request, body).await {
         Ok((format, export)) => format.success(&export.accept(&store)),
-        Err(refusal) => {
-            tracing::warn!(path = request.path(), "refused an export: {refusal}");
-            // Whoever sent neither of the two can at least read JSON.
-            format.unwrap_or(Format::Json).refusal(&refusal)
+        Err(rejection) => {
+            tracing::warn!(path = request.path(), "rejected an export: {rejection}");
+            format.unwrap_or(Format::Json).rejection(&rejection)
         }
     }
 }
@@ -45,16 +44,16 @@ async fn read<E: Export>(
     format: Option<Format>,
     request: &HttpRequest,
     body: web::Payload,
-) -> Result<(Format, E), Refusal> {
-    let format = format.ok_or_else(|| Refusal::ContentType(request.content_type().to_owned()))?;
+) -> Result<(Format, E), Rejection> {
+    let format = format.ok_or_else(|| Rejection::ContentType(request.content_type().to_owned()))?;
     let body = match body.to_bytes_limited(MAX_EXPORT_BYTES).await {
-        Ok(body) => body.map_err(|error| Refusal::Malformed(error.to_string()))?,
-        Err(_) => return Err(Refusal::TooLarge),
+        Ok(body) => body.map_err(|error| Rejection::Malformed(error.to_string()))?,
+        Err(_) => return Err(Rejection::TooLarge),
     };
     let export = match content_encoding(request) {
         "" | "identity" => format.parse(&body),
         "gzip" => format.parse(&gunzip(&body)?),
-        other => return Err(Refusal::ContentEncoding(other.to_owned())),
+        other => return Err(Rejection::ContentEncoding(other.to_owned())),
     };
     Ok((format, export?))
 }
@@ -64,22 +63,20 @@ fn content_encoding(request: &HttpRequest) -> &str {
     header.map_or("", |value| value.to_str().unwrap_or("unreadable"))
 }
 
-fn gunzip(body: &[u8]) -> Result<Vec<u8>, Refusal> {
+fn gunzip(body: &[u8]) -> Result<Vec<u8>, Rejection> {
     let limit = u64::try_from(MAX_EXPORT_BYTES).unwrap_or(u64::MAX);
-    let mut unpacked = Vec::new();
+    let mut decompressed = Vec::new();
     let read = MultiGzDecoder::new(body)
         .take(limit + 1)
-        .read_to_end(&mut unpacked);
+        .read_to_end(&mut decompressed);
     match read {
-        Ok(_) if unpacked.len() > MAX_EXPORT_BYTES => Err(Refusal::TooLarge),
-        Ok(_) => Ok(unpacked),
-        Err(error) => Err(Refusal::Malformed(format!("gzip: {error}"))),
+        Ok(_) if decompressed.len() > MAX_EXPORT_BYTES => Err(Rejection::TooLarge),
+        Ok(_) => Ok(decompressed),
+        Err(error) => Err(Rejection::Malformed(format!("gzip: {error}"))),
     }
 }
 
-// === Format ===
-
-/// How a request is written, and so its answer.
+/// The encoding of a request and of its response.
 #[derive(Debug, Clone, Copy)]
 enum Format {
     Protobuf,
@@ -95,27 +92,29 @@ impl Format {
         }
     }
 
-    fn parse<E: Export>(self, body: &[u8]) -> Result<E, Refusal> {
+    fn parse<E: Export>(self, body: &[u8]) -> Result<E, Rejection> {
         match self {
-            Self::Protobuf => E::decode(body).map_err(|error| Refusal::Malformed(error.to_string())),
-            Self::Json => serde_json::from_slice(body).map_err(|error| Refusal::Malformed(error.to_string())),
+            Self::Protobuf => E::decode(body).map_err(|error| Rejection::Malformed(error.to_string())),
+            Self::Json => {
+                serde_json::from_slice(body).map_err(|error| Rejection::Malformed(error.to_string()))
+            }
         }
     }
 
-    fn success<R: Message>(self, answer: &Answer<R>) -> HttpResponse {
-        self.answer(StatusCode::OK, &answer.message, &answer.json)
+    fn success<R: Message>(self, accepted: &Accepted<R>) -> HttpResponse {
+        self.respond(StatusCode::OK, &accepted.message, &accepted.json)
     }
 
-    fn refusal(self, refusal: &Refusal) -> HttpResponse {
-        let (status, code) = refusal.codes();
+    fn rejection(self, rejection: &Rejection) -> HttpResponse {
+        let (status, code) = rejection.codes();
         let error = RpcStatus {
             code,
-            message: refusal.to_string(),
+            message: rejection.to_string(),
         };
-        self.answer(status, &error, &error)
+        self.respond(status, &error, &error)
     }
 
-    fn answer(self, status: StatusCode, message: &impl Message, json: &impl Serialize) -> HttpResponse {
+    fn respond(self, status: StatusCode, message: &impl Message, json: &impl Serialize) -> HttpResponse {
         match self {
             Self::Protobuf => HttpResponse::build(status)
                 .content_type("application/x-protobuf")
@@ -125,10 +124,8 @@ impl Format {
     }
 }
 
-// === Refusal ===
-
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+enum Rejection {
     #[error("content type is `{0}`; it must be application/x-protobuf or application/json")]
     ContentType(String),
     #[error("content encoding is `{0}`; it must be gzip or absent")]
@@ -139,8 +136,8 @@ enum Refusal {
     Malformed(String),
 }
 
-impl Refusal {
-    /// The HTTP status, and the code of `google.rpc.Code` that says the same.
+impl Rejection {
+    /// The HTTP status and the corresponding `google.rpc.Code`.
     fn codes(&self) -> (StatusCode, i32) {
         const INVALID_ARGUMENT: i32 = 3;
         const RESOURCE_EXHAUSTED: i32 = 8;

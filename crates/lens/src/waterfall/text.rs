@@ -1,8 +1,9 @@
 //! The waterfall for a terminal, about 120 columns wide.
 
-use super::{Scale, count, error_type, printable, readable};
+use super::scale::{Scale, error_type};
+use crate::format::{count, printable, readable};
 use crate::log::{LogRecord, Severity};
-use crate::trace::{Link, Span, Trace};
+use crate::trace::{Link, Span, Trace, kind_name};
 use crate::tree::Row;
 
 const WIDTH: usize = 120;
@@ -10,7 +11,7 @@ const MAX_NAME: usize = 52;
 const MAX_SERVICE: usize = 24;
 const BAR: std::ops::RangeInclusive<usize> = 12..=40;
 
-/// Draws the trace, and under it the warnings and errors that were logged during it.
+/// Draws the trace, then the warnings and errors that were logged during it.
 pub(crate) fn draw(trace: &Trace, logs: &[LogRecord]) -> String {
     let tree = trace.tree();
     let scale = Scale::of(trace);
@@ -21,10 +22,10 @@ pub(crate) fn draw(trace: &Trace, logs: &[LogRecord]) -> String {
         lines.push(columns.line(row, &scale));
         lines.extend(notes(row, trace));
     }
-    let grave: Vec<&LogRecord> = logs.iter().filter(|log| log.severity >= Severity::WARN).collect();
-    if !grave.is_empty() {
+    let warnings: Vec<&LogRecord> = logs.iter().filter(|log| log.severity >= Severity::WARN).collect();
+    if !warnings.is_empty() {
         lines.push(String::new());
-        lines.extend(grave.into_iter().map(|log| log_line(log, &scale)));
+        lines.extend(warnings.into_iter().map(|log| log_line(log, &scale)));
     }
     lines
         .iter()
@@ -44,7 +45,7 @@ fn header(trace: &Trace, services: usize) -> String {
     parts.join("   ")
 }
 
-/// The width of each column, as narrow as its content allows; the bar takes the rest.
+/// The width of each column, in characters: as narrow as its content allows. The bar takes the rest.
 struct Columns {
     name: usize,
     kind: usize,
@@ -60,7 +61,7 @@ impl Columns {
         let start = |row: &Row<'_>| readable(scale.offset(row.span.start_unix_nano)).len();
         let mut columns = Self {
             name: widest(|row| width(&row.branch) + width(&row.span.name)).min(MAX_NAME),
-            kind: widest(|row| row.span.kind.as_str().len()),
+            kind: widest(|row| kind_name(row.span.kind).len()),
             service: widest(|row| width(&row.span.service)).min(MAX_SERVICE),
             start: rows.iter().map(start).max().unwrap_or_default(),
             duration: widest(|row| readable(row.span.duration()).len()),
@@ -78,7 +79,7 @@ impl Columns {
         format!(
             "{:name$}  {:kind$}  {:service$}  {:>start$}  {:>duration$}  {:first$}{}",
             shortened(&format!("{}{}", row.branch, printable(&span.name)), self.name),
-            span.kind.as_str(),
+            kind_name(span.kind),
             shortened(&printable(&span.service), self.service),
             readable(scale.offset(span.start_unix_nano)),
             readable(span.duration()),
@@ -93,26 +94,21 @@ impl Columns {
     }
 }
 
-/// The lines under a span: what went wrong, what it links to, what is missing.
+/// The lines under a span: its error, its links, a missing parent.
 fn notes(row: &Row<'_>, trace: &Trace) -> Vec<String> {
     let span = row.span;
     let mut notes = Vec::new();
     if span.failed() {
-        let said = [error_type(span), span.status_message.clone()];
-        notes.push(format!(
-            "ERR {}",
-            said.into_iter()
-                .filter(|text| !text.is_empty())
-                .collect::<Vec<_>>()
-                .join(": ")
-        ));
+        let mut error = vec![error_type(span), span.status_message.clone()];
+        error.retain(|text| !text.is_empty());
+        notes.push(format!("ERR {}", error.join(": ")));
     }
     if row.orphan {
         notes.push("(parent not received)".to_owned());
     }
     notes.extend(span.links.iter().map(|link| link_note(link, trace)));
-    let on_its_line = |note: String| shortened(&format!("{}{}", row.stem, printable(&note)), WIDTH);
-    notes.into_iter().map(on_its_line).collect()
+    let line = |note: String| shortened(&format!("{}{}", row.stem, printable(&note)), WIDTH);
+    notes.into_iter().map(line).collect()
 }
 
 fn link_note(link: &Link, trace: &Trace) -> String {
@@ -136,9 +132,12 @@ fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-fn shortened(text: &str, most: usize) -> String {
-    if width(text) <= most {
+fn shortened(text: &str, max_width: usize) -> String {
+    if width(text) <= max_width {
         return text.to_owned();
     }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+    text.chars()
+        .take(max_width.saturating_sub(1))
+        .chain(['…'])
+        .collect()
 }

@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::problem::Problem;
+use crate::format::utc;
 use crate::ids::TraceId;
 use crate::log::LogRecord;
 use crate::metric::Metric;
 use crate::otlp;
-use crate::store::{TraceFilter, TraceStore};
-use crate::summary::instant;
+use crate::storage::{TelemetryStore, TraceFilter};
 use crate::trace::Trace;
 
-const MAX_LISTED: usize = 100;
-const LISTED: usize = 20;
+const DEFAULT_LIMIT: usize = 20;
+const MAX_LIMIT: usize = 100;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,17 +38,17 @@ struct Data<T> {
 
 pub(super) async fn traces(
     query: web::Query<TracesQuery>,
-    store: web::Data<TraceStore>,
+    store: web::Data<TelemetryStore>,
 ) -> Result<HttpResponse, Problem> {
     let TracesQuery {
         service,
         order_id,
         limit,
     } = query.into_inner();
-    let limit = limit.as_deref().map_or(Ok(LISTED), parse_limit)?;
+    let limit = limit.as_deref().map_or(Ok(DEFAULT_LIMIT), parse_limit)?;
     let filter = TraceFilter {
-        service: given(service),
-        order_id: given(order_id),
+        service: non_empty(service),
+        order_id: non_empty(order_id),
     };
     Ok(HttpResponse::Ok().json(Data {
         data: store.summaries(&filter, limit),
@@ -57,16 +57,16 @@ pub(super) async fn traces(
 
 pub(super) async fn trace(
     id: web::Path<String>,
-    store: web::Data<TraceStore>,
+    store: web::Data<TelemetryStore>,
 ) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(otlp::traces_data(&find(&store, &id)?)))
 }
 
 pub(super) async fn logs(
     query: web::Query<LogsQuery>,
-    store: web::Data<TraceStore>,
+    store: web::Data<TelemetryStore>,
 ) -> Result<HttpResponse, Problem> {
-    let logs = match given(query.into_inner().trace_id) {
+    let logs = match non_empty(query.into_inner().trace_id) {
         Some(id) => store.logs_of(&parse_id(&id)?),
         None => store.logs(),
     };
@@ -75,19 +75,19 @@ pub(super) async fn logs(
     }))
 }
 
-pub(super) async fn metrics(store: web::Data<TraceStore>) -> HttpResponse {
+pub(super) async fn metrics(store: web::Data<TelemetryStore>) -> HttpResponse {
     let metrics = store.metrics();
     HttpResponse::Ok().json(Data {
         data: metrics.iter().map(metric_json).collect(),
     })
 }
 
-/// The trace that a path names.
-pub(super) fn find(store: &TraceStore, id: &str) -> Result<Trace, Problem> {
+/// The trace of the id in a path.
+pub(super) fn find(store: &TelemetryStore, id: &str) -> Result<Trace, Problem> {
     let id = parse_id(id)?;
     let missing = || {
         Problem::NotFound(format!(
-            "no span of trace {id} is here: none was received, or it had to give way"
+            "no span of trace {id} is stored: none was received, or the trace was evicted"
         ))
     };
     store.trace(&id).ok_or_else(missing)
@@ -95,22 +95,22 @@ pub(super) fn find(store: &TraceStore, id: &str) -> Result<Trace, Problem> {
 
 fn parse_id(text: &str) -> Result<TraceId, Problem> {
     text.parse()
-        .map_err(|invalid| Problem::BadRequest(format!("`{text}` is no trace id: {invalid}")))
+        .map_err(|invalid| Problem::BadRequest(format!("`{text}` is not a trace id: {invalid}")))
 }
 
 fn parse_limit(text: &str) -> Result<usize, Problem> {
-    let limit = text.parse().ok().filter(|limit| (1..=MAX_LISTED).contains(limit));
-    limit.ok_or_else(|| Problem::BadRequest(format!("limit is `{text}`; it takes 1 to {MAX_LISTED}")))
+    let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| Problem::BadRequest(format!("limit is `{text}`; it takes 1 to {MAX_LIMIT}")))
 }
 
-/// A parameter that is empty, as a form sends it, counts as absent.
-pub(super) fn given(parameter: Option<String>) -> Option<String> {
+/// An empty parameter, as a form sends it, counts as absent.
+pub(super) fn non_empty(parameter: Option<String>) -> Option<String> {
     parameter.filter(|text| !text.is_empty())
 }
 
 fn log_json(log: &LogRecord) -> Json {
     json!({
-        "time": instant(log.time_unix_nano),
+        "time": utc(log.time_unix_nano),
         "severity": log.severity,
         "service": log.service,
         "body": log.body,

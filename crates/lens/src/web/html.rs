@@ -1,14 +1,14 @@
-//! The frame of every page, and the escaping that all received text goes through.
+//! The frame of every page, and the escaping of received text.
 
 use std::fmt::{self, Display, Write};
 
-use crate::waterfall::printable;
+use crate::format::printable;
 
-/// How many colours the stylesheet has for services.
+/// The number of colours for services in `lens.css`.
 const COLOURS: usize = 8;
 
-/// Text made safe for an element's content and for a quoted attribute.
-pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+/// Escapes text for the content of an element and for a quoted attribute.
+pub(super) struct Escaped<'a>(pub(super) &'a str);
 
 impl Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,10 +26,9 @@ impl Display for Escaped<'_> {
     }
 }
 
-/// A whole page.
-pub(crate) struct Page<'a, B> {
-    pub(crate) title: &'a str,
-    pub(crate) body: B,
+pub(super) struct Page<'a, B> {
+    pub(super) title: &'a str,
+    pub(super) body: B,
 }
 
 impl<B: Display> Display for Page<'_, B> {
@@ -47,29 +46,29 @@ impl<B: Display> Display for Page<'_, B> {
     }
 }
 
-/// The colours of the services: by their order among all known ones, so that few of them never share one.
-pub(crate) struct Palette {
+/// The colours of the services, by the order of all known services: up to eight services never share a colour.
+pub(super) struct Palette {
     services: Vec<String>,
 }
 
 impl Palette {
-    /// `services` are all that are known, by name.
-    pub(crate) fn of(services: Vec<String>) -> Self {
+    /// `services` are all known services, sorted by name.
+    pub(super) fn of(services: Vec<String>) -> Self {
         Self { services }
     }
 
-    pub(crate) fn services(&self) -> &[String] {
+    pub(super) fn services(&self) -> &[String] {
         &self.services
     }
 
-    /// The class that gives a service its colour.
-    pub(crate) fn class(&self, service: &str) -> String {
-        let place = self
+    /// The CSS class of a service's colour.
+    pub(super) fn class(&self, service: &str) -> String {
+        let index = self
             .services
             .iter()
             .position(|known| known == service)
             .unwrap_or_default();
-        format!("c{}", place % COLOURS)
+        format!("c{}", index % COLOURS)
     }
 }
 

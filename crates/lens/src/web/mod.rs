@@ -1,9 +1,10 @@
-//! What people and scripts look at: the page, the waterfalls and the JSON API.
+//! The pages for people and the JSON API.
 
 mod api;
-pub(crate) mod html;
+mod html;
 mod pages;
 mod problem;
+mod waterfall;
 
 use actix_web::http::header;
 use actix_web::middleware::DefaultHeaders;
@@ -12,13 +13,13 @@ use serde_json::json;
 
 use problem::Problem;
 
-/// Nothing runs in these pages and nothing is loaded from elsewhere: what they show was sent by others.
+/// The pages show untrusted text: no scripts, nothing from other hosts.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
      base-uri 'none'; frame-ancestors 'none'";
 
-/// The routes; the store is taken from the application's data.
+/// The routes. They need the store in the application's data.
 pub(crate) fn routes(service: &mut web::ServiceConfig) {
-    let safe = DefaultHeaders::new()
+    let security_headers = DefaultHeaders::new()
         .add((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .add((header::REFERRER_POLICY, "no-referrer"))
@@ -27,7 +28,7 @@ pub(crate) fn routes(service: &mut web::ServiceConfig) {
         web::QueryConfig::default().error_handler(|error, _| Problem::BadRequest(error.to_string()).into());
     service.app_data(query).service(
         web::scope("")
-            .wrap(safe)
+            .wrap(security_headers)
             .service(web::resource("/").get(pages::list))
             .service(web::resource("/traces/{trace_id}.txt").get(pages::trace_text))
             .service(web::resource("/traces/{trace_id}").get(pages::trace))
@@ -38,12 +39,12 @@ pub(crate) fn routes(service: &mut web::ServiceConfig) {
             .service(web::resource("/assets/lens.css").get(pages::stylesheet))
             .service(web::resource("/assets/lens.svg").get(pages::icon))
             .service(web::resource("/health").get(health))
-            .default_service(web::to(nothing_here)),
+            .default_service(web::to(unknown_path)),
     );
 }
 
-async fn nothing_here() -> Result<HttpResponse, Problem> {
-    Err(Problem::NotFound("there is nothing at this address".to_owned()))
+async fn unknown_path() -> Result<HttpResponse, Problem> {
+    Err(Problem::NotFound("unknown path".to_owned()))
 }
 
 async fn health() -> HttpResponse {

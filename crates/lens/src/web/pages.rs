@@ -6,16 +6,17 @@ use actix_web::http::header::{ContentType, LOCATION};
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 
-use super::api::{find, given};
+use super::api::{find, non_empty};
 use super::html::{Escaped, Page, Palette};
 use super::problem::Problem;
+use super::waterfall::Waterfall;
+use crate::format::{count, readable};
 use crate::ids::TraceId;
-use crate::store::{TraceFilter, TraceStore};
+use crate::storage::{TelemetryStore, TraceFilter};
 use crate::summary::TraceSummary;
-use crate::waterfall::html::Waterfall;
-use crate::waterfall::{count, readable, text};
+use crate::waterfall::text;
 
-const LISTED: usize = 50;
+const MAX_LISTED: usize = 50;
 
 #[derive(Deserialize)]
 pub(super) struct ListQuery {
@@ -24,13 +25,13 @@ pub(super) struct ListQuery {
     service: Option<String>,
 }
 
-pub(super) async fn list(query: web::Query<ListQuery>, store: web::Data<TraceStore>) -> HttpResponse {
+pub(super) async fn list(query: web::Query<ListQuery>, store: web::Data<TelemetryStore>) -> HttpResponse {
     let ListQuery { q, service } = query.into_inner();
     let filter = TraceFilter {
-        service: given(service),
-        order_id: given(q.map(|text| text.trim().to_owned())),
+        service: non_empty(service),
+        order_id: non_empty(q.map(|text| text.trim().to_owned())),
     };
-    // An order id without its dashes reads like a trace id: only one that is here is taken for a trace id.
+    // An order id without its dashes parses as a trace id, so only the id of a stored trace is a trace id.
     if let Some(id) = filter
         .order_id
         .as_deref()
@@ -41,7 +42,7 @@ pub(super) async fn list(query: web::Query<ListQuery>, store: web::Data<TraceSto
             .insert_header((LOCATION, format!("/traces/{id}")))
             .finish();
     }
-    let traces = store.summaries(&filter, LISTED);
+    let traces = store.summaries(&filter, MAX_LISTED);
     html(&Page {
         title: "Traces",
         body: TraceList {
@@ -52,10 +53,10 @@ pub(super) async fn list(query: web::Query<ListQuery>, store: web::Data<TraceSto
     })
 }
 
-pub(super) async fn trace(id: web::Path<String>, store: web::Data<TraceStore>) -> HttpResponse {
+pub(super) async fn trace(id: web::Path<String>, store: web::Data<TelemetryStore>) -> HttpResponse {
     let trace = match find(&store, &id) {
         Ok(trace) => trace,
-        Err(problem) => return not_shown(&problem),
+        Err(problem) => return problem_page(&problem),
     };
     let logs = store.logs_of(&trace.trace_id);
     let palette = Palette::of(store.services());
@@ -68,7 +69,7 @@ pub(super) async fn trace(id: web::Path<String>, store: web::Data<TraceStore>) -
 
 pub(super) async fn trace_text(
     id: web::Path<String>,
-    store: web::Data<TraceStore>,
+    store: web::Data<TelemetryStore>,
 ) -> Result<String, Problem> {
     let trace = find(&store, &id)?;
     Ok(text::draw(&trace, &store.logs_of(&trace.trace_id)))
@@ -92,7 +93,7 @@ fn html<B: Display>(page: &Page<'_, B>) -> HttpResponse {
         .body(page.to_string())
 }
 
-fn not_shown(problem: &Problem) -> HttpResponse {
+fn problem_page(problem: &Problem) -> HttpResponse {
     use actix_web::ResponseError;
     let body = format!("<p class=\"empty\">{}</p>", Escaped(&problem.to_string()));
     let page = Page {
@@ -104,7 +105,6 @@ fn not_shown(problem: &Problem) -> HttpResponse {
         .body(page.to_string())
 }
 
-/// The body of the first page.
 struct TraceList {
     traces: Vec<TraceSummary>,
     filter: TraceFilter,
@@ -179,7 +179,7 @@ impl Display for TraceList {
         self.search(f)?;
         if self.traces.is_empty() {
             return f.write_str(
-                "<p class=\"empty\">No trace here yet that fits. Send some to OTLP gRPC or HTTP.</p>",
+                "<p class=\"empty\">No matching trace yet. Send some over OTLP/gRPC or OTLP/HTTP.</p>",
             );
         }
         f.write_str(

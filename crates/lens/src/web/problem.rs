@@ -1,4 +1,4 @@
-//! What a request that cannot be answered gets: `application/problem+json` (RFC 9457).
+//! Error responses: `application/problem+json` (RFC 9457).
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
@@ -6,10 +6,8 @@ use serde_json::json;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Problem {
-    /// The request itself is wrong.
     #[error("{0}")]
     BadRequest(String),
-    /// There is no such trace, or no longer.
     #[error("{0}")]
     NotFound(String),
 }

@@ -18,7 +18,7 @@ async fn send(lens: &Lens, service: &str, spans: Vec<Span>) {
 }
 
 #[tokio::test]
-async fn a_listed_trace_says_what_it_is() {
+async fn a_listed_trace_has_its_summary() {
     let lens = lens().await;
     let failed = Status {
         code: SpanStatus::Error.into(),
@@ -46,7 +46,7 @@ async fn a_listed_trace_says_what_it_is() {
 }
 
 #[tokio::test]
-async fn the_list_is_newest_first_and_narrowed_by_service_order_and_limit() {
+async fn the_list_is_newest_first_and_filtered_by_service_order_and_limit() {
     let lens = lens().await;
     let started = |trace: u64| {
         let start_time_unix_nano = otlp::NOON + trace;
@@ -100,7 +100,7 @@ async fn a_bad_query_is_a_400_that_names_the_parameter() {
 }
 
 #[tokio::test]
-async fn a_trace_is_given_back_as_otlp_json() {
+async fn a_trace_is_returned_as_otlp_json() {
     let lens = lens().await;
     let sent = vec![
         Span {

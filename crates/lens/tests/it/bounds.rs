@@ -1,4 +1,4 @@
-//! Memory stays bounded, and a lens that cannot start says why.
+//! Memory stays bounded, and a lens that cannot start reports why.
 
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
@@ -6,11 +6,11 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::Trac
 use throughline_lens::{Lens, LensConfig, TraceFilter};
 
 use crate::otlp;
-use crate::support::{client, get, lens, lens_keeping};
+use crate::support::{client, get, lens, lens_with_limit};
 
 #[tokio::test]
-async fn the_oldest_traces_give_way_and_nothing_leads_to_them_any_more() {
-    let lens = lens_keeping(128 * 1024).await;
+async fn the_oldest_traces_are_evicted_from_every_search() {
+    let lens = lens_with_limit(128 * 1024).await;
     let mut client = TraceServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     for trace in 1..=1_000 {
         let span = otlp::order_span(trace, &format!("order-{trace}"));
@@ -21,21 +21,21 @@ async fn the_oldest_traces_give_way_and_nothing_leads_to_them_any_more() {
     }
 
     let store = lens.store();
-    let kept = store.traces().len();
-    assert!((10..300).contains(&kept), "{kept} traces were kept");
+    let stored = store.traces().len();
+    assert!((10..300).contains(&stored), "{stored} traces");
     assert!(store.find_by_order("order-1").is_empty());
     assert_eq!(store.find_by_order("order-1000").len(), 1);
-    assert!(store.services().len() <= kept);
-    let gone = TraceFilter {
+    assert!(store.services().len() <= stored);
+    let filter = TraceFilter {
         service: Some("service-1".to_owned()),
         ..TraceFilter::default()
     };
-    assert!(store.summaries(&gone, 100).is_empty());
+    assert!(store.summaries(&filter, 100).is_empty());
 }
 
 #[tokio::test]
-async fn the_oldest_log_records_and_metrics_give_way() {
-    let lens = lens_keeping(128 * 1024).await;
+async fn the_oldest_log_records_and_metrics_are_evicted() {
+    let lens = lens_with_limit(128 * 1024).await;
     let mut logs = LogsServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     let mut metrics = MetricsServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     for number in 1..=500 {
@@ -69,14 +69,14 @@ async fn a_port_in_use_is_named_with_the_variable_that_sets_it() {
     assert_eq!(
         error.to_string(),
         format!(
-            "127.0.0.1:{port} is in use, and OTLP over HTTP needs it: \
-             end what listens there, or set LENS_HTTP_PORT to another port"
+            "127.0.0.1:{port} (OTLP/HTTP) is in use: \
+             stop the process that listens there, or set LENS_HTTP_PORT to another port"
         )
     );
 }
 
 #[tokio::test]
-async fn a_stopped_lens_listens_no_more_even_if_clients_keep_their_connections() {
+async fn a_stopped_lens_does_not_listen_even_if_clients_hold_connections() {
     let lens = lens().await;
     let page = format!("{}/health", lens.page_url());
     let client = client();
@@ -87,7 +87,7 @@ async fn a_stopped_lens_listens_no_more_even_if_clients_keep_their_connections()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_also_runs_in_a_runtime_of_many_threads() {
+async fn it_also_runs_in_a_multi_thread_runtime() {
     let lens = lens().await;
     assert!(
         get(format!("{}/health", lens.page_url()))

@@ -1,4 +1,4 @@
-//! lens as its users meet it: exports go in over gRPC and HTTP, traces come out of the store, the API and the pages.
+//! lens through its public interfaces: exports over gRPC and HTTP; traces from the store, the API and the pages.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Exports as an SDK would send them, short to write.
+//! Builders for export requests as an SDK sends them.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -23,7 +23,7 @@ pub(crate) fn trace_id(trace: u128) -> Vec<u8> {
     trace.to_be_bytes().to_vec()
 }
 
-/// Ids count from 1; parent 0 is none.
+/// Ids count from 1; 0 means none.
 pub(crate) fn span_id(span: u64) -> Vec<u8> {
     if span == 0 {
         Vec::new()
@@ -46,7 +46,7 @@ pub(crate) fn span(id: u64, parent: u64, name: &str, kind: SpanKind, micros: std
     }
 }
 
-/// The only span of a trace of its own, carrying `order.id`.
+/// The only span of a trace, with `order.id`.
 pub(crate) fn order_span(trace: u128, order_id: &str) -> Span {
     Span {
         trace_id: trace_id(trace),

@@ -1,4 +1,4 @@
-//! The waterfalls and the list.
+//! The list and the waterfalls.
 
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
@@ -25,7 +25,7 @@ async fn page(lens: &Lens, path: &str) -> String {
     response.text().await.unwrap()
 }
 
-/// An order whose card is declined, across three services.
+/// An order whose card is declined, in three services.
 async fn send_an_order(lens: &Lens) {
     use SpanKind::{Client, Consumer, Internal, Producer, Server};
     let link = |span| Link {
@@ -92,7 +92,7 @@ async fn the_text_waterfall_reads_from_request_to_payment() {
     send_an_order(&lens).await;
     let mut logs = LogsServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     let records = vec![
-        otlp::log(1, 9, "not worth a line"),
+        otlp::log(1, 9, "below the level of the drawing"),
         otlp::log(1, 17, "the card was declined"),
     ];
     logs.export(otlp::logs("throughline-worker", records))
@@ -106,7 +106,7 @@ async fn the_text_waterfall_reads_from_request_to_payment() {
 }
 
 #[tokio::test]
-async fn a_span_without_its_parent_is_drawn_and_says_so() {
+async fn a_span_without_its_parent_is_drawn_and_marked() {
     let lens = lens().await;
     let far = Link {
         trace_id: otlp::trace_id(7),
@@ -130,7 +130,7 @@ async fn a_span_without_its_parent_is_drawn_and_says_so() {
 }
 
 #[tokio::test]
-async fn what_a_sender_writes_cannot_become_markup_or_move_the_cursor() {
+async fn received_text_cannot_become_markup_or_move_the_cursor() {
     let lens = lens().await;
     let evil = "<script>alert(1)</script>\x1b[2J";
     let span = Span {
@@ -155,7 +155,7 @@ async fn what_a_sender_writes_cannot_become_markup_or_move_the_cursor() {
 }
 
 #[tokio::test]
-async fn pages_carry_a_strict_policy_and_no_inline_style() {
+async fn pages_have_a_strict_policy_and_no_inline_style() {
     let lens = lens().await;
     send_an_order(&lens).await;
     for path in [
@@ -186,7 +186,7 @@ async fn pages_carry_a_strict_policy_and_no_inline_style() {
 }
 
 #[tokio::test]
-async fn the_search_finds_an_order_and_leads_straight_to_a_trace() {
+async fn the_search_finds_an_order_and_redirects_to_a_trace() {
     let lens = lens().await;
     send_an_order(&lens).await;
     assert!(
@@ -194,7 +194,7 @@ async fn the_search_finds_an_order_and_leads_straight_to_a_trace() {
             .await
             .contains(&format!("/traces/{TRACE}"))
     );
-    assert!(page(&lens, "/?q=another").await.contains("No trace here yet"));
+    assert!(page(&lens, "/?q=another").await.contains("No matching trace yet"));
     let response = get(format!("{}/?q=%20{TRACE}", lens.page_url())).await;
     assert_eq!(
         (
@@ -206,7 +206,7 @@ async fn the_search_finds_an_order_and_leads_straight_to_a_trace() {
 }
 
 #[tokio::test]
-async fn a_trace_that_is_not_here_is_a_404_on_every_page() {
+async fn an_unknown_trace_is_a_404_on_every_page() {
     let lens = lens().await;
     for path in [format!("/traces/{TRACE}"), format!("/traces/{TRACE}.txt")] {
         assert_eq!(

@@ -15,7 +15,7 @@ use crate::otlp::{self, NOON};
 use crate::support::lens;
 
 #[tokio::test]
-async fn a_span_arrives_with_all_that_it_carries() {
+async fn a_span_arrives_with_all_its_fields() {
     let lens = lens().await;
     let sent = Span {
         trace_state: "vendor=1".to_owned(),
@@ -39,12 +39,12 @@ async fn a_span_arrives_with_all_that_it_carries() {
     };
 
     let mut client = TraceServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
-    let answer = client
+    let response = client
         .export(otlp::spans("worker", vec![sent]))
         .await
         .unwrap()
         .into_inner();
-    assert_eq!(answer.partial_success, None);
+    assert_eq!(response.partial_success, None);
 
     let traces = lens.store().traces();
     let [trace] = traces.as_slice() else {
@@ -92,7 +92,7 @@ async fn a_gzipped_export_arrives() {
 }
 
 #[tokio::test]
-async fn an_export_that_is_sent_again_is_not_doubled() {
+async fn a_retried_export_is_stored_once() {
     let lens = lens().await;
     let mut client = TraceServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     let export = otlp::spans(
@@ -108,10 +108,10 @@ async fn an_export_that_is_sent_again_is_not_doubled() {
 }
 
 #[tokio::test]
-async fn spans_without_ids_are_rejected_and_the_others_kept() {
+async fn spans_without_ids_are_rejected_and_the_others_stored() {
     let lens = lens().await;
     let mut client = TraceServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
-    let nameless = Span {
+    let zero = Span {
         trace_id: vec![0; 16],
         ..otlp::order_span(1, "o-1")
     };
@@ -119,14 +119,14 @@ async fn spans_without_ids_are_rejected_and_the_others_kept() {
         span_id: vec![1; 3],
         ..otlp::order_span(1, "o-1")
     };
-    let export = otlp::spans("api", vec![nameless, short, otlp::order_span(2, "o-2")]);
-    let answer = client.export(export).await.unwrap().into_inner();
-    assert_eq!(answer.partial_success.unwrap().rejected_spans, 2);
+    let export = otlp::spans("api", vec![zero, short, otlp::order_span(2, "o-2")]);
+    let response = client.export(export).await.unwrap().into_inner();
+    assert_eq!(response.partial_success.unwrap().rejected_spans, 2);
     assert_eq!(lens.store().traces().len(), 1);
 }
 
 #[tokio::test]
-async fn log_records_arrive_and_lead_to_their_trace() {
+async fn log_records_arrive_and_their_order_finds_the_trace() {
     let lens = lens().await;
     let mut traces = TraceServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     let mut logs = LogsServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
@@ -156,7 +156,7 @@ async fn log_records_arrive_and_lead_to_their_trace() {
 }
 
 #[tokio::test]
-async fn the_last_export_of_each_metric_is_kept() {
+async fn the_last_export_of_each_metric_is_stored() {
     let lens = lens().await;
     let mut client = MetricsServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
     let first = vec![

@@ -1,4 +1,4 @@
-//! Exports over HTTP: what is taken, and what is refused and how.
+//! Exports over HTTP: which are accepted, and how others are rejected.
 
 use std::io::Write;
 
@@ -41,7 +41,7 @@ fn gzip(body: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn protobuf_arrives_and_is_answered_in_protobuf() {
+async fn a_protobuf_export_gets_a_protobuf_response() {
     let lens = lens().await;
     let export = otlp::spans("api", vec![otlp::order_span(1, "o-1")]).encode_to_vec();
     let response = post_traces(&lens, PROTOBUF, export).await;
@@ -49,14 +49,14 @@ async fn protobuf_arrives_and_is_answered_in_protobuf() {
         (response.status(), content_type(&response)),
         (StatusCode::OK, PROTOBUF)
     );
-    let answer = ExportTraceServiceResponse::decode(response.bytes().await.unwrap()).unwrap();
-    assert_eq!(answer, ExportTraceServiceResponse::default());
+    let body = ExportTraceServiceResponse::decode(response.bytes().await.unwrap()).unwrap();
+    assert_eq!(body, ExportTraceServiceResponse::default());
     assert_eq!(lens.store().find_by_order("o-1").len(), 1);
     lens.stop().await;
 }
 
 #[tokio::test]
-async fn json_arrives_and_is_answered_in_json() {
+async fn a_json_export_gets_a_json_response() {
     let lens = lens().await;
     let export = json!({ "resourceSpans": [{
         "resource": { "attributes": [{ "key": "service.name", "value": { "stringValue": "shop" } }] },
@@ -101,7 +101,7 @@ async fn json_arrives_and_is_answered_in_json() {
 }
 
 #[tokio::test]
-async fn gzip_is_unpacked_in_both_formats() {
+async fn gzip_is_decompressed_in_both_formats() {
     let lens = lens().await;
     let protobuf = gzip(&otlp::spans("api", vec![otlp::order_span(1, "o-1")]).encode_to_vec());
     let json = gzip(&serde_json::to_vec(&otlp::spans("api", vec![otlp::order_span(2, "o-2")])).unwrap());
@@ -151,7 +151,7 @@ async fn logs_and_metrics_arrive_in_both_formats() {
 }
 
 #[tokio::test]
-async fn a_malformed_body_is_a_400_with_a_status_in_its_own_format() {
+async fn a_malformed_body_is_a_400_with_a_status_in_the_same_format() {
     let lens = lens().await;
     for body in [
         "{",
@@ -207,7 +207,7 @@ async fn other_formats_and_encodings_are_a_415() {
 }
 
 #[tokio::test]
-async fn an_export_beyond_the_limit_is_a_413_packed_or_not() {
+async fn an_export_beyond_the_limit_is_a_413_compressed_or_not() {
     let lens = lens().await;
     let large = vec![b' '; 16 * 1024 * 1024 + 1];
     assert_eq!(
@@ -222,13 +222,13 @@ async fn an_export_beyond_the_limit_is_a_413_packed_or_not() {
 }
 
 #[tokio::test]
-async fn rejected_spans_are_counted_in_the_answer() {
+async fn rejected_spans_are_counted_in_the_response() {
     let lens = lens().await;
     let export = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"without ids"}]}]}]}"#;
     let response = post_traces(&lens, JSON, export.into()).await;
     assert_eq!(response.status(), StatusCode::OK);
-    let answer: Json = response.json().await.unwrap();
-    assert_eq!(answer["partialSuccess"]["rejectedSpans"], "1");
+    let body: Json = response.json().await.unwrap();
+    assert_eq!(body["partialSuccess"]["rejectedSpans"], "1");
 }
 
 #[tokio::test]

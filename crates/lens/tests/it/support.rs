@@ -4,10 +4,10 @@ use reqwest::{Client, Response, StatusCode};
 use throughline_lens::{Lens, LensConfig};
 
 pub(crate) async fn lens() -> Lens {
-    lens_keeping(LensConfig::default().max_bytes).await
+    lens_with_limit(LensConfig::default().max_bytes).await
 }
 
-pub(crate) async fn lens_keeping(max_bytes: usize) -> Lens {
+pub(crate) async fn lens_with_limit(max_bytes: usize) -> Lens {
     let config = LensConfig {
         http_port: 0,
         otlp_grpc_port: 0,
@@ -19,7 +19,7 @@ pub(crate) async fn lens_keeping(max_bytes: usize) -> Lens {
 }
 
 pub(crate) fn client() -> Client {
-    // reqwest is built with TLS, which asks for a provider even if only http is spoken.
+    // reqwest is built with TLS, which requires a provider even for plain HTTP.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .redirect(reqwest::redirect::Policy::none())

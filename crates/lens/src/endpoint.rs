@@ -1,4 +1,4 @@
-//! One address that lens listens on, and the two protocols that it can serve there.
+//! An address that lens listens on, and the two protocols that it can serve there.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -7,54 +7,46 @@ use std::time::Duration;
 use actix_web::{App, HttpServer, web};
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 
-use crate::receive;
-use crate::store::TraceStore;
+use crate::storage::TelemetryStore;
 
-/// How long requests that are being answered may take once lens stops.
+/// How long requests in progress may take after lens stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Why lens did not start.
+/// Why lens could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum LensError {
-    /// Another program listens there.
     #[error(
-        "{address} is in use, and {purpose} needs it: end what listens there, or set {variable} to another port"
+        "{address} ({purpose}) is in use: stop the process that listens there, or set {variable} to another port"
     )]
     AddressInUse {
-        /// The address that is in use.
         address: SocketAddr,
-        /// What lens wanted it for.
         purpose: &'static str,
-        /// The variable that sets the port.
+        /// The environment variable that sets the port.
         variable: &'static str,
     },
-    /// It cannot listen there for another reason.
-    #[error("cannot listen on {address} for {purpose}; HOST and {variable} set it")]
+    #[error("cannot listen on {address} for {purpose}; HOST and {variable} set the address")]
     Listen {
-        /// The address.
         address: SocketAddr,
-        /// What lens wanted it for.
         purpose: &'static str,
-        /// The variable that sets the port.
+        /// The environment variable that sets the port.
         variable: &'static str,
-        /// What the system said.
         source: io::Error,
     },
-    /// The system gave no thread to serve in.
     #[error("cannot start the thread that serves")]
     Thread(#[source] io::Error),
 }
 
-/// An address that lens listens on.
-pub(crate) struct Listener {
+/// A bound address.
+pub(crate) struct Endpoint {
     socket: TcpListener,
     pub(crate) address: SocketAddr,
     purpose: &'static str,
     variable: &'static str,
 }
 
-impl Listener {
+impl Endpoint {
     pub(crate) fn bind(
         host: IpAddr,
         port: u16,
@@ -87,11 +79,11 @@ impl Listener {
         }
     }
 
-    /// The future serves until `stopping`. One worker: what arrives is small, and the store has one lock anyway.
+    /// Returns a future that serves until `stopping`. One worker: requests are small and wait for the store's locks.
     pub(crate) fn serve_http(
         self,
         routes: fn(&mut web::ServiceConfig),
-        store: TraceStore,
+        store: TelemetryStore,
         stopping: CancellationToken,
     ) -> Result<impl Future<Output = ()> + Send + use<>, LensError> {
         let Self {
@@ -120,7 +112,7 @@ impl Listener {
         Ok(async move {
             let serve = async {
                 if let Err(error) = server.await {
-                    tracing::error!("{purpose} ended: {error}");
+                    tracing::error!("{purpose} failed: {error}");
                 }
             };
             let stop = async {
@@ -131,32 +123,30 @@ impl Listener {
         })
     }
 
-    pub(crate) async fn serve_grpc(self, store: TraceStore, stopping: CancellationToken) {
+    pub(crate) async fn serve_grpc(self, routes: Routes, stopping: CancellationToken) {
         let Self { socket, purpose, .. } = self;
         let serve = async {
             let incoming = TcpListenerStream::new(tokio::net::TcpListener::from_std(socket)?);
-            let server = tonic::transport::Server::builder().add_routes(receive::grpc_routes(&store));
-            let served = server
-                .serve_with_incoming_shutdown(incoming, stopping.cancelled())
-                .await;
-            served.map_err(io::Error::other)
+            let server = tonic::transport::Server::builder().add_routes(routes);
+            let served = server.serve_with_incoming_shutdown(incoming, stopping.cancelled());
+            served.await.map_err(io::Error::other)
         };
-        let cut = async {
+        let deadline = async {
             stopping.cancelled().await;
             tokio::time::sleep(STOP_TIMEOUT).await;
         };
         tokio::select! {
             served = serve => {
                 if let Err(error) = served {
-                    tracing::error!("{purpose} ended: {error}");
+                    tracing::error!("{purpose} failed: {error}");
                 }
             }
-            () = cut => tracing::debug!("clients that kept their connections were cut off"),
+            () = deadline => tracing::debug!("closed connections that clients did not close"),
         }
     }
 }
 
-/// A URL that can be opened on this machine: `0.0.0.0` is an address to listen on, not one to call.
+/// A URL for clients on this machine, with the loopback address in place of an unspecified one.
 pub(crate) fn url(address: SocketAddr) -> String {
     let host = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),

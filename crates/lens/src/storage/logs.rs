@@ -1,4 +1,4 @@
-//! The most recent log records, in order of arrival, bounded.
+//! The most recent log records, in order of arrival. Beyond the limit, the oldest are evicted.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl Logs {
     pub(super) fn add(&mut self, records: Vec<LogRecord>) {
         for record in records {
             let mut bytes = record.bytes();
-            if !self.holds_origin_of(&record) {
+            if !self.shares_origin_of_last(&record) {
                 bytes += record.resource.heap_bytes() + record.scope.heap_bytes();
             }
             self.bytes += bytes;
@@ -49,19 +49,17 @@ impl Logs {
         self.records.iter().map(|stored| &stored.record)
     }
 
-    /// The traces during which a record with this `order.id` was made. Read through each time: it is asked by people.
+    /// The traces of the records with this `order.id`. A linear search: only people search.
     pub(super) fn traces_of_order(&self, order_id: &str) -> impl Iterator<Item = TraceId> {
-        let of_order = self
-            .iter()
-            .filter(move |log| log.attributes.get_str(ORDER_ID) == Some(order_id));
-        of_order.filter_map(|log| log.trace_id)
+        let of_order = move |log: &&LogRecord| log.attributes.get_str(ORDER_ID) == Some(order_id);
+        self.iter().filter(of_order).filter_map(|log| log.trace_id)
     }
 
-    /// Whether the record before came with the same resource and scope, which are then already accounted for.
-    fn holds_origin_of(&self, record: &LogRecord) -> bool {
-        self.records.back().is_some_and(|before| {
-            Arc::ptr_eq(&before.record.resource, &record.resource)
-                && Arc::ptr_eq(&before.record.scope, &record.scope)
+    /// Whether the previous record shares its resource and scope, which are then already counted.
+    fn shares_origin_of_last(&self, record: &LogRecord) -> bool {
+        self.records.back().is_some_and(|last| {
+            Arc::ptr_eq(&last.record.resource, &record.resource)
+                && Arc::ptr_eq(&last.record.scope, &record.scope)
         })
     }
 }

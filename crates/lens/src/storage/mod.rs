@@ -1,6 +1,6 @@
-//! Everything that was received, in memory and bounded: when it is full, the oldest gives way.
+//! The received spans, log records and metrics, in memory. Beyond a limit, the oldest are evicted.
 //!
-//! Traces get three quarters of the bound, log records and metrics an eighth each. Sizes are estimates from the
+//! Traces get three quarters of the limit, log records and metrics an eighth each. Sizes are estimates from the
 //! lengths of the texts, meant to err on the large side.
 
 mod logs;
@@ -19,9 +19,11 @@ use logs::Logs;
 use metrics::Metrics;
 use traces::Traces;
 
-/// A handle on what was received; clones share it.
+pub use traces::TraceFilter;
+
+/// A handle on the received telemetry; clones share it.
 #[derive(Debug, Clone)]
-pub struct TraceStore(Arc<Shared>);
+pub struct TelemetryStore(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -30,16 +32,7 @@ struct Shared {
     metrics: Mutex<Metrics>,
 }
 
-/// Which traces to list. The default is all of them.
-#[derive(Debug, Clone, Default)]
-pub struct TraceFilter {
-    /// Only those in which this service took part.
-    pub service: Option<String>,
-    /// Only those in which a span or a log record carries this `order.id`.
-    pub order_id: Option<String>,
-}
-
-impl TraceStore {
+impl TelemetryStore {
     pub(crate) fn new(max_bytes: usize) -> Self {
         let eighth = max_bytes / 8;
         Self(Arc::new(Shared {
@@ -55,13 +48,13 @@ impl TraceStore {
         self.select(&TraceFilter::default(), usize::MAX, Trace::clone)
     }
 
-    /// The trace with this id, as far as it was received; `None` if nothing was, or it had to give way.
+    /// The spans of a trace received so far; `None` if none was received, or the trace was evicted.
     #[must_use]
     pub fn trace(&self, id: &TraceId) -> Option<Trace> {
         lock(&self.0.traces).get(id).cloned()
     }
 
-    /// The traces in which a span, or a log record, carries this `order.id`; newest first.
+    /// The traces with this `order.id` on a span or a log record, newest first.
     #[must_use]
     pub fn find_by_order(&self, order_id: &str) -> Vec<Trace> {
         let filter = TraceFilter {
@@ -71,38 +64,35 @@ impl TraceStore {
         self.select(&filter, usize::MAX, Trace::clone)
     }
 
-    /// One line about each of the newest `limit` traces that `filter` lets through.
+    /// The newest `limit` traces that match `filter`.
     #[must_use]
     pub fn summaries(&self, filter: &TraceFilter, limit: usize) -> Vec<TraceSummary> {
         self.select(filter, limit, TraceSummary::of)
     }
 
-    /// The services of all traces, by name.
+    /// The services of all traces, sorted by name.
     #[must_use]
     pub fn services(&self) -> Vec<String> {
         lock(&self.0.traces).services()
     }
 
-    /// The last export of every metric of every process, by service, process and name.
+    /// The last export of every metric of every process, sorted by service, process and name.
     #[must_use]
     pub fn metrics(&self) -> Vec<Metric> {
         lock(&self.0.metrics).all()
     }
 
-    /// The log records that are still kept, in order of arrival.
+    /// All log records, in order of arrival.
     #[must_use]
     pub fn logs(&self) -> Vec<LogRecord> {
         lock(&self.0.logs).iter().cloned().collect()
     }
 
-    /// The log records that were made during this trace, in order of time.
+    /// The log records of a trace, sorted by time.
     #[must_use]
     pub fn logs_of(&self, id: &TraceId) -> Vec<LogRecord> {
-        let mut logs: Vec<LogRecord> = lock(&self.0.logs)
-            .iter()
-            .filter(|log| log.trace_id == Some(*id))
-            .cloned()
-            .collect();
+        let is_of_trace = |log: &&LogRecord| log.trace_id == Some(*id);
+        let mut logs: Vec<LogRecord> = lock(&self.0.logs).iter().filter(is_of_trace).cloned().collect();
         logs.sort_by_key(|log| log.time_unix_nano);
         logs
     }
@@ -119,20 +109,18 @@ impl TraceStore {
         lock(&self.0.metrics).add(metrics);
     }
 
-    fn select<T>(&self, filter: &TraceFilter, limit: usize, read: impl Fn(&Trace) -> T) -> Vec<T> {
+    fn select<T>(&self, filter: &TraceFilter, limit: usize, convert: impl Fn(&Trace) -> T) -> Vec<T> {
         let logged: BTreeSet<TraceId> = match &filter.order_id {
             Some(order_id) => lock(&self.0.logs).traces_of_order(order_id).collect(),
             None => BTreeSet::new(),
         };
-        lock(&self.0.traces)
-            .newest(filter, &logged, limit)
-            .into_iter()
-            .map(read)
-            .collect()
+        let traces = lock(&self.0.traces);
+        let newest = traces.newest(filter, &logged, limit).into_iter();
+        newest.map(convert).collect()
     }
 }
 
-/// A panic elsewhere cannot leave these maps half-changed in a way that matters to a viewer.
+/// Ignores poisoning: a change that a panic interrupted does at most lose a few items of a viewer.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

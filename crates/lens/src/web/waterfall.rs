@@ -1,23 +1,23 @@
-//! The waterfall for a browser. Bars are SVG attributes, so no inline style is needed and the page's policy can be strict.
+//! The waterfall for a browser. Bars are SVG attributes: the content security policy forbids inline styles.
 
 use std::fmt::{self, Display};
 
-use super::{Scale, count, error_type, readable};
+use super::html::{Escaped, Palette};
 use crate::attributes::Attributes;
+use crate::format::{count, readable, utc};
 use crate::ids::SpanId;
 use crate::log::LogRecord;
-use crate::summary::instant;
-use crate::trace::{Span, Status, Trace};
+use crate::trace::{Span, Status, Trace, kind_name};
 use crate::tree::{Row, Tree};
-use crate::web::html::{Escaped, Palette};
+use crate::waterfall::{Scale, error_type};
 
-/// Indentation stops here, so that the names of a deep trace stay in sight.
+/// Indentation stops at this depth, which keeps the names of a deep trace visible.
 const MAX_INDENT: usize = 16;
-/// The width of a bar's drawing, in units of its own.
+/// The width of the area for bars, in SVG units.
 const CANVAS: usize = 10_000;
 
 /// The body of a trace's page.
-pub(crate) struct Waterfall<'a> {
+pub(super) struct Waterfall<'a> {
     trace: &'a Trace,
     tree: Tree<'a>,
     scale: Scale,
@@ -26,8 +26,8 @@ pub(crate) struct Waterfall<'a> {
 }
 
 impl<'a> Waterfall<'a> {
-    /// `logs` are those of the trace.
-    pub(crate) fn of(trace: &'a Trace, logs: &'a [LogRecord], palette: &'a Palette) -> Self {
+    /// `logs` are the records of the trace.
+    pub(super) fn of(trace: &'a Trace, logs: &'a [LogRecord], palette: &'a Palette) -> Self {
         Self {
             trace,
             tree: trace.tree(),
@@ -53,7 +53,7 @@ impl<'a> Waterfall<'a> {
         write!(
             f,
             "<span>{}</span></p>",
-            instant(trace.start_unix_nano()).format("%Y-%m-%d %H:%M:%S%.3f UTC")
+            utc(trace.start_unix_nano()).format("%Y-%m-%d %H:%M:%S%.3f UTC")
         )?;
         write!(f, "<dl class=\"ids\"><dt>trace</dt><dd>{}</dd>", trace.trace_id)?;
         if let Some(order_id) = trace.order_id() {
@@ -106,14 +106,14 @@ impl<'a> Waterfall<'a> {
         write!(
             f,
             "</span></span><span class=\"kind\">{}</span>",
-            span.kind.as_str()
+            kind_name(span.kind)
         )?;
         write!(f, "<span class=\"service\">{}</span>", Escaped(&span.service))?;
         write!(
             f,
             "<svg viewBox=\"0 0 {CANVAS} 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
         )?;
-        // Narrower than this a bar would not be seen.
+        // The smallest visible bar: 0.4 % of the width.
         let width = width.max(CANVAS / 250);
         write!(
             f,
@@ -129,7 +129,7 @@ impl<'a> Waterfall<'a> {
         f.write_str("</details>")
     }
 
-    /// What a reader must see without opening the span.
+    /// Error, links and missing parent: visible without opening the span.
     fn marks(&self, f: &mut fmt::Formatter<'_>, row: &Row<'_>) -> fmt::Result {
         let span = row.span;
         if span.failed() {
@@ -182,7 +182,7 @@ impl<'a> Waterfall<'a> {
         if dropped.attributes + dropped.events + dropped.links > 0 {
             write!(
                 f,
-                "<p>Left out by the sender: {} attributes, {} events, {} links</p>",
+                "<p>Dropped by the sender: {} attributes, {} events, {} links</p>",
                 dropped.attributes, dropped.events, dropped.links
             )?;
         }
@@ -195,9 +195,9 @@ impl<'a> Waterfall<'a> {
         &self,
         f: &mut fmt::Formatter<'_>,
         title: &str,
-        wanted: impl Fn(&LogRecord) -> bool,
+        is_listed: impl Fn(&LogRecord) -> bool,
     ) -> fmt::Result {
-        let mut logs = self.logs.iter().filter(|log| wanted(log)).peekable();
+        let mut logs = self.logs.iter().filter(|log| is_listed(log)).peekable();
         if logs.peek().is_none() {
             return Ok(());
         }
@@ -234,7 +234,7 @@ impl Display for Waterfall<'_> {
         }
         f.write_str("</section>")?;
         let drawn: Vec<SpanId> = self.trace.spans.iter().map(|span| span.span_id).collect();
-        self.logs(f, "Logs of no span above", |log| {
+        self.logs(f, "Other logs", |log| {
             log.span_id.is_none_or(|id| !drawn.contains(&id))
         })
     }

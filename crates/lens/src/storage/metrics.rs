@@ -1,4 +1,4 @@
-//! The last export of each metric of each process, bounded: the one not exported for longest gives way.
+//! The last export of each metric of each process. Beyond the limit, those not exported for longest are evicted.
 
 use std::collections::BTreeMap;
 
@@ -43,11 +43,12 @@ impl Metrics {
             let key = Key::of(&metric);
             let bytes = metric.bytes() + key.bytes();
             self.bytes += bytes;
+            let arrival = self.arrivals;
             if let Some(previous) = self.by_key.insert(
                 key,
                 Stored {
                     metric,
-                    arrival: self.arrivals,
+                    arrival,
                     bytes,
                 },
             ) {
@@ -62,16 +63,14 @@ impl Metrics {
         }
     }
 
-    /// By service, process, name and library.
+    /// Sorted by service, process, name and library.
     pub(super) fn all(&self) -> Vec<Metric> {
         self.by_key.values().map(|stored| stored.metric.clone()).collect()
     }
 
     fn oldest(&self) -> Option<Key> {
-        self.by_key
-            .iter()
-            .min_by_key(|(_, stored)| stored.arrival)
-            .map(|(key, _)| key.clone())
+        let oldest = self.by_key.iter().min_by_key(|(_, stored)| stored.arrival);
+        oldest.map(|(key, _)| key.clone())
     }
 }
 

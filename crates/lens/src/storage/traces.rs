@@ -1,17 +1,25 @@
-//! Traces, indexed by service and by order, and bounded: the one that waited longest for a new span gives way first.
+//! Traces, indexed by service and by order. Beyond the limit, the trace without a new span for longest is evicted.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::TraceFilter;
 use crate::ids::{SpanId, TraceId};
 use crate::trace::{Span, Trace};
 
-/// What a trace takes besides its spans: its places in the maps.
+/// Estimated bytes of a trace besides its spans: its entries in the maps.
 const TRACE_OVERHEAD: usize = 512;
-/// What a span takes besides itself: its id among the known ones, and the spare room of the growing list.
+/// Estimated bytes of a span besides itself: its id in `known`, and the spare capacity of the list.
 const SPAN_OVERHEAD: usize = 96;
+
+/// Which traces to list. The default is all of them.
+#[derive(Debug, Clone, Default)]
+pub struct TraceFilter {
+    /// Only traces with a span of this service.
+    pub service: Option<String>,
+    /// Only traces with this `order.id` on a span or a log record.
+    pub order_id: Option<String>,
+}
 
 #[derive(Debug)]
 pub(super) struct Traces {
@@ -48,7 +56,7 @@ impl Traces {
         }
     }
 
-    /// Takes the spans in, a known one (an export that was retried) only once, then makes room.
+    /// Adds the spans, except those already known from an earlier attempt of a retried export.
     pub(super) fn add(&mut self, spans: Vec<Span>) {
         for span in spans {
             self.add_span(span);
@@ -56,7 +64,7 @@ impl Traces {
         while self.bytes > self.max_bytes
             && let Some((_, oldest)) = self.by_arrival.pop_first()
         {
-            self.remove(&oldest);
+            self.evict(&oldest);
         }
     }
 
@@ -68,22 +76,22 @@ impl Traces {
         self.by_service.keys().cloned().collect()
     }
 
-    /// The newest `limit` traces that pass the filter; `logged` are those that a log record ties to its order.
+    /// The newest `limit` traces that match the filter; `logged` are the traces of the order's log records.
     pub(super) fn newest(
         &self,
         filter: &TraceFilter,
         logged: &BTreeSet<TraceId>,
         limit: usize,
     ) -> Vec<&Trace> {
-        let with = |index: &Index, key: &Option<String>, id: &TraceId| match key {
+        let matches = |index: &Index, key: &Option<String>, id: &TraceId| match key {
             Some(key) => index.get(key).is_some_and(|ids| ids.contains(id)),
             None => true,
         };
         let mut found: Vec<&Stored> = self
             .by_id
             .iter()
-            .filter(|(id, _)| with(&self.by_service, &filter.service, id))
-            .filter(|(id, _)| with(&self.by_order, &filter.order_id, id) || logged.contains(id))
+            .filter(|(id, _)| matches(&self.by_service, &filter.service, id))
+            .filter(|(id, _)| matches(&self.by_order, &filter.order_id, id) || logged.contains(id))
             .map(|(_, stored)| stored)
             .collect();
         found.sort_by_key(|stored| Reverse((stored.start_unix_nano, stored.arrival)));
@@ -109,7 +117,7 @@ impl Traces {
         stored.arrival = self.arrivals;
 
         let mut bytes = SPAN_OVERHEAD + span.bytes();
-        if !stored.holds_origin_of(&span) {
+        if !stored.shares_origin_of_last(&span) {
             bytes += span.resource.heap_bytes() + span.scope.heap_bytes();
         }
         bytes += index(&mut self.by_service, Some(&span.service), id);
@@ -121,7 +129,7 @@ impl Traces {
         stored.trace.spans.push(span);
     }
 
-    fn remove(&mut self, id: &TraceId) {
+    fn evict(&mut self, id: &TraceId) {
         let Some(stored) = self.by_id.remove(id) else {
             return;
         };
@@ -130,7 +138,7 @@ impl Traces {
             unindex(&mut self.by_service, Some(&span.service), id);
             unindex(&mut self.by_order, span.order_id(), id);
         }
-        tracing::debug!(trace_id = %id, "a trace gave way to newer ones");
+        tracing::debug!(trace_id = %id, "evicted a trace");
     }
 }
 
@@ -148,23 +156,20 @@ impl Stored {
         }
     }
 
-    /// Whether the span before came with the same resource and scope, which are then already accounted for.
-    fn holds_origin_of(&self, span: &Span) -> bool {
-        self.trace.spans.last().is_some_and(|before| {
-            Arc::ptr_eq(&before.resource, &span.resource) && Arc::ptr_eq(&before.scope, &span.scope)
+    /// Whether the previous span shares its resource and scope, which are then already counted.
+    fn shares_origin_of_last(&self, span: &Span) -> bool {
+        self.trace.spans.last().is_some_and(|last| {
+            Arc::ptr_eq(&last.resource, &span.resource) && Arc::ptr_eq(&last.scope, &span.scope)
         })
     }
 }
 
-/// Returns about how many bytes the index grew by.
+/// Returns an estimate of the bytes that the index grew by.
 fn index(index: &mut Index, key: Option<&str>, id: TraceId) -> usize {
     let Some(key) = key else { return 0 };
     if let Some(ids) = index.get_mut(key) {
-        return if ids.insert(id) {
-            2 * size_of::<TraceId>()
-        } else {
-            0
-        };
+        let is_new = ids.insert(id);
+        return if is_new { 2 * size_of::<TraceId>() } else { 0 };
     }
     index.insert(key.to_owned(), BTreeSet::from([id]));
     size_of::<(String, BTreeSet<TraceId>)>() + key.len() + 12 * size_of::<TraceId>()
@@ -196,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_trace_that_waited_longest_gives_way_with_all_that_leads_to_it() {
+    fn the_oldest_trace_is_evicted_from_all_indexes() {
         let mut traces = Traces::new(4_000);
         for id in 1..=100 {
             traces.add(vec![span_of(id, &format!("order-{id}"))]);
@@ -204,14 +209,14 @@ mod tests {
         }
         assert!(traces.get(&trace_id(1)).is_none());
         assert!(traces.get(&trace_id(100)).is_some());
-        let kept = traces.by_id.len();
-        assert!((1..10).contains(&kept), "{kept}");
-        assert_eq!((traces.by_arrival.len(), traces.by_order.len()), (kept, kept));
-        assert_eq!(traces.by_service.get("shop").unwrap().len(), kept);
+        let stored = traces.by_id.len();
+        assert!((1..10).contains(&stored), "{stored}");
+        assert_eq!((traces.by_arrival.len(), traces.by_order.len()), (stored, stored));
+        assert_eq!(traces.by_service.get("shop").unwrap().len(), stored);
     }
 
     #[test]
-    fn a_trace_that_got_a_new_span_outlives_a_younger_one() {
+    fn a_trace_with_a_new_span_outlives_a_younger_one() {
         let mut traces = Traces::new(8_000);
         traces.add(vec![span_of(1, "first")]);
         traces.add(vec![span_of(2, "second")]);
@@ -219,16 +224,16 @@ mod tests {
             trace_id: trace_id(1),
             ..span(2, 1, "b", 0..1)
         }]);
-        let gave_way = (3..100).find(|id| {
+        let evicted = (3..100).find(|id| {
             traces.add(vec![span_of(*id, "other")]);
             traces.get(&trace_id(2)).is_none()
         });
-        assert!(gave_way.is_some());
+        assert!(evicted.is_some());
         assert_eq!(traces.get(&trace_id(1)).unwrap().spans.len(), 2);
     }
 
     #[test]
-    fn a_trace_larger_than_the_bound_is_not_kept() {
+    fn a_trace_larger_than_the_limit_is_not_stored() {
         let mut traces = Traces::new(4_000);
         traces.add((1..100).map(|id| span(id, 0, "a", 0..1)).collect());
         assert_eq!(

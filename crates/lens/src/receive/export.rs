@@ -1,0 +1,83 @@
+//! OTLP's export requests and responses, for both transports.
+
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use prost::Message;
+use serde::de::DeserializeOwned;
+
+use crate::otlp::{self, Decoded};
+use crate::storage::TelemetryStore;
+
+/// The limit of one export, as sent and decompressed. The SDKs' batches are far smaller.
+pub(super) const MAX_EXPORT_BYTES: usize = 16 * 1024 * 1024;
+
+/// One of OTLP's three export requests.
+pub(super) trait Export: Message + Default + DeserializeOwned + 'static {
+    type Response: Message + Default + 'static;
+
+    /// Stores the content.
+    fn accept(self, store: &TelemetryStore) -> Accepted<Self::Response>;
+}
+
+/// The response to a valid export. By the specification, `partialSuccess` is absent if nothing was rejected.
+pub(super) struct Accepted<R> {
+    pub(super) message: R,
+    pub(super) json: serde_json::Value,
+}
+
+impl Export for ExportTraceServiceRequest {
+    type Response = ExportTraceServiceResponse;
+
+    fn accept(self, store: &TelemetryStore) -> Accepted<Self::Response> {
+        let Decoded { items, rejected } = otlp::spans(self.resource_spans);
+        store.add_spans(items);
+        if rejected == 0 {
+            return Accepted::fully();
+        }
+        let reason = format!("{rejected} spans have no valid trace id or span id");
+        tracing::warn!("{reason}");
+        Accepted {
+            json: serde_json::json!({
+                "partialSuccess": { "rejectedSpans": rejected.to_string(), "errorMessage": reason }
+            }),
+            message: ExportTraceServiceResponse {
+                partial_success: Some(ExportTracePartialSuccess {
+                    rejected_spans: i64::try_from(rejected).unwrap_or(i64::MAX),
+                    error_message: reason,
+                }),
+            },
+        }
+    }
+}
+
+impl Export for ExportLogsServiceRequest {
+    type Response = ExportLogsServiceResponse;
+
+    fn accept(self, store: &TelemetryStore) -> Accepted<Self::Response> {
+        store.add_logs(otlp::logs(self.resource_logs));
+        Accepted::fully()
+    }
+}
+
+impl Export for ExportMetricsServiceRequest {
+    type Response = ExportMetricsServiceResponse;
+
+    fn accept(self, store: &TelemetryStore) -> Accepted<Self::Response> {
+        store.add_metrics(otlp::metrics(self.resource_metrics));
+        Accepted::fully()
+    }
+}
+
+impl<R: Default> Accepted<R> {
+    fn fully() -> Self {
+        Self {
+            message: R::default(),
+            json: serde_json::json!({}),
+        }
+    }
+}
