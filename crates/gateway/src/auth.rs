@@ -1,4 +1,4 @@
-//! `Authorization: Bearer sk_test_…`. A handler that takes [`Authorized`] is reached with an accepted API key only.
+//! `Authorization: Bearer sk_test_…`. A handler that takes [`Authorized`] runs only with an accepted API key.
 
 use std::future::{Ready, ready};
 
@@ -6,9 +6,9 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 
 use crate::error::StripeError;
-use crate::startup::Sandbox;
+use crate::state::Sandbox;
 
-/// The caller presented an accepted key. The key itself goes no further.
+/// Proof of an accepted API key. It does not carry the key, so no handler can log it.
 pub(crate) struct Authorized;
 
 impl FromRequest for Authorized {
@@ -26,9 +26,10 @@ fn authorize(request: &HttpRequest) -> Result<Authorized, StripeError> {
         return Err(StripeError::unauthorized(message));
     };
     let sandbox = request.app_data::<web::Data<Sandbox>>();
-    match sandbox.is_some_and(|sandbox| sandbox.keys.accept(key)) {
-        true => Ok(Authorized),
-        false => Err(StripeError::unauthorized("Invalid API Key provided.")),
+    if sandbox.is_some_and(|sandbox| sandbox.keys.accept(key)) {
+        Ok(Authorized)
+    } else {
+        Err(StripeError::unauthorized("Invalid API Key provided."))
     }
 }
 

@@ -1,14 +1,20 @@
 //! Stripe's test tokens: what each card does when it is charged. <https://docs.stripe.com/testing>
 
-use crate::payment::Decline;
-
-/// A test card. There is one of each, so two are the same card when their tokens are.
+/// A test card. Two values are equal when their tokens are.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Card {
-    /// What `payment_method` is set to.
+    /// The value of `payment_method`.
     pub(crate) token: &'static str,
-    /// Why a charge is refused; `None` for a card that pays.
+    /// Why a charge is declined; `None` for a card that pays.
     pub(crate) decline: Option<Decline>,
+}
+
+/// Why a card is declined, in Stripe's codes. <https://docs.stripe.com/declines/codes>
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Decline {
+    pub(crate) code: &'static str,
+    pub(crate) decline_code: Option<&'static str>,
+    pub(crate) message: &'static str,
 }
 
 impl Card {
@@ -21,24 +27,40 @@ impl Card {
         Self { token, decline: None }
     }
 
-    const fn declines(
-        token: &'static str,
-        code: &'static str,
-        decline_code: Option<&'static str>,
-        message: &'static str,
-    ) -> Self {
-        let decline = Some(Decline {
-            code,
-            decline_code,
+    /// Declined with the code `card_declined` and this decline code.
+    const fn declined(token: &'static str, decline_code: &'static str, message: &'static str) -> Self {
+        let decline = Decline {
+            code: "card_declined",
+            decline_code: Some(decline_code),
             message,
-        });
-        Self { token, decline }
+        };
+        Self {
+            token,
+            decline: Some(decline),
+        }
+    }
+
+    /// Declined with a code other than `card_declined`.
+    const fn fails(token: &'static str, code: &'static str, message: &'static str) -> Self {
+        let decline = Decline {
+            code,
+            decline_code: None,
+            message,
+        };
+        Self {
+            token,
+            decline: Some(decline),
+        }
     }
 }
 
 const DECLINED: &str = "Your card was declined.";
-const NO_FUNDS: &str = "Your card has insufficient funds.";
+const INSUFFICIENT_FUNDS: &str = "Your card has insufficient funds.";
+const EXPIRED: &str = "Your card has expired.";
+const INCORRECT_CVC: &str = "Your card's security code is incorrect.";
+const PROCESSING_ERROR: &str = "An error occurred while processing your card. Try again in a little bit.";
 
+#[rustfmt::skip]
 static CARDS: [Card; 19] = [
     Card::pays("pm_card_visa"),
     Card::pays("pm_card_visa_debit"),
@@ -50,61 +72,16 @@ static CARDS: [Card; 19] = [
     Card::pays("pm_card_diners"),
     Card::pays("pm_card_jcb"),
     Card::pays("pm_card_unionpay"),
-    // Stripe knows both spellings of these two.
-    Card::declines(
-        "pm_card_chargeDeclined",
-        "card_declined",
-        Some("generic_decline"),
-        DECLINED,
-    ),
-    Card::declines(
-        "pm_card_visa_chargeDeclined",
-        "card_declined",
-        Some("generic_decline"),
-        DECLINED,
-    ),
-    Card::declines(
-        "pm_card_chargeDeclinedInsufficientFunds",
-        "card_declined",
-        Some("insufficient_funds"),
-        NO_FUNDS,
-    ),
-    Card::declines(
-        "pm_card_visa_chargeDeclinedInsufficientFunds",
-        "card_declined",
-        Some("insufficient_funds"),
-        NO_FUNDS,
-    ),
-    Card::declines(
-        "pm_card_chargeDeclinedLostCard",
-        "card_declined",
-        Some("lost_card"),
-        DECLINED,
-    ),
-    Card::declines(
-        "pm_card_chargeDeclinedStolenCard",
-        "card_declined",
-        Some("stolen_card"),
-        DECLINED,
-    ),
-    Card::declines(
-        "pm_card_chargeDeclinedExpiredCard",
-        "expired_card",
-        None,
-        "Your card has expired.",
-    ),
-    Card::declines(
-        "pm_card_chargeDeclinedIncorrectCvc",
-        "incorrect_cvc",
-        None,
-        "Your card's security code is incorrect.",
-    ),
-    Card::declines(
-        "pm_card_chargeDeclinedProcessingError",
-        "processing_error",
-        None,
-        "An error occurred while processing your card. Try again in a little bit.",
-    ),
+    // Stripe accepts both spellings of these two.
+    Card::declined("pm_card_chargeDeclined", "generic_decline", DECLINED),
+    Card::declined("pm_card_visa_chargeDeclined", "generic_decline", DECLINED),
+    Card::declined("pm_card_chargeDeclinedInsufficientFunds", "insufficient_funds", INSUFFICIENT_FUNDS),
+    Card::declined("pm_card_visa_chargeDeclinedInsufficientFunds", "insufficient_funds", INSUFFICIENT_FUNDS),
+    Card::declined("pm_card_chargeDeclinedLostCard", "lost_card", DECLINED),
+    Card::declined("pm_card_chargeDeclinedStolenCard", "stolen_card", DECLINED),
+    Card::fails("pm_card_chargeDeclinedExpiredCard", "expired_card", EXPIRED),
+    Card::fails("pm_card_chargeDeclinedIncorrectCvc", "incorrect_cvc", INCORRECT_CVC),
+    Card::fails("pm_card_chargeDeclinedProcessingError", "processing_error", PROCESSING_ERROR),
 ];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the sandbox is started with, read from the environment once.
+//! The sandbox's configuration, read from the environment once at startup.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,12 +14,12 @@ pub struct Config {
     pub(crate) shutdown_timeout: Duration,
 }
 
-/// Which API keys the sandbox takes.
+/// Which API keys the sandbox accepts.
 #[derive(Clone)]
 pub(crate) enum AcceptedKeys {
-    /// Any key that looks like one of Stripe's test keys: `sk_test_` and something behind it.
+    /// Any key in the form of Stripe's test keys: `sk_test_` and at least one more character.
     AnyTestKey,
-    /// Exactly this one.
+    /// Exactly this key.
     Only(String),
 }
 
@@ -33,7 +33,7 @@ impl Config {
         })
     }
 
-    /// A sandbox for a test: on a free port of 127.0.0.1, for any test key.
+    /// For tests: a free port of 127.0.0.1, any test key.
     pub fn local() -> Self {
         Self {
             address: Address {
@@ -45,7 +45,7 @@ impl Config {
         }
     }
 
-    /// The same, for exactly this API key.
+    /// Accepts exactly this API key.
     #[must_use]
     pub fn with_key(mut self, key: &str) -> Self {
         self.keys = AcceptedKeys::Only(key.to_owned());
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_are_those_of_the_documentation() {
+    fn the_defaults_are_as_documented() {
         let config = Config::from_env(&Env::of([])).unwrap();
         let Address { host, port } = &config.address;
         assert_eq!((host.as_str(), *port), ("127.0.0.1", 8090));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configured_key_is_the_only_one_and_is_never_printed() {
+    fn a_configured_key_is_the_only_one_accepted_and_is_never_printed() {
         let config = Config::from_env(&Env::of([("PAYMENT_GATEWAY_KEY", "sk_test_ours")])).unwrap();
         assert!(config.keys.accept("sk_test_ours"));
         assert!(!config.keys.accept("sk_test_theirs"));

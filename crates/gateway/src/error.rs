@@ -1,5 +1,6 @@
-//! Errors as Stripe answers them: `{"error":{"type":…,"code":…,"message":…,"param":…}}`.
-//! <https://docs.stripe.com/api/errors>. A message never repeats what was sent: it may have been a card number or a key.
+//! Stripe's error responses: `{"error":{"type":…,"code":…,"message":…,"param":…}}`.
+//! <https://docs.stripe.com/api/errors>. A message never repeats a value of the request: the value may be a
+//! card number or a key.
 
 use std::fmt;
 
@@ -8,13 +9,12 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::payment::{Decline, PaymentIntent};
+use crate::cards::Decline;
 
-/// One error answer.
 #[derive(Debug)]
 pub(crate) struct StripeError {
     status: StatusCode,
-    /// Boxed, so that a `Result` of what succeeds most of the time stays small.
+    /// Boxed, so that a `Result` with this error stays small.
     body: Box<Body>,
 }
 
@@ -51,17 +51,17 @@ impl StripeError {
         }
     }
 
-    /// 400: the request cannot be taken as it is.
+    /// 400: the request is malformed.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
     }
 
-    /// 400: this parameter cannot be taken. `code` is one of <https://docs.stripe.com/error-codes>.
+    /// 400: the value of this parameter is invalid. `code` is one of <https://docs.stripe.com/error-codes>.
     pub(crate) fn parameter(param: &str, code: &'static str, message: impl Into<String>) -> Self {
         Self::invalid(message).code(code).param(param)
     }
 
-    /// 400: the parameter is not there.
+    /// 400: a required parameter is missing.
     pub(crate) fn missing(param: &str) -> Self {
         Self::parameter(
             param,
@@ -70,9 +70,12 @@ impl StripeError {
         )
     }
 
-    /// 400: a parameter that is none of `known`.
+    /// 400: the request has a parameter beyond `known`.
     pub(crate) fn unknown_parameter(known: &[&str]) -> Self {
-        let message = format!("Received unknown parameter. Known are: {}.", known.join(", "));
+        let message = format!(
+            "Received unknown parameter. Known parameters: {}.",
+            known.join(", ")
+        );
         Self::invalid(message).code("parameter_unknown")
     }
 
@@ -81,22 +84,21 @@ impl StripeError {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_request_error", message)
     }
 
-    /// 400: a parameter names a payment that there is none of.
+    /// 400: a parameter names a payment that does not exist.
     pub(crate) fn no_such_payment(param: &str) -> Self {
         Self::parameter(param, "resource_missing", "No such payment_intent.")
     }
 
-    /// 404: the path does.
+    /// 404: the path names a payment that does not exist.
     pub(crate) fn payment_not_found() -> Self {
         let mut error = Self::no_such_payment("intent");
         error.status = StatusCode::NOT_FOUND;
         error
     }
 
-    /// 404: Stripe answers any unknown pair of method and path like this.
+    /// 404: Stripe's response to any unknown pair of method and path.
     pub(crate) fn unknown_url() -> Self {
-        let message =
-            "Unrecognized request URL. See the payment sandbox's documentation for what it answers.";
+        let message = "Unrecognized request URL. The payment sandbox supports /v1/payment_intents only.";
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message)
     }
 
@@ -112,25 +114,25 @@ impl StripeError {
         Self::new(StatusCode::BAD_REQUEST, "idempotency_error", message)
     }
 
-    /// 409: another request with this idempotency key has not been answered yet.
+    /// 409: another request with this idempotency key is in flight.
     pub(crate) fn key_in_use() -> Self {
         let message = "There is currently another in-progress request using this Idempotent Key. Please try again later.";
         Self::new(StatusCode::CONFLICT, "idempotency_error", message).code("idempotency_key_in_use")
     }
 
-    /// 500: Stripe's own failure; here always an injected one.
+    /// 500: a failure of Stripe; in the sandbox always an injected one.
     pub(crate) fn outage() -> Self {
         let message = "An error was injected into the payment sandbox. Nothing was charged.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "api_error", message)
     }
 
-    /// 402: the bank said no.
-    pub(crate) fn declined(intent: &PaymentIntent, decline: &Decline) -> Self {
+    /// 402: the bank declined the card.
+    pub(crate) fn declined(decline: &Decline, charge: Option<String>, payment_intent: Value) -> Self {
         let mut error = Self::new(StatusCode::PAYMENT_REQUIRED, "card_error", decline.message);
         error.body.code = Some(decline.code);
         error.body.decline_code = decline.decline_code;
-        error.body.charge = intent.charge_id().map(str::to_owned);
-        error.body.payment_intent = Some(intent.to_json());
+        error.body.charge = charge;
+        error.body.payment_intent = Some(payment_intent);
         error
     }
 
@@ -139,7 +141,7 @@ impl StripeError {
         self
     }
 
-    /// Names the parameter that the error is about.
+    /// Names the invalid parameter.
     pub(crate) fn param(mut self, param: &str) -> Self {
         self.body.param = Some(param.to_owned());
         self

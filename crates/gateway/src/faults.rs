@@ -1,42 +1,64 @@
-//! Misbehaviour on demand. Whatever is injected, the ledger stays right: an error or a hang comes before the charge and leaves
-//! nothing charged; a lost answer comes after it, and a retry under the same key finds it.
+//! Faults on demand. The ledger stays correct under each of them: an error or a hang comes before the charge
+//! and charges nothing; a lost response comes after the charge, and a retry with the same idempotency key
+//! finds it.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::{PoisonError, RwLock};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use actix_web::HttpResponse;
 use actix_web::body::{BodySize, MessageBody};
-use actix_web::{HttpResponse, web};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::error::StripeError;
-use crate::startup::Sandbox;
 
-/// How long a hung request is held at most.
-const HANG: Duration = Duration::from_secs(600);
+const MAX_HANG: Duration = Duration::from_secs(600);
 const MAX_LATENCY_MS: u64 = 60_000;
 
-/// Which part of the payments goes wrong, and how. A field that is left out is 0.
+/// Which share of the payments fails, and how. Rates are shares from 0 to 1; an absent field is 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Faults {
-    /// Added before every payment is made, in milliseconds.
+    /// Delay before each payment, in milliseconds.
     latency_ms: u64,
-    /// The part of requests, 0 to 1, that is answered 500 and charges nothing.
+    /// Requests that get a 500 and charge nothing.
     error_rate: f64,
-    /// The part of requests, 0 to 1, that is never answered and charges nothing.
+    /// Requests that never get a response and charge nothing.
     hang_rate: f64,
-    /// The part of charges, 0 to 1, whose answer is lost: the connection closes instead.
+    /// Charges whose response is lost: the connection closes instead.
     drop_after_charge_rate: f64,
 }
 
-/// Injects what [`Faults`] says at this moment.
+impl Faults {
+    /// Rejects a value out of range by its name.
+    pub(crate) fn check(&self) -> Result<(), StripeError> {
+        if self.latency_ms > MAX_LATENCY_MS {
+            let message = format!("latency_ms is a number of milliseconds from 0 to {MAX_LATENCY_MS}.");
+            return Err(StripeError::invalid(message).param("latency_ms"));
+        }
+        for (name, rate) in [
+            ("error_rate", self.error_rate),
+            ("hang_rate", self.hang_rate),
+            ("drop_after_charge_rate", self.drop_after_charge_rate),
+        ] {
+            if !(0.0..=1.0).contains(&rate) {
+                let message = format!("{name} is a share of the requests, from 0 to 1.");
+                return Err(StripeError::invalid(message).param(name));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Injects the current [`Faults`].
 pub(crate) struct FaultInjector {
     faults: RwLock<Faults>,
-    /// Ends what hangs when the sandbox does.
+    /// Cancelled when the sandbox stops; ends every hang.
     stopping: CancellationToken,
 }
 
@@ -52,11 +74,11 @@ impl FaultInjector {
         *self.faults.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, faults: Faults) {
+    pub(crate) fn replace(&self, faults: Faults) {
         *self.faults.write().unwrap_or_else(PoisonError::into_inner) = faults;
     }
 
-    /// What happens to a payment before it is made.
+    /// Delays, hangs or fails a payment before it is charged.
     pub(crate) async fn before_charge(&self) -> Result<(), StripeError> {
         let faults = self.faults();
         if faults.latency_ms > 0 {
@@ -65,34 +87,31 @@ impl FaultInjector {
         if hits(faults.hang_rate) {
             // A client that gives up closes its connection, which drops this future.
             tokio::select! {
-                () = sleep(HANG) => {}
+                () = sleep(MAX_HANG) => {}
                 () = self.stopping.cancelled() => {}
             }
             return Err(StripeError::outage());
         }
-        match hits(faults.error_rate) {
-            true => Err(StripeError::outage()),
-            false => Ok(()),
+        if hits(faults.error_rate) {
+            return Err(StripeError::outage());
         }
+        Ok(())
     }
 
-    /// Whether the answer of a charge that was just made is lost.
-    pub(crate) fn loses_answer(&self) -> bool {
+    /// Whether the response of the charge that was just made is lost.
+    pub(crate) fn loses_response(&self) -> bool {
         hits(self.faults().drop_after_charge_rate)
     }
 }
 
-/// True for this part of the calls.
+/// True for this share of the calls.
 fn hits(rate: f64) -> bool {
-    // The first 32 bits of a random UUID are all random.
-    let (random, ..) = Uuid::new_v4().as_fields();
-    f64::from(random) / 2_f64.powi(32) < rate
+    fastrand::f64() < rate
 }
 
-// === the answer that is lost ===
-
-/// An answer of which not one byte is sent: its body fails before the head has left, so the connection is closed.
-pub(crate) fn lost_answer() -> HttpResponse {
+/// A response of which no byte is sent: its body fails before the head is written, so actix closes the
+/// connection.
+pub(crate) fn lost_response() -> HttpResponse {
     HttpResponse::Ok().body(LostBody)
 }
 
@@ -105,50 +124,9 @@ impl MessageBody for LostBody {
         BodySize::Stream
     }
 
-    fn poll_next(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<bytes::Bytes, io::Error>>> {
-        let lost = io::Error::other("injected fault: the answer is lost after the charge");
-        std::task::Poll::Ready(Some(Err(lost)))
-    }
-}
-
-// === handlers ===
-
-/// `GET /sandbox/faults`
-pub(crate) async fn show(sandbox: web::Data<Sandbox>) -> web::Json<Faults> {
-    web::Json(sandbox.faults.faults())
-}
-
-/// `POST /sandbox/faults`: replaces them all; `{}` ends the misbehaviour.
-pub(crate) async fn set(
-    faults: web::Json<Faults>,
-    sandbox: web::Data<Sandbox>,
-) -> Result<web::Json<Faults>, StripeError> {
-    let faults = faults.into_inner();
-    check(&faults)?;
-    sandbox.faults.set(faults);
-    tracing::info!(?faults, "faults changed");
-    Ok(web::Json(faults))
-}
-
-fn check(faults: &Faults) -> Result<(), StripeError> {
-    if faults.latency_ms > MAX_LATENCY_MS {
-        let message = format!("latency_ms is a number of milliseconds from 0 to {MAX_LATENCY_MS}.");
-        return Err(StripeError::invalid(message).param("latency_ms"));
-    }
-    let rates = [
-        ("error_rate", faults.error_rate),
-        ("hang_rate", faults.hang_rate),
-        ("drop_after_charge_rate", faults.drop_after_charge_rate),
-    ];
-    match rates.iter().find(|(_, rate)| !(0.0..=1.0).contains(rate)) {
-        Some((name, _)) => {
-            let message = format!("{name} is a part of the requests, from 0 to 1.");
-            Err(StripeError::invalid(message).param(name))
-        }
-        None => Ok(()),
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let lost = io::Error::other("injected fault: the response is lost after the charge");
+        Poll::Ready(Some(Err(lost)))
     }
 }
 
@@ -164,13 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_range_is_refused_by_its_name() {
+    fn a_value_out_of_range_is_rejected_by_its_name() {
         for (json, field) in [
             (r#"{"error_rate":1.1}"#, "error_rate"),
             (r#"{"hang_rate":-0.1}"#, "hang_rate"),
             (r#"{"latency_ms":60001}"#, "latency_ms"),
         ] {
-            let error = check(&serde_json::from_str(json).unwrap()).unwrap_err();
+            let faults: Faults = serde_json::from_str(json).unwrap();
+            let error = faults.check().unwrap_err();
             assert!(error.to_string().starts_with(field), "{error}");
         }
         assert!(serde_json::from_str::<Faults>(r#"{"eror_rate":0.1}"#).is_err());

@@ -1,5 +1,5 @@
-//! Stripe's form syntax: `amount=1500&metadata[order_id]=abc`, in a body or a query. A parameter that comes twice counts as it
-//! came last, an empty one as absent.
+//! Stripe's form syntax, `amount=1500&metadata[order_id]=abc`, in a body or a query. Of a repeated parameter
+//! the last value counts; an empty value counts as absent.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -31,18 +31,16 @@ impl Form {
         self.get(name).ok_or_else(|| StripeError::missing(name))
     }
 
-    /// A whole number within `range`, where there is one.
+    /// A whole number within `range`; `None` where the parameter is absent.
     pub(crate) fn integer(&self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, StripeError> {
         let Some(text) = self.get(name) else {
             return Ok(None);
         };
         let number = text.parse().ok().filter(|number| range.contains(number));
         let (least, most) = (range.start(), range.end());
-        let takes = format!("Invalid integer: {name} must be a whole number from {least} to {most}.");
-        match number {
-            Some(number) => Ok(Some(number)),
-            None => Err(StripeError::parameter(name, "parameter_invalid_integer", takes)),
-        }
+        let message = format!("Invalid integer: {name} must be a whole number from {least} to {most}.");
+        let invalid = || StripeError::parameter(name, "parameter_invalid_integer", message);
+        number.ok_or_else(invalid).map(Some)
     }
 
     /// `true` or `false`; absent is `false`.
@@ -57,7 +55,7 @@ impl Form {
         }
     }
 
-    /// What is given as `name[key]`, by its keys.
+    /// The values of `name[key]`, with their keys.
     pub(crate) fn map(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(move |(full, value)| {
             let key = full.strip_prefix(name)?.strip_prefix('[')?.strip_suffix(']')?;
@@ -65,12 +63,13 @@ impl Form {
         })
     }
 
-    /// Refuses a parameter that is none of `known`, neither itself nor as the `name` of `name[key]`: most likely a typo.
+    /// Rejects a parameter whose name, the part before `[key]`, is not in `known`: most likely a typo.
     pub(crate) fn only(&self, known: &[&str]) -> Result<(), StripeError> {
-        let name = |full: &str| full.split('[').next().is_some_and(|name| known.contains(&name));
-        match self.0.keys().any(|full| !name(full)) {
-            false => Ok(()),
-            true => Err(StripeError::unknown_parameter(known)),
+        let is_known = |full: &str| full.split('[').next().is_some_and(|name| known.contains(&name));
+        if self.0.keys().all(|full| is_known(full)) {
+            Ok(())
+        } else {
+            Err(StripeError::unknown_parameter(known))
         }
     }
 }
@@ -107,14 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_parameter_is_an_absent_one_and_the_last_one_counts() {
+    fn an_empty_parameter_counts_as_absent_and_the_last_value_wins() {
         let form = Form::parse(b"amount=&currency=usd&currency=eur");
         assert!(form.required("amount").is_err());
         assert_eq!(form.get("currency"), Some("eur"));
     }
 
     #[test]
-    fn numbers_and_flags_are_taken_strictly() {
+    fn numbers_and_flags_are_parsed_strictly() {
         let form = Form::parse(b"a=15&b=1e3&c=0&d=yes&e=true&f=-1");
         assert_eq!(form.integer("a", 1..=100).unwrap(), Some(15));
         for bad in ["b", "c", "f"] {
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_not_known_is_refused() {
+    fn an_unknown_parameter_is_rejected() {
         let form = Form::parse(b"amount=1&metadata[x]=1");
         assert!(form.only(&["amount", "metadata"]).is_ok());
         assert!(form.only(&["amount"]).is_err());

@@ -1,4 +1,4 @@
-//! The `Idempotency-Key` header: one key is one payment, however often it is asked for.
+//! The `Idempotency-Key` header: one key makes one payment, however often the request is sent.
 //! <https://docs.stripe.com/api/idempotent_requests>
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ const MAX_LENGTH: usize = 255;
 pub(crate) struct IdempotencyKey(Arc<str>);
 
 impl IdempotencyKey {
-    /// The key of a request, where it has one.
+    /// The request's key; `None` where it has no such header.
     pub(crate) fn of(request: &HttpRequest) -> Result<Option<Self>, StripeError> {
         let Some(value) = request.headers().get("idempotency-key") else {
             return Ok(None);
@@ -33,7 +33,7 @@ impl IdempotencyKey {
         ((1..=MAX_LENGTH).contains(&text.len()) && visible).then(|| Self(text.into()))
     }
 
-    /// In bytes.
+    /// Length in bytes.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_at_most_255_visible_characters() {
+    fn a_key_is_1_to_255_visible_characters() {
         assert!(IdempotencyKey::parse(&"k".repeat(255)).is_some());
         for bad in ["", "a key", "schlüssel", &"k".repeat(256)] {
             assert_eq!(IdempotencyKey::parse(bad), None, "{bad}");

@@ -1,8 +1,9 @@
-//! What was charged, and under which key. Kept in memory; above [`MAX_BYTES`] the oldest payments go, and their keys with them,
-//! much as Stripe forgets a key after a day.
+//! The payments and their idempotency keys, in memory. Above [`MAX_BYTES`] the oldest payments are evicted
+//! with their keys, much as Stripe removes a key after a day.
 //!
-//! One key makes one payment: [`Ledger::open`] hands a key to one request at a time, and only [`Reservation::record`] uses it up.
-//! A request that ends in any other way, be it an error or a client that is gone, leaves the key as it was.
+//! One key makes one payment: [`Ledger::reserve`] gives a key to one request at a time, and only
+//! [`Reservation::record`] uses it. A request that ends otherwise, by an error or because the client
+//! disconnected, leaves the key unused.
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem::take;
@@ -15,17 +16,17 @@ use crate::payment::{PaymentIntent, PaymentRequest};
 const MAX_BYTES: usize = 128 << 20;
 
 pub(crate) struct Ledger {
-    books: Mutex<Books>,
+    entries: Mutex<Entries>,
     max_bytes: usize,
 }
 
 #[derive(Default)]
-struct Books {
-    /// By the order in which they were made.
+struct Entries {
+    /// By sequence number: in the order of creation.
     payments: BTreeMap<u64, Entry>,
-    places: HashMap<String, u64>,
+    sequence_by_id: HashMap<String, u64>,
     keys: HashMap<IdempotencyKey, KeyState>,
-    next_place: u64,
+    next_sequence: u64,
     bytes: usize,
 }
 
@@ -39,36 +40,34 @@ enum KeyState {
     Used(Arc<PaymentIntent>),
 }
 
-/// What [`Ledger::open`] found.
-pub(crate) enum Opened {
-    /// Nothing was recorded under the key so far, or there is no key.
+/// The result of [`Ledger::reserve`].
+pub(crate) enum Reserved {
+    /// The key has no payment yet, or the request has no key.
     New(Reservation),
-    /// The key has its payment.
+    /// The payment that was made with the key.
     Recorded(Arc<PaymentIntent>),
 }
 
 /// Why a key cannot be used now.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum KeyConflict {
-    /// It was first used with another request.
-    OtherRequest,
-    /// The request that it was first used with has not ended.
+    /// It was used with other parameters.
+    OtherParameters,
+    /// The first request with it is in flight.
     InFlight,
 }
 
-/// One page of what was charged, newest first.
+/// One page of charged payments, newest first.
 pub(crate) struct Page {
     pub(crate) payments: Vec<Arc<PaymentIntent>>,
     pub(crate) has_more: bool,
 }
 
-/// The right to make the one payment of a key. Dropping it gives the key back.
+/// The right to make the one payment of a key. Dropping it releases the key.
 pub(crate) struct Reservation {
     ledger: Arc<Ledger>,
     key: Option<IdempotencyKey>,
 }
-
-// === impl Ledger ===
 
 impl Ledger {
     pub(crate) fn new() -> Self {
@@ -77,53 +76,52 @@ impl Ledger {
 
     fn bounded(max_bytes: usize) -> Self {
         Self {
-            books: Mutex::default(),
+            entries: Mutex::default(),
             max_bytes,
         }
     }
 
-    /// Asks for the right to make a payment.
-    pub(crate) fn open(
+    /// Reserves a key for a payment, or finds the payment that was made with it.
+    pub(crate) fn reserve(
         self: &Arc<Self>,
         key: Option<IdempotencyKey>,
         request: &PaymentRequest,
-    ) -> Result<Opened, KeyConflict> {
+    ) -> Result<Reserved, KeyConflict> {
         if let Some(key) = &key {
-            let mut books = self.books();
-            match books.keys.get(key) {
+            let keys = &mut self.entries().keys;
+            match keys.get(key) {
                 Some(KeyState::Used(intent)) if intent.request() == request => {
-                    return Ok(Opened::Recorded(Arc::clone(intent)));
+                    return Ok(Reserved::Recorded(Arc::clone(intent)));
                 }
                 Some(KeyState::InFlight(first)) if first == request => {
                     return Err(KeyConflict::InFlight);
                 }
-                Some(_) => return Err(KeyConflict::OtherRequest),
+                Some(_) => return Err(KeyConflict::OtherParameters),
                 None => {}
             }
-            books
-                .keys
-                .insert(key.clone(), KeyState::InFlight(request.clone()));
+            keys.insert(key.clone(), KeyState::InFlight(request.clone()));
         }
-        Ok(Opened::New(Reservation {
+        Ok(Reserved::New(Reservation {
             ledger: Arc::clone(self),
             key,
         }))
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<Arc<PaymentIntent>> {
-        let books = self.books();
-        let entry = books.payments.get(books.places.get(id)?)?;
+        let entries = self.entries();
+        let entry = entries.payments.get(entries.sequence_by_id.get(id)?)?;
         Some(Arc::clone(&entry.intent))
     }
 
-    /// Up to `limit` payments that were charged, those before `starting_after` where it is given; `None` when it is unknown.
+    /// Up to `limit` charged payments, from the one before the payment `starting_after`; `None` where there
+    /// is no such payment.
     pub(crate) fn charged(&self, limit: usize, starting_after: Option<&str>) -> Option<Page> {
-        let books = self.books();
+        let entries = self.entries();
         let end = match starting_after {
-            Some(id) => *books.places.get(id)?,
-            None => books.next_place,
+            Some(id) => *entries.sequence_by_id.get(id)?,
+            None => entries.next_sequence,
         };
-        let older = books.payments.range(..end).rev();
+        let older = entries.payments.range(..end).rev();
         let mut charged = older
             .map(|(_, entry)| &entry.intent)
             .filter(|intent| intent.is_charged());
@@ -134,26 +132,24 @@ impl Ledger {
         })
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
-        // Nothing below can panic half-way through a change.
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        // No method panics half-way through a change.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-// === impl Reservation ===
-
 impl Reservation {
-    /// Writes the payment down; from here on its key answers with it.
+    /// Records the payment; from here on its key replays it.
     pub(crate) fn record(mut self, intent: PaymentIntent) -> Arc<PaymentIntent> {
         let intent = Arc::new(intent);
         let key = take(&mut self.key);
-        let mut books = self.ledger.books();
-        books.add(Entry {
+        let mut entries = self.ledger.entries();
+        entries.add(Entry {
             intent: Arc::clone(&intent),
             key,
         });
-        books.shrink_to(self.ledger.max_bytes);
-        drop(books);
+        entries.evict_above(self.ledger.max_bytes);
+        drop(entries);
         intent
     }
 }
@@ -161,32 +157,31 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if let Some(key) = &self.key {
-            self.ledger.books().keys.remove(key);
+            self.ledger.entries().keys.remove(key);
         }
     }
 }
 
-// === impl Books ===
-
-impl Books {
+impl Entries {
     fn add(&mut self, entry: Entry) {
         if let Some(key) = &entry.key {
             self.keys
                 .insert(key.clone(), KeyState::Used(Arc::clone(&entry.intent)));
         }
-        self.bytes += entry.weight();
-        self.places.insert(entry.intent.id().to_owned(), self.next_place);
-        self.payments.insert(self.next_place, entry);
-        self.next_place += 1;
+        self.bytes += entry.memory_size();
+        self.sequence_by_id
+            .insert(entry.intent.id().to_owned(), self.next_sequence);
+        self.payments.insert(self.next_sequence, entry);
+        self.next_sequence += 1;
     }
 
-    fn shrink_to(&mut self, max_bytes: usize) {
+    fn evict_above(&mut self, max_bytes: usize) {
         while self.bytes > max_bytes {
             let Some((_, entry)) = self.payments.pop_first() else {
                 return;
             };
-            self.bytes -= entry.weight();
-            self.places.remove(entry.intent.id());
+            self.bytes -= entry.memory_size();
+            self.sequence_by_id.remove(entry.intent.id());
             if let Some(key) = &entry.key {
                 self.keys.remove(key);
             }
@@ -195,8 +190,8 @@ impl Books {
 }
 
 impl Entry {
-    fn weight(&self) -> usize {
-        self.intent.weight() + self.key.as_ref().map_or(0, IdempotencyKey::len)
+    fn memory_size(&self) -> usize {
+        self.intent.memory_size() + self.key.as_ref().map_or(0, IdempotencyKey::len)
     }
 }
 
@@ -215,33 +210,36 @@ mod tests {
     }
 
     fn charge(ledger: &Arc<Ledger>, text: &str) -> Arc<PaymentIntent> {
-        match ledger.open(key(text), &request(5)).unwrap() {
-            Opened::New(reservation) => reservation.record(PaymentIntent::new(request(5))),
-            Opened::Recorded(intent) => intent,
+        match ledger.reserve(key(text), &request(5)).unwrap() {
+            Reserved::New(reservation) => reservation.record(PaymentIntent::new(request(5))),
+            Reserved::Recorded(intent) => intent,
         }
     }
 
     #[test]
-    fn a_request_that_ends_without_a_payment_gives_its_key_back() {
+    fn a_request_that_ends_without_a_payment_releases_its_key() {
         let ledger = Arc::new(Ledger::new());
-        let first = ledger.open(key("k"), &request(5)).unwrap();
+        let first = ledger.reserve(key("k"), &request(5)).unwrap();
         assert_eq!(
-            ledger.open(key("k"), &request(5)).err(),
+            ledger.reserve(key("k"), &request(5)).err(),
             Some(KeyConflict::InFlight)
         );
         drop(first);
-        assert!(matches!(ledger.open(key("k"), &request(5)), Ok(Opened::New(_))));
+        assert!(matches!(
+            ledger.reserve(key("k"), &request(5)),
+            Ok(Reserved::New(_))
+        ));
         assert!(ledger.charged(10, None).unwrap().payments.is_empty());
     }
 
     #[test]
-    fn a_used_key_answers_with_its_payment_and_refuses_another_request() {
+    fn a_used_key_replays_its_payment_and_rejects_other_parameters() {
         let ledger = Arc::new(Ledger::new());
         let first = charge(&ledger, "k");
         assert_eq!(charge(&ledger, "k").id(), first.id());
         assert_eq!(
-            ledger.open(key("k"), &request(6)).err(),
-            Some(KeyConflict::OtherRequest)
+            ledger.reserve(key("k"), &request(6)).err(),
+            Some(KeyConflict::OtherParameters)
         );
         assert_eq!(ledger.charged(10, None).unwrap().payments.len(), 1);
     }
@@ -266,16 +264,16 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_payments_go_when_memory_is_full_and_nothing_of_them_stays() {
+    fn the_oldest_payments_are_evicted_with_their_keys_above_the_limit() {
         let ledger = Arc::new(Ledger::bounded(3_000));
         let oldest = charge(&ledger, "k0");
         for n in 1..50 {
             charge(&ledger, &format!("k{n}"));
         }
         assert!(ledger.get(oldest.id()).is_none());
-        let books = ledger.books();
-        assert!(books.bytes <= 3_000);
-        assert_eq!(books.payments.len(), books.places.len());
-        assert_eq!(books.payments.len(), books.keys.len());
+        let entries = ledger.entries();
+        assert!(entries.bytes <= 3_000);
+        assert_eq!(entries.payments.len(), entries.sequence_by_id.len());
+        assert_eq!(entries.payments.len(), entries.keys.len());
     }
 }

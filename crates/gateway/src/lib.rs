@@ -1,7 +1,8 @@
-//! The payment sandbox: a gateway that speaks Stripe's wire format, charges nobody, and misbehaves on demand.
+//! The payment sandbox: a gateway that speaks Stripe's wire format, moves no money, and injects faults on
+//! demand.
 //!
-//! It keeps one promise that its callers are tested against: whatever fault is injected, a key charges once, and the list of
-//! payments says exactly what was charged. It runs as a binary, or in-process in a test:
+//! Its guarantee, which its callers are tested against: under every injected fault an idempotency key charges
+//! once, and the list of payments is exactly what was charged. It runs as a binary, or in-process in a test:
 //!
 //! ```
 //! # #[tokio::main]
@@ -20,11 +21,12 @@ mod error;
 mod faults;
 mod form;
 mod idempotency;
-mod intents;
 mod ledger;
 mod payment;
 mod request_id;
+mod routes;
 mod startup;
+mod state;
 
 pub use config::Config;
 pub use startup::Gateway;

@@ -1,5 +1,5 @@
-//! `throughline-gateway`: the payment sandbox as a process. Configured by HOST, PORT, PAYMENT_GATEWAY_KEY, SHUTDOWN_TIMEOUT
-//! and OTEL_*.
+//! `throughline-gateway`: the payment sandbox as a process, configured by HOST, PORT, PAYMENT_GATEWAY_KEY,
+//! SHUTDOWN_TIMEOUT and OTEL_*.
 
 use std::process::ExitCode;
 
@@ -15,10 +15,10 @@ const PROGRAM: Program = Program {
 fn main() -> ExitCode {
     PROGRAM.run(|_, env| {
         let config = Config::from_env(env)?;
-        let answer = PROGRAM.serve(async |shutdown_signal| {
+        let serving = PROGRAM.serve(async |shutdown_signal| {
             let gateway = Gateway::start(config).await?;
             Ok(gateway.run_until(shutdown_signal.received()).await?)
         });
-        tokio::runtime::Runtime::new()?.block_on(answer)
+        tokio::runtime::Runtime::new()?.block_on(serving)
     })
 }

@@ -1,4 +1,4 @@
-//! A payment intent: what was asked for, and what came of it. It never changes once it is made.
+//! A payment intent: the request and its result. It is immutable.
 //! <https://docs.stripe.com/api/payment_intents/object>
 
 use std::collections::BTreeMap;
@@ -8,15 +8,15 @@ use iso_currency::Currency;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::cards::Card;
+use crate::cards::{Card, Decline};
 use crate::error::StripeError;
 use crate::form::Form;
 
-/// In minor units: the 12 digits that Stripe takes for some currencies, here for all, because an order's largest amount has 11.
+/// In minor units. Stripe accepts 12 digits for some currencies; the sandbox accepts them for all, because
+/// the largest amount of an order has 11.
 const MAX_AMOUNT: i64 = 999_999_999_999;
 
-/// Parameters of Stripe's that do not change what the sandbox does; any other is refused as a typo.
-/// `order_id` comes in `metadata`.
+/// Stripe's parameters that the sandbox reads or ignores; any other is rejected as a typo.
 const KNOWN: &[&str] = &[
     "amount",
     "automatic_payment_methods",
@@ -41,7 +41,7 @@ const KNOWN: &[&str] = &[
     "statement_descriptor_suffix",
 ];
 
-/// What a caller asks for. Two requests of one idempotency key must be equal.
+/// The parameters of a request. Two requests with one idempotency key must be equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PaymentRequest {
     /// In minor units, more than 0.
@@ -52,26 +52,15 @@ pub(crate) struct PaymentRequest {
     metadata: BTreeMap<String, String>,
 }
 
-/// Why a card was refused, in Stripe's words.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Decline {
-    pub(crate) code: &'static str,
-    pub(crate) decline_code: Option<&'static str>,
-    pub(crate) message: &'static str,
-}
-
-/// A payment intent that was made.
 #[derive(Debug)]
 pub(crate) struct PaymentIntent {
     id: String,
-    /// Seconds since 1970.
+    /// Unix time in seconds.
     created: u64,
     request: PaymentRequest,
-    /// There is one whenever the card was tried, whether it paid or not.
+    /// Set whenever the card was charged or declined.
     charge_id: Option<String>,
 }
-
-// === impl PaymentRequest ===
 
 impl PaymentRequest {
     pub(crate) fn from_form(form: &Form) -> Result<Self, StripeError> {
@@ -93,7 +82,7 @@ impl PaymentRequest {
         Ok(request)
     }
 
-    /// What a caller put into `metadata[name]`.
+    /// The value of `metadata[name]`.
     pub(crate) fn metadata(&self, name: &str) -> Option<&str> {
         self.metadata.get(name).map(String::as_str)
     }
@@ -102,15 +91,16 @@ impl PaymentRequest {
 fn currency(code: &str) -> Result<Currency, StripeError> {
     let lower_case = code.bytes().all(|byte| byte.is_ascii_lowercase());
     let known = Currency::from_code(&code.to_ascii_uppercase()).filter(|_| lower_case);
-    // Gold and units of account are no money that Stripe takes.
-    let money = known.filter(|currency| currency.exponent().is_some_and(|decimals| decimals <= 3));
-    money.ok_or_else(|| {
+    // ISO 4217 also lists gold and units of account, which Stripe does not accept.
+    let accepted = known.filter(|currency| currency.exponent().is_some_and(|decimals| decimals <= 3));
+    accepted.ok_or_else(|| {
         let message = "Invalid currency: it must be the lower-case ISO 4217 code of a currency, such as usd.";
         StripeError::invalid(message).param("currency")
     })
 }
 
-/// Some currencies have fewer decimals in use than their minor units count. <https://docs.stripe.com/currencies>
+/// Stripe's rules for currencies whose smallest amount in use is above one minor unit.
+/// <https://docs.stripe.com/currencies>
 fn check_step(amount: i64, currency: Currency) -> Result<(), StripeError> {
     let (step, code) = match currency {
         Currency::ISK | Currency::UGX => (100, "invalid_charge_amount_no_decimal_compatible"),
@@ -128,12 +118,13 @@ fn check_step(amount: i64, currency: Currency) -> Result<(), StripeError> {
 fn card(token: &str) -> Result<&'static Card, StripeError> {
     Card::of(token).ok_or_else(|| {
         let message =
-            "No such PaymentMethod: the sandbox knows Stripe's test tokens only, such as pm_card_visa.";
+            "No such PaymentMethod: the sandbox accepts Stripe's test tokens only, such as pm_card_visa.";
         StripeError::parameter("payment_method", "resource_missing", message)
     })
 }
 
-/// Within Stripe's limits: 50 keys of up to 40 characters, values of up to 500. <https://docs.stripe.com/api/metadata>
+/// Stripe's limits: 50 keys of up to 40 characters, values of up to 500.
+/// <https://docs.stripe.com/api/metadata>
 fn metadata(form: &Form) -> Result<BTreeMap<String, String>, StripeError> {
     let pairs = form
         .map("metadata")
@@ -146,14 +137,12 @@ fn metadata(form: &Form) -> Result<BTreeMap<String, String>, StripeError> {
     if metadata.len() <= 50 && metadata.iter().all(fits) {
         return Ok(metadata);
     }
-    let message = "Metadata can have up to 50 keys of up to 40 characters, without square brackets, and values of up to 500.";
+    let message = "Metadata has up to 50 keys of up to 40 characters, without square brackets, and values of up to 500.";
     Err(StripeError::invalid(message).param("metadata"))
 }
 
-// === impl PaymentIntent ===
-
 impl PaymentIntent {
-    /// Makes it, and charges the card if that was asked for.
+    /// Creates the intent, and charges the card if the request confirms it.
     pub(crate) fn new(request: PaymentRequest) -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         let new_id = |prefix: &str| format!("{prefix}_{}", Uuid::new_v4().simple());
@@ -169,18 +158,19 @@ impl PaymentIntent {
         &self.id
     }
 
-    pub(crate) fn charge_id(&self) -> Option<&str> {
-        self.charge_id.as_deref()
-    }
-
     pub(crate) fn request(&self) -> &PaymentRequest {
         &self.request
     }
 
-    /// Why the card was refused, if it was tried and refused.
-    pub(crate) fn decline(&self) -> Option<&'static Decline> {
-        let tried = self.request.card.filter(|_| self.request.confirm);
-        tried.and_then(|card| card.decline.as_ref())
+    fn decline(&self) -> Option<&'static Decline> {
+        let confirmed = self.request.card.filter(|_| self.request.confirm);
+        confirmed.and_then(|card| card.decline.as_ref())
+    }
+
+    /// The error that reports a declined card; `None` where the card was not declined.
+    pub(crate) fn decline_error(&self) -> Option<StripeError> {
+        let error = |decline| StripeError::declined(decline, self.charge_id.clone(), self.to_json());
+        self.decline().map(error)
     }
 
     /// Whether money was taken.
@@ -200,7 +190,7 @@ impl PaymentIntent {
     pub(crate) fn to_json(&self) -> Value {
         let request = &self.request;
         let decline = self.decline();
-        // A refused card is taken off the intent again; it stands in the error.
+        // Stripe detaches a declined card from the intent.
         let card = request.card.filter(|_| decline.is_none());
         json!({
             "id": self.id,
@@ -226,16 +216,16 @@ impl PaymentIntent {
         })
     }
 
-    /// About how many bytes of memory it takes; what bounds the ledger.
-    pub(crate) fn weight(&self) -> usize {
-        /// The struct, its ids, and its places in the ledger's maps.
+    /// About how many bytes of memory the intent takes; bounds the ledger.
+    pub(crate) fn memory_size(&self) -> usize {
+        /// The struct, its ids, and its entries in the ledger's maps.
         const FIXED: usize = 640;
-        /// An entry of a map beyond its texts.
-        const PAIR: usize = 64;
+        /// A map entry without its strings.
+        const ENTRY: usize = 64;
         let metadata = self.request.metadata.iter();
         FIXED
             + metadata
-                .map(|(key, value)| PAIR + key.len() + value.len())
+                .map(|(key, value)| ENTRY + key.len() + value.len())
                 .sum::<usize>()
     }
 }
@@ -254,21 +244,22 @@ mod tests {
             request("amount=5&currency=usd&payment_method=pm_card_visa&confirm=true").unwrap(),
         );
         assert_eq!((paid.status(), paid.is_charged()), ("succeeded", true));
-        let asked = PaymentIntent::new(request("amount=5&currency=usd&payment_method=pm_card_visa").unwrap());
+        let unconfirmed =
+            PaymentIntent::new(request("amount=5&currency=usd&payment_method=pm_card_visa").unwrap());
         assert_eq!(
-            (asked.status(), asked.is_charged()),
+            (unconfirmed.status(), unconfirmed.is_charged()),
             ("requires_confirmation", false)
         );
-        let empty = PaymentIntent::new(request("amount=5&currency=usd").unwrap());
+        let without_card = PaymentIntent::new(request("amount=5&currency=usd").unwrap());
         assert_eq!(
-            (empty.status(), empty.is_charged()),
+            (without_card.status(), without_card.is_charged()),
             ("requires_payment_method", false)
         );
     }
 
     #[test]
-    fn an_amount_that_stripe_would_refuse_is_refused() {
-        for (form, taken) in [
+    fn an_amount_that_stripe_rejects_is_rejected() {
+        for (form, accepted) in [
             ("amount=500&currency=isk", true),
             ("amount=5&currency=isk", false),
             ("amount=550&currency=ugx", false),
@@ -278,12 +269,12 @@ mod tests {
             ("amount=5&currency=xau", false),
             ("amount=5&currency=clf", false),
         ] {
-            assert_eq!(request(form).is_ok(), taken, "{form}");
+            assert_eq!(request(form).is_ok(), accepted, "{form}");
         }
     }
 
     #[test]
-    fn an_error_never_repeats_what_was_sent() {
+    fn an_error_never_repeats_a_value_of_the_request() {
         let number = "4242424242424242";
         for form in [
             format!("amount=5&currency=usd&payment_method={number}&confirm=true"),
@@ -298,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_keeps_to_the_limits() {
+    fn metadata_beyond_the_limits_is_rejected() {
         let value = "v".repeat(500);
         assert!(request(&format!("amount=5&currency=usd&metadata[k]={value}")).is_ok());
         assert!(request(&format!("amount=5&currency=usd&metadata[k]={value}v")).is_err());

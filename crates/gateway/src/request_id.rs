@@ -1,4 +1,4 @@
-//! `Request-Id: req_…` on every answer, as Stripe sends it: what one quotes to support.
+//! `Request-Id: req_…` on every response, as Stripe sends it.
 
 use actix_web::Error;
 use actix_web::body::MessageBody;

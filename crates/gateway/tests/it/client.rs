@@ -1,4 +1,4 @@
-//! A sandbox of the test's own, and the few calls that the tests make of it.
+//! A private sandbox for each test, and the requests that the tests send to it.
 
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ impl Sandbox {
     }
 
     pub(crate) async fn with(config: Config) -> Self {
-        // The client is built for TLS too, and needs to know by what.
+        // reqwest is built for TLS without a default provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             gateway: Gateway::start(config).await.unwrap(),
@@ -31,14 +31,14 @@ impl Sandbox {
         self.http.request(method.parse().unwrap(), url)
     }
 
-    /// A payment that is not sent yet.
+    /// A payment request, not sent yet.
     pub(crate) fn payment(&self, form: &[(&str, &str)]) -> RequestBuilder {
         self.request("POST", "/v1/payment_intents")
             .bearer_auth(KEY)
             .form(form)
     }
 
-    /// A charge of 15.00 USD for an order, under a key.
+    /// A charge of 15.00 USD; `key` is the order's id and the idempotency key.
     pub(crate) fn charge(&self, key: &str, card: &str) -> RequestBuilder {
         let form = [
             ("amount", "1500"),
@@ -51,20 +51,20 @@ impl Sandbox {
     }
 
     pub(crate) async fn set_faults(&self, faults: Value) {
-        let answer = self
+        let response = self
             .request("POST", "/sandbox/faults")
             .json(&faults)
             .send()
             .await
             .unwrap();
-        assert_eq!(answer.status(), 200);
+        assert_eq!(response.status(), 200);
     }
 
     pub(crate) async fn get(&self, path: &str) -> Response {
         self.request("GET", path).bearer_auth(KEY).send().await.unwrap()
     }
 
-    /// Everything that was charged, newest first.
+    /// All charged payments, newest first.
     pub(crate) async fn charged(&self) -> Vec<Value> {
         let page: Value = self
             .get("/v1/payment_intents?limit=100")
@@ -76,17 +76,17 @@ impl Sandbox {
         page["data"].as_array().unwrap().clone()
     }
 
-    /// Holds a charge under `key` inside the sandbox; the returned call ends only when the sandbox lets it go.
+    /// Makes a charge with `key` hang; the returned request ends only when the sandbox ends the hang.
     pub(crate) async fn hang(&self, key: &str) -> tokio::task::JoinHandle<reqwest::Result<Response>> {
         self.set_faults(json!({ "hang_rate": 1.0 })).await;
         let send = || tokio::spawn(self.charge(key, "pm_card_visa").send());
         let (mut one, mut other) = (send(), send());
-        // One of the two has the key and hangs; the other is told so.
-        let (told, hanging) = tokio::select! {
-            told = &mut one => (told, other),
-            told = &mut other => (told, one),
+        // One of the two reserves the key and hangs; the other gets the conflict.
+        let (conflict, hanging) = tokio::select! {
+            conflict = &mut one => (conflict, other),
+            conflict = &mut other => (conflict, one),
         };
-        assert_eq!(told.unwrap().unwrap().status(), 409);
+        assert_eq!(conflict.unwrap().unwrap().status(), 409);
         hanging
     }
 }

@@ -1,4 +1,4 @@
-//! Whatever goes wrong, the list of charges is right and a retry under the same key ends well.
+//! Under every fault the list of charges is correct, and a retry with the same key succeeds.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn an_injected_error_charges_nothing_and_leaves_the_key_unused() {
 }
 
 #[tokio::test]
-async fn a_charge_whose_answer_is_lost_is_found_by_the_retry() {
+async fn a_charge_whose_response_is_lost_is_found_by_the_retry() {
     let sandbox = Sandbox::start().await;
     sandbox.set_faults(json!({ "drop_after_charge_rate": 1.0 })).await;
     let lost = sandbox.charge("order-1", "pm_card_visa").send().await;
@@ -40,7 +40,7 @@ async fn a_charge_whose_answer_is_lost_is_found_by_the_retry() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_lost_to_the_last_byte() {
+async fn not_one_byte_of_a_lost_response_is_sent() {
     let sandbox = Sandbox::start().await;
     sandbox.set_faults(json!({ "drop_after_charge_rate": 1.0 })).await;
     let body = "amount=1&currency=usd&payment_method=pm_card_visa&confirm=true";
@@ -52,10 +52,10 @@ async fn a_lost_answer_is_lost_to_the_last_byte() {
     let address = sandbox.gateway.url().replace("http://", "");
     let mut connection = TcpStream::connect(address).await.unwrap();
     connection.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    // Closed or reset, the connection ends.
-    let _ = connection.read_to_end(&mut answer).await;
-    assert_eq!(String::from_utf8_lossy(&answer), "");
+    let mut received = Vec::new();
+    // The connection is closed or reset.
+    let _ = connection.read_to_end(&mut received).await;
+    assert_eq!(String::from_utf8_lossy(&received), "");
     assert_eq!(sandbox.charged().await.len(), 1);
 }
 
@@ -71,7 +71,7 @@ async fn a_client_that_gives_up_on_a_hang_can_retry_and_is_charged_once() {
         loop {
             let response = sandbox.charge("order-1", "pm_card_visa").send().await.unwrap();
             match response.status().as_u16() {
-                // The sandbox has not noticed yet that the first client is gone.
+                // The sandbox has not yet seen that the first client disconnected.
                 409 => tokio::task::yield_now().await,
                 status => break status,
             }
@@ -83,16 +83,16 @@ async fn a_client_that_gives_up_on_a_hang_can_retry_and_is_charged_once() {
 }
 
 #[tokio::test]
-async fn a_request_that_hangs_does_not_hold_up_the_end() {
+async fn a_hanging_request_does_not_delay_the_shutdown() {
     let sandbox = Sandbox::start().await;
     let hanging = sandbox.hang("order-1").await;
     let stop = tokio::time::timeout(Duration::from_secs(20), sandbox.gateway.stop());
-    stop.await.expect("it ended").unwrap();
+    stop.await.expect("it stopped").unwrap();
     assert_eq!(hanging.await.unwrap().unwrap().status(), 500);
 }
 
 #[tokio::test]
-async fn faults_are_read_back_and_bad_ones_are_refused() {
+async fn faults_are_read_back_and_bad_ones_are_rejected() {
     let sandbox = Sandbox::start().await;
     let faults = json!({
         "latency_ms": 1,
@@ -107,14 +107,14 @@ async fn faults_are_read_back_and_bad_ones_are_refused() {
         json!({ "latency_ms": 10_000_000 }),
         json!({ "eror_rate": 0.1 }),
     ] {
-        let refused = sandbox
+        let rejected = sandbox
             .request("POST", "/sandbox/faults")
             .json(&bad)
             .send()
             .await
             .unwrap();
-        assert_eq!(refused.status(), 400, "{bad}");
-        assert_eq!(json(refused).await["error"]["type"], "invalid_request_error");
+        assert_eq!(rejected.status(), 400, "{bad}");
+        assert_eq!(json(rejected).await["error"]["type"], "invalid_request_error");
     }
     assert_eq!(json(sandbox.get("/sandbox/faults").await).await, faults);
 }

@@ -1,4 +1,4 @@
-//! One key, one charge: under concurrency, across retries, and whatever a retry asks for.
+//! One key, one charge: under concurrency, across retries, and when a retry has other parameters.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::client::{Sandbox, json};
 #[tokio::test]
 async fn fifty_concurrent_posts_of_one_key_charge_once() {
     let sandbox = Sandbox::start().await;
-    // With some latency, the requests really overlap.
+    // The latency makes the requests overlap.
     for (round, latency_ms) in [0, 20].into_iter().enumerate() {
         sandbox.set_faults(json!({ "latency_ms": latency_ms })).await;
         let key = format!("order-{round}");
@@ -30,22 +30,22 @@ async fn fifty_concurrent_posts_of_one_key_charge_once() {
 }
 
 #[tokio::test]
-async fn a_retry_answers_the_same_and_says_so() {
+async fn a_retry_gets_the_same_response_marked_as_replayed() {
     let sandbox = Sandbox::start().await;
     for (card, status) in [("pm_card_visa", 200), ("pm_card_chargeDeclined", 402)] {
         let first = sandbox.charge(card, card).send().await.unwrap();
-        let again = sandbox.charge(card, card).send().await.unwrap();
+        let retried = sandbox.charge(card, card).send().await.unwrap();
         assert_eq!(first.status(), status);
-        assert_eq!(again.status(), status);
-        assert_eq!(again.headers()["idempotent-replayed"], "true");
-        assert_ne!(first.headers()["request-id"], again.headers()["request-id"]);
-        assert_eq!(json(first).await, json(again).await);
+        assert_eq!(retried.status(), status);
+        assert_eq!(retried.headers()["idempotent-replayed"], "true");
+        assert_ne!(first.headers()["request-id"], retried.headers()["request-id"]);
+        assert_eq!(json(first).await, json(retried).await);
     }
     assert_eq!(sandbox.charged().await.len(), 1);
 }
 
 #[tokio::test]
-async fn a_key_that_comes_again_with_other_parameters_is_refused() {
+async fn a_key_with_other_parameters_is_rejected() {
     let sandbox = Sandbox::start().await;
     sandbox.charge("order-1", "pm_card_visa").send().await.unwrap();
     let other = sandbox
@@ -59,14 +59,10 @@ async fn a_key_that_comes_again_with_other_parameters_is_refused() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_refused_does_not_use_its_key() {
+async fn a_rejected_request_does_not_use_its_key() {
     let sandbox = Sandbox::start().await;
-    let refused = sandbox
-        .charge("order-1", "pm_card_unheard_of")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(refused.status(), 400);
+    let rejected = sandbox.charge("order-1", "pm_card_unknown").send().await.unwrap();
+    assert_eq!(rejected.status(), 400);
     let good = sandbox.charge("order-1", "pm_card_visa").send().await.unwrap();
     assert_eq!(good.status(), 200);
     assert!(!good.headers().contains_key("idempotent-replayed"));

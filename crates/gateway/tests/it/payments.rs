@@ -1,4 +1,4 @@
-//! What Stripe's clients rely on: the payment intent, the list, and each kind of error.
+//! What a client of Stripe relies on: the payment intent, the list, and each kind of error.
 
 use serde_json::json;
 use throughline_gateway::Config;
@@ -65,7 +65,7 @@ async fn a_declined_card_is_a_card_error_and_no_charge() {
         assert_eq!(intent["amount_received"], 0);
         assert_eq!(intent["metadata"]["order_id"], card);
 
-        // It can be read, but it is not among what was charged.
+        // The payment exists but is not in the list of charges.
         let path = format!("/v1/payment_intents/{}", intent["id"].as_str().unwrap());
         assert_eq!(&json(sandbox.get(&path).await).await, intent);
     }
@@ -88,7 +88,7 @@ async fn a_payment_that_is_not_confirmed_charges_nothing() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_cannot_be_taken_is_named() {
+async fn an_invalid_parameter_is_named() {
     let sandbox = Sandbox::start().await;
     let good = [
         ("amount", "1500"),
@@ -112,7 +112,7 @@ async fn a_parameter_that_cannot_be_taken_is_named() {
         ("currency", "USD", json!(null)),
         ("currency", "usdollar", json!(null)),
         ("payment_method", "", json!("parameter_missing")),
-        ("payment_method", "pm_card_unheard_of", json!("resource_missing")),
+        ("payment_method", "pm_card_unknown", json!("resource_missing")),
         ("confirm", "yes", json!(null)),
     ] {
         let response = sandbox.payment(&with(name, value)).send().await.unwrap();
@@ -129,7 +129,7 @@ async fn a_parameter_that_cannot_be_taken_is_named() {
 }
 
 #[tokio::test]
-async fn only_a_form_of_a_sensible_size_is_read() {
+async fn only_a_form_within_the_size_limit_is_accepted() {
     let sandbox = Sandbox::start().await;
     let payment = || sandbox.request("POST", "/v1/payment_intents").bearer_auth(KEY);
     let json_body = payment().json(&json!({ "amount": 1500 })).send().await.unwrap();
@@ -144,7 +144,7 @@ async fn only_a_form_of_a_sensible_size_is_read() {
 }
 
 #[tokio::test]
-async fn without_a_test_key_nothing_is_answered() {
+async fn a_request_without_a_test_key_is_unauthorized() {
     let sandbox = Sandbox::start().await;
     let list = || sandbox.request("GET", "/v1/payment_intents");
     for request in [
@@ -169,7 +169,7 @@ async fn without_a_test_key_nothing_is_answered() {
 }
 
 #[tokio::test]
-async fn a_configured_key_is_the_only_one_taken() {
+async fn a_configured_key_is_the_only_one_accepted() {
     let sandbox = Sandbox::with(Config::local().with_key("sk_test_ours")).await;
     let list = |key| {
         sandbox
@@ -224,7 +224,7 @@ async fn the_list_pages_from_the_newest_to_the_oldest() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_a_404_in_stripes_form() {
+async fn an_unknown_payment_or_path_is_a_404_in_stripes_format() {
     let sandbox = Sandbox::start().await;
     let unknown_id = sandbox.get("/v1/payment_intents/pi_unknown").await;
     assert_eq!(unknown_id.status(), 404);

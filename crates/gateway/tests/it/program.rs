@@ -1,4 +1,4 @@
-//! The program: one clear line and exit code 1 for what it cannot start with, exit code 0 when it is asked to end.
+//! The program: one line and exit code 1 for a bad configuration, exit code 0 after a signal.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -17,11 +17,11 @@ pub(crate) fn program(environment: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Reads what the program says until it says where it listens.
+/// Reads the program's log until the line with its address.
 pub(crate) fn listens_at(output: &mut impl BufRead) -> String {
     let mut lines = output.lines().map(Result::unwrap);
     let line = lines.find(|line| line.contains("the payment sandbox listens"));
-    let line = line.expect("it says that it listens");
+    let line = line.expect("the program logs its address");
     line.split_once("address=").unwrap().1.to_owned()
 }
 
@@ -33,7 +33,7 @@ fn one_line(output: &Output) -> String {
 }
 
 #[test]
-fn a_bad_value_ends_it_with_one_line() {
+fn a_bad_value_stops_it_with_one_line() {
     for (name, value) in [("PORT", "http"), ("SHUTDOWN_TIMEOUT", "soon")] {
         let line = one_line(&program(&[(name, value)]).output().unwrap());
         assert!(line.contains(&format!("{name}: got `{value}`; takes ")), "{line}");
@@ -41,7 +41,7 @@ fn a_bad_value_ends_it_with_one_line() {
 }
 
 #[test]
-fn a_port_in_use_ends_it_with_one_line() {
+fn a_port_in_use_stops_it_with_one_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let line = one_line(&program(&[("PORT", &port)]).output().unwrap());
@@ -49,7 +49,7 @@ fn a_port_in_use_ends_it_with_one_line() {
 }
 
 #[test]
-fn a_signal_ends_it_cleanly() {
+fn a_signal_stops_it_with_exit_code_0() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut child = program(&[("PORT", "0")]).spawn().unwrap();
         let address = listens_at(&mut BufReader::new(child.stdout.take().unwrap()));

@@ -1,4 +1,4 @@
-//! What the sandbox reports of itself: one server span a payment, in the caller's trace, and never a card.
+//! The sandbox's telemetry: one server span for each payment, in the caller's trace, without card data.
 
 use std::io::{BufReader, Read};
 
@@ -51,7 +51,7 @@ async fn a_payment_is_one_span_of_the_callers_trace_and_no_card_leaves_the_proce
     assert_eq!(pay("pm_card_chargeDeclined").await, 402);
     assert_eq!(pay(CARD_NUMBER).await, 400);
     http.get(format!("http://{address}/health")).send().await.unwrap();
-    // Ending exports what is still there.
+    // The shutdown exports the remaining spans.
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
 
@@ -70,7 +70,7 @@ async fn a_payment_is_one_span_of_the_callers_trace_and_no_card_leaves_the_proce
             .unwrap()
             .as_i64()
             .unwrap();
-        // A request that is refused never became a payment.
+        // A rejected request makes no payment.
         assert_eq!(span.attributes.get_str("payment.id").is_some(), status != 400);
         assert_eq!(span.attributes.get_str("order.id").is_some(), status != 400);
         statuses.push(status);
@@ -78,10 +78,15 @@ async fn a_payment_is_one_span_of_the_callers_trace_and_no_card_leaves_the_proce
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 400, 402]);
 
-    let mut said = String::new();
-    output.read_to_string(&mut said).unwrap();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    let reported = format!("{said} {traces:?} {:?}", lens.store().logs());
+    let mut output_text = String::new();
+    output.read_to_string(&mut output_text).unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut output_text)
+        .unwrap();
+    let reported = format!("{output_text} {traces:?} {:?}", lens.store().logs());
     for secret in ["pm_card", CARD_NUMBER, KEY] {
         assert!(!reported.contains(secret), "{secret} in {reported}");
     }

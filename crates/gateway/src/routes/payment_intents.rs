@@ -6,20 +6,19 @@ use serde_json::{Value, json};
 
 use crate::auth::Authorized;
 use crate::error::StripeError;
-use crate::faults::lost_answer;
+use crate::faults::lost_response;
 use crate::form::Form;
 use crate::idempotency::IdempotencyKey;
-use crate::ledger::{KeyConflict, Opened};
+use crate::ledger::{KeyConflict, Reserved};
 use crate::payment::{PaymentIntent, PaymentRequest};
-use crate::startup::Sandbox;
+use crate::state::Sandbox;
 
-/// Where payments are made and listed.
 pub(crate) const PATH: &str = "/v1/payment_intents";
 
-/// Says that an answer is that of an earlier request.
+/// Marks the response to an earlier request with the same key.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// Attributes of the server span. A card's token is never one of them.
+/// Attributes of the server span. A card's token must never become one.
 const ORDER_ID: &str = "order.id";
 const PAYMENT_ID: &str = "payment.id";
 
@@ -36,27 +35,28 @@ pub(crate) async fn create(
         telemetry::span::set(ORDER_ID, order.to_owned());
     }
 
-    let opened = sandbox.ledger.open(key, &payment)?;
+    let reserved = sandbox.ledger.reserve(key, &payment)?;
     sandbox.faults.before_charge().await?;
-    match opened {
-        Opened::Recorded(intent) => {
-            let mut response = answer(&intent);
+    match reserved {
+        Reserved::Recorded(intent) => {
+            let mut response = response(&intent);
             response
                 .headers_mut()
                 .insert(REPLAYED, HeaderValue::from_static("true"));
             Ok(response)
         }
-        Opened::New(reservation) => {
+        Reserved::New(reservation) => {
             let intent = reservation.record(PaymentIntent::new(payment));
-            match intent.is_charged() && sandbox.faults.loses_answer() {
-                true => Ok(lost_answer()),
-                false => Ok(answer(&intent)),
+            if intent.is_charged() && sandbox.faults.loses_response() {
+                Ok(lost_response())
+            } else {
+                Ok(response(&intent))
             }
         }
     }
 }
 
-/// `GET /v1/payment_intents`: what was charged, newest first.
+/// `GET /v1/payment_intents`: the charged payments, newest first.
 pub(crate) async fn list(
     _: Authorized,
     request: HttpRequest,
@@ -79,23 +79,24 @@ pub(crate) async fn list(
     })))
 }
 
-/// `GET /v1/payment_intents/{id}`: any payment, also one that was refused.
+/// `GET /v1/payment_intents/{id}`: any payment, charged or not.
 pub(crate) async fn get(
     _: Authorized,
     id: web::Path<String>,
     sandbox: web::Data<Sandbox>,
 ) -> Result<web::Json<Value>, StripeError> {
-    match sandbox.ledger.get(&id) {
-        Some(intent) => Ok(web::Json(intent.to_json())),
-        None => Err(StripeError::payment_not_found()),
-    }
+    let intent = sandbox
+        .ledger
+        .get(&id)
+        .ok_or_else(StripeError::payment_not_found)?;
+    Ok(web::Json(intent.to_json()))
 }
 
 /// The same for a first request and for every retry.
-fn answer(intent: &PaymentIntent) -> HttpResponse {
+fn response(intent: &PaymentIntent) -> HttpResponse {
     telemetry::span::set(PAYMENT_ID, intent.id().to_owned());
-    match intent.decline() {
-        Some(decline) => StripeError::declined(intent, decline).error_response(),
+    match intent.decline_error() {
+        Some(error) => error.error_response(),
         None => HttpResponse::Ok().json(intent.to_json()),
     }
 }
@@ -103,7 +104,7 @@ fn answer(intent: &PaymentIntent) -> HttpResponse {
 impl From<KeyConflict> for StripeError {
     fn from(conflict: KeyConflict) -> Self {
         match conflict {
-            KeyConflict::OtherRequest => Self::key_reused(),
+            KeyConflict::OtherParameters => Self::key_reused(),
             KeyConflict::InFlight => Self::key_in_use(),
         }
     }

@@ -1,0 +1,13 @@
+//! The state that all handlers share.
+
+use std::sync::Arc;
+
+use crate::config::AcceptedKeys;
+use crate::faults::FaultInjector;
+use crate::ledger::Ledger;
+
+pub(crate) struct Sandbox {
+    pub(crate) keys: AcceptedKeys,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) faults: FaultInjector,
+}
