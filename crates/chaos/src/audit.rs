@@ -1,30 +1,25 @@
-//! What PostgreSQL says became of the orders. A trigger of our own notes every write to an order that was final already.
-
-use std::time::Duration;
+//! The orders as PostgreSQL has them. A trigger that chaos adds records every write to an order that was
+//! final already.
 
 use chrono::{DateTime, Utc};
 use testkit::Database;
-use tokio::time::{Instant, sleep};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::load::product;
-
-const WATCH: &str = "
+const RECORD_WRITES: &str = "
     CREATE TABLE changed_when_final (id uuid NOT NULL);
-    CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql AS
+    CREATE FUNCTION record_change() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN INSERT INTO changed_when_final VALUES (OLD.id); RETURN NULL; END $$;
-    CREATE TRIGGER note_change AFTER UPDATE ON orders FOR EACH ROW
-        WHEN (OLD.status IN ('completed', 'failed', 'cancelled')) EXECUTE FUNCTION note_change();";
+    CREATE TRIGGER record_change AFTER UPDATE ON orders FOR EACH ROW
+        WHEN (OLD.status IN ('completed', 'failed', 'cancelled')) EXECUTE FUNCTION record_change();";
 
 const READ: &str = "
     SELECT id, status, payment_status, payment_id, failure_code, failure_detail, attempt, created_at, completed_at,
            (SELECT count(*) FROM changed_when_final AS c WHERE c.id = orders.id) AS changed
     FROM orders WHERE items->0->>'product_name' = $1";
 
-/// An order's row.
 #[derive(Debug)]
-pub(crate) struct Stored {
+pub(crate) struct OrderRow {
     pub(crate) id: Uuid,
     pub(crate) status: String,
     pub(crate) payment_status: String,
@@ -35,11 +30,11 @@ pub(crate) struct Stored {
     pub(crate) created_at: DateTime<Utc>,
     /// When it became final.
     pub(crate) completed_at: Option<DateTime<Utc>>,
-    /// How often it was written to after it was final.
+    /// How many writes it got after it was final.
     pub(crate) changed_when_final: i64,
 }
 
-impl From<Row> for Stored {
+impl From<Row> for OrderRow {
     fn from(row: Row) -> Self {
         Self {
             id: row.get("id"),
@@ -56,13 +51,13 @@ impl From<Row> for Stored {
     }
 }
 
-impl Stored {
-    /// Whether it is not final.
+impl OrderRow {
+    /// Not final.
     pub(crate) fn is_stuck(&self) -> bool {
         self.completed_at.is_none()
     }
 
-    /// Why it failed, where that was not its card.
+    /// Why it failed, unless its card was declined.
     pub(crate) fn gave_up(&self) -> Option<String> {
         let code = self.failure_code.as_deref().unwrap_or_default();
         let gave_up = self.status == "failed" && code != "card_declined";
@@ -71,29 +66,19 @@ impl Stored {
     }
 }
 
-/// Notes every write to a final order from now on.
-pub(crate) async fn watch_final_states(database: &Database) -> anyhow::Result<()> {
-    Ok(database.connect().await?.batch_execute(WATCH).await?)
+/// The product name of a round's orders, by which they are found again.
+pub(crate) fn product_name(round: usize) -> String {
+    format!("round {round}")
+}
+
+/// From now on, records every write to a final order.
+pub(crate) async fn record_writes_to_final_orders(database: &Database) -> anyhow::Result<()> {
+    Ok(database.connect().await?.batch_execute(RECORD_WRITES).await?)
 }
 
 /// The round's orders.
-pub(crate) async fn read(database: &Database, round: usize) -> anyhow::Result<Vec<Stored>> {
+pub(crate) async fn read(database: &Database, round: usize) -> anyhow::Result<Vec<OrderRow>> {
     let sql = database.connect().await?;
-    let rows = sql.query(READ, &[&product(round)]).await?;
-    Ok(rows.into_iter().map(Stored::from).collect())
-}
-
-/// Waits until every order is final, or `patience` is over.
-pub(crate) async fn settle(database: &Database, patience: Duration) -> anyhow::Result<()> {
-    let sql = database.connect().await?;
-    let end = Instant::now() + patience;
-    while Instant::now() < end && on_their_way(&sql).await? > 0 {
-        sleep(Duration::from_millis(100)).await;
-    }
-    Ok(())
-}
-
-async fn on_their_way(sql: &Client) -> anyhow::Result<i64> {
-    const COUNT: &str = "SELECT count(*) FROM orders WHERE dispatch_after IS NOT NULL";
-    Ok(sql.query_one(COUNT, &[]).await?.get(0))
+    let rows = sql.query(READ, &[&product_name(round)]).await?;
+    Ok(rows.into_iter().map(OrderRow::from).collect())
 }

@@ -5,66 +5,69 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context;
+use fastrand::Rng;
 use testkit::{Service, Signal};
 use tokio::time::sleep;
 
-use crate::schedule::Seeded;
-use crate::shop::{LEASE, Shop};
+use crate::deployment::{Deployment, LEASE};
 
-/// How long a server is away, and how long the gateway misbehaves.
+/// How long Redis, the gateway or the collector is faulty.
 const OUTAGE: Duration = Duration::from_secs(3);
-/// Before what was killed is started again.
-const RESTART: Duration = Duration::from_secs(1);
-/// Restarts of the rolling kind in one round.
+/// Pause between a kill and the restart.
+const RESTART_DELAY: Duration = Duration::from_secs(1);
 const ROLLING_RESTARTS: usize = 20;
 
-/// What can go wrong.
+/// A fault that a round can inject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// SIGKILL of one worker, that is started again.
+    /// SIGKILL of one worker, and its restart.
     WorkerKilled,
-    /// SIGSTOP of one worker for longer than its leases hold.
+    /// SIGSTOP of one worker for twice its lease.
     WorkerPaused,
-    /// SIGKILL of one api, that is started again.
+    /// SIGKILL of one api, and its restart.
     ApiKilled,
-    /// SIGTERM of every api and worker in turn, twenty times in all: what a deployment does.
+    /// Twenty restarts by SIGTERM, of each api and worker in turn: a rolling deployment.
     RollingRestarts,
-    /// SIGKILL of Redis, and its return.
+    /// SIGKILL of Redis, and its restart after 3 s.
     RedisKilled,
     /// FLUSHALL: Redis loses everything.
     RedisFlushed,
     /// SIGSTOP of Redis for 3 s.
     RedisPaused,
-    /// An immediate shutdown of PostgreSQL, and its return.
+    /// An immediate shutdown of PostgreSQL, and its restart.
     PostgresRestarted,
     /// Every connection to PostgreSQL is terminated.
     ConnectionsTerminated,
-    /// Half of the payments are answered 500.
+    /// For 3 s half of the payments get a 500.
     GatewayErrors,
-    /// Half of the payments are never answered.
+    /// For 3 s half of the payments get no response.
     GatewayHangs,
-    /// Half of the charges are made, but their answer is lost.
-    AnswersLost,
-    /// Nobody takes the telemetry.
+    /// For 3 s the responses to half of the charges are lost.
+    ResponsesLost,
+    /// SIGKILL of the OTLP receiver, and its restart after 3 s.
     CollectorAbsent,
 }
 
-/// What was accepted while Redis was away is dispatched so soon after its return, and a lease that ended is found so soon.
-const TAKEN_UP: Duration = Duration::from_secs(5);
-/// What came together meanwhile is then processed.
-const WORKED_OFF: Duration = Duration::from_secs(5);
+/// Orders that were accepted without Redis are dispatched within this time of its return, and an expired
+/// lease is found within it.
+const DISPATCH_BOUND: Duration = Duration::from_secs(5);
+/// The orders that accumulated are processed within this time.
+const CATCH_UP_BOUND: Duration = Duration::from_secs(5);
 
 impl Fault {
-    /// How long after its end every order from before may take to be final, where that is promised.
+    /// Every order that was created before the fault's end is final within this time; `None` where no bound
+    /// is promised.
     pub(crate) fn recovery_bound(self) -> Option<Duration> {
         match self {
-            Self::WorkerKilled => Some(LEASE + TAKEN_UP + WORKED_OFF),
-            Self::RedisKilled | Self::RedisFlushed | Self::RedisPaused => Some(TAKEN_UP + WORKED_OFF),
+            Self::WorkerKilled => Some(LEASE + DISPATCH_BOUND + CATCH_UP_BOUND),
+            Self::RedisKilled | Self::RedisFlushed | Self::RedisPaused => {
+                Some(DISPATCH_BOUND + CATCH_UP_BOUND)
+            }
             _ => None,
         }
     }
 
-    /// All of them.
+    /// Every fault, in the order of the rounds.
     pub const ALL: [Self; 13] = [
         Self::WorkerKilled,
         Self::WorkerPaused,
@@ -77,28 +80,28 @@ impl Fault {
         Self::ConnectionsTerminated,
         Self::GatewayErrors,
         Self::GatewayHangs,
-        Self::AnswersLost,
+        Self::ResponsesLost,
         Self::CollectorAbsent,
     ];
 
-    /// One for each way to lose an order, or to charge it twice, that is over quickly.
+    /// The short faults that can lose an order or charge it twice.
     pub const SHORT: [Self; 4] = [
         Self::WorkerPaused,
         Self::RedisFlushed,
         Self::PostgresRestarted,
-        Self::AnswersLost,
+        Self::ResponsesLost,
     ];
 
-    /// Injects it; returns when its cause is gone.
-    pub(crate) async fn inject(self, shop: &Shop, mut seeded: Seeded) -> anyhow::Result<()> {
-        let replica = seeded.either();
-        let [workers, apis] = [&shop.workers, &shop.apis];
+    /// Injects the fault; returns when it has ended.
+    pub(crate) async fn inject(self, deployment: &Deployment, mut rng: Rng) -> anyhow::Result<()> {
+        let replica = rng.usize(..2);
+        let [workers, apis] = [&deployment.workers, &deployment.apis];
         let chosen = |of| <[_]>::get(of, replica).context("there are two replicas");
         match self {
             Self::WorkerKilled => {
                 let mut worker = chosen(workers)?.lock().await;
                 worker.kill(Service::Worker).await?;
-                sleep(RESTART).await;
+                sleep(RESTART_DELAY).await;
                 worker.restart(Service::Worker).await
             }
             Self::WorkerPaused => {
@@ -110,42 +113,42 @@ impl Fault {
             Self::ApiKilled => {
                 let mut api = chosen(apis)?.lock().await;
                 api.kill(Service::Api).await?;
-                sleep(RESTART).await;
+                sleep(RESTART_DELAY).await;
                 api.restart(Service::Api).await
             }
-            Self::RollingRestarts => rolling_restarts(shop).await,
+            Self::RollingRestarts => rolling_restarts(deployment).await,
             Self::RedisKilled => {
-                let mut redis = shop.redis.lock().await;
+                let mut redis = deployment.redis.lock().await;
                 redis.kill().await?;
                 sleep(OUTAGE).await;
                 redis.restart().await
             }
             Self::RedisFlushed => {
-                let redis = shop.redis.lock().await;
+                let redis = deployment.redis.lock().await;
                 let mut connection = redis.connect().await?;
                 redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await?;
                 Ok(())
             }
-            Self::RedisPaused => shop.redis.lock().await.pause(OUTAGE).await,
+            Self::RedisPaused => deployment.redis.lock().await.pause(OUTAGE).await,
             Self::PostgresRestarted => {
-                let mut postgres = shop.postgres.lock().await;
+                let mut postgres = deployment.postgres.lock().await;
                 postgres.crash().await?;
-                sleep(RESTART).await;
+                sleep(RESTART_DELAY).await;
                 postgres.restart().await
             }
             Self::ConnectionsTerminated => {
-                let _alone = shop.postgres.lock().await;
-                let sql = shop.database().connect().await?;
+                let _exclusive = deployment.postgres.lock().await;
+                let sql = deployment.database.connect().await?;
                 const TERMINATE: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
                 sql.execute(TERMINATE, &[]).await?;
                 Ok(())
             }
-            Self::GatewayErrors => gateway(shop, "error_rate").await,
-            Self::GatewayHangs => gateway(shop, "hang_rate").await,
-            Self::AnswersLost => gateway(shop, "drop_after_charge_rate").await,
+            Self::GatewayErrors => gateway_fault(deployment, "error_rate").await,
+            Self::GatewayHangs => gateway_fault(deployment, "hang_rate").await,
+            Self::ResponsesLost => gateway_fault(deployment, "drop_after_charge_rate").await,
             Self::CollectorAbsent => {
-                let mut lens = shop.lens.lock().await;
+                let mut lens = deployment.lens.lock().await;
                 lens.kill(Service::Lens).await?;
                 sleep(OUTAGE).await;
                 lens.restart(Service::Lens).await
@@ -154,28 +157,28 @@ impl Fault {
     }
 }
 
-/// Half of the payments, for a while. Of faults that overlap, the last to begin or to end decides.
-async fn gateway(shop: &Shop, field: &str) -> anyhow::Result<()> {
-    shop.gateway_faults(Some((field, 0.5))).await?;
+/// Affects half of the payments. Of overlapping faults, the one that began or ended last is in effect.
+async fn gateway_fault(deployment: &Deployment, field: &str) -> anyhow::Result<()> {
+    deployment.set_gateway_fault(Some((field, 0.5))).await?;
     sleep(OUTAGE).await;
-    shop.gateway_faults(None).await
+    deployment.set_gateway_fault(None).await
 }
 
-/// One after the other, each ready before the next ends; every process must end with code 0.
-async fn rolling_restarts(shop: &Shop) -> anyhow::Result<()> {
-    let apis = shop.apis.iter().map(|api| (api, Service::Api));
-    let workers = shop.workers.iter().map(|worker| (worker, Service::Worker));
+/// Each replica is ready again before the next one stops; every process must exit with code 0.
+async fn rolling_restarts(deployment: &Deployment) -> anyhow::Result<()> {
+    let apis = deployment.apis.iter().map(|api| (api, Service::Api));
+    let workers = deployment.workers.iter().map(|worker| (worker, Service::Worker));
     let all: Vec<_> = apis.chain(workers).collect();
     for (stack, service) in all.iter().cycle().take(ROLLING_RESTARTS) {
         let mut stack = stack.lock().await;
         let status = stack.stop(*service).await?;
-        anyhow::ensure!(status.success(), "{service} did not end in order: {status}");
+        anyhow::ensure!(status.success(), "{service} did not exit with code 0: {status}");
         stack.restart(*service).await?;
     }
     Ok(())
 }
 
-/// By its word on a command line.
+/// Parses the word of `--faults`.
 impl FromStr for Fault {
     type Err = String;
 
@@ -202,7 +205,7 @@ impl Fault {
             Self::ConnectionsTerminated => "connections-terminated",
             Self::GatewayErrors => "gateway-errors",
             Self::GatewayHangs => "gateway-hangs",
-            Self::AnswersLost => "answers-lost",
+            Self::ResponsesLost => "responses-lost",
             Self::CollectorAbsent => "collector-absent",
         }
     }
@@ -215,14 +218,14 @@ impl fmt::Display for Fault {
             Self::WorkerPaused => "worker paused past its lease",
             Self::ApiKilled => "api SIGKILL",
             Self::RollingRestarts => "20 rolling restarts",
-            Self::RedisKilled => "redis SIGKILL, 3 s away",
+            Self::RedisKilled => "redis SIGKILL, 3 s down",
             Self::RedisFlushed => "redis FLUSHALL",
             Self::RedisPaused => "redis paused 3 s",
             Self::PostgresRestarted => "postgres immediate restart",
             Self::ConnectionsTerminated => "postgres connections cut",
             Self::GatewayErrors => "gateway errors",
             Self::GatewayHangs => "gateway hangs",
-            Self::AnswersLost => "charges, answers lost",
+            Self::ResponsesLost => "charges, responses lost",
             Self::CollectorAbsent => "collector absent",
         })
     }

@@ -1,4 +1,4 @@
-//! What the gateway says that it charged.
+//! The charges that the gateway's ledger has.
 
 use std::collections::HashMap;
 
@@ -6,24 +6,24 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::shop::Shop;
+use crate::deployment::Deployment;
 
-/// The ids of the charges of each order.
+/// The charges' ids by order.
 pub(crate) type Charges = HashMap<Uuid, Vec<String>>;
 
 /// Reads the whole ledger, page by page.
-pub(crate) async fn read(shop: &Shop) -> anyhow::Result<Charges> {
+pub(crate) async fn read(deployment: &Deployment) -> anyhow::Result<Charges> {
     let mut charges = Charges::new();
     let mut last: Option<String> = None;
     loop {
-        let mut url = format!("{}/v1/payment_intents?limit=100", shop.gateway_url);
+        let mut url = format!("{}/v1/payment_intents?limit=100", deployment.gateway_url);
         if let Some(last) = &last {
             url.push_str(&format!("&starting_after={last}"));
         }
-        let asked = shop.http.get(url).bearer_auth("sk_test_throughline");
-        let page: Value = asked.send().await?.error_for_status()?.json().await?;
+        let request = deployment.http.get(url).bearer_auth("sk_test_throughline");
+        let page: Value = request.send().await?.error_for_status()?.json().await?;
         let Some(intents) = page.get("data").and_then(Value::as_array) else {
-            bail!("the gateway's ledger is of another form: {page}");
+            bail!("the gateway's list has no data: {page}");
         };
         for intent in intents {
             let id = text(intent, "/id")?.to_owned();
@@ -38,8 +38,6 @@ pub(crate) async fn read(shop: &Shop) -> anyhow::Result<Charges> {
 }
 
 fn text<'a>(intent: &'a Value, pointer: &str) -> anyhow::Result<&'a str> {
-    intent
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .with_context(|| format!("a payment without {pointer}: {intent}"))
+    let text = intent.pointer(pointer).and_then(Value::as_str);
+    text.with_context(|| format!("a payment without {pointer}: {intent}"))
 }

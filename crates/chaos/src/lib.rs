@@ -1,59 +1,59 @@
 //! Orders under faults, and the proof that nothing was lost or charged twice.
 //!
-//! [`Chaos::run`] starts the product as real processes, two replicas of api and worker, on a PostgreSQL and a Redis of its own. In
-//! one round after another it sends orders at a steady rate, whatever becomes of them (an open loop), and injects a fault, each
-//! alone and in the last round all together. What it then reports comes from PostgreSQL's rows and from the gateway's ledger, never
-//! from what a worker says of itself. When and how often is drawn from a seed: the same seed gives the same schedule.
+//! [`Chaos::run`] starts the product as real processes, two replicas of api and worker, on a private
+//! PostgreSQL and Redis. In each round it sends orders at a constant rate, independent of the responses (an
+//! open loop), and injects one fault; in the last round all faults. The report comes from PostgreSQL's rows
+//! and the gateway's ledger, never from a worker's own reports. One seed gives one schedule.
 
 mod audit;
+mod balancer;
+mod deployment;
 mod fault;
 mod ledger;
 mod load;
 mod report;
 mod round;
-mod schedule;
-mod shop;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use fastrand::Rng;
 use testkit::Binaries;
 
 pub use fault::Fault;
 pub use report::{Report, Tally};
 
+use deployment::Deployment;
 use round::Round;
-use schedule::Seeded;
-use shop::Shop;
 
-/// How long the orders of a round may take to reach a final state once its faults are over. A job that was in the hands of a worker
-/// that died comes back after 35 s at the most.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// A job of a killed worker is redelivered after 35 s at most.
+const FINAL_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Parts of the orders that the round of all faults gets, and the rolling restarts; every other round gets one.
+/// The round of all faults and that of the rolling restarts get this many times the orders of another round.
 const BIG_ROUND: u32 = 3;
 
-/// What to do to the product.
+/// The parameters of a run.
 #[derive(Debug, Clone)]
 pub struct Chaos {
-    /// How many orders, over all rounds.
+    /// Orders over all rounds.
     pub orders: u32,
     /// Orders a second.
     pub rate: u32,
-    /// What every schedule is drawn from.
+    /// The seed of the schedule.
     pub seed: u64,
-    /// The faults; each gets a round of its own, and the last round has all of them together.
+    /// Each fault gets one round; the last round has all of them together.
     pub faults: Vec<Fault>,
-    /// How long to wait for final states at the end of a round.
-    pub patience: Duration,
-    /// How long a payment takes: so every fault meets attempts in the midst of one.
+    /// How long a round waits for final states after its faults.
+    pub final_timeout: Duration,
+    /// How long a payment takes. Long enough that every fault hits attempts during a payment.
     pub gateway_latency: Duration,
-    /// A worker's program and its environment, in place of the built one: to see that a broken one is caught.
+    /// A program to run as the worker, with additional environment variables: proves that a broken worker is
+    /// detected.
     pub worker: Option<(PathBuf, Vec<(String, String)>)>,
 }
 
 impl Chaos {
-    /// Every fault.
+    /// A run with every fault.
     #[must_use]
     pub fn full(orders: u32, seed: u64) -> Self {
         Self {
@@ -61,13 +61,13 @@ impl Chaos {
             rate: 60,
             seed,
             faults: Fault::ALL.to_vec(),
-            patience: PATIENCE,
+            final_timeout: FINAL_TIMEOUT,
             gateway_latency: Duration::from_millis(400),
             worker: None,
         }
     }
 
-    /// A few faults and a few hundred orders, for every run of the tests.
+    /// A few faults and 900 orders: short enough for every run of the tests.
     #[must_use]
     pub fn short(seed: u64) -> Self {
         Self {
@@ -78,13 +78,15 @@ impl Chaos {
         }
     }
 
-    /// Runs it. Every process that it starts has ended when it returns, and when it is dropped.
+    /// Runs all rounds. Every process that it starts has ended when it returns or is dropped.
     ///
     /// # Errors
-    /// When the product cannot be started or looked at; what the product does wrong is in the report.
+    /// When a process cannot be started or PostgreSQL or the gateway cannot be read. A broken promise is no
+    /// error: it is in the report.
     pub async fn run(&self, binaries: &Binaries) -> anyhow::Result<Report> {
-        let mut shop = Shop::open(self, binaries).await?;
-        let mut seeded = Seeded::new(self.seed);
+        let worker = self.worker.as_ref();
+        let mut deployment = Deployment::start(binaries, self.gateway_latency, worker).await?;
+        let mut rng = Rng::with_seed(self.seed);
         let mut rounds = Vec::new();
         for (number, (faults, orders)) in self.rounds().into_iter().enumerate() {
             let round = Round {
@@ -92,18 +94,18 @@ impl Chaos {
                 faults,
                 orders,
                 rate: self.rate,
-                patience: self.patience,
+                final_timeout: self.final_timeout,
             };
-            let round = round.run(&shop, &mut seeded).await?;
-            eprintln!("{}", round.count(&shop).await?.line());
+            let round = round.run(&deployment, &mut rng).await?;
+            eprintln!("{}", round.count(&deployment).await?.line());
             rounds.push(round);
         }
-        shop.end_work().await?;
-        let mut report = Report::new(self.seed, shop.logs());
+        deployment.stop_apis_and_workers().await?;
+        let mut report = Report::new(self.seed, &deployment.logs);
         for round in &rounds {
-            report.rounds.push(round.count(&shop).await?);
+            report.rounds.push(round.count(&deployment).await?);
         }
-        shop.close(report.is_clean()).await?;
+        deployment.stop(report.is_clean()).await?;
         Ok(report)
     }
 

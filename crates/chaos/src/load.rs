@@ -1,77 +1,88 @@
-//! The open loop: orders at a steady rate, whatever becomes of those before. Half of them are to be charged.
+//! The load: an open loop, which sends orders at a constant rate, independent of the responses. Half of the
+//! orders have a payment.
 
 use std::time::Duration;
 
+use fastrand::Rng;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;
 
-use crate::schedule::Seeded;
-use crate::shop::{Front, Shop};
+use crate::audit::product_name;
+use crate::balancer::LoadBalancer;
+use crate::deployment::Deployment;
 
-/// Of the orders that are to be charged, how many have a card that is declined.
-const DECLINED: f64 = 0.05;
+/// The share of the orders with a payment whose card is declined.
+const DECLINED_RATE: f64 = 0.05;
+/// The share of the orders above HIGH_VALUE_THRESHOLD.
+const HIGH_VALUE_RATE: f64 = 0.1;
 
-/// What the clients were told.
+/// The responses that the clients got.
 #[derive(Debug, Default)]
-pub(crate) struct Answers {
-    /// 201, with these ids.
+pub(crate) struct Responses {
+    /// The ids in responses of 201.
     pub(crate) accepted: Vec<Uuid>,
-    /// Any other status: the client knows that it has to come again.
+    /// Responses with another status: the client knows that it must retry.
     pub(crate) refused: usize,
-    /// None: the order may exist or not.
-    pub(crate) unanswered: usize,
+    /// Requests without a response: the order may exist or not.
+    pub(crate) missing: usize,
 }
 
-enum Answer {
+enum Response {
     Accepted(Uuid),
     Refused,
-    Unanswered,
+    Missing,
 }
 
-/// Sends `orders` within about `window`.
+/// Sends `orders` orders within about `window`.
 pub(crate) async fn send(
-    shop: &Shop,
+    deployment: &Deployment,
     round: usize,
     orders: u32,
     window: Duration,
-    mut seeded: Seeded,
-) -> Answers {
+    mut rng: Rng,
+) -> Responses {
     let rate = f64::from(orders) / window.as_secs_f64();
     let mut requests = JoinSet::new();
     let mut at = Instant::now();
     for number in 0..orders {
-        at += seeded.pause(rate);
+        at += poisson_pause(&mut rng, rate);
         sleep_until(at).await;
-        let body = body(round, number, &mut seeded);
-        requests.spawn(create(shop.front.clone(), shop.http.clone(), number, body));
+        let body = body(round, number, &mut rng);
+        let balancer = deployment.balancer.clone();
+        requests.spawn(create(balancer, deployment.http.clone(), number, body));
     }
-    let mut answers = Answers::default();
-    for answer in requests.join_all().await {
-        match answer {
-            Answer::Accepted(id) => answers.accepted.push(id),
-            Answer::Refused => answers.refused += 1,
-            Answer::Unanswered => answers.unanswered += 1,
+    let mut responses = Responses::default();
+    for response in requests.join_all().await {
+        match response {
+            Response::Accepted(id) => responses.accepted.push(id),
+            Response::Refused => responses.refused += 1,
+            Response::Missing => responses.missing += 1,
         }
     }
-    answers
+    responses
 }
 
-/// The name of an order's product tells its round.
-pub(crate) fn product(round: usize) -> String {
-    format!("round {round}")
+/// The pause before the next request of independent clients (a Poisson process) with `rate` requests a second
+/// on average.
+fn poisson_pause(rng: &mut Rng, rate: f64) -> Duration {
+    Duration::from_secs_f64(-(1.0 - rng.f64()).ln() / rate)
 }
 
-fn body(round: usize, number: u32, seeded: &mut Seeded) -> Value {
-    let amount = if seeded.chance(0.1) { "1500" } else { "9.99" };
-    let mut body = json!({ "product_name": product(round), "amount": amount });
+fn body(round: usize, number: u32, rng: &mut Rng) -> Value {
+    let amount = if rng.f64() < HIGH_VALUE_RATE {
+        "1500"
+    } else {
+        "9.99"
+    };
+    let mut body = json!({ "product_name": product_name(round), "amount": amount });
     if number.is_multiple_of(2)
         && let Some(fields) = body.as_object_mut()
     {
         fields.insert("payment_method".to_owned(), "credit_card".into());
-        if seeded.chance(DECLINED) {
+        if rng.f64() < DECLINED_RATE {
             let declined = "pm_card_chargeDeclined";
             fields.insert("payment_token".to_owned(), declined.into());
         }
@@ -79,25 +90,40 @@ fn body(round: usize, number: u32, seeded: &mut Seeded) -> Value {
     body
 }
 
-/// Another replica is tried where a connection is refused, for then nothing was sent; any other failure is the client's to see.
-async fn create(front: Front, http: reqwest::Client, number: u32, body: Value) -> Answer {
-    for url in front.route(number) {
+/// Tries the other replica only after a refused connection, because then nothing was sent. Any other failure
+/// is the client's result.
+async fn create(balancer: LoadBalancer, http: reqwest::Client, number: u32, body: Value) -> Response {
+    for url in balancer.route(number) {
         let sent = http.post(format!("{url}/api/orders")).json(&body).send();
         match sent.await {
-            Ok(answer) if answer.status() == StatusCode::CREATED => {
-                return match answer.json::<Value>().await.map(|order| id(&order)) {
-                    Ok(Some(id)) => Answer::Accepted(id),
-                    _ => Answer::Unanswered,
-                };
+            Ok(response) if response.status() == StatusCode::CREATED => {
+                let order = response.json::<Value>().await.ok();
+                let id = order.and_then(|order| order.get("id")?.as_str()?.parse().ok());
+                return id.map_or(Response::Missing, Response::Accepted);
             }
-            Ok(_) => return Answer::Refused,
+            Ok(_) => return Response::Refused,
             Err(error) if error.is_connect() => {}
-            Err(_) => return Answer::Unanswered,
+            Err(_) => return Response::Missing,
         }
     }
-    Answer::Refused
+    Response::Refused
 }
 
-fn id(order: &Value) -> Option<Uuid> {
-    order.get("id")?.as_str()?.parse().ok()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_repeats_its_pauses_and_they_have_the_given_rate() {
+        let pauses = |seed| {
+            let mut rng = Rng::with_seed(seed);
+            (0..10_000)
+                .map(|_| poisson_pause(&mut rng, 50.0))
+                .collect::<Vec<Duration>>()
+        };
+        assert_eq!(pauses(7), pauses(7));
+        assert_ne!(pauses(7), pauses(8));
+        let all: Duration = pauses(7).iter().sum();
+        assert!((190..210).contains(&all.as_secs()), "{all:?}");
+    }
 }

@@ -1,54 +1,54 @@
-//! What came of it, as a table.
+//! The result of a run, as a table.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What became of the orders of one round.
+/// The counts of one round.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     /// The round's faults.
     pub name: String,
-    /// Orders that were answered 201.
+    /// Responses of 201.
     pub accepted: usize,
-    /// Requests with another answer; the client knows that it has to come again.
+    /// Other responses; the client knows that it must retry.
     pub refused: usize,
-    /// Requests without an answer. Such an order may exist; then all that follows holds for it too.
-    pub unanswered: usize,
-    /// Accepted, and not in PostgreSQL.
+    /// Requests without a response. Such an order may exist; then the counts below include it.
+    pub no_response: usize,
+    /// Accepted orders that are not in PostgreSQL.
     pub lost: usize,
     /// Orders with more than one charge in the gateway's ledger.
     pub charged_twice: usize,
-    /// Orders with a charge in the ledger, that are not completed with this charge.
+    /// Orders with a charge in the ledger that are not completed with this charge.
     pub unrecorded: usize,
-    /// Orders that say they were charged, without such a charge in the ledger.
+    /// Orders recorded as charged, without this charge in the ledger.
     pub unpaid: usize,
-    /// Orders that were not final when the round's patience was over.
+    /// Orders that were not final at the end of the round's timeout.
     pub stuck: usize,
     /// Orders that were written to after they were final.
     pub changed_when_final: usize,
-    /// Orders that failed for another reason than their card, and the reason.
+    /// Orders that failed for another reason than a declined card, with the reason.
     pub gave_up: Vec<String>,
     /// The most attempts of one order.
     pub most_attempts: i32,
-    /// From an order's creation to its final state, at the longest.
+    /// The longest time from an order's creation to its final state.
     pub longest: Duration,
-    /// From the end of the faults until every order from before was final.
+    /// From the end of the faults until every order that was created before was final.
     pub recovery: Option<Duration>,
-    /// How long that may take.
-    pub bound: Option<Duration>,
-    /// How long the round took.
+    /// The most that `recovery` may take.
+    pub recovery_bound: Option<Duration>,
+    /// The round's duration.
     pub took: Duration,
 }
 
-/// What became of all orders.
+/// The result of a run.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// The schedule's seed.
+    /// The seed of the run.
     pub seed: u64,
-    /// The rounds, in their order.
+    /// The rounds, in the order in which they ran.
     pub rounds: Vec<Tally>,
-    /// The processes' logs; deleted where the report is clean.
+    /// The folder with the processes' logs; deleted if the report is clean.
     pub logs: PathBuf,
 }
 
@@ -61,20 +61,20 @@ impl Report {
         }
     }
 
-    /// Whether every promise was kept.
+    /// Whether every promise holds in every round.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.rounds.iter().all(Tally::is_clean)
     }
 
-    /// Whether every recovery took no longer than it may. Kept apart from the promises: a machine that is busy with something else
-    /// breaks no promise.
+    /// Whether every recovery was within its bound. Separate from [`Report::is_clean`], because a busy
+    /// machine can make a recovery late but breaks no promise.
     #[must_use]
     pub fn is_timely(&self) -> bool {
         !self.rounds.iter().any(Tally::is_late)
     }
 
-    /// The counts of all rounds together; the longest of their times.
+    /// The sums of all counts and the maxima of all times.
     #[must_use]
     pub fn total(&self) -> Tally {
         let start = Tally {
@@ -85,7 +85,7 @@ impl Report {
             name: all.name,
             accepted: all.accepted + round.accepted,
             refused: all.refused + round.refused,
-            unanswered: all.unanswered + round.unanswered,
+            no_response: all.no_response + round.no_response,
             lost: all.lost + round.lost,
             charged_twice: all.charged_twice + round.charged_twice,
             unrecorded: all.unrecorded + round.unrecorded,
@@ -96,16 +96,15 @@ impl Report {
             most_attempts: all.most_attempts.max(round.most_attempts),
             longest: all.longest.max(round.longest),
             recovery: all.recovery.max(round.recovery),
-            // Each round has its own.
-            bound: None,
+            recovery_bound: None,
             took: all.took + round.took,
         })
     }
 }
 
 impl Tally {
-    /// Whether every promise was kept. An order that gave up after its last attempt is none of them; nor is a request that was
-    /// refused.
+    /// Whether every promise holds. An order that failed after its last attempt breaks none, nor does a
+    /// refused request.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let broken = [
@@ -118,20 +117,21 @@ impl Tally {
         broken.iter().all(|count| *count == 0)
     }
 
-    /// Whether the recovery took longer than it may.
+    /// Whether the recovery took longer than its bound.
     #[must_use]
     pub fn is_late(&self) -> bool {
-        self.bound.is_some_and(|bound| self.recovery > Some(bound))
+        self.recovery_bound
+            .is_some_and(|bound| self.recovery > Some(bound))
     }
 
     pub(crate) fn line(&self) -> String {
         let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
         format!(
-            "{:<29}{:>8}{:>8}{:>8}{:>6}{:>8}{:>8}{:>8}{:>7}{:>8}{:>8}{:>9}{:>10}{:>10}",
+            "{:<29}{:>8}{:>8}{:>9}{:>6}{:>8}{:>8}{:>8}{:>7}{:>8}{:>8}{:>9}{:>10}{:>10}",
             self.name,
             self.accepted,
             self.refused,
-            self.unanswered,
+            self.no_response,
             self.lost,
             self.charged_twice,
             self.unpaid,
@@ -146,8 +146,8 @@ impl Tally {
     }
 }
 
-const HEAD: &str = "                                                    no       charged            after charge   gave     most  longest  recovered
-fault                        accepted refused answer  lost   twice  unpaid   stuck  final    only      up attempts  to final     after";
+const HEAD: &str = "                                                     no       charged            after charge   gave     most  longest  recovered
+fault                        accepted refused response  lost   twice  unpaid   stuck  final    only      up attempts  to final     after";
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -160,7 +160,7 @@ impl fmt::Display for Report {
             writeln!(f, "{order}")?;
         }
         for late in self.rounds.iter().filter(|round| round.is_late()) {
-            let bound = late.bound.unwrap_or_default();
+            let bound = late.recovery_bound.unwrap_or_default();
             writeln!(f, "{}: the recovery took longer than {bound:?}", late.name)?;
         }
         if self.is_clean() {
@@ -179,7 +179,7 @@ mod tests {
     fn a_recovery_beyond_its_bound_is_late_and_breaks_no_promise() {
         let round = |seconds| Tally {
             recovery: Some(Duration::from_secs(seconds)),
-            bound: Some(Duration::from_secs(10)),
+            recovery_bound: Some(Duration::from_secs(10)),
             ..Tally::default()
         };
         let mut report = Report::new(1, Path::new("logs"));

@@ -1,70 +1,76 @@
-//! One round: orders at a steady rate, its faults in the midst of them, and the count of what became of them. It is counted when
-//! its orders are final, and once more when every worker has ended: one that was paused may write late.
+//! One round: orders at a constant rate, the faults while they arrive, and the counts. A round is counted
+//! when its orders are final, and again when every worker has stopped, because a paused worker may write
+//! late.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use fastrand::Rng;
 use futures_util::future::try_join_all;
+use testkit::wait_for_final_orders;
 use tokio::time::{Instant, sleep};
 
-use crate::audit::{self, Stored};
+use crate::audit::{self, OrderRow};
+use crate::deployment::Deployment;
 use crate::fault::Fault;
 use crate::ledger::{self, Charges};
-use crate::load::{self, Answers};
+use crate::load::{self, Responses};
 use crate::report::Tally;
-use crate::schedule::Seeded;
-use crate::shop::Shop;
 
-/// Rolling restarts take so long that the orders have to be spread over them.
-const ROLLING: Duration = Duration::from_secs(45);
+/// About how long the rolling restarts take; the orders are spread over them.
+const ROLLING_WINDOW: Duration = Duration::from_secs(45);
 
-/// Orders come before, during and after a fault.
-const SHORTEST: Duration = Duration::from_secs(6);
+/// Long enough for orders before, during and after a fault.
+const MIN_WINDOW: Duration = Duration::from_secs(6);
+
+const COUNT_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(crate) struct Round {
     pub(crate) number: usize,
     pub(crate) faults: Vec<Fault>,
     pub(crate) orders: u32,
     pub(crate) rate: u32,
-    pub(crate) patience: Duration,
+    /// How long to wait for final states after the load and the faults.
+    pub(crate) final_timeout: Duration,
 }
 
-/// A round that is over.
-pub(crate) struct Ran {
+/// A round that has ended, to be counted.
+pub(crate) struct FinishedRound {
     number: usize,
     name: String,
-    bound: Option<Duration>,
-    answers: Answers,
-    healed: Option<DateTime<Utc>>,
+    recovery_bound: Option<Duration>,
+    responses: Responses,
+    faults_end: Option<DateTime<Utc>>,
     took: Duration,
     stuck: usize,
 }
 
 impl Round {
-    /// Sends the orders, injects the faults, and waits until every order is final or patience is over.
-    pub(crate) async fn run(self, shop: &Shop, seeded: &mut Seeded) -> anyhow::Result<Ran> {
+    /// Sends the orders, injects the faults, and waits until every order is final or the timeout is over.
+    pub(crate) async fn run(self, deployment: &Deployment, rng: &mut Rng) -> anyhow::Result<FinishedRound> {
         let start = Instant::now();
         let window = self.window();
-        let load = load::send(shop, self.number, self.orders, window, seeded.fork());
+        let load = load::send(deployment, self.number, self.orders, window, rng.fork());
         let faults = try_join_all(self.faults.iter().map(|fault| {
-            let delay = window / 5 + seeded.up_to(window / 3);
-            let seeded = seeded.fork();
+            let delay = window / 5 + (window / 3).mul_f64(rng.f64());
+            let rng = rng.fork();
             async move {
                 sleep(delay).await;
-                fault.inject(shop, seeded).await?;
+                fault.inject(deployment, rng).await?;
                 anyhow::Ok(Utc::now())
             }
         }));
-        let (answers, healed) = tokio::try_join!(async { Ok(load.await) }, faults)?;
-        audit::settle(shop.database(), self.patience).await?;
-        let orders = audit::read(shop.database(), self.number).await?;
-        Ok(Ran {
+        let (responses, fault_ends) = tokio::try_join!(async { Ok(load.await) }, faults)?;
+        let sql = deployment.database.connect().await?;
+        wait_for_final_orders(&sql, COUNT_INTERVAL, self.final_timeout).await?;
+        let orders = audit::read(&deployment.database, self.number).await?;
+        Ok(FinishedRound {
             number: self.number,
             name: self.name(),
-            bound: self.bound(),
-            answers,
-            healed: healed.into_iter().max(),
+            recovery_bound: self.recovery_bound(),
+            responses,
+            faults_end: fault_ends.into_iter().max(),
             took: start.elapsed(),
             stuck: orders.iter().filter(|order| order.is_stuck()).count(),
         })
@@ -72,14 +78,14 @@ impl Round {
 
     fn window(&self) -> Duration {
         if self.faults.contains(&Fault::RollingRestarts) {
-            ROLLING
+            ROLLING_WINDOW
         } else {
-            (Duration::from_secs(1) * self.orders / self.rate).max(SHORTEST)
+            (Duration::from_secs(1) * self.orders / self.rate).max(MIN_WINDOW)
         }
     }
 
-    /// Faults that meet have none: one may hold up the recovery from another.
-    fn bound(&self) -> Option<Duration> {
+    /// Overlapping faults have no bound: one may delay the recovery from another.
+    fn recovery_bound(&self) -> Option<Duration> {
         match self.faults.as_slice() {
             [fault] => fault.recovery_bound(),
             _ => None,
@@ -95,37 +101,41 @@ impl Round {
     }
 }
 
-impl Ran {
-    /// What has become of its orders by now.
-    pub(crate) async fn count(&self, shop: &Shop) -> anyhow::Result<Tally> {
-        let orders = audit::read(shop.database(), self.number).await?;
-        Ok(tally(self, &orders, &ledger::read(shop).await?))
+impl FinishedRound {
+    /// Counts the orders as they are now.
+    pub(crate) async fn count(&self, deployment: &Deployment) -> anyhow::Result<Tally> {
+        let orders = audit::read(&deployment.database, self.number).await?;
+        Ok(tally(self, &orders, &ledger::read(deployment).await?))
     }
 }
 
-fn tally(round: &Ran, orders: &[Stored], charges: &Charges) -> Tally {
-    let answers = &round.answers;
+fn tally(round: &FinishedRound, orders: &[OrderRow], charges: &Charges) -> Tally {
+    let responses = &round.responses;
     let stored: HashSet<_> = orders.iter().map(|order| order.id).collect();
-    let count = |which: &dyn Fn(&Stored) -> bool| orders.iter().filter(|order| which(order)).count();
-    let charges_of = |order: &Stored| charges.get(&order.id).map_or(&[][..], Vec::as_slice);
-    let is_recorded = |order: &Stored, charge: &String| {
+    let count = |which: &dyn Fn(&OrderRow) -> bool| orders.iter().filter(|order| which(order)).count();
+    let charges_of = |order: &OrderRow| charges.get(&order.id).map_or(&[][..], Vec::as_slice);
+    let is_recorded = |order: &OrderRow, charge: &String| {
         order.status == "completed" && order.payment_id.as_ref() == Some(charge)
     };
-    let until = |order: &Stored, from: DateTime<Utc>| {
+    let until = |order: &OrderRow, from: DateTime<Utc>| {
         let took = order.completed_at.map(|at| at - from);
         took.and_then(|took| took.to_std().ok()).unwrap_or_default()
     };
     let longest = orders.iter().map(|order| until(order, order.created_at));
-    let recovery = round.healed.map(|healed| {
-        let before = orders.iter().filter(|order| order.created_at <= healed);
-        before.map(|order| until(order, healed)).max().unwrap_or_default()
+    let recovery = round.faults_end.map(|end| {
+        let before = orders.iter().filter(|order| order.created_at <= end);
+        before.map(|order| until(order, end)).max().unwrap_or_default()
     });
     Tally {
         name: round.name.clone(),
-        accepted: answers.accepted.len(),
-        refused: answers.refused,
-        unanswered: answers.unanswered,
-        lost: answers.accepted.iter().filter(|id| !stored.contains(id)).count(),
+        accepted: responses.accepted.len(),
+        refused: responses.refused,
+        no_response: responses.missing,
+        lost: responses
+            .accepted
+            .iter()
+            .filter(|id| !stored.contains(id))
+            .count(),
         charged_twice: count(&|order| charges_of(order).len() > 1),
         unrecorded: count(&|order| {
             let charges = charges_of(order);
@@ -138,13 +148,13 @@ fn tally(round: &Ran, orders: &[Stored], charges: &Charges) -> Tally {
                     .as_ref()
                     .is_some_and(|id| charges_of(order).contains(id))
         }),
-        stuck: round.stuck.max(count(&Stored::is_stuck)),
+        stuck: round.stuck.max(count(&OrderRow::is_stuck)),
         changed_when_final: count(&|order| order.changed_when_final > 0),
-        gave_up: orders.iter().filter_map(Stored::gave_up).collect(),
+        gave_up: orders.iter().filter_map(OrderRow::gave_up).collect(),
         most_attempts: orders.iter().map(|order| order.attempt).max().unwrap_or_default(),
         longest: longest.max().unwrap_or_default(),
         recovery,
-        bound: round.bound,
+        recovery_bound: round.recovery_bound,
         took: round.took,
     }
 }

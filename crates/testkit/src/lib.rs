@@ -9,6 +9,7 @@ mod folder;
 mod install;
 #[cfg(feature = "lens")]
 mod lens;
+mod orders;
 mod ports;
 mod postgres;
 mod programs;
@@ -27,6 +28,7 @@ pub use cargo::cargo;
 pub use eventually::eventually;
 #[cfg(feature = "lens")]
 pub use lens::{Lens, lens};
+pub use orders::wait_for_final_orders;
 pub use ports::{free_port, is_free};
 pub use postgres::{Database, Postgres};
 pub use programs::postgres_program;

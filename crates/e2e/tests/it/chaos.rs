@@ -27,7 +27,7 @@ async fn twenty_rolling_restarts_under_load_fail_no_request_and_lose_no_order() 
     let report = run(chaos).await;
     let total = report.total();
     assert!(report.is_clean(), "{report}");
-    assert_eq!((total.refused, total.unanswered), (0, 0), "{report}");
+    assert_eq!((total.refused, total.no_response), (0, 0), "{report}");
 }
 
 // === the proof can fail ===
@@ -54,7 +54,7 @@ async fn a_worker_without_fencing_is_found_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_without_the_charges_idempotency_key_is_found_out() {
     let env = [sabotage("idempotency")];
-    let broken = run(under(Fault::AnswersLost, sabotaged().await, &env))
+    let broken = run(under(Fault::ResponsesLost, sabotaged().await, &env))
         .await
         .total();
     assert!(broken.charged_twice > 0, "{broken:?}");
@@ -63,7 +63,7 @@ async fn a_worker_without_the_charges_idempotency_key_is_found_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_without_a_reconciler_is_found_out() {
     let env = [sabotage("reconciler")];
-    let broken = run(under(Fault::AnswersLost, sabotaged().await, &env))
+    let broken = run(under(Fault::ResponsesLost, sabotaged().await, &env))
         .await
         .total();
     assert!(broken.stuck > 0, "{broken:?}");
@@ -96,7 +96,7 @@ fn under(fault: Fault, program: PathBuf, env: &[(&str, &str)]) -> Chaos {
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Chaos {
         faults: vec![fault],
-        patience: Duration::from_secs(15),
+        final_timeout: Duration::from_secs(15),
         worker: Some((program, env.collect())),
         ..Chaos::full(600, 4)
     }

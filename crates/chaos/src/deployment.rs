@@ -1,0 +1,149 @@
+//! The product as real processes: two replicas of api and worker, a gateway, a lens, PostgreSQL and Redis.
+//! Each part has its own lock, which a fault holds: two faults of one part run one after the other.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde_json::json;
+use testkit::{Binaries, Database, Postgres, Redis, Service, Stack, StackBuilder};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use crate::audit;
+use crate::balancer::LoadBalancer;
+
+/// ORDER_LEASE: short, so that a run is short. Longer than PAYMENT_TIMEOUT, as in production.
+pub(crate) const LEASE: Duration = Duration::from_secs(4);
+
+/// Settings that shorten a run. An operator can set each of them; the product has no code for chaos.
+const SETTINGS: [(Service, &str, &str); 6] = [
+    (Service::Api, "ORDER_DISPATCH_GRACE", "3s"),
+    (Service::Worker, "ORDER_LEASE", "4s"),
+    (Service::Worker, "PAYMENT_TIMEOUT", "1s"),
+    (Service::Worker, "WORKER_CONCURRENCY", "32"),
+    // A fault of the gateway may hit many attempts of one order.
+    (Service::Worker, "ORDER_MAX_ATTEMPTS", "12"),
+    (Service::Api, "SHUTDOWN_TIMEOUT", "10s"),
+];
+
+/// A program to run in place of the worker, with additional environment variables.
+pub(crate) type WorkerProgram = (PathBuf, Vec<(String, String)>);
+
+pub(crate) struct Deployment {
+    pub(crate) postgres: Mutex<Postgres>,
+    pub(crate) redis: Mutex<Redis>,
+    pub(crate) lens: Mutex<Stack>,
+    pub(crate) apis: [Mutex<Stack>; 2],
+    pub(crate) workers: [Mutex<Stack>; 2],
+    pub(crate) gateway_url: String,
+    pub(crate) balancer: LoadBalancer,
+    pub(crate) http: reqwest::Client,
+    pub(crate) database: Database,
+    /// The folder with the log of each process.
+    pub(crate) logs: PathBuf,
+    gateway: Stack,
+    gateway_latency: Duration,
+}
+
+impl Deployment {
+    pub(crate) async fn start(
+        binaries: &Binaries,
+        gateway_latency: Duration,
+        worker_program: Option<&WorkerProgram>,
+    ) -> anyhow::Result<Self> {
+        let postgres = Postgres::start().await?;
+        let redis = Redis::start().await?;
+        let database = postgres.database().await?;
+        let logs = std::env::temp_dir().join(format!("throughline-chaos-{}", Uuid::now_v7().simple()));
+
+        let stack = |name: &str, service| {
+            let stack = Stack::builder(database.url(), redis.url())
+                .binaries(binaries.clone())
+                .logs(&logs.join(name))
+                .only(&[service]);
+            SETTINGS.iter().fold(stack, |stack, (service, name, value)| {
+                stack.env(*service, name, value)
+            })
+        };
+        let lens = stack("lens", Service::Lens).start().await?;
+        let otlp = lens.ports().otlp_http_url();
+        let gateway = stack("gateway", Service::Gateway).telemetry_to(&otlp);
+        let gateway = gateway.start().await?;
+        let gateway_url = gateway.url(Service::Gateway);
+        let api = |name| stack(name, Service::Api).telemetry_to(&otlp).start();
+        let worker = |name| {
+            let stack = stack(name, Service::Worker).telemetry_to(&otlp);
+            let stack = stack.env(Service::Worker, "PAYMENT_GATEWAY_URL", &gateway_url);
+            with_program(stack, worker_program).start()
+        };
+        let apis = [api("api-0").await?, api("api-1").await?];
+        let workers = [worker("worker-0").await?, worker("worker-1").await?];
+
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(15))
+            .build()?;
+        let urls = apis.each_ref().map(|api| api.url(Service::Api));
+        audit::record_writes_to_final_orders(&database).await?;
+        let deployment = Self {
+            postgres: Mutex::new(postgres),
+            redis: Mutex::new(redis),
+            lens: Mutex::new(lens),
+            apis: apis.map(Mutex::new),
+            workers: workers.map(Mutex::new),
+            gateway_url,
+            balancer: LoadBalancer::start(urls, http.clone()),
+            http,
+            database,
+            logs,
+            gateway,
+            gateway_latency,
+        };
+        deployment.set_gateway_fault(None).await?;
+        Ok(deployment)
+    }
+
+    /// Sets the rate of one gateway fault; `None` ends every fault.
+    pub(crate) async fn set_gateway_fault(&self, fault: Option<(&str, f64)>) -> anyhow::Result<()> {
+        let latency_ms = u64::try_from(self.gateway_latency.as_millis())?;
+        let mut faults = json!({ "latency_ms": latency_ms });
+        if let (Some(fields), Some((name, rate))) = (faults.as_object_mut(), fault) {
+            fields.insert(name.to_owned(), rate.into());
+        }
+        let url = format!("{}/sandbox/faults", self.gateway_url);
+        let response = self.http.post(url).json(&faults).send().await?;
+        response
+            .error_for_status()
+            .context("the gateway rejected the faults")?;
+        Ok(())
+    }
+
+    /// Stops every process that writes to orders. Workers finish their attempts.
+    pub(crate) async fn stop_apis_and_workers(&mut self) -> anyhow::Result<()> {
+        for stack in self.apis.iter_mut().chain(&mut self.workers) {
+            stack.get_mut().end().await?;
+        }
+        Ok(())
+    }
+
+    /// Stops the remaining processes.
+    pub(crate) async fn stop(mut self, delete_logs: bool) -> anyhow::Result<()> {
+        self.gateway.end().await?;
+        self.lens.get_mut().end().await?;
+        if delete_logs {
+            let failed = || format!("cannot delete {}", self.logs.display());
+            std::fs::remove_dir_all(&self.logs).with_context(failed)?;
+        }
+        Ok(())
+    }
+}
+
+fn with_program(stack: StackBuilder, worker: Option<&WorkerProgram>) -> StackBuilder {
+    let Some((program, environment)) = worker else {
+        return stack;
+    };
+    let stack = stack.program(Service::Worker, program);
+    environment.iter().fold(stack, |stack, (name, value)| {
+        stack.env(Service::Worker, name, value)
+    })
+}
