@@ -1,4 +1,5 @@
-//! An HTTP/1.1 client that costs little: it shares two cores with what it measures. One connection, kept; one request at a time.
+//! A cheap HTTP/1.1 client, because it shares its cores with the services that are measured: one keep-alive
+//! connection, one request at a time.
 
 use anyhow::{Context, bail, ensure};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -11,7 +12,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Connects to this port of 127.0.0.1.
+    /// Connects to a port of 127.0.0.1.
     pub(crate) async fn connect(port: u16) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         stream.set_nodelay(true)?;
@@ -22,30 +23,31 @@ impl Client {
         })
     }
 
-    /// Creates an order; the body of its answer.
+    /// Creates an order; returns the response body.
     pub(crate) async fn create(&mut self, request: &[u8]) -> anyhow::Result<&[u8]> {
         self.stream.write_all(request).await?;
         let (status, length) = self.head().await?;
-        self.body.resize(length.context("an answer without a length")?, 0);
+        self.body
+            .resize(length.context("a response without Content-Length")?, 0);
         self.stream.read_exact(&mut self.body).await?;
         ensure!(
             status == "201",
-            "answered {status}: {}",
+            "response {status}: {}",
             String::from_utf8_lossy(&self.body)
         );
         Ok(&self.body)
     }
 
-    /// Opens a stream of events, and gives it behind its head.
+    /// Opens an order's event stream; returns it positioned after the response head.
     pub(crate) async fn follow(mut self, order: &str) -> anyhow::Result<BufReader<TcpStream>> {
         let request = format!("GET /api/orders/{order}/events HTTP/1.1\r\nHost: bench\r\n\r\n");
         self.stream.write_all(request.as_bytes()).await?;
         let (status, _) = self.head().await?;
-        ensure!(status == "200", "answered {status}");
+        ensure!(status == "200", "response {status}");
         Ok(self.stream)
     }
 
-    /// The status, and the body's length where it is told.
+    /// The status, and Content-Length if there is one.
     async fn head(&mut self) -> anyhow::Result<(String, Option<usize>)> {
         let mut status = None;
         let mut length = None;
@@ -67,11 +69,12 @@ impl Client {
     }
 }
 
-/// The request that creates an order, with a payment or without.
-pub(crate) fn order(payment: bool) -> Vec<u8> {
-    let body = match payment {
-        true => r#"{"product_name":"Widget","amount":"99.99","payment_method":"credit_card"}"#,
-        false => r#"{"product_name":"Widget","amount":"99.99"}"#,
+/// The request that creates an order, with or without a payment.
+pub(crate) fn create_order_request(payment: bool) -> Vec<u8> {
+    let body = if payment {
+        r#"{"product_name":"Widget","amount":"99.99","payment_method":"credit_card"}"#
+    } else {
+        r#"{"product_name":"Widget","amount":"99.99"}"#
     };
     let length = body.len();
     let head = "POST /api/orders HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n";

@@ -1,32 +1,35 @@
-//! Clients that wait for their orders' events, all on one api: how much memory that takes, and how soon they are told.
+//! Clients that wait for their orders' events, all on one api: how much memory they take, and how soon each
+//! gets its event.
 
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use testkit::{Binaries, Service, Stack};
+use testkit::{Service, Stack};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::client::{self, Client};
-use crate::mode::{self, Mode};
+use crate::environment::{self, Environment};
+use crate::mode::Mode;
+use crate::process;
+use crate::size::Size;
 use crate::stats::{median, quantile};
-use crate::{Servers, Size, process};
 
-/// A payment takes 200 ms and 50 are made at a time: that makes a little more than 200 orders a second final.
-const PAYMENT: u32 = 200;
-const CONCURRENCY: &str = "50";
-/// How many connections are opened at the same time.
-const OPENING: usize = 100;
-/// How long the last event may take.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// With [`WORKER_CONCURRENCY`] payments at a time, this makes somewhat less than 250 orders a second final.
+const PAYMENT_LATENCY_MS: u32 = 200;
+const WORKER_CONCURRENCY: &str = "50";
+/// Connections that are opened at the same time.
+const CONNECT_BATCH: usize = 100;
+/// From the worker's start to the last event.
+const EVENTS_TIMEOUT: Duration = Duration::from_secs(300);
 /// Completions a second.
-const RATE: &str =
+const COMPLETION_RATE: &str =
     "SELECT (count(*) / extract(epoch FROM max(completed_at) - min(completed_at)))::float8 FROM orders";
 
-/// An event's data: what is looked at of it.
+/// The fields of an event's data that are measured.
 #[derive(Deserialize)]
 struct Event {
     status: String,
@@ -38,95 +41,94 @@ struct Created {
     id: String,
 }
 
-pub(crate) async fn run(servers: &Servers, size: Size, binaries: &Binaries) -> anyhow::Result<()> {
-    let receiver = mode::receiver(servers, binaries).await?;
+pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result<()> {
+    let receiver = environment.receiver().await?;
     let otlp = receiver.ports().otlp_http_url();
-    let database = servers.postgres.database().await?;
-    let stack = |services: &[Service]| Mode::Full.stack(servers, database.url(), services, &otlp, binaries);
-    // Nothing works on the orders until everybody waits.
-    let grace = stack(&[Service::Gateway, Service::Api]);
-    let shop = grace
-        .env(Service::Api, "ORDER_DISPATCH_GRACE", "1h")
-        .start()
-        .await?;
-    slow_payments(&shop).await?;
-    let api = mode::pid(&shop, Service::Api)?;
-    let idle = process::memory(api)?.now;
+    let database = environment.postgres.database().await?;
+    let stack = |services: &[Service]| environment.stack(Mode::Full, database.url(), services, &otlp);
+    // No order is redispatched before every client waits.
+    let front = stack(&[Service::Gateway, Service::Api]).env(Service::Api, "ORDER_DISPATCH_GRACE", "1h");
+    let front = front.start().await?;
+    delay_payments(&front).await?;
+    let memory = || process::memory(environment::pid(&front, Service::Api)?);
+    let at_start = memory()?.now;
 
-    let port = shop.ports().api;
-    let mut client = Client::connect(port).await?;
-    let mut orders = Vec::with_capacity(size.waiting);
-    for _ in 0..size.waiting {
-        let created: Created = serde_json::from_slice(client.create(&client::order(true)).await?)?;
-        orders.push(created.id);
-    }
-    let created = process::memory(api)?.now;
+    let port = front.ports().api;
+    let orders = create_orders(port, size.waiting).await?;
+    let with_orders = memory()?.now;
+    let waiting = follow(port, &orders).await?;
+    let with_clients = memory()?.now;
 
-    let mut waiting = JoinSet::new();
-    for some in orders.chunks(OPENING) {
-        let mut opening = JoinSet::new();
-        for order in some {
-            let order = order.clone();
-            opening.spawn(async move { Client::connect(port).await?.follow(&order).await });
-        }
-        while let Some(stream) = opening.join_next().await {
-            waiting.spawn(lag(stream??));
-        }
-    }
-    let all_waiting = process::memory(api)?.now;
-
+    let gateway = front.url(Service::Gateway);
     let worker = stack(&[Service::Worker])
-        .env(Service::Worker, "WORKER_CONCURRENCY", CONCURRENCY)
-        .env(
-            Service::Worker,
-            "PAYMENT_GATEWAY_URL",
-            &shop.url(Service::Gateway),
-        )
-        .start()
-        .await?;
-    let mut lags = Vec::with_capacity(size.waiting);
-    let told = async {
-        while let Some(lag) = waiting.join_next().await {
-            lags.push(lag??);
-        }
-        anyhow::Ok(())
-    };
-    timeout(PATIENCE, told).await??;
-    let rate: f64 = database.connect().await?.query_one(RATE, &[]).await?.get(0);
-    let memory = process::memory(api)?;
+        .env(Service::Worker, "WORKER_CONCURRENCY", WORKER_CONCURRENCY)
+        .env(Service::Worker, "PAYMENT_GATEWAY_URL", &gateway);
+    let worker = worker.start().await?;
+    let lags = timeout(EVENTS_TIMEOUT, waiting.join_all()).await?;
+    let lags = lags.into_iter().collect::<anyhow::Result<Vec<f64>>>()?;
+    let row = database.connect().await?.query_one(COMPLETION_RATE, &[]).await?;
+    let rate: f64 = row.get(0);
+    let peak = memory()?.peak;
     drop(worker);
 
     println!(
-        "\n{} clients wait for events of one api, every trace recorded: {} were told, at {rate:.0} completions a second.\n\
-         From an order's end to its client: p50 {:.0} ms, p99 {:.0} ms, max {:.0} ms.\n\
-         Memory of the api: {idle:.0} MB at the start, {created:.0} MB with the orders created, {all_waiting:.0} MB with all \
-         waiting, {:.0} MB at the peak.",
+        "\n{} clients wait for events of one api, every trace recorded: {} got their event, at {rate:.0} completions a second.\n\
+         From an order's final state to its client: p50 {:.0} ms, p99 {:.0} ms, max {:.0} ms.\n\
+         Memory of the api: {at_start:.0} MB at the start, {with_orders:.0} MB with the orders created, {with_clients:.0} MB \
+         with all clients waiting, {peak:.0} MB at the peak.",
         size.waiting,
         lags.len(),
         median(&lags),
         quantile(&lags, 990),
         quantile(&lags, 1000),
-        memory.peak,
     );
     Ok(())
 }
 
-async fn slow_payments(shop: &Stack) -> anyhow::Result<()> {
-    let url = format!("{}/sandbox/faults", shop.url(Service::Gateway));
-    let faults = serde_json::json!({ "latency_ms": PAYMENT });
-    let answer = reqwest::Client::new().post(url).json(&faults).send();
-    answer.await?.error_for_status()?;
+async fn delay_payments(stack: &Stack) -> anyhow::Result<()> {
+    let url = format!("{}/sandbox/faults", stack.url(Service::Gateway));
+    let faults = serde_json::json!({ "latency_ms": PAYMENT_LATENCY_MS });
+    let response = reqwest::Client::new().post(url).json(&faults).send();
+    response.await?.error_for_status()?;
     Ok(())
 }
 
-/// Milliseconds from the order's end, by PostgreSQL's clock, which is this machine's, until its client was told.
+/// Creates orders with a payment over one connection; returns their ids.
+async fn create_orders(port: u16, count: usize) -> anyhow::Result<Vec<String>> {
+    let request = client::create_order_request(true);
+    let mut client = Client::connect(port).await?;
+    let mut orders = Vec::with_capacity(count);
+    for _ in 0..count {
+        let created: Created = serde_json::from_slice(client.create(&request).await?)?;
+        orders.push(created.id);
+    }
+    Ok(orders)
+}
+
+/// Opens an event stream for each order; each task ends with its lag in milliseconds.
+async fn follow(port: u16, orders: &[String]) -> anyhow::Result<JoinSet<anyhow::Result<f64>>> {
+    let mut waiting = JoinSet::new();
+    for batch in orders.chunks(CONNECT_BATCH) {
+        let mut connecting = JoinSet::new();
+        for order in batch {
+            let order = order.clone();
+            connecting.spawn(async move { Client::connect(port).await?.follow(&order).await });
+        }
+        while let Some(stream) = connecting.join_next().await {
+            waiting.spawn(lag(stream??));
+        }
+    }
+    Ok(waiting)
+}
+
+/// Milliseconds from the order's final state, by PostgreSQL's clock on this machine, to the event's arrival.
 async fn lag(mut stream: BufReader<TcpStream>) -> anyhow::Result<f64> {
     let mut line = String::new();
     loop {
         line.clear();
         anyhow::ensure!(
             stream.read_line(&mut line).await? > 0,
-            "the stream ended before its order did"
+            "the stream ended before its order was final"
         );
         let Some(data) = line.strip_prefix("data: ") else {
             continue;

@@ -2,45 +2,48 @@
 
 use std::time::Duration;
 
-use testkit::{Binaries, Database, Service, Stack};
-use tokio::time::{Instant, sleep};
+use anyhow::ensure;
+use testkit::{Database, Service, Stack, wait_for_final_orders};
+use tokio_postgres::Client;
 
-use crate::load;
-use crate::mode::{self, Mode};
+use crate::environment::Environment;
+use crate::mode::Mode;
+use crate::size::Size;
 use crate::stats::{median, quantile};
-use crate::table::{Table, change};
-use crate::{Servers, Size, client};
+use crate::table::Table;
+use crate::{client, load};
 
 const MODES: [Mode; 2] = [Mode::Off, Mode::Full];
 /// Orders a second of the open loop.
-const RATE: f64 = 100.0;
-/// How long orders may take to become final.
-const PATIENCE: Duration = Duration::from_secs(120);
+const OPEN_LOOP_RATE: f64 = 100.0;
+const COUNT_INTERVAL: Duration = Duration::from_millis(50);
+const FINAL_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Seconds from the first order's creation to the last one's end, and how many there were.
+/// Seconds from the first order's creation to the last order's final state, and the number of orders.
 const SPAN: &str =
     "SELECT extract(epoch FROM max(completed_at) - min(created_at))::float8, count(*)::float8 FROM orders";
-/// Milliseconds from an order's creation to its end, both by PostgreSQL's clock.
-const LIVES: &str = "SELECT extract(epoch FROM completed_at - created_at)::float8 * 1000 FROM orders";
-const ON_THEIR_WAY: &str = "SELECT count(*) FROM orders WHERE dispatch_after IS NOT NULL";
+/// Milliseconds from each order's creation to its final state, both by PostgreSQL's clock.
+const DURATIONS: &str = "SELECT extract(epoch FROM completed_at - created_at)::float8 * 1000 FROM orders";
 
 struct Measured {
     mode: Mode,
     stack: Stack,
+    /// Orders a second.
     throughput: Vec<f64>,
+    /// Milliseconds.
     p50: Vec<f64>,
     p99: Vec<f64>,
     database: Database,
 }
 
-pub(crate) async fn run(servers: &Servers, size: Size, binaries: &Binaries) -> anyhow::Result<()> {
-    let receiver = mode::receiver(servers, binaries).await?;
+pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result<()> {
+    let receiver = environment.receiver().await?;
     let otlp = receiver.ports().otlp_http_url();
     let mut all = Vec::new();
     for mode in MODES {
-        let database = servers.postgres.database().await?;
+        let database = environment.postgres.database().await?;
         let services = [Service::Gateway, Service::Api, Service::Worker];
-        let stack = mode.stack(servers, database.url(), &services, &otlp, binaries);
+        let stack = environment.stack(mode, database.url(), &services, &otlp);
         all.push(Measured {
             mode,
             stack: stack.start().await?,
@@ -53,86 +56,76 @@ pub(crate) async fn run(servers: &Servers, size: Size, binaries: &Binaries) -> a
 
     let mut table = Table::new(&["orders to their end", "orders/s", "", "p50", "p99", ""]);
     for (payment, what) in [(false, "without a payment"), (true, "with a payment")] {
-        for measured in &mut all {
-            measured.measure(payment, size.measure).await?;
-            measured.forget();
-        }
-        for _ in 0..size.rounds {
+        for round in 0..=size.rounds {
             for measured in &mut all {
                 measured.measure(payment, size.measure).await?;
+                // Round 0 warms up.
+                if round == 0 {
+                    measured.clear();
+                }
             }
         }
-        let [off, ..] = all.as_slice() else { continue };
-        for measured in &all {
-            let (throughput, p99) = (median(&measured.throughput), median(&measured.p99));
-            let than = |value: f64, base: f64| match measured.mode {
-                Mode::Off => String::new(),
-                _ => change(value, base),
-            };
-            table.row([
-                format!("{what}, {}", measured.mode.name()),
-                format!("{throughput:.0}"),
-                than(throughput, median(&off.throughput)),
-                format!("{:.1} ms", median(&measured.p50)),
-                format!("{p99:.1} ms"),
-                than(p99, median(&off.p99)),
-            ]);
-        }
-        for measured in &mut all {
-            measured.forget();
-        }
+        add_rows(&mut table, what, &all);
     }
     println!("\n{table}");
     println!(
-        "orders/s: from the first order's creation to the last one's end, created by a closed loop of {} clients.\n\
-         p50, p99: from an order's creation to its end, at {RATE} orders/s.",
+        "orders/s: from the first order's creation to the last order's final state; a closed loop of {} clients creates them.\n\
+         p50, p99: from an order's creation to its final state, at {OPEN_LOOP_RATE} orders/s.",
         load::CLIENTS
     );
     Ok(())
 }
 
+fn add_rows(table: &mut Table, what: &str, all: &[Measured]) {
+    let Some(off) = all.first() else { return };
+    for measured in all {
+        let (throughput, p99) = (median(&measured.throughput), median(&measured.p99));
+        table.row([
+            format!("{what}, {}", measured.mode.name()),
+            format!("{throughput:.0}"),
+            measured.mode.change(throughput, median(&off.throughput)),
+            format!("{:.1} ms", median(&measured.p50)),
+            format!("{p99:.1} ms"),
+            measured.mode.change(p99, median(&off.p99)),
+        ]);
+    }
+}
+
 impl Measured {
     async fn measure(&mut self, payment: bool, measure: Duration) -> anyhow::Result<()> {
-        let request = client::order(payment);
+        let request = client::create_order_request(payment);
         let port = self.stack.ports().api;
         let sql = self.database.connect().await?;
 
         load::closed(port, &request, measure).await?;
-        settle(&sql).await?;
+        wait_until_final(&sql).await?;
         let row = sql.query_one(SPAN, &[]).await?;
         let (seconds, orders): (f64, f64) = (row.get(0), row.get(1));
         self.throughput.push(orders / seconds);
         sql.batch_execute("TRUNCATE orders").await?;
 
-        load::open(port, &request, RATE, measure).await?;
-        settle(&sql).await?;
-        let rows = sql.query(LIVES, &[]).await?;
-        let lives: Vec<f64> = rows.iter().map(|row| row.get(0)).collect();
-        self.p50.push(median(&lives));
-        self.p99.push(quantile(&lives, 990));
+        load::open(port, &request, OPEN_LOOP_RATE, measure).await?;
+        wait_until_final(&sql).await?;
+        let rows = sql.query(DURATIONS, &[]).await?;
+        let durations: Vec<f64> = rows.iter().map(|row| row.get(0)).collect();
+        self.p50.push(median(&durations));
+        self.p99.push(quantile(&durations, 990));
         sql.batch_execute("TRUNCATE orders").await?;
         Ok(())
     }
 
-    fn forget(&mut self) {
+    fn clear(&mut self) {
         for figures in [&mut self.throughput, &mut self.p50, &mut self.p99] {
             figures.clear();
         }
     }
 }
 
-/// Until every order is final.
-async fn settle(sql: &tokio_postgres::Client) -> anyhow::Result<()> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let on_their_way: i64 = sql.query_one(ON_THEIR_WAY, &[]).await?.get(0);
-        if on_their_way == 0 {
-            return Ok(());
-        }
-        anyhow::ensure!(
-            Instant::now() < end,
-            "{on_their_way} orders are not final after {PATIENCE:?}"
-        );
-        sleep(Duration::from_millis(50)).await;
-    }
+async fn wait_until_final(sql: &Client) -> anyhow::Result<()> {
+    let not_final = wait_for_final_orders(sql, COUNT_INTERVAL, FINAL_TIMEOUT).await?;
+    ensure!(
+        not_final == 0,
+        "{not_final} orders are not final after {FINAL_TIMEOUT:?}"
+    );
+    Ok(())
 }

@@ -1,6 +1,6 @@
-//! The load. A closed loop sends the next request when the last one is answered: it finds out how many there can be. An open loop
-//! sends at its rate whatever becomes of the answers, and counts a latency from when the request was due: a server that stalls
-//! cannot hide the requests that it kept from being sent.
+//! The load. A closed loop sends the next request after the response to the last one, and so finds the
+//! highest throughput. An open loop sends at a constant rate and measures each latency from when the request
+//! was due, so that a stalled server cannot hide the requests that it delayed.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::client::Client;
 
-/// How many connections the load comes over.
+/// Connections of each loop.
 pub(crate) const CLIENTS: u32 = 32;
 
-/// Answers per second of a closed loop.
+/// Responses per second of a closed loop.
 pub(crate) async fn closed(port: u16, request: &[u8], measure: Duration) -> anyhow::Result<f64> {
     let start = Instant::now();
     let end = start + measure;
@@ -21,29 +21,29 @@ pub(crate) async fn closed(port: u16, request: &[u8], measure: Duration) -> anyh
         let request = request.to_vec();
         clients.spawn(async move {
             let mut client = Client::connect(port).await?;
-            let mut answers = 0_u32;
+            let mut responses = 0_u32;
             while Instant::now() < end {
                 client.create(&request).await?;
-                answers += 1;
+                responses += 1;
             }
-            anyhow::Ok(answers)
+            anyhow::Ok(responses)
         });
     }
-    let mut answers = 0.0;
+    let mut responses = 0.0;
     while let Some(client) = clients.join_next().await {
-        answers += f64::from(client??);
+        responses += f64::from(client??);
     }
-    Ok(answers / start.elapsed().as_secs_f64())
+    Ok(responses / start.elapsed().as_secs_f64())
 }
 
-/// Latencies in milliseconds at `rate` requests a second, evenly spread over all clients.
+/// Latencies in milliseconds at `rate` requests a second, evenly spread over the connections.
 pub(crate) async fn open(
     port: u16,
     request: &[u8],
     rate: f64,
     measure: Duration,
 ) -> anyhow::Result<Vec<f64>> {
-    let apart = Duration::from_secs_f64(1.0 / rate);
+    let interval = Duration::from_secs_f64(1.0 / rate);
     let start = Instant::now() + Duration::from_millis(100);
     let mut clients = JoinSet::new();
     for number in 0..CLIENTS {
@@ -51,12 +51,12 @@ pub(crate) async fn open(
         clients.spawn(async move {
             let mut client = Client::connect(port).await?;
             let mut latencies = Vec::new();
-            let mut due = start + apart * number;
+            let mut due = start + interval * number;
             while due < start + measure {
                 sleep_until(due).await;
                 client.create(&request).await?;
                 latencies.push(due.elapsed().as_secs_f64() * 1e3);
-                due += apart * CLIENTS;
+                due += interval * CLIENTS;
             }
             anyhow::Ok(latencies)
         });

@@ -1,49 +1,52 @@
-//! What tracing costs when orders are created, and how far that is from PostgreSQL's own floor: pgbench running the same INSERT.
+//! The cost of tracing when orders are created. The baseline is pgbench, which runs the same INSERT.
 
 use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use testkit::{Binaries, Database, Service, Stack};
+use testkit::{Database, Service, Stack};
 use tokio::process::Command;
 
+use crate::client;
+use crate::environment::{self, Environment};
 use crate::load::{self, CLIENTS};
-use crate::mode::{self, Mode};
+use crate::mode::Mode;
 use crate::process::{self, Memory};
+use crate::size::Size;
 use crate::stats::{median, quantile};
-use crate::table::{Table, change};
-use crate::{Servers, Size, client};
+use crate::table::Table;
 
 const MODES: [Mode; 3] = [Mode::Off, Mode::Tenth, Mode::Full];
-/// What part of the slowest mode's throughput the open loop asks of each.
-const MODEST: f64 = 0.4;
+/// The open loop's rate, as a share of the slowest mode's throughput.
+const OPEN_LOOP_SHARE: f64 = 0.4;
 
-/// One mode's api, and what was measured of it.
 struct Measured {
     mode: Mode,
     stack: Stack,
+    /// Orders a second.
     throughput: Vec<f64>,
-    /// Microseconds of CPU time of the api for one request.
+    /// CPU time of the api for one request, in microseconds.
     cpu: Vec<f64>,
+    /// Milliseconds.
     p50: Vec<f64>,
     p99: Vec<f64>,
     _database: Database,
 }
 
-pub(crate) async fn run(servers: &Servers, size: Size, binaries: &Binaries) -> anyhow::Result<()> {
-    let receiver = mode::receiver(servers, binaries).await?;
+pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result<()> {
+    let receiver = environment.receiver().await?;
     let otlp = receiver.ports().otlp_http_url();
-    let floor_database = servers.postgres.database().await?;
-    binaries.migrate(floor_database.url()).await?;
+    let baseline_database = environment.postgres.database().await?;
+    environment.binaries.migrate(baseline_database.url()).await?;
     let mut all = Vec::new();
     for mode in MODES {
-        let database = servers.postgres.database().await?;
-        let services = [Service::Api];
-        let stack = mode.stack(servers, database.url(), &services, &otlp, binaries);
+        let database = environment.postgres.database().await?;
+        let stack = environment.stack(mode, database.url(), &[Service::Api], &otlp);
         let stack = stack.start().await?;
-        // What is made once has been made before anything is measured.
-        load::closed(stack.ports().api, &client::order(false), size.measure / 2).await?;
+        // Warm up.
+        let request = client::create_order_request(false);
+        load::closed(stack.ports().api, &request, size.measure / 2).await?;
         all.push(Measured {
             mode,
             stack,
@@ -55,38 +58,38 @@ pub(crate) async fn run(servers: &Servers, size: Size, binaries: &Binaries) -> a
         });
     }
 
-    let mut floor = Vec::new();
+    let mut baseline = Vec::new();
     for _ in 0..size.rounds {
-        floor.push(pgbench(&floor_database, size.measure).await?);
+        baseline.push(pgbench(&baseline_database, size.measure).await?);
         for measured in &mut all {
-            measured.saturate(size.measure).await?;
+            measured.closed_loop(size.measure).await?;
         }
     }
     let slowest = all.iter().map(|measured| median(&measured.throughput));
-    let rate = slowest.fold(f64::MAX, f64::min) * MODEST;
+    let rate = slowest.fold(f64::MAX, f64::min) * OPEN_LOOP_SHARE;
     for _ in 0..size.rounds {
         for measured in &mut all {
-            measured.wait(rate, size.measure).await?;
+            measured.open_loop(rate, size.measure).await?;
         }
     }
-    print(&all, median(&floor), rate)
+    print(&all, median(&baseline), rate)
 }
 
 impl Measured {
-    async fn saturate(&mut self, measure: Duration) -> anyhow::Result<()> {
-        let pid = mode::pid(&self.stack, Service::Api)?;
-        let before = process::cpu(pid)?;
-        let request = client::order(false);
+    async fn closed_loop(&mut self, measure: Duration) -> anyhow::Result<()> {
+        let pid = environment::pid(&self.stack, Service::Api)?;
+        let before = process::cpu_time(pid)?;
+        let request = client::create_order_request(false);
         let throughput = load::closed(self.stack.ports().api, &request, measure).await?;
-        let spent = process::cpu(pid)?.saturating_sub(before);
+        let spent = process::cpu_time(pid)?.saturating_sub(before);
         self.cpu
             .push(spent.as_secs_f64() * 1e6 / (throughput * measure.as_secs_f64()));
         self.throughput.push(throughput);
         Ok(())
     }
 
-    async fn wait(&mut self, rate: f64, measure: Duration) -> anyhow::Result<()> {
-        let request = client::order(false);
+    async fn open_loop(&mut self, rate: f64, measure: Duration) -> anyhow::Result<()> {
+        let request = client::create_order_request(false);
         let port = self.stack.ports().api;
         let latencies = load::open(port, &request, rate, measure).await?;
         self.p50.push(median(&latencies));
@@ -95,11 +98,11 @@ impl Measured {
     }
 
     fn memory(&self) -> anyhow::Result<Memory> {
-        process::memory(mode::pid(&self.stack, Service::Api)?)
+        process::memory(environment::pid(&self.stack, Service::Api)?)
     }
 }
 
-fn print(all: &[Measured], floor: f64, rate: f64) -> anyhow::Result<()> {
+fn print(all: &[Measured], baseline: f64, rate: f64) -> anyhow::Result<()> {
     let off = all.first().context("nothing was measured")?;
     let off_memory = off.memory()?.now;
     let mut table = Table::new(&[
@@ -119,23 +122,21 @@ fn print(all: &[Measured], floor: f64, rate: f64) -> anyhow::Result<()> {
         let (throughput, cpu) = (median(&measured.throughput), median(&measured.cpu));
         let (p50, p99) = (median(&measured.p50), median(&measured.p99));
         let memory = measured.memory()?;
-        let than = |value: f64, base: f64| match measured.mode {
-            Mode::Off => String::new(),
-            _ => change(value, base),
-        };
+        let mode = measured.mode;
         table.row([
-            measured.mode.name().to_owned(),
+            mode.name().to_owned(),
             format!("{throughput:.0}"),
-            than(throughput, median(&off.throughput)),
+            mode.change(throughput, median(&off.throughput)),
             format!("{cpu:.0} us"),
-            than(cpu, median(&off.cpu)),
+            mode.change(cpu, median(&off.cpu)),
             format!("{p50:.2} ms"),
             format!("{p99:.2} ms"),
-            than(p99, median(&off.p99)),
+            mode.change(p99, median(&off.p99)),
             format!("{:.0} MB", memory.now),
-            match measured.mode {
-                Mode::Off => String::new(),
-                _ => format!("{:+.0} MB", memory.now - off_memory),
+            if mode == Mode::Off {
+                String::new()
+            } else {
+                format!("{:+.0} MB", memory.now - off_memory)
             },
             format!("{:.0} MB", memory.peak),
         ]);
@@ -143,15 +144,16 @@ fn print(all: &[Measured], floor: f64, rate: f64) -> anyhow::Result<()> {
     println!("\n{table}");
     println!(
         "orders/s, CPU: closed loop of {CLIENTS} clients. p50, p99: open loop of {rate:.0} orders/s.\n\
-         Floor: pgbench makes {floor:.0} such INSERTs/s over {CLIENTS} connections; with telemetry off the api takes \
+         Baseline: pgbench makes {baseline:.0} such INSERTs/s over {CLIENTS} connections; with telemetry off the api creates \
          {:.0} % as many orders.",
-        median(&off.throughput) / floor * 100.0
+        median(&off.throughput) / baseline * 100.0
     );
     Ok(())
 }
 
-/// The INSERT of an order without a payment, as `store` makes it.
-const INSERT: &str = "INSERT INTO orders (id, amount, dispatch_after, customer, currency, status, payment_status, items, trace_context) \
+/// The INSERT of an order without a payment, in the columns that `store` writes.
+const INSERT: &str = "INSERT INTO orders \
+    (id, amount, dispatch_after, customer, currency, status, payment_status, items, trace_context) \
     VALUES (gen_random_uuid(), 9999, now() + interval '30 s', 'anonymous', 'USD', 'pending', 'not_required', \
     '[{\"product_name\": \"Widget\", \"quantity\": 1, \"unit_price_minor\": 9999}]', \
     '{\"traceparent\": \"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\"}') RETURNING created_at;\n";
@@ -181,5 +183,5 @@ async fn pgbench(database: &Database, measure: Duration) -> anyhow::Result<f64> 
     );
     let tps = text.lines().find_map(|line| line.strip_prefix("tps = "));
     let number = tps.and_then(|line| line.split(' ').next());
-    Ok(number.context("pgbench told no tps")?.parse()?)
+    Ok(number.context("pgbench printed no tps")?.parse()?)
 }

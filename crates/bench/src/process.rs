@@ -1,4 +1,4 @@
-//! What the system knows of a process: its CPU time and its memory; and of the machine.
+//! CPU time and memory of a process, and the machine that is measured on.
 
 use std::fs;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::Size;
+use crate::size::Size;
 
-/// CPU time of all its threads so far.
-pub(crate) fn cpu(pid: i32) -> anyhow::Result<Duration> {
-    // Nanoseconds by the scheduler; /proc/<pid>/stat counts hundredths of a second.
+/// CPU time of all running threads of the process.
+pub(crate) fn cpu_time(pid: i32) -> anyhow::Result<Duration> {
+    // The scheduler counts nanoseconds; /proc/<pid>/stat has a resolution of 10 ms.
     let mut total = 0;
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
         let text = fs::read_to_string(thread?.path().join("schedstat"))?;
@@ -40,7 +40,7 @@ pub(crate) fn memory(pid: i32) -> anyhow::Result<Memory> {
     })
 }
 
-/// Takes as many open files as the system lets us have; what we start inherits it. 10,000 waiting clients need as many.
+/// Raises the limit of open files to the maximum, for 10,000 waiting clients. Child processes inherit it.
 pub(crate) fn raise_file_limit() -> anyhow::Result<()> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -50,7 +50,7 @@ pub(crate) fn raise_file_limit() -> anyhow::Result<()> {
     Ok(setrlimit(Resource::Nofile, raised)?)
 }
 
-/// What the figures were measured on.
+/// The machine and the run's size, as printed above the figures.
 pub(crate) fn conditions(size: Size) -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();

@@ -1,6 +1,7 @@
-//! Quantiles of what was measured.
+//! Quantiles of measured values.
 
-/// The value that this many of a thousand values do not exceed, by the nearest rank; the default where there is no value.
+/// The quantile by the nearest-rank method: 500 per mille is the median. The default value if `values` is
+/// empty.
 pub(crate) fn quantile<T: Copy + PartialOrd + Default>(values: &[T], per_mille: usize) -> T {
     let mut sorted = values.to_vec();
     sorted.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
@@ -18,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_values_that_were_measured() {
+    fn a_quantile_is_one_of_the_values() {
         let values: Vec<u32> = (1..=200).rev().collect();
         assert_eq!(median(&values), 100);
         assert_eq!(quantile(&values, 990), 198);

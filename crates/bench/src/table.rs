@@ -1,8 +1,7 @@
-//! How figures are printed: a table whose columns are as wide as what is in them.
+//! A printed Markdown table, whose columns are as wide as their widest cell.
 
 use std::fmt;
 
-/// A Markdown table.
 #[derive(Debug, Default)]
 pub(crate) struct Table(Vec<Vec<String>>);
 
@@ -43,9 +42,4 @@ impl fmt::Display for Table {
         }
         Ok(())
     }
-}
-
-/// `+8 %`: how much more `value` is than `base`.
-pub(crate) fn change(value: f64, base: f64) -> String {
-    format!("{:+.0} %", (value / base - 1.0) * 100.0)
 }

@@ -1,4 +1,4 @@
-//! That every benchmark runs to its end on the programs as they are. What it measures is nobody's business here.
+//! Every benchmark runs to its end. The figures are not checked.
 
 use testkit::{Binaries, Profile};
 use throughline_bench::{Benchmark, Size};
