@@ -18,101 +18,89 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum LensError {
     #[error(
-        "{address} ({purpose}) is in use: stop the process that listens there, or set {variable} to another port"
+        "{} ({}) is in use: stop the process that listens there, or set {} to another port",
+        .0.address, .0.purpose, .0.variable
     )]
-    AddressInUse {
-        address: SocketAddr,
-        purpose: &'static str,
-        /// The environment variable that sets the port.
-        variable: &'static str,
-    },
-    #[error("cannot listen on {address} for {purpose}; HOST and {variable} set the address")]
-    Listen {
-        address: SocketAddr,
-        purpose: &'static str,
-        /// The environment variable that sets the port.
-        variable: &'static str,
-        source: io::Error,
-    },
-    #[error("cannot start the thread that serves")]
+    AddressInUse(Binding),
+    #[error("cannot listen on {} for {}; HOST and {} set the address", .0.address, .0.purpose, .0.variable)]
+    Listen(Binding, #[source] io::Error),
+    #[error("cannot start the server thread")]
     Thread(#[source] io::Error),
+}
+
+/// An address, what lens serves there, and the environment variable that sets the port.
+#[derive(Debug, Clone, Copy)]
+pub struct Binding {
+    address: SocketAddr,
+    purpose: &'static str,
+    variable: &'static str,
 }
 
 /// A bound address.
 pub(crate) struct Endpoint {
     socket: TcpListener,
-    pub(crate) address: SocketAddr,
-    purpose: &'static str,
-    variable: &'static str,
+    binding: Binding,
 }
 
 impl Endpoint {
     pub(crate) fn bind(
-        host: IpAddr,
-        port: u16,
+        address: SocketAddr,
         purpose: &'static str,
         variable: &'static str,
     ) -> Result<Self, LensError> {
-        let address = SocketAddr::new(host, port);
+        let mut binding = Binding {
+            address,
+            purpose,
+            variable,
+        };
         let bound = TcpListener::bind(address).and_then(|socket| {
             socket.set_nonblocking(true)?;
             Ok((socket.local_addr()?, socket))
         });
         match bound {
-            Ok((address, socket)) => Ok(Self {
-                socket,
-                address,
-                purpose,
-                variable,
-            }),
-            Err(source) if source.kind() == io::ErrorKind::AddrInUse => Err(LensError::AddressInUse {
-                address,
-                purpose,
-                variable,
-            }),
-            Err(source) => Err(LensError::Listen {
-                address,
-                purpose,
-                variable,
-                source,
-            }),
+            Ok((address, socket)) => {
+                binding.address = address;
+                Ok(Self { socket, binding })
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(LensError::AddressInUse(binding)),
+            Err(error) => Err(LensError::Listen(binding, error)),
         }
     }
 
-    /// Returns a future that serves until `stopping`. One worker: requests are small and wait for the store's locks.
+    /// A URL for clients on this machine, with the loopback address in place of an unspecified one.
+    pub(crate) fn url(&self) -> String {
+        let address = self.binding.address;
+        let host = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        format!("http://{}", SocketAddr::new(host, address.port()))
+    }
+
+    /// Returns a future that serves until `stopping`.
+    ///
+    /// One worker suffices: requests are small and wait for the locks of the store.
     pub(crate) fn serve_http(
         self,
         routes: fn(&mut web::ServiceConfig),
         store: TelemetryStore,
         stopping: CancellationToken,
     ) -> Result<impl Future<Output = ()> + Send + use<>, LensError> {
-        let Self {
-            socket,
-            address,
-            purpose,
-            variable,
-        } = self;
-        let server = HttpServer::new(move || {
-            App::new()
-                .app_data(web::Data::new(store.clone()))
-                .configure(routes)
-        })
-        .workers(1)
-        .disable_signals()
-        .shutdown_timeout(STOP_TIMEOUT.as_secs())
-        .listen(socket)
-        .map_err(|source| LensError::Listen {
-            address,
-            purpose,
-            variable,
-            source,
-        })?
-        .run();
+        let Self { socket, binding } = self;
+        let store = web::Data::new(store);
+        let server = HttpServer::new(move || App::new().app_data(store.clone()).configure(routes))
+            .workers(1)
+            .disable_signals()
+            .shutdown_timeout(STOP_TIMEOUT.as_secs())
+            .listen(socket)
+            .map_err(|error| LensError::Listen(binding, error))?
+            .run();
         let handle = server.handle();
         Ok(async move {
             let serve = async {
                 if let Err(error) = server.await {
-                    tracing::error!("{purpose} failed: {error}");
+                    tracing::error!("{} failed: {error}", binding.purpose);
                 }
             };
             let stop = async {
@@ -124,7 +112,7 @@ impl Endpoint {
     }
 
     pub(crate) async fn serve_grpc(self, routes: Routes, stopping: CancellationToken) {
-        let Self { socket, purpose, .. } = self;
+        let Self { socket, binding } = self;
         let serve = async {
             let incoming = TcpListenerStream::new(tokio::net::TcpListener::from_std(socket)?);
             let server = tonic::transport::Server::builder().add_routes(routes);
@@ -138,20 +126,10 @@ impl Endpoint {
         tokio::select! {
             served = serve => {
                 if let Err(error) = served {
-                    tracing::error!("{purpose} failed: {error}");
+                    tracing::error!("{} failed: {error}", binding.purpose);
                 }
             }
             () = deadline => tracing::debug!("closed connections that clients did not close"),
         }
     }
-}
-
-/// A URL for clients on this machine, with the loopback address in place of an unspecified one.
-pub(crate) fn url(address: SocketAddr) -> String {
-    let host = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    format!("http://{}", SocketAddr::new(host, address.port()))
 }

@@ -1,7 +1,7 @@
 //! A local OTLP receiver and trace viewer: the page on 8100, OTLP/gRPC on 4317, OTLP/HTTP on 4318.
 //!
-//! The same [`Lens`] runs in the binary and inside tests, which read what arrived from its [`TelemetryStore`].
-//! All data is in memory, with an upper bound. lens does not trace itself.
+//! The same [`Lens`] runs in the binary and inside tests, which read its [`TelemetryStore`]. All data is in
+//! memory, with an upper bound. lens does not trace itself.
 
 mod attributes;
 mod config;

@@ -1,7 +1,7 @@
 //! A running lens: three endpoints and one store, served by one thread with its own runtime.
 //!
-//! The thread separates lens from the caller's runtime: a test may block on the flush of its exporter while lens
-//! responds, and a lens that is dropped with its test still stops.
+//! The thread separates lens from the caller's runtime: a test may block on the flush of its exporter while
+//! lens responds, and a lens that is dropped with its test still stops.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::config::LensConfig;
-use crate::endpoint::{Endpoint, LensError, url};
+use crate::endpoint::{Endpoint, LensError};
 use crate::receive;
 use crate::storage::TelemetryStore;
 use crate::web;
@@ -20,9 +20,9 @@ use crate::web;
 #[derive(Debug)]
 pub struct Lens {
     store: TelemetryStore,
-    page: SocketAddr,
-    otlp_grpc: SocketAddr,
-    otlp_http: SocketAddr,
+    page_url: String,
+    otlp_grpc_url: String,
+    otlp_http_url: String,
     thread: JoinHandle<()>,
     running: DropGuard,
 }
@@ -33,11 +33,11 @@ impl Lens {
     /// # Errors
     /// If an address cannot be bound or the thread cannot be started.
     pub async fn start(config: LensConfig) -> Result<Self, LensError> {
-        let LensConfig { host, .. } = config;
-        let page = Endpoint::bind(host, config.http_port, "the page", "PORT")?;
-        let grpc = Endpoint::bind(host, config.otlp_grpc_port, "OTLP/gRPC", "LENS_GRPC_PORT")?;
-        let http = Endpoint::bind(host, config.otlp_http_port, "OTLP/HTTP", "LENS_HTTP_PORT")?;
-        let (page_address, grpc_address, http_address) = (page.address, grpc.address, http.address);
+        let address = |port| SocketAddr::new(config.host, port);
+        let page = Endpoint::bind(address(config.http_port), "the page", "PORT")?;
+        let grpc = Endpoint::bind(address(config.otlp_grpc_port), "OTLP/gRPC", "LENS_GRPC_PORT")?;
+        let http = Endpoint::bind(address(config.otlp_http_port), "OTLP/HTTP", "LENS_HTTP_PORT")?;
+        let (page_url, otlp_grpc_url, otlp_http_url) = (page.url(), grpc.url(), http.url());
 
         let store = TelemetryStore::new(config.max_bytes);
         let stopping = CancellationToken::new();
@@ -49,9 +49,9 @@ impl Lens {
             .map_err(LensError::Thread)?;
         Ok(Self {
             store,
-            page: page_address,
-            otlp_grpc: grpc_address,
-            otlp_http: http_address,
+            page_url,
+            otlp_grpc_url,
+            otlp_http_url,
             thread,
             running: stopping.drop_guard(),
         })
@@ -60,19 +60,19 @@ impl Lens {
     /// The URL of the page: `http://127.0.0.1:8100`.
     #[must_use]
     pub fn page_url(&self) -> String {
-        url(self.page)
+        self.page_url.clone()
     }
 
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` for gRPC.
     #[must_use]
     pub fn otlp_grpc_url(&self) -> String {
-        url(self.otlp_grpc)
+        self.otlp_grpc_url.clone()
     }
 
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` for `http/protobuf` and `http/json`.
     #[must_use]
     pub fn otlp_http_url(&self) -> String {
-        url(self.otlp_http)
+        self.otlp_http_url.clone()
     }
 
     /// The received telemetry.
@@ -91,7 +91,7 @@ impl Lens {
     }
 }
 
-/// Runs the servers in a new thread with its own runtime.
+/// Runs the servers in a new thread with a single-threaded runtime.
 async fn spawn(servers: impl Future + Send + 'static) -> io::Result<JoinHandle<()>> {
     let (report, started) = oneshot::channel();
     let serve = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {

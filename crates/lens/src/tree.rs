@@ -1,8 +1,8 @@
 //! The spans of a trace as a tree, flattened into rows in reading order: a parent, then its children by start
 //! time.
 //!
-//! The terminal, the page and the tests all read a trace through [`Trace::tree`]. It walks without recursion and
-//! visits each span once, so a trace of any depth, or one with a cycle of parents, is safe to draw.
+//! The terminal, the page and the tests all read a trace through [`Trace::tree`]. It walks without recursion
+//! and visits each span once, so a trace of any depth, or one with a cycle of parents, is safe to draw.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -19,7 +19,7 @@ pub struct Tree<'a> {
     rows: Vec<Row<'a>>,
 }
 
-/// One span and its place in the tree.
+/// A span and its place in the tree.
 #[derive(Debug, Clone)]
 pub struct Row<'a> {
     pub span: &'a Span,
@@ -58,7 +58,7 @@ impl<'a> Tree<'a> {
         for root in roots {
             walk.down_from(root);
         }
-        // The remaining spans descend from no root: their parents form a cycle. It opens at its earliest span.
+        // The remaining spans descend from no root: their parents form a cycle, opened at its earliest span.
         for span in in_order {
             walk.down_from(span);
         }

@@ -13,7 +13,6 @@ mod source;
 const STILL_CIRCULAR: &[&str] = &[
     "api",
     "e2e",
-    "lens",
     "queue",
     "telemetry",
     "testkit",

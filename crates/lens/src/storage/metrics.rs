@@ -1,4 +1,4 @@
-//! The last export of each metric of each process. Beyond the limit, those not exported for longest are evicted.
+//! The last export of each metric of each process. Beyond the limit, the oldest exports are evicted.
 
 use std::collections::BTreeMap;
 

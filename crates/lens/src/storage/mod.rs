@@ -1,7 +1,7 @@
 //! The received spans, log records and metrics, in memory. Beyond a limit, the oldest are evicted.
 //!
-//! Traces get three quarters of the limit, log records and metrics an eighth each. Sizes are estimates from the
-//! lengths of the texts, meant to err on the large side.
+//! Traces get three quarters of the limit, log records and metrics an eighth each. Sizes are estimates from
+//! the lengths of the texts, rather too large than too small.
 
 mod logs;
 mod metrics;

@@ -1,4 +1,4 @@
-//! Traces, indexed by service and by order. Beyond the limit, the trace without a new span for longest is evicted.
+//! Traces, indexed by service and by order. Beyond the limit, the trace with the oldest last span is evicted.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

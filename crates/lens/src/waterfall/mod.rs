@@ -1,4 +1,4 @@
-//! What the drawings of a trace over time share ([`Scale`]), and the one for a terminal ([`text`]).
+//! The waterfall of a trace for a terminal, and the [`Scale`] that it shares with the one for a browser.
 
 mod scale;
 pub(crate) mod text;

@@ -46,7 +46,7 @@ impl<B: Display> Display for Page<'_, B> {
     }
 }
 
-/// The colours of the services, by the order of all known services: up to eight services never share a colour.
+/// The colours of the services, by the order of all known services: up to eight never share a colour.
 pub(super) struct Palette {
     services: Vec<String>,
 }

@@ -1,5 +1,6 @@
 //! The waterfall for a browser. Bars are SVG attributes: the content security policy forbids inline styles.
 
+use std::collections::HashSet;
 use std::fmt::{self, Display};
 
 use super::html::{Escaped, Palette};
@@ -7,7 +8,7 @@ use crate::attributes::Attributes;
 use crate::format::{count, readable, utc};
 use crate::ids::SpanId;
 use crate::log::LogRecord;
-use crate::trace::{Span, Status, Trace, kind_name};
+use crate::trace::{Dropped, Span, Status, Trace, kind_name};
 use crate::tree::{Row, Tree};
 use crate::waterfall::{Scale, error_type};
 
@@ -76,7 +77,10 @@ impl<'a> Waterfall<'a> {
     }
 
     fn axis(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<div class=\"row axis\"><span>span</span><span>kind</span><span>service</span><span class=\"ticks\">")?;
+        f.write_str(
+            "<div class=\"row axis\"><span>span</span><span>kind</span><span>service</span>\
+             <span class=\"ticks\">",
+        )?;
         for quarter in 0..4 {
             write!(
                 f,
@@ -179,7 +183,7 @@ impl<'a> Waterfall<'a> {
         }
         self.logs(f, "Logs", |log| log.span_id == Some(span.span_id))?;
         let dropped = span.dropped;
-        if dropped.attributes + dropped.events + dropped.links > 0 {
+        if dropped != Dropped::default() {
             write!(
                 f,
                 "<p>Dropped by the sender: {} attributes, {} events, {} links</p>",
@@ -233,7 +237,7 @@ impl Display for Waterfall<'_> {
             self.row(f, row)?;
         }
         f.write_str("</section>")?;
-        let drawn: Vec<SpanId> = self.trace.spans.iter().map(|span| span.span_id).collect();
+        let drawn: HashSet<SpanId> = self.trace.spans.iter().map(|span| span.span_id).collect();
         self.logs(f, "Other logs", |log| {
             log.span_id.is_none_or(|id| !drawn.contains(&id))
         })

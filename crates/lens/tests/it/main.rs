@@ -1,4 +1,4 @@
-//! lens through its public interfaces: exports over gRPC and HTTP; traces from the store, the API and the pages.
+//! lens through its public interfaces: the OTLP receivers, the store, the API and the pages.
 
 #![allow(
     clippy::unwrap_used,
