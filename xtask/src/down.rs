@@ -63,7 +63,7 @@ fn clean() -> anyhow::Result<()> {
     let Some(_lock) = Lock::take()? else {
         bail!("`cargo xtask up` is starting: end it with Ctrl-C first");
     };
-    Postgres::delete_kept(&folder.join("postgres"))?;
+    Postgres::delete_persistent(&folder.join("postgres"))?;
     fs::remove_dir_all(&folder).with_context(|| format!("cannot delete {}", folder.display()))?;
     println!("Deleted {}.", folder.display());
     Ok(())

@@ -144,7 +144,7 @@ async fn postgres(
     if let Some(url) = given {
         return Ok((None, url));
     }
-    let postgres = Postgres::start_kept(folder, port).await?;
+    let postgres = Postgres::start_persistent(folder, port).await?;
     let url = postgres.ensure_database(DATABASE).await?;
     if postgres.folder() != folder {
         eprintln!(
@@ -164,7 +164,7 @@ async fn redis(
     if let Some(url) = given {
         return Ok((None, url));
     }
-    let redis = Redis::start_kept(folder, port).await?;
+    let redis = Redis::start_persistent(folder, port).await?;
     let url = redis.url().to_owned();
     Ok((Some(redis), url))
 }

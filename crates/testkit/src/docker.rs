@@ -1,4 +1,4 @@
-//! Servers in containers, where the machine has a docker engine and neither the server's binaries nor a way to install them.
+//! Runs servers in containers, where docker is available and the server's programs can not be installed.
 
 use std::io::stderr;
 use std::path::Path;
@@ -10,8 +10,8 @@ use uuid::Uuid;
 use crate::programs::on_path;
 use crate::user;
 
-/// Whether a docker engine answers.
-pub(crate) fn is_there() -> bool {
+/// Whether a docker engine responds.
+pub(crate) fn is_available() -> bool {
     if !on_path("docker") {
         return false;
     }
@@ -49,7 +49,8 @@ pub(crate) fn container_name(server: &str) -> String {
     format!("throughline-{server}-{}", Uuid::new_v4().simple())
 }
 
-/// `docker`'s arguments that run `image` in the foreground with the server's port on our loopback interface and `data` inside it.
+/// `docker`'s arguments that run `image` in the foreground, with the server's port published on the loopback
+/// interface and `data` mounted into it.
 pub(crate) fn run(
     container: &str,
     image: &Image,
@@ -67,7 +68,8 @@ pub(crate) fn run(
         all.extend(["--env".to_owned(), (*variable).to_owned()]);
     }
     if !user::is_root() {
-        // Our own user owns the data then, and can delete it; for root the images change to a user of their own.
+        // The data belongs to the current user, who can delete it. As root, the images change to their own
+        // user.
         let (uid, gid) = (
             rustix::process::geteuid().as_raw(),
             rustix::process::getegid().as_raw(),
@@ -79,7 +81,7 @@ pub(crate) fn run(
     all
 }
 
-/// An image and where it expects what.
+/// An image, and the port, data folder and environment that it expects.
 pub(crate) struct Image {
     pub(crate) name: &'static str,
     pub(crate) port: u16,

@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use crate::user::User;
 
-/// A new folder for temporary data, that `owner` (ourselves if `None`) can reach. Whoever asks for it deletes it.
+/// A new folder for temporary data that `owner` (`None`: the current user) can reach. The caller deletes it.
 pub(crate) fn temporary(owner: Option<&User>) -> anyhow::Result<PathBuf> {
     let name = format!("throughline-{}", Uuid::new_v4().simple());
-    // The usual place may be closed to another user, such as one in root's home.
+    // The usual place may be closed to another user, for example in root's home.
     let places = [
         std::env::temp_dir(),
         PathBuf::from("/tmp"),
@@ -20,21 +20,21 @@ pub(crate) fn temporary(owner: Option<&User>) -> anyhow::Result<PathBuf> {
     ];
     for place in places {
         let folder = place.join(&name);
-        if kept(&folder, owner)? {
+        if ensure(&folder, owner)? {
             return Ok(folder);
         }
         fs::remove_dir_all(&folder)?;
     }
     anyhow::bail!(
-        "no folder for temporary data that PostgreSQL's user can reach: set TMPDIR to one that is open to all users"
+        "PostgreSQL's user can reach no folder for temporary data: set TMPDIR to one that is open to all users"
     )
 }
 
-/// Makes `folder`, closed to others, unless it is there; answers whether it is `owner`'s, and within its reach.
-pub(crate) fn kept(folder: &Path, owner: Option<&User>) -> anyhow::Result<bool> {
+/// Creates `folder`, closed to others, unless it exists; returns whether `owner` owns it and can write in it.
+pub(crate) fn ensure(folder: &Path, owner: Option<&User>) -> anyhow::Result<bool> {
     if !folder.exists() {
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let created = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        created.with_context(|| format!("cannot create the folder {}", folder.display()))?;
         if let Some(user) = owner {
             chown(folder, Some(user.uid), Some(user.gid))?;
         }
@@ -43,7 +43,8 @@ pub(crate) fn kept(folder: &Path, owner: Option<&User>) -> anyhow::Result<bool> 
     Ok(fs::metadata(folder)?.uid() == user.uid && user.can_write(folder))
 }
 
-/// Where the data of `folder` goes when its server's user cannot reach that: the same place every time, and one that outlives a reboot.
+/// Where the data of `folder` goes when the server's user cannot reach it. The place depends on `folder`
+/// alone, and survives a reboot.
 pub(crate) fn open_to_all(folder: &Path) -> PathBuf {
     let name: Vec<_> = folder
         .iter()

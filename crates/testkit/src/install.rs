@@ -1,6 +1,6 @@
 //! Installs Debian's packages of the servers, where that is possible and allowed.
 //!
-//! Only the programs are wanted: the packages' own system services must not start, or they would hold 5432 and 6379 afterwards.
+//! The packages' system services must not start: they would keep ports 5432 and 6379.
 
 use std::io::{IsTerminal, Write, stderr, stdin};
 use std::process::Command;
@@ -12,13 +12,14 @@ use crate::user::is_root;
 
 const SCRIPT: &str = include_str!("install.sh");
 
-/// Installs `package`; answers `false` where that is not possible or not wanted. Asks first, unless we are root or in CI.
+/// Installs `package`; returns `false` where that is not possible or not wanted. Prompts first, unless the
+/// current user is root or this is CI.
 pub(crate) fn debian(package: &str) -> anyhow::Result<bool> {
     if !on_path("apt-get") || !(is_root() || on_path("sudo")) {
         return Ok(false);
     }
     let allowed = is_root() || std::env::var_os("CI").is_some();
-    if !allowed && !ask(package)? {
+    if !allowed && !confirm(package)? {
         return Ok(false);
     }
     writeln!(stderr(), "installing Debian's package {package}")?;
@@ -26,7 +27,7 @@ pub(crate) fn debian(package: &str) -> anyhow::Result<bool> {
     if !is_root() {
         command.arg("sh");
     }
-    // sudo asks for the password at the terminal itself.
+    // sudo prompts for the password at the terminal itself.
     let output = command.args(["-c", SCRIPT, "install", package]).output();
     let output = output.context("cannot run apt-get")?;
     if !output.status.success() {
@@ -36,17 +37,17 @@ pub(crate) fn debian(package: &str) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Of all that apt-get says when it fails, the first error: those that follow are mostly about what to do next.
-fn reason(said: &str) -> String {
-    let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+/// The first error in what apt-get printed; the later ones are mostly advice.
+fn reason(output: &str) -> String {
+    let mut lines = output.lines().map(str::trim).filter(|line| !line.is_empty());
     let error = lines.clone().find_map(|line| line.strip_prefix("E: "));
     error
         .or(lines.next_back())
-        .unwrap_or("it does not say why")
+        .unwrap_or("it gives no reason")
         .to_owned()
 }
 
-fn ask(package: &str) -> anyhow::Result<bool> {
+fn confirm(package: &str) -> anyhow::Result<bool> {
     if !stdin().is_terminal() {
         return Ok(false);
     }
@@ -54,9 +55,9 @@ fn ask(package: &str) -> anyhow::Result<bool> {
         stderr(),
         "{package} is not installed. Install it with apt-get, through sudo? [y/N] "
     )?;
-    let mut answer = String::new();
-    stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    let mut line = String::new();
+    stdin().read_line(&mut line)?;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
 }
 
 #[cfg(test)]
@@ -65,9 +66,9 @@ mod tests {
 
     #[test]
     fn a_failing_apt_is_one_line() {
-        let said = "W: Failed to fetch http://mirror/InRelease\nE: Unable to locate package postgresql\n\nE: Try apt-get update\n";
-        assert_eq!(reason(said), "Unable to locate package postgresql");
+        let output = "W: Failed to fetch http://mirror/InRelease\nE: Unable to locate package postgresql\n\nE: Try apt-get update\n";
+        assert_eq!(reason(output), "Unable to locate package postgresql");
         assert_eq!(reason("sh: apt-get: broken\n"), "sh: apt-get: broken");
-        assert_eq!(reason(""), "it does not say why");
+        assert_eq!(reason(""), "it gives no reason");
     }
 }

@@ -1,19 +1,22 @@
-//! Private PostgreSQL, Redis, proxies and OTLP capture for tests, and the product as real processes for tests and the local stack.
+//! Private PostgreSQL, Redis, proxies and OTLP capture for tests, and the product as real processes for tests
+//! and the local stack.
 //!
-//! Nothing that is started here outlives the process that started it, even when that is killed: see `supervised.rs`.
+//! No process that is started here outlives the one that started it, even when that is killed: see
+//! `supervised.rs`.
 
 mod cargo;
+mod client;
 mod docker;
 mod eventually;
 mod folder;
 mod install;
-#[cfg(feature = "lens")]
-mod lens;
 mod orders;
 mod ports;
 mod postgres;
 mod programs;
 mod proxy;
+#[cfg(feature = "lens")]
+mod receiver;
 mod redis;
 mod sentinel;
 mod server;
@@ -26,17 +29,18 @@ use std::path::Path;
 
 pub use cargo::cargo;
 pub use eventually::eventually;
-#[cfg(feature = "lens")]
-pub use lens::{Lens, lens};
 pub use orders::wait_for_final_orders;
 pub use ports::{free_port, is_free};
 pub use postgres::{Database, Postgres};
 pub use programs::postgres_program;
 pub use proxy::Proxy;
+#[cfg(feature = "lens")]
+pub use receiver::{Lens, lens};
 pub use redis::Redis;
 pub use rustix::process::Signal;
 pub use sentinel::Sentinel;
-pub use shared::{DATABASE_URL, REDIS_URL, database, redis};
+pub use server::{DATABASE_URL, REDIS_URL};
+pub use shared::{database, redis};
 pub use stack::{BUILD, Binaries, Ports, Profile, Service, Stack, StackBuilder};
 
 /// The folder of the workspace.

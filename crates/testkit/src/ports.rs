@@ -5,24 +5,27 @@ use std::net::{Ipv4Addr, TcpListener};
 use anyhow::Context;
 use uuid::Uuid;
 
-/// Below every system's range of ephemeral ports (Linux: from 32768), so that the client side of some other connection never
-/// takes the port of a server that is away for a moment.
-const FIRST: u16 = 20_000;
-const COUNT: u128 = 12_000;
+/// Below every system's range of ephemeral ports (Linux: from 32768), so that no client connection takes the
+/// port of a server while it restarts.
+const FIRST_PORT: u16 = 20_000;
+const PORT_COUNT: u128 = 12_000;
 
-/// A port on 127.0.0.1 that nobody listens on at this moment. Somebody else may take it before a server does: whoever starts
-/// a server on it tries again with another.
+/// A port on 127.0.0.1 without a listener at this moment. Another process may take it before the server does,
+/// so callers must retry with another port.
 pub fn free_port() -> anyhow::Result<u16> {
     for _ in 0..100 {
-        let port = FIRST + u16::try_from(Uuid::new_v4().as_u128() % COUNT)?;
+        let port = FIRST_PORT + u16::try_from(Uuid::new_v4().as_u128() % PORT_COUNT)?;
         if is_free(port) {
             return Ok(port);
         }
     }
-    anyhow::bail!("no free port between {FIRST} and {}", u128::from(FIRST) + COUNT)
+    anyhow::bail!(
+        "no free port between {FIRST_PORT} and {}",
+        u128::from(FIRST_PORT) + PORT_COUNT
+    )
 }
 
-/// Whether nobody listens on this port of 127.0.0.1.
+/// Whether no process listens on this port of 127.0.0.1.
 pub fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-/// Names folders, as PATH does, that are searched in place of all others: how a test has a machine without the programs.
-const INSTEAD: &str = "THROUGHLINE_PROGRAMS";
+/// Lists folders, as PATH does, that are searched instead of all others: a test simulates a machine without
+/// the programs by it.
+const PROGRAMS_VARIABLE: &str = "THROUGHLINE_PROGRAMS";
 
-/// Package managers that do not touch a non-interactive PATH.
-const USUAL_PLACES: [&str; 7] = [
+/// Folders that package managers do not add to the PATH of a non-interactive shell.
+const USUAL_FOLDERS: [&str; 7] = [
     "/usr/bin",
     "/usr/local/bin",
     "/usr/local/pgsql/bin",
@@ -16,10 +17,10 @@ const USUAL_PLACES: [&str; 7] = [
     "/opt/homebrew/opt/redis/bin",
 ];
 
-/// Debian keeps the programs of every major version of PostgreSQL in a folder of its own.
+/// Debian has one folder here for each major version of PostgreSQL.
 const DEBIAN_POSTGRES: &str = "/usr/lib/postgresql";
 
-/// PostgreSQL's server and the program that makes its data folder, of one version.
+/// PostgreSQL's server and the program that creates its data folder, of one version.
 #[derive(Clone, Debug)]
 pub(crate) struct PostgresPrograms {
     pub(crate) postgres: PathBuf,
@@ -27,12 +28,7 @@ pub(crate) struct PostgresPrograms {
 }
 
 pub(crate) fn redis_server() -> Option<PathBuf> {
-    ["redis-server", "valkey-server"].iter().find_map(|name| {
-        folders()
-            .into_iter()
-            .map(|folder| folder.join(name))
-            .find(|path| path.is_file())
-    })
+    ["redis-server", "valkey-server"].into_iter().find_map(installed)
 }
 
 pub(crate) fn postgres() -> Option<PostgresPrograms> {
@@ -48,6 +44,10 @@ pub(crate) fn postgres() -> Option<PostgresPrograms> {
 
 /// A program that comes with PostgreSQL's server, such as `pgbench`.
 pub fn postgres_program(name: &str) -> Option<PathBuf> {
+    installed(name)
+}
+
+fn installed(name: &str) -> Option<PathBuf> {
     folders()
         .into_iter()
         .map(|folder| folder.join(name))
@@ -56,14 +56,14 @@ pub fn postgres_program(name: &str) -> Option<PathBuf> {
 
 /// Whether a program of this name is on PATH.
 pub(crate) fn on_path(name: &str) -> bool {
-    let path = listed(INSTEAD).unwrap_or_else(|| listed("PATH").unwrap_or_default());
+    let path = listed(PROGRAMS_VARIABLE).unwrap_or_else(|| listed("PATH").unwrap_or_default());
     path.iter().any(|folder| folder.join(name).is_file())
 }
 
 fn folders() -> Vec<PathBuf> {
-    listed(INSTEAD).unwrap_or_else(|| {
+    listed(PROGRAMS_VARIABLE).unwrap_or_else(|| {
         let mut folders = listed("PATH").unwrap_or_default();
-        folders.extend(USUAL_PLACES.map(PathBuf::from));
+        folders.extend(USUAL_FOLDERS.map(PathBuf::from));
         folders.extend(debian_versions(Path::new(DEBIAN_POSTGRES)));
         folders
     })

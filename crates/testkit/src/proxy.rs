@@ -15,30 +15,31 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::ports::{address, free_port};
 
-/// A proxy that passes bytes on until it is told otherwise. Dropping it cuts all connections.
+/// A proxy that forwards bytes until a test makes it fail. Dropping it cuts all connections.
 #[derive(Debug)]
 pub struct Proxy {
     url: url::Url,
     address: SocketAddr,
-    way: Way,
+    controls: Controls,
     /// `None` while cut.
     running: Mutex<Option<Running>>,
 }
 
 /// What a test may change while connections are open.
 #[derive(Debug)]
-struct Way {
-    /// Where new connections lead.
+struct Controls {
+    /// Address of the server for new connections.
     target: watch::Sender<String>,
     latency: watch::Sender<Duration>,
     swallowed: watch::Sender<Swallowed>,
 }
 
-/// How often what connections carry was swallowed: those that were open by then carry nothing any more.
+/// How often [`Proxy::swallow`] and [`Proxy::swallow_responses`] were called. A connection that is older than
+/// the last call forwards nothing any more.
 #[derive(Clone, Copy, Debug, Default)]
 struct Swallowed {
     requests: u32,
-    answers: u32,
+    responses: u32,
 }
 
 #[derive(Debug)]
@@ -48,7 +49,7 @@ struct Running {
 }
 
 impl Proxy {
-    /// Listens on a free port and passes connections on to the server of this URL.
+    /// Listens on a free port and forwards connections to the server of this URL.
     ///
     /// # Errors
     /// When the URL names no host and port, or no port is free.
@@ -59,16 +60,16 @@ impl Proxy {
         let host = url.set_host(Some("127.0.0.1")).is_ok();
         let port = url.set_port(Some(address.port())).is_ok();
         anyhow::ensure!(host && port, "the URL {url} cannot name another host and port");
-        let way = Way {
+        let controls = Controls {
             target: watch::channel(target).0,
             latency: watch::channel(Duration::ZERO).0,
             swallowed: watch::channel(Swallowed::default()).0,
         };
-        let running = Mutex::new(Some(Running::start(listener, &way)));
+        let running = Mutex::new(Some(Running::start(listener, &controls)));
         Ok(Self {
             url,
             address,
-            way,
+            controls,
             running,
         })
     }
@@ -88,55 +89,56 @@ impl Proxy {
     pub async fn cut(&self) {
         if let Some(Running { cut, accepting }) = self.running.lock().await.take() {
             drop(cut);
-            // A task that panicked has dropped its listener as well.
+            // An error means that the task panicked, which has dropped its listener as well.
             let _ = accepting.await;
         }
     }
 
-    /// Takes connections again, on the same port.
+    /// Accepts connections again, on the same port.
     ///
     /// # Errors
-    /// When somebody else has taken the port.
+    /// When another process has taken the port.
     pub async fn restore(&self) -> anyhow::Result<()> {
         let mut running = self.running.lock().await;
         if running.is_none() {
             let listener = TcpListener::bind(self.address)
                 .await
                 .context("the proxy's port is taken")?;
-            *running = Some(Running::start(listener, &self.way));
+            *running = Some(Running::start(listener, &self.controls));
         }
         Ok(())
     }
 
-    /// Holds up each chunk of bytes for so long, in either direction.
+    /// Delays each chunk of bytes by `latency`, in both directions.
     pub fn set_latency(&self, latency: Duration) {
-        self.way.latency.send_replace(latency);
+        self.controls.latency.send_replace(latency);
     }
 
-    /// Leads new connections to the server of this URL; those that are open stay where they are.
+    /// Forwards new connections to the server of this URL; open ones are not changed.
     ///
     /// # Errors
     /// When the URL names no host and port.
     pub fn retarget(&self, url: &str) -> anyhow::Result<()> {
-        self.way.target.send_replace(address(url, 0)?);
+        self.controls.target.send_replace(address(url, 0)?);
         Ok(())
     }
 
-    /// From now on the connections that are open pass nothing on, and stay open: as if the other host were gone without a word.
+    /// From now on, connections that are open now forward nothing and stay open, as if the other host had
+    /// vanished.
     pub fn swallow(&self) {
-        self.way.swallowed.send_modify(|times| {
+        self.controls.swallowed.send_modify(|times| {
             times.requests += 1;
-            times.answers += 1;
+            times.responses += 1;
         });
     }
 
-    /// From now on the connections that are open bring no answer back; what is asked still reaches the server, and is done there.
-    pub fn swallow_answers(&self) {
-        self.way.swallowed.send_modify(|times| times.answers += 1);
+    /// From now on, connections that are open now forward no responses; requests still reach the server.
+    pub fn swallow_responses(&self) {
+        self.controls.swallowed.send_modify(|times| times.responses += 1);
     }
 }
 
-/// A listener on a port that no client connection will take while the proxy is cut.
+/// A listener on a port that no client connection takes while the proxy is cut.
 async fn listen() -> anyhow::Result<(TcpListener, SocketAddr)> {
     loop {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
@@ -147,18 +149,18 @@ async fn listen() -> anyhow::Result<(TcpListener, SocketAddr)> {
 }
 
 impl Running {
-    fn start(listener: TcpListener, way: &Way) -> Self {
+    fn start(listener: TcpListener, controls: &Controls) -> Self {
         let token = CancellationToken::new();
-        let (cut, target) = (token.clone(), way.target.subscribe());
-        let passage = Passage {
-            latency: way.latency.subscribe(),
-            swallowed: way.swallowed.subscribe(),
+        let (cut, target) = (token.clone(), controls.target.subscribe());
+        let direction = Direction {
+            latency: controls.latency.subscribe(),
+            swallowed: controls.swallowed.subscribe(),
             before: Swallowed::default(),
-            counted: |times| times.requests,
+            count: |times| times.requests,
         };
         let accepting = tokio::spawn(async move {
             // Dropping this future drops the listener and all connections.
-            cut.run_until_cancelled(accept(listener, target, passage)).await;
+            cut.run_until_cancelled(accept(listener, target, direction)).await;
         });
         Self {
             cut: token.drop_guard(),
@@ -167,62 +169,67 @@ impl Running {
     }
 }
 
-/// What becomes of the bytes of one connection.
+/// How the bytes of one connection and direction are forwarded.
 #[derive(Clone)]
-struct Passage {
+struct Direction {
     latency: watch::Receiver<Duration>,
     swallowed: watch::Receiver<Swallowed>,
     /// As it was when the connection was made.
     before: Swallowed,
-    /// What counts for this direction.
-    counted: fn(&Swallowed) -> u32,
+    /// The count for this direction.
+    count: fn(&Swallowed) -> u32,
 }
 
-impl Passage {
+impl Direction {
     fn is_swallowed(&self) -> bool {
-        (self.counted)(&self.swallowed.borrow()) > (self.counted)(&self.before)
+        (self.count)(&self.swallowed.borrow()) > (self.count)(&self.before)
     }
 }
 
-async fn accept(listener: TcpListener, target: watch::Receiver<String>, passage: Passage) {
+async fn accept(listener: TcpListener, target: watch::Receiver<String>, direction: Direction) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
-        let passage = Passage {
-            before: *passage.swallowed.borrow(),
-            ..passage.clone()
+        let direction = Direction {
+            before: *direction.swallowed.borrow(),
+            ..direction.clone()
         };
         let target = target.borrow().clone();
-        connections.spawn(pass(client, target, passage));
+        connections.spawn(forward(client, target, direction));
         while connections.try_join_next().is_some() {}
     }
 }
 
-/// Passes bytes both ways until either side closes; a server that is away closes the client's connection.
-async fn pass(client: TcpStream, target: String, passage: Passage) -> std::io::Result<()> {
+/// Forwards bytes in both directions until either side closes. If the server is unreachable, the client's
+/// connection is closed.
+async fn forward(client: TcpStream, target: String, direction: Direction) -> std::io::Result<()> {
     let server = TcpStream::connect(target).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (client_reads, client_writes) = client.into_split();
     let (server_reads, server_writes) = server.into_split();
-    let answers = Passage {
-        counted: |times| times.answers,
-        ..passage.clone()
+    let responses = Direction {
+        count: |times| times.responses,
+        ..direction.clone()
     };
     tokio::try_join!(
-        one_way(client_reads, server_writes, passage),
-        one_way(server_reads, client_writes, answers)
+        forward_direction(client_reads, server_writes, direction),
+        forward_direction(server_reads, client_writes, responses)
     )?;
     Ok(())
 }
 
-async fn one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, passage: Passage) -> std::io::Result<()> {
+async fn forward_direction(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    direction: Direction,
+) -> std::io::Result<()> {
     let mut chunk = BytesMut::with_capacity(16 * 1024);
     while from.read_buf(&mut chunk).await? > 0 {
-        if passage.is_swallowed() {
+        if direction.is_swallowed() {
             chunk.clear();
             continue;
         }
-        let latency = *passage.latency.borrow();
+        let latency = *direction.latency.borrow();
         if !latency.is_zero() {
             sleep(latency).await;
         }

@@ -1,4 +1,4 @@
-//! A Redis server: the run's shared one, or one of a test's own.
+//! A Redis server: the shared one of a test run, or a private one.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,53 +6,57 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::server::{Kind, Place, Server};
+use crate::server::{Kind, Place, PrivateServer};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const REPLICATE_TIMEOUT: Duration = Duration::from_secs(60);
-const SHARED: &str = "this Redis is shared with other tests: use Redis::start() for one of the test's own";
+const REPLICATION_TIMEOUT: Duration = Duration::from_secs(60);
+const SHARED: &str = "this Redis is shared with other tests: use Redis::start() for a private one";
 
-/// A handle on a Redis server. One of the test's own ends when this is dropped; the shared one lives on, and can neither be stopped nor paused.
+/// A handle on a Redis server. A private one stops when this is dropped; the shared one goes on, and can
+/// neither be stopped nor paused.
 #[derive(Debug)]
 pub struct Redis {
     url: String,
-    /// `None`: somebody else's.
-    server: Option<Server>,
+    /// `None`: the shared server.
+    server: Option<PrivateServer>,
 }
 
 impl Redis {
-    /// Finds the program that [`Redis::start`] runs, or installs it, which may ask the person in front of the terminal.
+    /// Finds the program that [`Redis::start`] runs, or installs it, which may prompt at the terminal.
     ///
     /// # Errors
-    /// When there is none and none can be got; the message says what to install.
+    /// When it is missing and cannot be installed; the message says what to install.
     pub fn find_program() -> anyhow::Result<()> {
-        Server::find_program(Kind::Redis)
+        PrivateServer::find_program(Kind::Redis)
     }
 
-    /// Starts a server on a free port; its data survives its own restarts and goes with this value.
+    /// Starts a server on a free port; its data survives restarts and is deleted with this value.
     ///
     /// # Errors
-    /// When Redis is not installed and cannot be got, or does not start; the message carries its last log lines.
+    /// When Redis is missing and cannot be installed, or does not start; the message has its last log lines.
     pub async fn start() -> anyhow::Result<Self> {
-        Ok(Self::own(Server::start(Kind::Redis, Place::Temporary).await?))
+        Ok(Self::own(
+            PrivateServer::start(Kind::Redis, Place::Temporary).await?,
+        ))
     }
 
-    /// Starts a server whose data stays in `folder` (at most its last second is lost in a power cut), on `port` (`None`: a free one).
+    /// Starts a server whose data stays in `folder` (a power failure loses at most its last second), on
+    /// `port` (`None`: a free one).
     ///
     /// # Errors
     /// As [`Redis::start`], or when the port is in use.
-    pub async fn start_kept(folder: &Path, port: Option<u16>) -> anyhow::Result<Self> {
-        let place = Place::Kept {
+    pub async fn start_persistent(folder: &Path, port: Option<u16>) -> anyhow::Result<Self> {
+        let place = Place::Persistent {
             folder: folder.to_owned(),
             port,
         };
-        Ok(Self::own(Server::start(Kind::Redis, place).await?))
+        Ok(Self::own(PrivateServer::start(Kind::Redis, place).await?))
     }
 
-    /// Whether the server of this URL answers.
+    /// Whether the server of this URL is reachable.
     ///
     /// # Errors
-    /// When it is no Redis URL, or nobody answers; the message holds no password.
+    /// When it is no Redis URL, or the server is unreachable; the message has no password.
     pub async fn reach(url: &str) -> anyhow::Result<()> {
         let Ok(client) = redis::Client::open(url) else {
             bail!("not a Redis URL; it takes redis://host:6379, or rediss:// for TLS");
@@ -62,17 +66,17 @@ impl Redis {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => bail!("cannot reach Redis at {address}: {error}"),
             Err(_) => {
-                bail!("cannot reach Redis at {address}: no answer within {CONNECT_TIMEOUT:?}")
+                bail!("cannot reach Redis at {address}: no response within {CONNECT_TIMEOUT:?}")
             }
         }
     }
 
-    /// A server that somebody else keeps.
+    /// A server that this handle does not own.
     pub(crate) fn shared(url: String) -> Self {
         Self { url, server: None }
     }
 
-    fn own(server: Server) -> Self {
+    fn own(server: PrivateServer) -> Self {
         Self {
             url: format!("redis://127.0.0.1:{}", server.port()),
             server: Some(server),
@@ -84,10 +88,10 @@ impl Redis {
         &self.url
     }
 
-    /// A connection, for a test's own look at the data.
+    /// A connection, for a test that reads the data.
     ///
     /// # Errors
-    /// When the server does not answer.
+    /// When the server is unreachable.
     pub async fn connect(&self) -> anyhow::Result<redis::aio::MultiplexedConnection> {
         let client = redis::Client::open(self.url())?;
         client
@@ -96,34 +100,34 @@ impl Redis {
             .context("cannot connect to Redis")
     }
 
-    /// The process id, while it runs and is ours.
+    /// The process id, while it runs and is private.
     #[must_use]
     pub fn pid(&self) -> Option<i32> {
-        self.server.as_ref().and_then(Server::pid)
+        self.server.as_ref().and_then(PrivateServer::pid)
     }
 
-    /// How the process ended, and its last log lines, if it ended by itself.
+    /// The exit status and last log lines of the process, if it ended by itself.
     ///
     /// # Errors
-    /// When the system cannot tell.
+    /// When its status cannot be read.
     pub fn ended(&self) -> anyhow::Result<Option<String>> {
         self.server.as_ref().context(SHARED)?.ended()
     }
 
-    /// Ends it with SIGTERM; the data stays.
+    /// Stops it with SIGTERM; the data stays.
     ///
     /// # Errors
-    /// When it is the shared server, cannot be signalled, or does not end.
+    /// When it is the shared server, cannot be signalled, or does not stop.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
-        self.mine()?.stop().await
+        self.private()?.stop().await
     }
 
-    /// Ends it with SIGKILL; what it had acknowledged stays.
+    /// Kills it with SIGKILL; acknowledged writes stay.
     ///
     /// # Errors
     /// When it is the shared server or cannot be signalled.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
-        self.mine()?.kill().await
+        self.private()?.kill().await
     }
 
     /// Starts it again, on the same port and data.
@@ -131,10 +135,10 @@ impl Redis {
     /// # Errors
     /// When it is the shared server or does not start.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
-        self.mine()?.restart().await
+        self.private()?.restart().await
     }
 
-    /// Stops it in its tracks (SIGSTOP) for `duration`; its connections stay open.
+    /// Freezes it (SIGSTOP) for `duration`; its connections stay open.
     ///
     /// # Errors
     /// When it is the shared server or cannot be signalled.
@@ -142,26 +146,26 @@ impl Redis {
         self.server.as_ref().context(SHARED)?.pause(duration).await
     }
 
-    /// Makes it a replica of another; returns once it has all of its data.
+    /// Makes it a replica of `primary`; returns once it has all of its data.
     ///
     /// # Errors
-    /// When it does not answer, or does not reach the other one in time.
+    /// When it is unreachable, or does not reach the primary in time.
     pub async fn replicate(&self, primary: &Self) -> anyhow::Result<()> {
         let primary: url::Url = primary.url.parse()?;
         let port = primary.port().context("the primary's URL names no port")?;
         let mut connection = self.connect().await?;
         let replicate = redis::cmd("REPLICAOF").arg("127.0.0.1").arg(port).to_owned();
         replicate.exec_async(&mut connection).await?;
-        let end = Instant::now() + REPLICATE_TIMEOUT;
+        let end = Instant::now() + REPLICATION_TIMEOUT;
         loop {
-            let asked = redis::cmd("INFO").arg("replication").to_owned();
-            let info: String = asked.query_async(&mut connection).await?;
+            let command = redis::cmd("INFO").arg("replication").to_owned();
+            let info: String = command.query_async(&mut connection).await?;
             if info.contains("master_link_status:up") {
                 return Ok(());
             }
             anyhow::ensure!(
                 Instant::now() < end,
-                "no replica within {REPLICATE_TIMEOUT:?}:\n{info}"
+                "no replica within {REPLICATION_TIMEOUT:?}:\n{info}"
             );
             sleep(Duration::from_millis(10)).await;
         }
@@ -170,13 +174,13 @@ impl Redis {
     /// Makes it a primary.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// When it is unreachable.
     pub async fn promote(&self) -> anyhow::Result<()> {
         let promote = redis::cmd("REPLICAOF").arg("NO").arg("ONE").to_owned();
         Ok(promote.exec_async(&mut self.connect().await?).await?)
     }
 
-    fn mine(&mut self) -> anyhow::Result<&mut Server> {
+    fn private(&mut self) -> anyhow::Result<&mut PrivateServer> {
         self.server.as_mut().context(SHARED)
     }
 }

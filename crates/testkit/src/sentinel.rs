@@ -1,4 +1,4 @@
-//! A Redis Sentinel of a test's own: it watches a primary, and makes a replica the primary when that is gone.
+//! A private Redis Sentinel: it monitors a primary, and promotes a replica when the primary is unreachable.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,11 +12,11 @@ use crate::ports::free_port;
 use crate::supervised::{Supervised, Task, last_lines};
 use crate::{Redis, programs};
 
-const PATIENCE: Duration = Duration::from_secs(60);
-/// What the watched servers are called together.
-const NAME: &str = "orders";
+const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(60);
+/// The name of the monitored primary and its replicas.
+const GROUP_NAME: &str = "orders";
 
-/// A sentinel that decides alone. Ends when dropped.
+/// A sentinel with a quorum of one. It stops when dropped.
 #[derive(Debug)]
 pub struct Sentinel {
     client: redis::Client,
@@ -25,20 +25,20 @@ pub struct Sentinel {
 }
 
 impl Sentinel {
-    /// Watches this primary and its replicas; returns once it knows of one replica.
+    /// Monitors this primary and its replicas; returns once it knows of one replica.
     ///
     /// # Errors
     /// When Redis' program is not installed, or no replica is found in time.
-    pub async fn watch(primary: &Redis) -> anyhow::Result<Self> {
+    pub async fn monitor(primary: &Redis) -> anyhow::Result<Self> {
         let program = programs::redis_server().context("no redis-server is installed")?;
         let folder = crate::folder::temporary(None)?;
         let (port, primary): (u16, url::Url) = (free_port()?, primary.url().parse()?);
         let primary = primary.port().context("the primary's URL names no port")?;
         let settings = folder.join("sentinel.conf");
-        // It writes what it learns into its own settings.
+        // The sentinel writes what it discovers into this file.
         let lines = format!(
-            "bind 127.0.0.1\nport {port}\nprotected-mode no\ndir {}\nsentinel monitor {NAME} 127.0.0.1 {primary} 1\n\
-             sentinel down-after-milliseconds {NAME} 1000\nsentinel failover-timeout {NAME} 10000\n",
+            "bind 127.0.0.1\nport {port}\nprotected-mode no\ndir {}\nsentinel monitor {GROUP_NAME} 127.0.0.1 {primary} 1\n\
+             sentinel down-after-milliseconds {GROUP_NAME} 1000\nsentinel failover-timeout {GROUP_NAME} 10000\n",
             folder.display()
         );
         fs::write(&settings, lines)?;
@@ -59,11 +59,11 @@ impl Sentinel {
             _process: Supervised::start(&task)?,
             folder,
         };
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + DISCOVERY_TIMEOUT;
         while !sentinel.knows_a_replica().await.unwrap_or(false) {
             if Instant::now() >= end {
                 bail!(
-                    "no replica was found within {PATIENCE:?}:\n{}",
+                    "no replica was found within {DISCOVERY_TIMEOUT:?}:\n{}",
                     last_lines(&task.log, 10)
                 );
             }
@@ -72,31 +72,31 @@ impl Sentinel {
         Ok(sentinel)
     }
 
-    /// The URL of the server that is the primary now.
+    /// The URL of the current primary.
     ///
     /// # Errors
-    /// When the sentinel does not answer.
+    /// When the sentinel is unreachable.
     pub async fn primary(&self) -> anyhow::Result<String> {
-        let asked = redis::cmd("SENTINEL")
+        let command = redis::cmd("SENTINEL")
             .arg("GET-MASTER-ADDR-BY-NAME")
-            .arg(NAME)
+            .arg(GROUP_NAME)
             .to_owned();
         let mut connection = self.client.get_multiplexed_async_connection().await?;
-        let (host, port): (String, u16) = asked.query_async(&mut connection).await?;
+        let (host, port): (String, u16) = command.query_async(&mut connection).await?;
         Ok(format!("redis://{host}:{port}"))
     }
 
     async fn knows_a_replica(&self) -> anyhow::Result<bool> {
-        let asked = redis::cmd("SENTINEL").arg("REPLICAS").arg(NAME).to_owned();
+        let command = redis::cmd("SENTINEL").arg("REPLICAS").arg(GROUP_NAME).to_owned();
         let mut connection = self.client.get_multiplexed_async_connection().await?;
-        let replicas: Vec<redis::Value> = asked.query_async(&mut connection).await?;
+        let replicas: Vec<redis::Value> = command.query_async(&mut connection).await?;
         Ok(!replicas.is_empty())
     }
 }
 
 impl Drop for Sentinel {
     fn drop(&mut self) {
-        // The supervisor deletes it where this fails.
+        // If this fails, the supervisor deletes it.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }

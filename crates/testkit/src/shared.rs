@@ -1,25 +1,21 @@
 //! The servers that all tests of a run share.
 //!
-//! `cargo xtask test` starts them once and names them in the environment; without it (plain `cargo test`) each test process starts its
-//! own when the first test asks, and they end with the process.
+//! `cargo xtask test` starts them once and names them in the environment. Without it (plain `cargo test`)
+//! each test process starts private ones for its first test, and they stop with the process.
 
 use tokio::sync::OnceCell;
 
 use crate::postgres::{Database, Postgres};
 use crate::redis::Redis;
-
-/// A superuser's URL of the cluster in which tests make their databases.
-pub const DATABASE_URL: &str = "THROUGHLINE_TEST_DATABASE_URL";
-/// The Redis that tests share, each with queue names of its own.
-pub const REDIS_URL: &str = "THROUGHLINE_TEST_REDIS_URL";
+use crate::server::{DATABASE_URL, REDIS_URL};
 
 static POSTGRES: OnceCell<Postgres> = OnceCell::const_new();
 static REDIS: OnceCell<Redis> = OnceCell::const_new();
 
-/// A new, empty database of the test's own.
+/// A new, empty database for one test.
 ///
 /// # Errors
-/// When there is no PostgreSQL and none can be started; the message says what to install.
+/// When no PostgreSQL is running and none can be started; the message says what to install.
 pub async fn database() -> anyhow::Result<Database> {
     if let Ok(url) = std::env::var(DATABASE_URL) {
         return Database::create(&url).await;
@@ -27,10 +23,10 @@ pub async fn database() -> anyhow::Result<Database> {
     POSTGRES.get_or_try_init(Postgres::start).await?.database().await
 }
 
-/// The run's shared Redis. Tests keep out of each other's way by queue names of their own.
+/// The shared Redis of the test run. Each test uses its own queue names.
 ///
 /// # Errors
-/// When there is no Redis and none can be started; the message says what to install.
+/// When no Redis is running and none can be started; the message says what to install.
 pub async fn redis() -> anyhow::Result<Redis> {
     if let Ok(url) = std::env::var(REDIS_URL) {
         return Ok(Redis::shared(url));

@@ -1,8 +1,9 @@
-//! A child process that never outlives us, not even when we are killed with SIGKILL.
+//! A child process that never outlives this process, not even when this one is killed with SIGKILL.
 //!
-//! Each runs below a small shell script (`supervisor.sh`) that holds the other end of a pipe of ours; when the pipe closes,
-//! for whatever reason, the script ends the server. `prctl(PR_SET_PDEATHSIG)` would not do: it fires when the *thread* that
-//! started the child ends, which in tests is the first test to have needed the server, and it is known to Linux alone.
+//! It runs below a shell script (`supervisor.sh`) that reads from a pipe of this process; when the pipe
+//! closes, for whatever reason, the script ends the child. `prctl(PR_SET_PDEATHSIG)` would not do: it fires
+//! when the *thread* that started the child ends, which in tests is the first test that needed the server,
+//! and only Linux has it.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
@@ -21,10 +22,10 @@ use crate::user::User;
 /// In the environment rather than on the command line, so that `ps` shows what runs.
 const SUPERVISOR: (&str, &str) = ("THROUGHLINE_SUPERVISOR", include_str!("supervisor.sh"));
 
-/// What to run, and how it ends.
+/// A command to run, and how to stop it.
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
-    /// Named in errors.
+    /// Used in error messages.
     pub(crate) name: String,
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<String>,
@@ -32,18 +33,18 @@ pub(crate) struct Task {
     pub(crate) working_folder: PathBuf,
     /// Standard output and standard error are appended here.
     pub(crate) log: PathBuf,
-    /// Another user to run as; only root can.
+    /// The user to run as, if not the current one; only root can change it.
     pub(crate) user: Option<User>,
-    /// Asks the program to end when we are gone.
+    /// The signal that stops the program when this process has ended.
     pub(crate) end: Signal,
-    /// Deleted once the program has ended because we are gone.
+    /// Deleted after the program was stopped because this process has ended.
     pub(crate) delete: Option<PathBuf>,
-    /// The container that `program` runs in, when it is a docker client.
+    /// The container's name, when `program` is docker.
     pub(crate) container: Option<String>,
 }
 
-/// A running [`Task`]. Dropping it ends the process and waits for that, blocking the thread.
-// The process types are std's, not tokio's: a server that several tests share outlives the runtime of the test that started it.
+/// A running [`Task`]. Dropping it stops the process and blocks the thread until that has ended.
+// The process types are std's, not tokio's: a shared server outlives the runtime of the test that started it.
 #[derive(Debug)]
 pub(crate) struct Supervised {
     name: String,
@@ -51,7 +52,7 @@ pub(crate) struct Supervised {
     container: Option<String>,
     shell: Mutex<Child>,
     server: Pid,
-    /// The pipe whose closing ends the server; held, never written to.
+    /// The server stops when this pipe closes. Nothing is written to it.
     lifeline: Option<ChildStdin>,
 }
 
@@ -81,7 +82,8 @@ impl Supervised {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
-            // A group of its own: Ctrl-C in a terminal is for us, who then end the servers in order.
+            // A separate process group: Ctrl-C in a terminal signals this process alone, which stops the
+            // others in order.
             .process_group(0);
         if let Some(user) = &task.user {
             command.uid(user.uid).gid(user.gid);
@@ -103,7 +105,7 @@ impl Supervised {
         })
     }
 
-    /// The process id of the program itself (for a container: of its docker client).
+    /// The process id of the program (for a container: of the docker command).
     pub(crate) fn pid(&self) -> i32 {
         self.server.as_raw_nonzero().get()
     }
@@ -112,7 +114,7 @@ impl Supervised {
         &self.log
     }
 
-    /// How it ended, if it has.
+    /// Its exit status, if it has ended.
     pub(crate) fn ended(&self) -> anyhow::Result<Option<ExitStatus>> {
         Ok(self
             .shell
@@ -121,7 +123,7 @@ impl Supervised {
             .try_wait()?)
     }
 
-    /// Sends a signal; a program that has already ended is no error.
+    /// Sends a signal. It is no error if the program has ended already.
     pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         if self.ended()?.is_some() {
             return Ok(());
@@ -144,26 +146,26 @@ impl Supervised {
         }
     }
 
-    /// Waits for the end.
-    pub(crate) async fn wait(&self, deadline: Duration) -> anyhow::Result<ExitStatus> {
-        let end = Instant::now() + deadline;
+    /// Waits until the program has ended.
+    pub(crate) async fn wait(&self, timeout: Duration) -> anyhow::Result<ExitStatus> {
+        let end = Instant::now() + timeout;
         loop {
             if let Some(status) = self.ended()? {
                 return Ok(status);
             }
             if Instant::now() >= end {
-                bail!("{} did not end within {deadline:?}", self.name);
+                bail!("{} did not end within {timeout:?}", self.name);
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// Sends `signal` and waits for the end; kills the program when it has not ended by `patience`.
-    pub(crate) async fn end(&self, signal: Signal, patience: Duration) -> anyhow::Result<ExitStatus> {
-        // A stopped process only acts on a signal once it continues.
+    /// Sends `signal` and waits until the program has ended; kills it after `timeout`.
+    pub(crate) async fn end(&self, signal: Signal, timeout: Duration) -> anyhow::Result<ExitStatus> {
+        // A frozen process handles a signal only once it continues.
         self.signal(Signal::CONT)?;
         self.signal(signal)?;
-        if let Ok(status) = self.wait(patience).await {
+        if let Ok(status) = self.wait(timeout).await {
             return Ok(status);
         }
         self.signal(Signal::KILL)?;
@@ -174,7 +176,7 @@ impl Supervised {
 impl Drop for Supervised {
     fn drop(&mut self) {
         drop(self.lifeline.take());
-        // The supervisor kills after 10 s, so this is over soon after.
+        // The supervisor kills the server after 10 s.
         let end = std::time::Instant::now() + Duration::from_secs(15);
         while matches!(self.ended(), Ok(None)) && std::time::Instant::now() < end {
             std::thread::sleep(Duration::from_millis(5));
@@ -182,7 +184,7 @@ impl Drop for Supervised {
     }
 }
 
-/// The last lines of a log file, for an error that says why a program ended.
+/// The last lines of a log file, for the error about a program that has ended.
 pub(crate) fn last_lines(log: &Path, count: usize) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
@@ -191,7 +193,7 @@ pub(crate) fn last_lines(log: &Path, count: usize) -> String {
     lines.into_iter().skip(skipped).collect::<Vec<_>>().join("\n")
 }
 
-/// The name that `kill -s` and `docker kill --signal` take.
+/// The name for `kill -s` and `docker kill --signal`.
 fn signal_name(signal: Signal) -> anyhow::Result<&'static str> {
     Ok(match signal {
         Signal::TERM => "TERM",

@@ -1,11 +1,11 @@
-# Runs one server and ends it when the program that started it is gone, however that program ended: the program holds the
-# write end of our standard input, and the kernel closes it.
+# Runs one server and stops it when its owner, the program that started it, has ended. The owner holds the write end of
+# the standard input; the kernel closes it however the owner ended.
 #
 # usage: THROUGHLINE_SUPERVISOR=(this) sh -c 'eval "$THROUGHLINE_SUPERVISOR"' supervisor SIGNAL FOLDER CONTAINER COMMAND...
-#   SIGNAL     asks the server to end (TERM, INT)
-#   FOLDER     deleted once the server has ended because its owner is gone; empty: nothing is deleted
+#   SIGNAL     stops the server (TERM, INT)
+#   FOLDER     deleted after the server was stopped because its owner has ended; empty: nothing is deleted
 #   CONTAINER  name of the container that COMMAND runs in; empty: COMMAND is the server itself
-# Prints the server's process id, then nothing more. Exits with the server's own code.
+# Prints the server's process id, then nothing more. Exits with the server's exit code.
 unset THROUGHLINE_SUPERVISOR
 signal=$1 folder=$2 container=$3
 shift 3
@@ -27,9 +27,9 @@ trap 'orphaned=yes' USR1
     kill -s USR1 $$
     send CONT
     send "$signal"
-    patience=100
-    while [ "$patience" -gt 0 ] && kill -0 "$server"; do
-        patience=$((patience - 1))
+    tries=100
+    while [ "$tries" -gt 0 ] && kill -0 "$server"; do
+        tries=$((tries - 1))
         sleep 0.1
     done
     [ -z "$container" ] || docker rm --force "$container"
@@ -37,7 +37,7 @@ trap 'orphaned=yes' USR1
 ) >/dev/null 2>&1 &
 watcher=$!
 
-# A trapped signal interrupts `wait`, so it is asked again for as long as the server is there.
+# A trapped signal interrupts `wait`, so it is repeated while the server runs.
 wait "$server"
 code=$?
 while kill -0 "$server" 2>/dev/null; do

@@ -1,4 +1,4 @@
-//! PostgreSQL refuses to run as root; when we are root, it runs as somebody else.
+//! The user that runs PostgreSQL, which refuses to run as root.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,16 +12,15 @@ pub(crate) struct User {
     pub(crate) gid: u32,
 }
 
-/// Who runs PostgreSQL: ourselves (`None`), or, when we are root, `postgres` if there is one, else `nobody`.
+/// The user that runs PostgreSQL: the current one (`None`), or, as root, `postgres` or else the unprivileged
+/// user.
 pub(crate) fn for_postgres() -> anyhow::Result<Option<User>> {
     if !is_root() {
         return Ok(None);
     }
     match named("postgres").or_else(|| named("nobody")) {
         Some(user) => Ok(Some(user)),
-        None => anyhow::bail!(
-            "PostgreSQL will not run as root, and this machine has neither a user postgres nor nobody"
-        ),
+        None => anyhow::bail!("PostgreSQL does not run as root, and this machine has no user postgres"),
     }
 }
 
@@ -30,7 +29,7 @@ pub(crate) fn is_root() -> bool {
 }
 
 impl User {
-    /// Whether this user can write in `folder`: a parent folder may be closed to it.
+    /// Whether this user can write in `folder`; a parent folder may be closed to it.
     pub(crate) fn can_write(&self, folder: &Path) -> bool {
         let mut test = Command::new("test");
         test.arg("-w")
@@ -49,7 +48,7 @@ fn named(name: &str) -> Option<User> {
     })
 }
 
-/// `id` knows the users of every name service, /etc/passwd only some.
+/// Uses `id`, which knows the users of every name service; /etc/passwd only has some.
 fn id(which: &str, name: &str) -> Option<u32> {
     let output = Command::new("id").args([which, name]).output().ok()?;
     String::from_utf8(output.stdout).ok()?.trim().parse().ok()

@@ -54,7 +54,8 @@ const STILL_WIDE: &[&str] = &[
 fn no_file_uses_a_forbidden_word() {
     let this_file = "xtask/tests/it/words.rs";
     let found = lines(|file, line| {
-        let lower = line.to_lowercase();
+        // `nobody` is a Unix user as well.
+        let lower = line.to_lowercase().replace("\"nobody\"", "");
         file != this_file && FORBIDDEN.iter().any(|word| lower.contains(word))
     });
     assert_only_below(STILL_FORBIDDEN, &found);

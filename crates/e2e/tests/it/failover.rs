@@ -12,7 +12,7 @@ use crate::shop::{PATIENCE, Shop, widget};
 async fn redis_behind_sentinel_fails_over_and_every_order_is_taken_and_completes() {
     let (primary, replica) = (Redis::start().await.unwrap(), Redis::start().await.unwrap());
     replica.replicate(&primary).await.unwrap();
-    let sentinel = Sentinel::watch(&primary).await.unwrap();
+    let sentinel = Sentinel::monitor(&primary).await.unwrap();
     let endpoint = Arc::new(Proxy::start(primary.url()).await.unwrap());
     let database = testkit::database().await.unwrap();
     let urls = [("REDIS_URL", endpoint.url())];
@@ -118,7 +118,7 @@ async fn a_worker_whose_answers_from_postgresql_are_lost_neither_strands_an_orde
     assert_eq!(shop.settled(&first).await["status"], "completed");
 
     // A claim, or a look of the reconciler just before it.
-    way.swallow_answers();
+    way.swallow_responses();
     let claimed = shop.order(&widget()).await;
     let order = shop.settled(&claimed).await;
     assert_eq!(order["status"], "completed");
@@ -133,7 +133,7 @@ async fn a_worker_whose_answers_from_postgresql_are_lost_neither_strands_an_orde
         (shop.read(&ending).await["status"] == "processing").then_some(())
     })
     .await;
-    way.swallow_answers();
+    way.swallow_responses();
     let order = shop.settled(&ending).await;
     assert_eq!(order["attempt"], 1);
     let log = shop.stack.logs().join("throughline-worker.log");

@@ -1,4 +1,4 @@
-//! What differs between PostgreSQL and Redis: names, arguments, and how to tell that one answers.
+//! What differs between PostgreSQL and Redis: names, arguments, and the check that a server is ready.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,37 +9,47 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::client;
+
+/// The variable with a superuser's URL of the cluster in which tests create their databases.
+pub const DATABASE_URL: &str = "THROUGHLINE_TEST_DATABASE_URL";
+/// The variable with the URL of the Redis that tests share; each test has its own queue names.
+pub const REDIS_URL: &str = "THROUGHLINE_TEST_REDIS_URL";
+
+/// How long one check that a server is ready may take.
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
     Postgres,
     Redis,
 }
 
-/// Where a server keeps its data, and where it listens.
+/// Where a server stores its data, and where it listens.
 #[derive(Debug)]
 pub(crate) enum Place {
-    /// A folder of its own that goes with it, on a free port.
+    /// A new folder that is deleted with the server; a free port.
     Temporary,
-    /// The same, with the data of the PostgreSQL on this port, which it follows.
+    /// The same, as a replica of the PostgreSQL on this port.
     ReplicaOf(u16),
-    /// A folder that stays, on the given port (a free one if `None`).
-    Kept { folder: PathBuf, port: Option<u16> },
+    /// A folder that stays; the given port (`None`: a free one).
+    Persistent { folder: PathBuf, port: Option<u16> },
 }
 
-/// What a server runs in.
+/// What a server runs on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Host {
     Machine,
-    /// Every interface is the container's own; only a published port leads to it.
+    /// It listens on all interfaces of the container; only a published port leads to it.
     Container,
 }
 
-/// What the data survives.
+/// The failure that the data survives.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Durability {
-    /// The server's process being killed, at the speed that tests want.
+    /// The server's process is killed. No fsync, which makes tests faster.
     Process,
-    /// The machine losing its power.
+    /// The machine loses power.
     Power,
 }
 
@@ -62,8 +72,8 @@ impl Host {
 }
 
 impl Kind {
-    /// The signal for an orderly end that waits for no client.
-    pub(crate) fn orderly_end(self) -> Signal {
+    /// The signal for an orderly shutdown that waits for no client.
+    pub(crate) fn shutdown_signal(self) -> Signal {
         match self {
             Self::Postgres => Signal::INT,
             Self::Redis => Signal::TERM,
@@ -78,17 +88,15 @@ impl Kind {
         }
     }
 
-    /// Whether the server on this port of 127.0.0.1 takes commands.
-    pub(crate) async fn answers(self, port: u16) -> bool {
-        let asked = async {
+    /// Whether the server on this port of 127.0.0.1 accepts commands.
+    pub(crate) async fn is_ready(self, port: u16) -> bool {
+        let check = async {
             match self {
-                Self::Postgres => crate::postgres::connect(&crate::postgres::url(port))
-                    .await
-                    .is_ok(),
-                Self::Redis => ping(port).await.is_ok_and(|answer| answer == *b"+PONG"),
+                Self::Postgres => client::connect(&client::url(port)).await.is_ok(),
+                Self::Redis => ping(port).await.is_ok_and(|response| response == *b"+PONG"),
             }
         };
-        timeout(Duration::from_secs(2), asked).await.unwrap_or(false)
+        timeout(READY_TIMEOUT, check).await.unwrap_or(false)
     }
 }
 
@@ -99,11 +107,12 @@ fn postgres_arguments(durability: Durability, data: &Path, host: Host, port: u16
         "max_connections=300".to_owned(),
     ];
     if host == Host::Machine {
-        // The image sets itself up through its socket; ours would be among those of other servers.
+        // The image initializes the server through its socket; outside it could collide with other servers'
+        // sockets.
         settings.push("unix_socket_directories=".to_owned());
     }
     if durability == Durability::Process {
-        // Not `synchronous_commit=off` as well: with it, a killed server loses its last commits.
+        // `synchronous_commit=off` would lose the last commits of a killed server.
         settings.extend(["fsync=off", "full_page_writes=off"].map(str::to_owned));
     }
     let data = ["-D".to_owned(), data.display().to_string()];
@@ -124,7 +133,7 @@ fn redis_arguments(durability: Durability, data: &Path, host: Host, port: u16) -
     let options = [
         ("--bind", host.listen().to_owned()),
         ("--port", port.to_string()),
-        // Who may connect is decided by the address that it listens on.
+        // The listening address decides who may connect.
         ("--protected-mode", "no".to_owned()),
         ("--dir", data.display().to_string()),
         ("--appendonly", "yes".to_owned()),
@@ -138,11 +147,11 @@ fn redis_arguments(durability: Durability, data: &Path, host: Host, port: u16) -
         .collect()
 }
 
-/// Redis' answer to PING; "-LOAD" (ING) while it reads its data.
+/// The first bytes of Redis' response to PING; "-LOAD" (ING) while it reads its data.
 async fn ping(port: u16) -> std::io::Result<[u8; 5]> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     stream.write_all(b"PING\r\n").await?;
-    let mut answer = [0; 5];
-    stream.read_exact(&mut answer).await?;
-    Ok(answer)
+    let mut response = [0; 5];
+    stream.read_exact(&mut response).await?;
+    Ok(response)
 }

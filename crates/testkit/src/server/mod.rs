@@ -1,4 +1,4 @@
-//! One PostgreSQL or Redis of our own: its port, its data folder, its life.
+//! A private PostgreSQL or Redis server: its port, its data folder, its process.
 
 mod launch;
 mod program;
@@ -11,42 +11,48 @@ use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
 use launch::Durability;
+pub use launch::{DATABASE_URL, REDIS_URL};
 pub(crate) use launch::{Kind, Place};
-use program::Program;
+use program::ServerProgram;
 
 use crate::ports::{free_port, is_free};
 use crate::supervised::{Supervised, last_lines};
 
-/// How long a server may take to start or to end, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a server may take to start, and to stop; generous because the machine may be busy.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the children of a killed PostgreSQL may block its restart.
+const RESTART_TIMEOUT: Duration = Duration::from_secs(60);
+/// Ports are chosen so often, in case that another process takes one before the server listens on it.
+const PORT_ATTEMPTS: u32 = 3;
 
-/// A server of our own, running or not. Dropping it ends it, and deletes its data if it was temporary.
+/// A private server, running or not. Dropping it stops it, and deletes its data if it was temporary.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub(crate) struct PrivateServer {
     kind: Kind,
-    program: Program,
+    program: ServerProgram,
     durability: Durability,
     folder: PathBuf,
-    /// The data goes with the server.
+    /// The data is deleted with the server.
     temporary: bool,
     port: u16,
     process: Option<Supervised>,
 }
 
-impl Server {
-    /// Finds the server's program, or gets it.
+impl PrivateServer {
+    /// Finds the server's program, or installs it.
     pub(crate) fn find_program(kind: Kind) -> anyhow::Result<()> {
-        Program::find(kind).map(drop)
+        ServerProgram::find(kind).map(drop)
     }
 
-    /// Starts a server; returns once it answers.
+    /// Starts a server; returns once it is ready.
     pub(crate) async fn start(kind: Kind, place: Place) -> anyhow::Result<Self> {
-        let program = Program::find(kind)?;
+        let program = ServerProgram::find(kind)?;
         let new = || crate::folder::temporary(program.user());
         let (folder, temporary, port, primary) = match place {
             Place::Temporary => (new()?, true, None, None),
             Place::ReplicaOf(primary) => (new()?, true, None, Some(primary)),
-            Place::Kept { folder, port } => (reachable(folder, &program)?, false, port, None),
+            Place::Persistent { folder, port } => (reachable(folder, &program)?, false, port, None),
         };
         let durability = if temporary {
             Durability::Process
@@ -74,7 +80,6 @@ impl Server {
         Ok(server)
     }
 
-    /// Somebody else may take a port between our finding it free and the server's listening on it.
     async fn on_a_free_port(mut self) -> anyhow::Result<Self> {
         let mut attempts = 0;
         loop {
@@ -82,35 +87,35 @@ impl Server {
             self.port = free_port()?;
             match self.run().await {
                 Ok(()) => return Ok(self),
-                Err(error) if attempts == 3 => return Err(error),
+                Err(error) if attempts == PORT_ATTEMPTS => return Err(error),
                 Err(_) => {}
             }
         }
     }
 
-    /// Starts the process and waits until it answers.
+    /// Starts the process and waits until it is ready.
     async fn run(&mut self) -> anyhow::Result<()> {
         let delete = self.temporary.then(|| self.folder.clone());
         let task = self
             .program
             .task(self.kind, self.durability, &self.folder, self.port, delete);
         let process = Supervised::start(&task)?;
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + START_TIMEOUT;
         loop {
             if let Some(status) = process.ended()? {
                 bail!(
-                    "{} ended at its start ({status}):\n{}",
+                    "{} ended during its start ({status}):\n{}",
                     self.kind,
                     last_lines(&task.log, 5)
                 );
             }
-            if self.kind.answers(self.port).await {
+            if self.kind.is_ready(self.port).await {
                 self.process = Some(process);
                 return Ok(());
             }
             if Instant::now() >= end {
                 bail!(
-                    "{} did not answer within {PATIENCE:?}:\n{}",
+                    "{} was not ready within {START_TIMEOUT:?}:\n{}",
                     self.kind,
                     last_lines(&task.log, 5)
                 );
@@ -131,7 +136,7 @@ impl Server {
         self.process.as_ref().map(Supervised::pid)
     }
 
-    /// How the process ended, if it did so by itself.
+    /// The exit status and last log lines of the process, if it ended by itself.
     pub(crate) fn ended(&self) -> anyhow::Result<Option<String>> {
         let Some(process) = &self.process else {
             return Ok(None);
@@ -140,30 +145,30 @@ impl Server {
         Ok(status.map(|status| format!("{status}:\n{}", last_lines(process.log(), 5))))
     }
 
-    /// Ends it in an orderly way; the data stays.
+    /// Stops it in an orderly way; the data stays.
     pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
-        self.end(self.kind.orderly_end()).await
+        self.end(self.kind.shutdown_signal()).await
     }
 
-    /// Ends it with SIGKILL; what it had written stays.
+    /// Kills it with SIGKILL; acknowledged writes stay.
     pub(crate) async fn kill(&mut self) -> anyhow::Result<()> {
         self.end(Signal::KILL).await
     }
 
-    /// Ends it with `signal`, and waits for the end.
+    /// Sends `signal`, and waits until it has ended.
     pub(crate) async fn end(&mut self, signal: Signal) -> anyhow::Result<()> {
         if let Some(process) = self.process.take() {
-            process.end(signal, PATIENCE).await?;
+            process.end(signal, STOP_TIMEOUT).await?;
         }
         Ok(())
     }
 
-    /// Starts it again on the same port and data; first stops it if it runs.
+    /// Starts it again on the same port and data; stops it first if it runs.
     pub(crate) async fn restart(&mut self) -> anyhow::Result<()> {
         self.stop().await?;
-        let end = Instant::now() + Duration::from_secs(15);
+        let end = Instant::now() + RESTART_TIMEOUT;
         loop {
-            // After a SIGKILL, children of PostgreSQL need a moment to see that their parent is gone.
+            // After a SIGKILL, PostgreSQL's children end only once they notice that their parent has ended.
             match self.run().await {
                 Ok(()) => return Ok(()),
                 Err(error) if Instant::now() >= end => return Err(error),
@@ -172,7 +177,8 @@ impl Server {
         }
     }
 
-    /// Stops the process in its tracks for `duration`; its connections stay open. It continues even if the caller gives up waiting.
+    /// Freezes the process for `duration`; its connections stay open. It continues even if the caller stops
+    /// waiting.
     pub(crate) async fn pause(&self, duration: Duration) -> anyhow::Result<()> {
         let process = self
             .process
@@ -185,17 +191,18 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for PrivateServer {
     fn drop(&mut self) {
         drop(self.process.take());
         if self.temporary {
-            // The supervisor deletes the folder of a server that runs; after a stop it is still there. Nobody is left to tell of a failure.
+            // The supervisor deletes the folder of a running server, but not of a stopped one. An error has
+            // no receiver.
             let _ = std::fs::remove_dir_all(&self.folder);
         }
     }
 }
 
-/// A stopped process, that continues when this is dropped.
+/// A frozen process; it continues when this is dropped.
 struct Paused<'a>(&'a Supervised);
 
 impl<'a> Paused<'a> {
@@ -207,18 +214,18 @@ impl<'a> Paused<'a> {
 
 impl Drop for Paused<'_> {
     fn drop(&mut self) {
-        // Fails only where the process is gone.
+        // It only fails if the process has ended.
         let _ = self.0.signal(Signal::CONT);
     }
 }
 
-/// `folder`, or another place of its own when the server's user cannot get to it, as in a project below root's closed home.
-fn reachable(folder: PathBuf, program: &Program) -> anyhow::Result<PathBuf> {
-    if crate::folder::kept(&folder, program.user())? {
+/// `folder`, or another place if the server's user cannot reach it, as in a project below root's home.
+fn reachable(folder: PathBuf, program: &ServerProgram) -> anyhow::Result<PathBuf> {
+    if crate::folder::ensure(&folder, program.user())? {
         return Ok(folder);
     }
     let elsewhere = crate::folder::open_to_all(&folder);
-    if crate::folder::kept(&elsewhere, program.user())? {
+    if crate::folder::ensure(&elsewhere, program.user())? {
         return Ok(elsewhere);
     }
     bail!(

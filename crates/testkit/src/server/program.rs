@@ -1,4 +1,4 @@
-//! Where a server's program comes from: an installed one, one that is installed now, or an image of a docker engine.
+//! Where a server's program comes from: an installed one, one that is installed now, or a docker image.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -7,11 +7,10 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use super::launch::{Durability, Host, Kind};
+use super::launch::{DATABASE_URL, Durability, Host, Kind, REDIS_URL};
 use crate::docker::{self, Image};
 use crate::install;
 use crate::programs::{self, PostgresPrograms};
-use crate::shared;
 use crate::supervised::Task;
 use crate::user::{self, User};
 
@@ -29,7 +28,7 @@ const REDIS_IMAGE: Image = Image {
 };
 
 #[derive(Debug)]
-pub(super) enum Program {
+pub(super) enum ServerProgram {
     Redis(PathBuf),
     Postgres {
         programs: PostgresPrograms,
@@ -38,8 +37,8 @@ pub(super) enum Program {
     Container,
 }
 
-impl Program {
-    /// Finds it, or gets it.
+impl ServerProgram {
+    /// Finds it, or installs it.
     pub(super) fn find(kind: Kind) -> anyhow::Result<Self> {
         if let Some(program) = Self::installed(kind)? {
             return Ok(program);
@@ -52,7 +51,7 @@ impl Program {
         if let Some(program) = Self::installed(kind)? {
             return Ok(program);
         }
-        if docker::is_there() {
+        if docker::is_available() {
             docker::fetch(&image(kind))?;
             return Ok(Self::Container);
         }
@@ -60,12 +59,12 @@ impl Program {
             bail!("{package} was installed, but its programs were not found");
         }
         let (brew, variable, test_variable) = match kind {
-            Kind::Postgres => ("postgresql@17", "DATABASE_URL", shared::DATABASE_URL),
-            Kind::Redis => ("redis", "REDIS_URL", shared::REDIS_URL),
+            Kind::Postgres => ("postgresql@17", "DATABASE_URL", DATABASE_URL),
+            Kind::Redis => ("redis", "REDIS_URL", REDIS_URL),
         };
         bail!(
-            "{kind} is not installed and no docker engine answers. Install it (Debian, Ubuntu: `sudo apt-get install {package}`; \
-             macOS: `brew install {brew}`), start docker, or name a server of your own in {variable} (in tests: {test_variable})"
+            "{kind} is not installed and docker is not available. Install it (Debian, Ubuntu: `sudo apt-get install {package}`; \
+             macOS: `brew install {brew}`), start docker, or set {variable} (in tests: {test_variable}) to the URL of a server"
         )
     }
 
@@ -82,7 +81,7 @@ impl Program {
         })
     }
 
-    /// The user that the server runs as, if that is not ours.
+    /// The user that the server runs as, if it is not the current one.
     pub(super) fn user(&self) -> Option<&User> {
         match self {
             Self::Postgres { user, .. } => user.as_ref(),
@@ -90,8 +89,9 @@ impl Program {
         }
     }
 
-    /// Makes the data folder inside `folder`, unless it is there: with the data of the PostgreSQL on port `primary`, if it is to
-    /// follow one.
+    /// Creates the data folder inside `folder`, unless it exists. A replica gets the data of the PostgreSQL
+    /// on port
+    /// `primary`.
     pub(super) fn prepare(&self, folder: &Path, primary: Option<u16>) -> anyhow::Result<()> {
         let data = data(folder);
         match self {
@@ -101,13 +101,13 @@ impl Program {
             },
             Self::Postgres { .. } => Ok(()),
             Self::Container if primary.is_some() => {
-                bail!("a replica takes an installed PostgreSQL: `sudo apt-get install postgresql`")
+                bail!("a replica requires an installed PostgreSQL: `sudo apt-get install postgresql`")
             }
             Self::Redis(_) | Self::Container => Ok(fs::create_dir_all(data)?),
         }
     }
 
-    /// What the supervisor runs.
+    /// The task that the supervisor runs.
     pub(super) fn task(
         &self,
         kind: Kind,
@@ -153,7 +153,7 @@ impl Program {
             working_folder: folder.to_owned(),
             log: folder.join("server.log"),
             user: self.user().cloned(),
-            end: kind.orderly_end(),
+            end: kind.shutdown_signal(),
             delete,
             container,
         }
@@ -179,7 +179,7 @@ fn data(folder: &Path) -> PathBuf {
     folder.join("data")
 }
 
-/// Makes a new cluster. It appears under its name only once it is complete, so that an interrupted attempt is made anew.
+/// Creates a cluster. It gets its name only once it is complete, so an interrupted attempt is repeated.
 fn initdb(
     programs: &PostgresPrograms,
     user: Option<&User>,
@@ -191,7 +191,7 @@ fn initdb(
         fs::remove_dir_all(&unfinished)?;
     }
     let mut command = Command::new(&programs.initdb);
-    // Trust: whoever can connect from this machine may; the server listens on its loopback interface alone.
+    // Trust: every user of this machine may connect; the server only listens on the loopback interface.
     command.args([
         "--username=postgres",
         "--auth=trust",
@@ -205,7 +205,7 @@ fn initdb(
     Ok(fs::rename(unfinished, data)?)
 }
 
-/// Copies a running cluster, to follow it.
+/// Copies a running cluster, for a replica of it.
 fn base_backup(user: Option<&User>, folder: &Path, data: &Path, primary: u16) -> anyhow::Result<()> {
     let program = programs::postgres_program("pg_basebackup")
         .context("pg_basebackup, which comes with PostgreSQL, is not installed")?;

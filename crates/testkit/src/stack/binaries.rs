@@ -1,4 +1,4 @@
-//! The services' programs: building them, and finding them where cargo puts them.
+//! Builds the services' programs, and finds them in cargo's target folder.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -6,7 +6,7 @@ use std::process::Stdio;
 use anyhow::{Context, bail};
 use tokio::process::Command;
 
-use super::Service;
+use super::service::Service;
 
 const PRODUCT: [Service; 4] = [Service::Lens, Service::Gateway, Service::Api, Service::Worker];
 
@@ -22,7 +22,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// Below the target folder.
+    /// Its folder in the target folder.
     fn folder(self) -> &'static str {
         match self {
             Self::Dev => "debug",
@@ -39,16 +39,16 @@ impl Binaries {
     /// Builds all programs, with cargo's progress on standard error.
     ///
     /// # Errors
-    /// When cargo fails; it has said why.
+    /// When cargo fails; it has printed the reason.
     pub async fn build(profile: Profile) -> anyhow::Result<Self> {
         cargo_build(profile, &["--bins"]).await?;
         Self::built(profile)
     }
 
-    /// Builds one more program, that only has what `features` bring; where it is.
+    /// Builds one more program with these features; returns its path.
     ///
     /// # Errors
-    /// When cargo fails; it has said why.
+    /// When cargo fails; it has printed the reason.
     pub async fn build_extra(program: &str, features: &str) -> anyhow::Result<PathBuf> {
         let profile = Profile::default();
         cargo_build(profile, &["--bin", program, "--features", features]).await?;
@@ -73,7 +73,7 @@ impl Binaries {
     /// Brings the schema of this database up to date.
     ///
     /// # Errors
-    /// When the database is not reachable or a migration fails; the message carries the program's own.
+    /// When the database is unreachable or a migration fails; the message has the program's message.
     pub async fn migrate(&self, database_url: &str) -> anyhow::Result<()> {
         let mut migrate = Command::new(self.program(Service::Api));
         migrate
@@ -99,7 +99,8 @@ impl Binaries {
     }
 }
 
-/// Always of the packages that `cargo xtask test` selects, too: another selection would unify features differently and build all anew.
+/// Selects the same packages as `cargo xtask test`: another selection would unify features differently and
+/// rebuild the dependencies.
 async fn cargo_build(profile: Profile, what: &[&str]) -> anyhow::Result<()> {
     let mut cargo = crate::cargo();
     let selection = BUILD.split(' ').filter(|argument| *argument != "--bins");
@@ -114,10 +115,10 @@ async fn cargo_build(profile: Profile, what: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// cargo's target folder: the running program is in `<target>/<profile>/`, a test in `<target>/<profile>/deps/`.
+/// cargo's target folder. This program is in `<target>/<profile>/`, a test in `<target>/<profile>/deps/`.
 fn target_folder() -> anyhow::Result<PathBuf> {
-    let us = std::env::current_exe()?;
-    let folder = us.parent().context("this program is in no folder")?;
+    let program = std::env::current_exe()?;
+    let folder = program.parent().context("this program is in no folder")?;
     let profile = if folder.ends_with("deps") {
         folder.parent()
     } else {

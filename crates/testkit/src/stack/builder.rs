@@ -1,4 +1,4 @@
-//! What to start, with which environment: the one place that knows each service's variables.
+//! Configures and starts a stack. Only this module knows each service's variables.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,16 @@ use anyhow::Context;
 use rustix::process::Signal;
 use uuid::Uuid;
 
-use super::process::Process;
-use super::{Binaries, Ports, Profile, Service, Stack};
+use super::binaries::{Binaries, Profile};
+use super::running::Stack;
+use super::service::{Ports, Service};
+use super::service_process::ServiceProcess;
 use crate::supervised::Task;
 
-/// The sandbox takes this key from the worker.
+/// The key of the worker at the payment sandbox.
 const PAYMENT_GATEWAY_KEY: &str = "sk_test_throughline";
 
-/// A stack that is not started yet.
+/// A stack that has not been started yet.
 #[derive(Clone, Debug)]
 pub struct StackBuilder {
     database_url: String,
@@ -28,9 +30,11 @@ pub struct StackBuilder {
     environment: Vec<(Service, String, String)>,
 }
 
-impl StackBuilder {
-    pub(super) fn new(database_url: &str, redis_url: &str) -> Self {
-        Self {
+impl Stack {
+    /// A stack on this database and this Redis.
+    #[must_use]
+    pub fn builder(database_url: &str, redis_url: &str) -> StackBuilder {
+        StackBuilder {
             database_url: database_url.to_owned(),
             redis_url: redis_url.to_owned(),
             binaries: None,
@@ -42,50 +46,52 @@ impl StackBuilder {
             environment: Vec::new(),
         }
     }
+}
 
-    /// These programs. Without it: those of the last debug build.
+impl StackBuilder {
+    /// The programs to run (default: those of the last debug build).
     #[must_use]
     pub fn binaries(mut self, binaries: Binaries) -> Self {
         self.binaries = Some(binaries);
         self
     }
 
-    /// These ports. Without it: free ones.
+    /// The ports to listen on (default: free ones).
     #[must_use]
     pub fn ports(mut self, ports: Ports) -> Self {
         self.ports = Some(ports);
         self
     }
 
-    /// A folder for the services' logs. Without it: a new one below the system's temporary folder, that goes with the stack.
+    /// A folder for the services' logs (default: a new temporary one, which is deleted with the stack).
     #[must_use]
     pub fn logs(mut self, folder: &Path) -> Self {
         self.logs = Some(folder.to_owned());
         self
     }
 
-    /// Telemetry goes to this OTLP endpoint, over HTTP, and no lens is started.
+    /// Exports telemetry to this OTLP endpoint, over HTTP; no lens is started.
     #[must_use]
     pub fn telemetry_to(mut self, otlp_http_url: &str) -> Self {
         self.otlp_url = Some(otlp_http_url.to_owned());
         self
     }
 
-    /// Only these services: one more replica, beside the stack that has the others.
+    /// Starts only these services, for example one more replica beside another stack.
     #[must_use]
     pub fn only(mut self, services: &[Service]) -> Self {
         self.only = Some(services.to_vec());
         self
     }
 
-    /// Another program in a service's place.
+    /// Runs another program for this service.
     #[must_use]
     pub fn program(mut self, service: Service, program: &Path) -> Self {
         self.programs.push((service, program.to_owned()));
         self
     }
 
-    /// One more variable for one service; it wins over what the stack sets.
+    /// Sets a variable of one service; it overrides the stack's value.
     #[must_use]
     pub fn env(mut self, service: Service, name: &str, value: &str) -> Self {
         self.environment
@@ -93,7 +99,7 @@ impl StackBuilder {
         self
     }
 
-    /// The queue of api and worker, so that stacks can share a Redis.
+    /// The queue name of api and worker, so that stacks can share a Redis.
     #[must_use]
     pub fn queue_name(self, name: &str) -> Self {
         self.env(Service::Api, "QUEUE_NAME", name)
@@ -102,8 +108,8 @@ impl StackBuilder {
 
     /// Migrates the database, starts the services, and waits until each is ready.
     ///
-    /// # Errors
-    /// When a port is in use, a migration fails, or a service ends or is not ready in time; all that had been started ends.
+    /// # Errors When a port is in use, a migration fails, or a service ends or is not ready in time. The
+    /// started services are stopped.
     pub async fn start(self) -> anyhow::Result<Stack> {
         let binaries = match &self.binaries {
             Some(binaries) => binaries.clone(),
@@ -112,7 +118,7 @@ impl StackBuilder {
         binaries.migrate(&self.database_url).await?;
         match &self.ports {
             Some(ports) => self.start_on(ports.clone(), &binaries).await,
-            // Somebody else may take a free port before its service does.
+            // Another process may take a free port before its service listens on it.
             None => match self.start_on(Ports::free()?, &binaries).await {
                 Ok(stack) => Ok(stack),
                 Err(_) => self.start_on(Ports::free()?, &binaries).await,
@@ -128,7 +134,7 @@ impl StackBuilder {
                 true,
             ),
         };
-        fs::create_dir_all(&logs).with_context(|| format!("cannot make the folder {}", logs.display()))?;
+        fs::create_dir_all(&logs).with_context(|| format!("cannot create the folder {}", logs.display()))?;
         ports.ensure_free()?;
         let mut stack = Stack {
             processes: Vec::new(),
@@ -138,10 +144,10 @@ impl StackBuilder {
         };
         for service in self.services() {
             let task = self.task(service, binaries, &stack.ports, &stack.logs);
-            // What an earlier stack logged would be taken for this one's.
+            // Lines of an earlier stack must not appear in this one's log.
             let _ = fs::remove_file(&task.log);
             let port = stack.ports.of(service);
-            stack.processes.push(Process::start(service, task, port)?);
+            stack.processes.push(ServiceProcess::start(service, task, port)?);
         }
         for process in &stack.processes {
             process.ready().await?;
@@ -152,7 +158,7 @@ impl StackBuilder {
     fn services(&self) -> Vec<Service> {
         const ALL: [Service; 4] = [Service::Lens, Service::Gateway, Service::Api, Service::Worker];
         let mut services = self.only.clone().unwrap_or_else(|| ALL.to_vec());
-        // Who sends its telemetry elsewhere needs no lens.
+        // Telemetry that goes elsewhere needs no lens.
         services.retain(|service| *service != Service::Lens || self.otlp_url.is_none());
         services
     }
@@ -209,7 +215,6 @@ impl StackBuilder {
                 "OTEL_EXPORTER_OTLP_ENDPOINT",
                 self.otlp_url.clone().unwrap_or_else(local),
             ));
-            // A person, or a test, waits for the spans.
             variables.extend(OTEL.map(|(name, value)| (name, value.to_owned())));
         }
         variables
@@ -226,7 +231,8 @@ impl StackBuilder {
     }
 }
 
-/// Quick export, in milliseconds. An empty name leaves each service its own, whatever our environment says.
+/// Short export intervals (milliseconds), because a person or a test waits for the spans. An empty service
+/// name keeps the name of this process' environment out.
 const OTEL: [(&str, &str); 5] = [
     ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
     ("OTEL_BSP_SCHEDULE_DELAY", "200"),

@@ -1,4 +1,4 @@
-//! The product's services, their ports, and what tells that one is ready.
+//! The product's services, their ports, and their readiness paths.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ impl fmt::Display for Service {
 }
 
 impl Service {
-    /// Its program, and its `service.name`.
+    /// The name of its program, which is also its `service.name`.
     #[must_use]
     pub fn binary(self) -> &'static str {
         match self {
@@ -33,7 +33,7 @@ impl Service {
         }
     }
 
-    /// Answers 200 once the service can do its work.
+    /// The response to a GET of this path is 200 once the service is ready.
     pub(super) fn ready_path(self) -> &'static str {
         match self {
             Self::Lens | Self::Gateway => "/health",
@@ -42,7 +42,7 @@ impl Service {
     }
 }
 
-/// Where each service listens on 127.0.0.1.
+/// The ports of the services on 127.0.0.1.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Ports {
     pub api: u16,
@@ -54,7 +54,7 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// The ports of a local stack, as documented.
+    /// The documented ports of a local stack.
     pub const LOCAL: Self = Self {
         api: 8080,
         worker_health: 8081,
@@ -64,10 +64,10 @@ impl Ports {
         otlp_http: 4318,
     };
 
-    /// Ports that are free at the moment.
+    /// Ports that are free at this moment.
     ///
     /// # Errors
-    /// When none is.
+    /// When no free port is found.
     pub fn free() -> anyhow::Result<Self> {
         Ok(Self {
             api: free_port()?,
@@ -79,7 +79,7 @@ impl Ports {
         })
     }
 
-    /// Where a service answers HTTP.
+    /// The port of a service's HTTP server.
     #[must_use]
     pub fn of(&self, service: Service) -> u16 {
         match service {
@@ -96,10 +96,10 @@ impl Ports {
         format!("http://127.0.0.1:{}", self.otlp_http)
     }
 
-    /// An error that names the first port that somebody else listens on.
+    /// Checks that no other process listens on these ports.
     ///
     /// # Errors
-    /// When there is one.
+    /// Names the first port in use, and the service that needs it.
     pub fn ensure_free(&self) -> anyhow::Result<()> {
         let all = [
             (self.api, Service::Api),
@@ -111,7 +111,9 @@ impl Ports {
         ];
         match all.into_iter().find(|(port, _)| !is_free(*port)) {
             Some((port, service)) => {
-                bail!("port {port} on 127.0.0.1 is in use, and {service} needs it: end what listens there")
+                bail!(
+                    "port {port} on 127.0.0.1 is in use, and {service} needs it: stop the process that listens there"
+                )
             }
             None => Ok(()),
         }

@@ -1,4 +1,5 @@
-//! What tests of the other crates rely on: servers that come up, are isolated from each other, and go away.
+//! Tests of the other crates rely on this: servers start, are isolated from each other, and leave nothing
+//! behind.
 
 #![allow(
     clippy::unwrap_used,

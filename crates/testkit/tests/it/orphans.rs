@@ -10,7 +10,7 @@ use std::time::Duration;
 use testkit::{Postgres, Redis, eventually};
 
 #[tokio::test]
-async fn servers_die_with_a_parent_that_was_killed_and_leave_no_files() {
+async fn servers_stop_with_a_parent_that_was_killed_and_leave_no_files() {
     let mut parent = Command::new(std::env::current_exe().unwrap())
         .hold()
         .spawn()
@@ -20,35 +20,39 @@ async fn servers_die_with_a_parent_that_was_killed_and_leave_no_files() {
 
     parent.kill().unwrap();
     parent.wait().unwrap();
-    held.assert_gone().await;
+    held.assert_ended().await;
 }
 
 #[tokio::test]
 async fn servers_start_for_an_ordinary_user() {
+    // Only root can install missing programs.
+    Postgres::find_program().unwrap();
+    Redis::find_program().unwrap();
     let id = Command::new("id").args(["-u", "nobody"]).output().unwrap();
-    let nobody: u32 = String::from_utf8(id.stdout).unwrap().trim().parse().unwrap();
+    let unprivileged: u32 = String::from_utf8(id.stdout).unwrap().trim().parse().unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
-    // Only root can be somebody else; without root the other test has shown it already. The user may not reach the target folder.
+    // Only root can change the user; without root, the test above covers this. The user may not reach the
+    // target folder.
     let copy = std::env::temp_dir().join(format!("throughline-testkit-{}", std::process::id()));
     if rustix::process::geteuid().is_root() {
         std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
         std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
         command = Command::new(&copy);
-        command.uid(nobody).gid(nobody).current_dir("/");
+        command.uid(unprivileged).gid(unprivileged).current_dir("/");
     }
     let mut parent = command.hold().spawn().unwrap();
     let _ = std::fs::remove_file(copy);
     let held = Held::read(&mut parent);
 
-    // The end of its input is its signal to end by itself.
+    // The process ends by itself when its input ends.
     drop(parent.stdin.take());
     assert!(parent.wait().unwrap().success());
-    held.assert_gone().await;
+    held.assert_ended().await;
 }
 
-/// Starts both servers, tells of them, and waits for the end of its input.
+/// Starts both servers, prints their process ids, and waits for the end of its input.
 #[tokio::test]
-#[ignore = "the other tests of this file run it, in a process of its own"]
+#[ignore = "the other tests of this file run it, in a separate process"]
 async fn hold() {
     let (postgres, redis) = (Postgres::start().await.unwrap(), Redis::start().await.unwrap());
     let data = postgres.folder().display();
@@ -75,7 +79,7 @@ impl Hold for Command {
 struct Held {
     pids: Vec<i32>,
     folder: String,
-    /// Kept open: the process has more to say at its end.
+    /// Stays open: the process prints more at its end.
     _output: Lines<BufReader<ChildStdout>>,
 }
 
@@ -96,13 +100,14 @@ impl Held {
         }
     }
 
-    async fn assert_gone(&self) {
+    async fn assert_ended(&self) {
         eventually(
-            "the servers to end and their data to go",
-            Duration::from_secs(30),
+            "the servers to end and their data to be deleted",
+            Duration::from_secs(60),
             || async {
-                let gone = !self.pids.iter().any(|pid| is_running(*pid)) && !Path::new(&self.folder).exists();
-                gone.then_some(())
+                let ended =
+                    !self.pids.iter().any(|pid| is_running(*pid)) && !Path::new(&self.folder).exists();
+                ended.then_some(())
             },
         )
         .await;

@@ -32,7 +32,7 @@ async fn a_test_sees_no_tables_of_another_and_leaves_none_behind() {
         .query("SELECT 1 FROM pg_database WHERE datname = $1", &[&name])
         .await
         .unwrap();
-    assert!(left.is_empty(), "{name} is still there");
+    assert!(left.is_empty(), "{name} still exists");
     drop(still_connected);
 }
 
@@ -42,19 +42,22 @@ async fn committed_rows_survive_a_stop_and_a_kill() {
     let database = cluster.database().await.unwrap();
     let client = database.connect().await.unwrap();
     client
-        .batch_execute("CREATE TABLE kept (id int); INSERT INTO kept VALUES (1)")
+        .batch_execute("CREATE TABLE stored (id int); INSERT INTO stored VALUES (1)")
         .await
         .unwrap();
     let url = database.url().to_owned();
 
     cluster.stop().await.unwrap();
-    assert!(database.connect().await.is_err(), "a stopped cluster answers");
+    assert!(
+        database.connect().await.is_err(),
+        "a stopped cluster accepts connections"
+    );
     cluster.restart().await.unwrap();
     database
         .connect()
         .await
         .unwrap()
-        .batch_execute("INSERT INTO kept VALUES (2)")
+        .batch_execute("INSERT INTO stored VALUES (2)")
         .await
         .unwrap();
 
@@ -65,32 +68,32 @@ async fn committed_rows_survive_a_stop_and_a_kill() {
         .connect()
         .await
         .unwrap()
-        .query_one("SELECT count(*) FROM kept", &[])
+        .query_one("SELECT count(*) FROM stored", &[])
         .await
         .unwrap();
     assert_eq!(rows.get::<_, i64>(0), 2);
 }
 
 #[tokio::test]
-async fn a_cluster_whose_data_is_kept_finds_it_again() {
-    let folder = std::env::temp_dir().join(format!("throughline-kept-{}", std::process::id()));
-    let first = Postgres::start_kept(&folder, None).await.unwrap();
+async fn a_persistent_cluster_finds_its_data_again() {
+    let folder = std::env::temp_dir().join(format!("throughline-persistent-{}", std::process::id()));
+    let first = Postgres::start_persistent(&folder, None).await.unwrap();
     let url = first.ensure_database("throughline").await.unwrap();
     assert_eq!(
         first.ensure_database("throughline").await.unwrap(),
         url,
-        "asking twice makes no second one"
+        "the second call creates no second database"
     );
     let data = first.folder().to_owned();
-    end(first).await;
+    stop(first).await;
 
-    let second = Postgres::start_kept(&folder, None).await.unwrap();
-    let client = testkit_connect(&second.url()).await;
+    let second = Postgres::start_persistent(&folder, None).await.unwrap();
+    let client = connect(&second.url()).await;
     let found = client
         .query("SELECT 1 FROM pg_database WHERE datname = 'throughline'", &[])
         .await
         .unwrap();
-    end(second).await;
+    stop(second).await;
     std::fs::remove_dir_all(data).unwrap();
     assert_eq!(found.len(), 1);
 }
@@ -100,23 +103,23 @@ async fn data_below_a_closed_folder_goes_where_its_user_can_reach_it() {
     let closed = std::env::temp_dir().join(format!("throughline-closed-{}", std::process::id()));
     DirBuilder::new().mode(0o700).create(&closed).unwrap();
     let folder = closed.join("postgres");
-    let cluster = Postgres::start_kept(&folder, None).await.unwrap();
-    // Only root runs PostgreSQL as somebody else, whom the folder is closed to.
+    let cluster = Postgres::start_persistent(&folder, None).await.unwrap();
+    // Only root runs PostgreSQL as another user, to whom the folder is closed.
     let elsewhere = cluster.folder() != folder;
     assert_eq!(elsewhere, rustix::process::geteuid().is_root());
 
     let data = cluster.folder().to_owned();
-    end(cluster).await;
-    Postgres::delete_kept(&folder).unwrap();
+    stop(cluster).await;
+    Postgres::delete_persistent(&folder).unwrap();
     assert!(!data.exists());
     std::fs::remove_dir_all(closed).unwrap();
 }
 
-async fn end(mut cluster: Postgres) {
+async fn stop(mut cluster: Postgres) {
     cluster.stop().await.unwrap();
 }
 
-async fn testkit_connect(url: &str) -> tokio_postgres::Client {
+async fn connect(url: &str) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     client

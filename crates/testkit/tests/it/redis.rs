@@ -4,7 +4,7 @@ use ::redis::AsyncCommands;
 use testkit::{Redis, eventually, redis};
 
 #[tokio::test]
-async fn the_shared_server_answers_and_cannot_be_stopped() {
+async fn the_shared_server_is_reachable_and_cannot_be_stopped() {
     let mut shared = redis().await.unwrap();
     let mut connection = shared.connect().await.unwrap();
     let key = format!("testkit:{}", std::process::id());
@@ -20,35 +20,38 @@ async fn data_survives_a_stop_and_a_kill_on_the_same_port() {
     let _: () = server.connect().await.unwrap().set("a", 1).await.unwrap();
 
     server.stop().await.unwrap();
-    assert!(server.connect().await.is_err(), "a stopped server answers");
+    assert!(
+        server.connect().await.is_err(),
+        "a stopped server accepts connections"
+    );
     server.restart().await.unwrap();
     let _: () = server.connect().await.unwrap().set("b", 2).await.unwrap();
 
     server.kill().await.unwrap();
     server.restart().await.unwrap();
     assert_eq!(server.url(), url);
-    let kept: (i32, i32) = server.connect().await.unwrap().mget(&["a", "b"]).await.unwrap();
-    assert_eq!(kept, (1, 2));
+    let stored: (i32, i32) = server.connect().await.unwrap().mget(&["a", "b"]).await.unwrap();
+    assert_eq!(stored, (1, 2));
 }
 
 #[tokio::test]
-async fn a_paused_server_holds_its_answers_until_it_continues() {
+async fn a_paused_server_sends_no_response_until_it_continues() {
     let server = Redis::start().await.unwrap();
     let connection = server.connect().await.unwrap();
     let unanswered = || async {
         let mut connection = connection.clone();
-        let answer = connection.get::<_, Option<i32>>("a");
-        tokio::time::timeout(Duration::from_millis(100), answer)
+        let response = connection.get::<_, Option<i32>>("a");
+        tokio::time::timeout(Duration::from_millis(100), response)
             .await
             .is_err()
             .then_some(())
     };
-    // The pause outlasts the test; giving up on it lets the server continue.
+    // The pause outlasts the test; dropping its future lets the server continue.
     tokio::select! {
         paused = server.pause(Duration::from_secs(600)) => panic!("the pause ended: {paused:?}"),
-        () = eventually("a question without an answer", Duration::from_secs(30), unanswered) => {}
+        () = eventually("a request without a response", Duration::from_secs(60), unanswered) => {}
     }
-    eventually("an answer after the pause", Duration::from_secs(30), || {
+    eventually("a response after the pause", Duration::from_secs(60), || {
         let mut connection = connection.clone();
         async move { connection.get::<_, Option<i32>>("a").await.ok() }
     })

@@ -6,7 +6,7 @@ use testkit::{
 };
 use tokio::sync::OnceCell;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const END_TIMEOUT: Duration = Duration::from_secs(60);
 
 static BINARIES: OnceCell<Binaries> = OnceCell::const_new();
 
@@ -29,26 +29,26 @@ async fn an_order_goes_through_all_services_in_one_trace() {
 }
 
 #[tokio::test]
-async fn a_killed_service_comes_back_on_its_port() {
+async fn a_killed_service_restarts_on_its_port() {
     let (_database, stack) = builder().await;
     let mut stack = stack.start().await.unwrap();
     let url = stack.url(Service::Worker);
 
     stack.kill(Service::Worker).await.unwrap();
-    assert_eq!(stack.ended().unwrap(), None, "we ended it, not itself");
-    assert!(!answers(&url).await);
+    assert_eq!(stack.ended().unwrap(), None, "the test killed it");
+    assert!(!is_reachable(&url).await);
 
     stack.restart(Service::Worker).await.unwrap();
-    assert!(answers(&url).await);
+    assert!(is_reachable(&url).await);
     assert_eq!(stack.url(Service::Worker), url);
 }
 
 #[tokio::test]
-async fn a_service_that_ends_by_itself_is_noticed() {
+async fn a_service_that_ends_by_itself_is_reported() {
     let (_database, stack) = builder().await;
     let mut stack = stack.start().await.unwrap();
     stack.signal(Service::Gateway, Signal::TERM).unwrap();
-    let how = eventually("the end of the gateway", DEADLINE, || {
+    let how = eventually("the end of the gateway", END_TIMEOUT, || {
         std::future::ready(stack.ended().unwrap())
     });
     let how = how.await;
@@ -66,7 +66,7 @@ async fn all_processes_end_with_the_stack() {
 }
 
 #[tokio::test]
-async fn a_service_that_cannot_start_says_why_and_leaves_nothing_running() {
+async fn a_service_that_cannot_start_gives_the_reason_and_leaves_nothing_running() {
     let (_database, stack) = builder().await;
     let error = stack
         .env(Service::Worker, "WORKER_CONCURRENCY", "many")
@@ -76,9 +76,9 @@ async fn a_service_that_cannot_start_says_why_and_leaves_nothing_running() {
     assert!(error.to_string().contains("WORKER_CONCURRENCY"), "{error:#}");
 }
 
-/// A stack on a database and a queue of its own. The database comes first: it must outlive the stack.
+/// A stack on a private database and queue. The database comes first: it must outlive the stack.
 async fn builder() -> (Database, StackBuilder) {
-    // A client wants TLS even for a URL without it.
+    // reqwest requires a TLS provider even for http URLs.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let build = || Binaries::build(Profile::Dev);
     let binaries = BINARIES.get_or_try_init(build).await.unwrap().clone();
@@ -91,17 +91,17 @@ async fn builder() -> (Database, StackBuilder) {
 async fn create_order(stack: &Stack) -> String {
     let body = json!({ "product_name": "Widget", "amount": "99.99", "payment_method": "credit_card" });
     let orders = format!("{}/api/orders", stack.url(Service::Api));
-    let answer = reqwest::Client::new()
+    let response = reqwest::Client::new()
         .post(orders)
         .json(&body)
         .send()
         .await
         .unwrap();
-    assert_eq!(answer.status(), 201);
-    let order: Value = answer.json().await.unwrap();
+    assert_eq!(response.status(), 201);
+    let order: Value = response.json().await.unwrap();
     order["id"].as_str().unwrap().to_owned()
 }
 
-async fn answers(url: &str) -> bool {
+async fn is_reachable(url: &str) -> bool {
     reqwest::get(format!("{url}/health")).await.is_ok()
 }

@@ -1,4 +1,4 @@
-//! One service's process: started, ready, signalled, started again.
+//! The process of one service: start, readiness, signals, restart.
 
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Service;
+use super::service::Service;
 use crate::supervised::{Supervised, Task, last_lines};
 
-/// How long a service may take until it is ready, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a service may take until it is ready; generous because the machine may be busy.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
-pub(super) struct Process {
+pub(super) struct ServiceProcess {
     service: Service,
     task: Task,
     port: u16,
@@ -24,7 +24,7 @@ pub(super) struct Process {
     running: Option<Supervised>,
 }
 
-impl Process {
+impl ServiceProcess {
     /// Starts the process; returns at once.
     pub(super) fn start(service: Service, task: Task, port: u16) -> anyhow::Result<Self> {
         let running = Some(Supervised::start(&task)?);
@@ -44,16 +44,16 @@ impl Process {
         self.running.as_ref().map(Supervised::pid)
     }
 
-    /// Waits until the service says that it is ready; its early end is an error with its last words.
+    /// Waits until the service is ready. If it ends before, the error has its last log lines.
     pub(super) async fn ready(&self) -> anyhow::Result<()> {
-        let end = Instant::now() + PATIENCE;
-        while !answers_ok(self.port, self.service.ready_path()).await {
+        let end = Instant::now() + READY_TIMEOUT;
+        while !responds_ok(self.port, self.service.ready_path()).await {
             if let Some(how) = self.ended()? {
                 bail!(how);
             }
             if Instant::now() >= end {
                 bail!(
-                    "{} was not ready within {PATIENCE:?}:\n{}",
+                    "{} was not ready within {READY_TIMEOUT:?}:\n{}",
                     self.service,
                     last_lines(&self.task.log, 10)
                 );
@@ -63,7 +63,7 @@ impl Process {
         Ok(())
     }
 
-    /// How it ended, if nobody here ended it.
+    /// Its exit status and last log lines, if it ended by itself.
     pub(super) fn ended(&self) -> anyhow::Result<Option<String>> {
         let status = self
             .running
@@ -71,8 +71,8 @@ impl Process {
             .map(Supervised::ended)
             .transpose()?
             .flatten();
-        let last_words = || last_lines(&self.task.log, 10);
-        Ok(status.map(|status| format!("{} ended ({status}):\n{}", self.service, last_words())))
+        let last = || last_lines(&self.task.log, 10);
+        Ok(status.map(|status| format!("{} ended ({status}):\n{}", self.service, last())))
     }
 
     pub(super) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
@@ -82,37 +82,38 @@ impl Process {
             .signal(signal)
     }
 
-    pub(super) async fn end(&mut self, signal: Signal, patience: Duration) -> anyhow::Result<ExitStatus> {
+    pub(super) async fn end(&mut self, signal: Signal, timeout: Duration) -> anyhow::Result<ExitStatus> {
         let running = self
             .running
             .take()
             .with_context(|| format!("{} does not run", self.service))?;
-        running.end(signal, patience).await
+        running.end(signal, timeout).await
     }
 
-    pub(super) async fn end_if_running(&mut self, patience: Duration) -> anyhow::Result<()> {
+    pub(super) async fn end_if_running(&mut self, timeout: Duration) -> anyhow::Result<()> {
         if self.running.is_some() {
-            self.end(Signal::TERM, patience).await?;
+            self.end(Signal::TERM, timeout).await?;
         }
         Ok(())
     }
 
-    pub(super) async fn restart(&mut self, patience: Duration) -> anyhow::Result<()> {
-        self.end_if_running(patience).await?;
+    pub(super) async fn restart(&mut self, timeout: Duration) -> anyhow::Result<()> {
+        self.end_if_running(timeout).await?;
         self.running = Some(Supervised::start(&self.task)?);
         self.ready().await
     }
 }
 
-/// Whether a GET answers 200. Written out, because a client library is much to load for one line.
-async fn answers_ok(port: u16, path: &str) -> bool {
-    let ask = async {
+/// Whether the response to a GET is 200. Without an HTTP client library, which would be a large dependency
+/// for this.
+async fn responds_ok(port: u16, path: &str) -> bool {
+    let request = async {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        let request = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
+        let head = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await?;
         let mut status = [0; 12];
         stream.read_exact(&mut status).await?;
         std::io::Result::Ok(status)
     };
-    matches!(timeout(Duration::from_secs(5), ask).await, Ok(Ok(status)) if status == *b"HTTP/1.1 200")
+    matches!(timeout(Duration::from_secs(5), request).await, Ok(Ok(status)) if status == *b"HTTP/1.1 200")
 }

@@ -1,20 +1,20 @@
-//! The receiver that tests send their telemetry to, and waiting for what a test expects in it.
+//! The OTLP receiver that tests export to, and waiting for the traces that a test expects.
 
 use std::cell::RefCell;
 use std::time::Duration;
 
-use ::lens::{LensConfig, TelemetryStore, Trace};
+use lens::{LensConfig, TelemetryStore, Trace};
 
 use crate::eventually;
 
-/// Spans are exported in batches; a busy machine takes its time.
-const DEADLINE: Duration = Duration::from_secs(30);
+/// Spans are exported in batches, and the machine may be busy.
+const TRACE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// An OTLP receiver of the test's own. Ends when dropped.
+/// A private OTLP receiver. It stops when dropped.
 #[derive(Debug)]
-pub struct Lens(::lens::Lens);
+pub struct Lens(lens::Lens);
 
-/// Starts a receiver on free ports.
+/// Starts an OTLP receiver on free ports.
 ///
 /// # Errors
 /// When it cannot listen.
@@ -25,7 +25,7 @@ pub async fn lens() -> anyhow::Result<Lens> {
         otlp_http_port: 0,
         ..LensConfig::default()
     };
-    Ok(Lens(::lens::Lens::start(config).await?))
+    Ok(Lens(lens::Lens::start(config).await?))
 }
 
 impl Lens {
@@ -35,22 +35,22 @@ impl Lens {
         self.0.otlp_http_url()
     }
 
-    /// Where its page is.
+    /// The URL of its page.
     #[must_use]
     pub fn page_url(&self) -> String {
         self.0.page_url()
     }
 
-    /// All that was received.
+    /// Everything that was received.
     #[must_use]
     pub fn store(&self) -> &TelemetryStore {
         self.0.store()
     }
 
-    /// The trace that tells of this order, as soon as it is `complete`.
+    /// The trace of this order, as soon as it is `complete`.
     ///
     /// # Panics
-    /// When there is none after half a minute; the message shows the spans that came.
+    /// When there is none after a minute; the message shows the spans that arrived.
     pub async fn trace_of_order(&self, order_id: &str, complete: impl Fn(&Trace) -> bool) -> Trace {
         let what = format!("the complete trace of order {order_id}");
         self.first_trace(&what, |store| store.find_by_order(order_id), complete)
@@ -78,7 +78,7 @@ impl Lens {
             what,
             traces: RefCell::default(),
         };
-        eventually(what, DEADLINE, || {
+        eventually(what, TRACE_TIMEOUT, || {
             let found = find(self.store());
             let first = found.iter().find(|trace| complete(trace)).cloned();
             seen.traces.replace(found);
@@ -88,7 +88,7 @@ impl Lens {
     }
 }
 
-/// Shows what there was instead when the wait for a trace fails.
+/// Prints the traces that arrived when the wait for one fails.
 struct Seen<'a> {
     what: &'a str,
     traces: RefCell<Vec<Trace>>,
@@ -99,7 +99,7 @@ impl Drop for Seen<'_> {
         if !std::thread::panicking() {
             return;
         }
-        eprintln!("instead of {} there was:", self.what);
+        eprintln!("instead of {}, these traces arrived:", self.what);
         for trace in self.traces.borrow().iter() {
             eprintln!("trace {}", trace.trace_id);
             for row in trace.tree().rows() {
