@@ -1,10 +1,10 @@
 -- Enqueues jobs that are not already waiting or in flight. One round trip, atomic.
 --
 -- KEYS: 1 data  2 meta prefix  3 active  4 done  5 dead  6 workers  7 inflight prefix  8 wake channel
--- ARGV: 1 how many jobs may wait, -1 for any number  then id, payload, id, payload, ...
--- Returns one number a job: 1 it is new, 0 it was already queued, 2 it was refused: so many wait.
+-- ARGV: 1 how many jobs may wait, -1 for no limit  then id, payload, id, payload, ...
+-- Returns one number per job: 1 new, 0 already queued, 2 not enqueued because the queue is full.
 
--- Whether a job waits or is in flight, by looking for it: O(backlog), so only for a job that lost its payload or meta.
+-- Whether a job waits or is in flight. O(backlog), so used only for a job that lost its payload or meta.
 local function is_held(id)
     for _, worker in ipairs(redis.call('ZRANGE', KEYS[6], 0, -1)) do
         if redis.call('SISMEMBER', KEYS[7] .. ':' .. worker, id) == 1 then

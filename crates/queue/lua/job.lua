@@ -1,7 +1,8 @@
--- The head of every script that adds jobs to the active list.
+-- The head of every script: functions that add jobs to the active list.
 --
--- apalis' fetch script fails for good, for every worker, when the active list names a job without payload, or one whose
--- meta hash lacks `attempts`, `max_attempts` or `status`. So nothing enters the active list but by these functions.
+-- apalis' fetch script fails permanently, for every worker, when the active list names a job without payload,
+-- or one whose meta hash lacks `attempts`, `max_attempts` or `status`. So jobs enter the active list only
+-- after `mend` or `write_meta`.
 
 -- Redis' clock in ms, as text: Lua would print so large a number as 1.7e+12.
 local function now_ms()
@@ -13,12 +14,13 @@ local function is_finished(status)
     return status == 'Done' or status == 'Killed' or status == 'Failed'
 end
 
--- `max_attempts` is there because fetch wants it; who retries, and how often, is the caller's business.
+-- apalis' fetch script requires `max_attempts`. Retries are up to the caller, who enqueues the job again.
 local function write_meta(meta, enqueued_at)
-    redis.call('HSET', meta, 'attempts', 0, 'max_attempts', 1, 'status', 'Pending', 'enqueued_at', enqueued_at)
+    redis.call('HSET', meta, 'attempts', 0, 'max_attempts', 1)
+    redis.call('HSET', meta, 'status', 'Pending', 'enqueued_at', enqueued_at)
 end
 
--- Makes a job that is not finished fit to be fetched. False: its payload is lost, and it must not be fetched.
+-- Makes an unfinished job fetchable. Returns false if its payload is lost: then it must not be fetched.
 local function mend(data, meta_prefix, id)
     local meta = meta_prefix .. ':' .. id
     if redis.call('HEXISTS', data, id) == 0 then
@@ -30,5 +32,24 @@ local function mend(data, meta_prefix, id)
         write_meta(meta, fields[4] or now_ms())
     end
     return true
+end
+
+-- Moves the jobs of an inflight set back to the active list with `push` (LPUSH or RPUSH), except those in
+-- `running`.
+-- Returns how many it moved, and how many it dropped because their payload is lost.
+local function put_back(inflight, running, push, active, data, meta_prefix)
+    local returned, lost = 0, 0
+    for _, id in ipairs(redis.call('SMEMBERS', inflight)) do
+        if not running[id] then
+            redis.call('SREM', inflight, id)
+            if mend(data, meta_prefix, id) then
+                redis.call(push, active, id)
+                returned = returned + 1
+            else
+                lost = lost + 1
+            end
+        end
+    end
+    return returned, lost
 end
 

@@ -1,8 +1,9 @@
--- Which jobs wait or are in flight. Changes nothing; O(1) a job, so one that lost its payload or meta counts as not queued.
+-- Which jobs wait or are in flight. Read only. O(1) per job, so one that lost its payload or meta counts as
+-- not queued.
 --
 -- KEYS: 1 data  2 meta prefix
 -- ARGV: ids
--- Returns one number a job: 1 it is queued, 0 it is not.
+-- Returns one number per job: 1 queued, 0 not queued.
 
 local outcome = {}
 for _, id in ipairs(ARGV) do

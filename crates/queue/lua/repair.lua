@@ -1,9 +1,9 @@
--- Drops jobs that cannot be fetched from the active list: turns the list by up to ARGV[1] jobs, from its head to its
--- tail, leaving out those that lost their payload and mending those that lost their meta. Turned once all the way
--- round, the list is sound and in its old order.
+-- Removes jobs that cannot be fetched from the active list: moves up to ARGV[1] jobs from the head of the
+-- list to its tail, drops those that lost their payload and mends those that lost their meta. After one full
+-- turn every job in the list is fetchable, and the order is unchanged.
 --
 -- KEYS: 1 active  2 data  3 meta prefix
--- Returns {jobs turned, jobs lost}.
+-- Returns {jobs moved or dropped, jobs dropped}.
 
 local ids = redis.call('LRANGE', KEYS[1], 0, tonumber(ARGV[1]) - 1)
 redis.call('LTRIM', KEYS[1], #ids, -1)

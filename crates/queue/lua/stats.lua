@@ -1,4 +1,4 @@
--- Counts a queue. O(workers), whatever the backlog.
+-- Measures a queue. O(workers), independent of the backlog.
 --
 -- KEYS: 1 active  2 workers  3 inflight prefix  4 meta prefix
 -- ARGV: 1 seconds without a heartbeat after which a worker is dead
@@ -10,7 +10,7 @@ for _, worker in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
     in_flight = in_flight + redis.call('SCARD', KEYS[3] .. ':' .. worker)
 end
 
--- The head is the oldest, but for jobs that came back from a dead worker: those stand at the tail.
+-- The head is the oldest, except for jobs that a dead worker held: they were put back at the tail.
 local oldest = nil
 for _, position in ipairs({ 0, -1 }) do
     local id = redis.call('LINDEX', KEYS[1], position)

@@ -1,9 +1,11 @@
--- Keeps this process' workers alive, and puts the jobs of workers that died back into the active list.
+-- Sends the heartbeat of this process' workers, and puts the jobs of dead workers back into the active list.
 --
--- apalis has a script for this; ours goes by Redis' clock rather than the workers' clocks, does not `unpack` the jobs
--- (which fails above about 8,000), drops jobs that lost their payload, and deletes what the dead worker left.
+-- apalis has a script for this. This one uses Redis' clock instead of the workers' clocks, does not `unpack`
+-- the jobs (which fails above about 8,000), drops jobs that lost their payload, and deletes the dead worker's
+-- keys.
 --
--- KEYS: 1 workers  2 inflight prefix  3 active  4 data  5 meta prefix  6 worker metadata prefix  7 wake channel
+-- KEYS: 1 workers  2 inflight prefix  3 active  4 data  5 meta prefix  6 worker metadata prefix
+--       7 wake channel
 -- ARGV: 1 seconds without a heartbeat after which a worker is dead  2.. names of this process' workers
 -- Returns {dead workers, jobs put back, jobs lost}.
 
@@ -16,15 +18,9 @@ local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[1]
 local returned, lost = 0, 0
 for _, worker in ipairs(dead) do
     local inflight = KEYS[2] .. ':' .. worker
-    for _, id in ipairs(redis.call('SMEMBERS', inflight)) do
-        if mend(KEYS[4], KEYS[5], id) then
-            -- To the tail: should it be the job that killed the worker, the others go first.
-            redis.call('RPUSH', KEYS[3], id)
-            returned = returned + 1
-        else
-            lost = lost + 1
-        end
-    end
+    -- To the tail of the list: if one of these jobs killed the worker, the others go first.
+    local worker_returned, worker_lost = put_back(inflight, {}, 'RPUSH', KEYS[3], KEYS[4], KEYS[5])
+    returned, lost = returned + worker_returned, lost + worker_lost
     redis.call('DEL', inflight, KEYS[6] .. ':' .. worker)
     redis.call('ZREM', KEYS[1], worker)
 end

@@ -1,24 +1,22 @@
-//! Deleting what is finished: apalis-redis deletes nothing, and its `vacuum` deletes jobs that wait for a retry.
+//! Deletes finished jobs: apalis-redis deletes nothing, and its `vacuum` deletes jobs that wait for a retry.
 
-use crate::{
-    error::QueueError,
-    queue::{Job, Queue},
-    scripts,
-    worker::Upkeep,
-};
+use crate::error::QueueError;
+use crate::queue::{Job, Queue};
+use crate::scripts;
+use crate::worker::Upkeep;
 
-/// Jobs in one call of the script, so that Redis is not blocked for longer than about 1 ms.
+/// Jobs per call of the script, so that Redis is not blocked for longer than about 1 ms.
 const CHUNK: usize = 500;
 
 impl<J: Job> Queue<J> {
-    /// Deletes up to `max` finished jobs, and what workers that died left behind (their jobs are put back). Returns how
-    /// many jobs it deleted: fewer than `max` means that none is left. Safe to run in many processes at once.
+    /// Deletes up to `max` finished jobs, puts the jobs of dead workers back into the queue, and deletes
+    /// those workers' keys. Returns the number of deleted jobs: fewer than `max` means that none is left.
+    /// Safe to run in many processes at once.
     ///
     /// # Errors
-    /// Redis is away. What was deleted so far stays deleted.
-    pub async fn clean_up(&self, max: usize) -> Result<u64, QueueError> {
-        Upkeep::new(self).recover(&[]).await?;
-
+    /// Redis is unavailable. Jobs that were deleted before the error stay deleted.
+    pub async fn clean_up(&self, max: usize) -> Result<usize, QueueError> {
+        Upkeep::new(self).heartbeat_and_recover(&[]).await?;
         let mut deleted = 0;
         while deleted < max {
             let chunk = CHUNK.min(max - deleted);
@@ -28,7 +26,7 @@ impl<J: Job> Queue<J> {
                 break;
             }
         }
-        Ok(u64::try_from(deleted).unwrap_or(u64::MAX))
+        Ok(deleted)
     }
 
     async fn delete_finished(&self, max: usize) -> Result<usize, QueueError> {

@@ -1,57 +1,59 @@
-//! One connection to Redis, shared by all clones of a queue: pipelined, reconnecting, with time-outs that end. It is replaced where
-//! redis-rs' own manager would keep one that is of no more use, as after a failover.
+//! One connection to Redis, shared by all clones of a queue: pipelined, reconnecting, with timeouts. It is
+//! replaced where redis-rs' own manager would keep a connection that no longer works, as after a failover.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
-};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
+use redis::io::tcp::TcpSettings;
 use redis::{
     Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError,
     RedisFuture, RedisResult, ScriptInvocation, ServerErrorKind, Value,
-    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
-    io::tcp::TcpSettings,
 };
 
-use crate::{config::QueueConfig, error::QueueError};
+use crate::config::QueueConfig;
+use crate::error::QueueError;
 
-/// How long the kernel waits for a host to acknowledge what was sent. By itself it tries for about 15 minutes.
+/// TCP_USER_TIMEOUT: the kernel closes a connection whose host does not acknowledge data for this long.
+/// Without it, the kernel retries for about 15 minutes.
 #[cfg(target_os = "linux")]
-const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connection and where it leads. Clones share it; commands go through redis-rs as through any other connection.
+/// A connection to Redis, shared by its clones. Implements redis-rs' [`ConnectionLike`].
 ///
-/// The manager below makes a new connection when the old one breaks. Behind a stable endpoint, which a failover moves to another
-/// server, a connection can live on and be of no use. So it is also replaced when Redis answers that it is a replica now, when
-/// the password was refused (the manager would keep that answer for ever), and when an answer is overdue by the response time-out.
+/// The [`ConnectionManager`] in it reconnects when the connection breaks. Behind a stable endpoint, which a
+/// failover moves to another server, a connection can stay open and be useless. So the manager itself is
+/// replaced when Redis responds that it is a replica, when Redis rejects the password (the manager would keep
+/// that result forever), and when a response is overdue by the response timeout.
 #[derive(Clone)]
 pub struct Connection(Arc<Shared>);
 
 struct Shared {
     client: Client,
     settings: ConnectionManagerConfig,
-    patience: Duration,
+    response_timeout: Duration,
     current: Mutex<Current>,
 }
 
 struct Current {
     manager: ConnectionManager,
-    /// How many there were before it: an answer of one that was replaced says nothing about this one.
+    /// The number of managers before this one. Responses of replaced managers are ignored.
     generation: u64,
-    /// Since when it owes an answer. Callers may give up earlier than the response time-out, so a time-out is not always seen.
-    owes_since: Option<Instant>,
+    /// Since when no response has arrived. Needed because callers may give up before the response timeout, so
+    /// that the manager reports no timeout.
+    waiting_since: Option<Instant>,
 }
 
 impl Connection {
-    /// Does not connect yet: the first command does, and each command tries again while Redis is away.
+    /// The first command connects; while Redis is unavailable each command tries to reconnect.
     /// Must be called within a tokio runtime.
     pub(crate) fn lazy(config: &QueueConfig) -> Result<Self, QueueError> {
         let client = client(&config.redis_url).map_err(QueueError::InvalidUrl)?;
         let settings = ConnectionManagerConfig::new()
             .set_response_timeout(Some(config.response_timeout))
             .set_connection_timeout(Some(config.connect_timeout))
-            // One retry: callers have a fallback and would rather know soon.
+            // One retry only: callers have a fallback, and should fail fast.
             .set_number_of_retries(1)
             .set_max_delay(Duration::from_millis(200));
         let manager = ConnectionManager::new_lazy_with_config(client.clone(), settings.clone())
@@ -59,12 +61,12 @@ impl Connection {
         let current = Mutex::new(Current {
             manager,
             generation: 0,
-            owes_since: None,
+            waiting_since: None,
         });
         Ok(Self(Arc::new(Shared {
             client,
             settings,
-            patience: config.response_timeout,
+            response_timeout: config.response_timeout,
             current,
         })))
     }
@@ -73,7 +75,7 @@ impl Connection {
         &self.0.client
     }
 
-    /// Host and port; a Unix socket is its path and port 0.
+    /// Host and port; for a Unix socket its path and port 0.
     pub(crate) fn server(&self) -> (&str, u16) {
         match self.0.client.get_connection_info().addr() {
             ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => (host, *port),
@@ -82,13 +84,12 @@ impl Connection {
         }
     }
 
-    /// The number of the database.
     pub(crate) fn database(&self) -> i64 {
         self.0.client.get_connection_info().redis_settings().db()
     }
 
-    /// Runs a script. All of ours may run twice: so when the connection turns out to have been dropped meanwhile, as
-    /// after a restart or failover of Redis, it is run once more on a new one.
+    /// Runs a script. All scripts of this crate are safe to repeat: when the connection was dropped, as after
+    /// a restart or failover of Redis, the script is retried once on a new connection.
     pub(crate) async fn run<T: FromRedisValue>(
         &self,
         doing: &'static str,
@@ -96,7 +97,7 @@ impl Connection {
     ) -> Result<T, QueueError> {
         let mut connection = self.clone();
         let mut result = script.invoke_async(&mut connection).await;
-        if result.as_ref().is_err_and(is_better_tried_again) {
+        if result.as_ref().is_err_and(is_retryable) {
             result = script.invoke_async(&mut connection).await;
         }
         result.map_err(|source| self.error(doing, source))
@@ -118,18 +119,19 @@ impl Shared {
     fn begin(&self) -> (ConnectionManager, u64) {
         let mut current = self.lock();
         if current
-            .owes_since
-            .is_some_and(|since| since.elapsed() >= self.patience)
+            .waiting_since
+            .is_some_and(|since| since.elapsed() >= self.response_timeout)
         {
-            self.replace(&mut current, "an answer is overdue");
+            self.replace(&mut current, "a response is overdue");
         }
-        current.owes_since.get_or_insert_with(Instant::now);
+        current.waiting_since.get_or_insert_with(Instant::now);
         (current.manager.clone(), current.generation)
     }
 
-    /// What the commands of this generation came to. What the server refused is a value here; redis-rs makes an error of it later.
+    /// Evaluates the result of a command of this generation. Error responses of the server are values here:
+    /// redis-rs turns them into errors later.
     fn end(&self, generation: u64, result: Result<&[Value], &RedisError>) {
-        let refusal = |value: &Value| match value {
+        let server_error = |value: &Value| match value {
             Value::ServerError(error) => Some(RedisError::from(error.clone())),
             _ => None,
         };
@@ -138,28 +140,28 @@ impl Shared {
             return;
         }
         match result {
-            Err(error) if is_of_no_more_use(error) => self.replace(&mut current, error),
-            // Not an answer: the next command finds it overdue.
+            Err(error) if needs_new_connection(error) => self.replace(&mut current, error),
+            // No response: the next command finds it overdue.
             Err(error) if error.is_timeout() => {}
-            Err(_) => current.owes_since = None,
+            Err(_) => current.waiting_since = None,
             Ok(values) => {
-                current.owes_since = None;
-                if let Some(error) = values.iter().filter_map(refusal).find(is_of_no_more_use) {
+                current.waiting_since = None;
+                if let Some(error) = values.iter().filter_map(server_error).find(needs_new_connection) {
                     self.replace(&mut current, error);
                 }
             }
         }
     }
 
-    fn replace(&self, current: &mut Current, why: impl fmt::Display) {
+    fn replace(&self, current: &mut Current, reason: impl fmt::Display) {
         let (client, settings) = (self.client.clone(), self.settings.clone());
         match ConnectionManager::new_lazy_with_config(client, settings) {
             Ok(manager) => {
-                tracing::info!(%why, "the connection to Redis is replaced");
+                tracing::info!(%reason, "the connection to Redis is replaced");
                 *current = Current {
                     manager,
                     generation: current.generation + 1,
-                    owes_since: None,
+                    waiting_since: None,
                 };
             }
             Err(error) => tracing::warn!(%error, "the connection to Redis cannot be replaced"),
@@ -207,17 +209,17 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// A client whose connections end when their host is gone without a word.
+/// A client whose connections detect an unreachable host.
 fn client(url: &str) -> RedisResult<Client> {
     let info = url.into_connection_info()?;
     let settings = TcpSettings::default();
     #[cfg(target_os = "linux")]
-    let settings = settings.set_user_timeout(UNACKNOWLEDGED);
+    let settings = settings.set_user_timeout(TCP_USER_TIMEOUT);
     Client::open(info.set_tcp_settings(settings))
 }
 
-/// The server is no primary any more, or did not let us in; the manager makes a new connection for neither.
-fn is_of_no_more_use(error: &RedisError) -> bool {
+/// The server is no longer a primary, or authentication failed. The manager reconnects in neither case.
+fn needs_new_connection(error: &RedisError) -> bool {
     matches!(
         error.kind(),
         ErrorKind::AuthenticationFailed
@@ -225,8 +227,9 @@ fn is_of_no_more_use(error: &RedisError) -> bool {
     ) || error.code() == Some("NOAUTH")
 }
 
-/// The next try is on another connection. Refused is something else: Redis is away, and trying again at once does not help.
-fn is_better_tried_again(error: &RedisError) -> bool {
+/// Another attempt uses a new connection. After a refused connection an immediate retry does not help: Redis
+/// is down.
+fn is_retryable(error: &RedisError) -> bool {
     let was_dropped = error.is_connection_dropped() && !error.is_connection_refusal();
-    was_dropped || is_of_no_more_use(error)
+    was_dropped || needs_new_connection(error)
 }

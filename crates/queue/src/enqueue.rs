@@ -1,41 +1,40 @@
-//! Putting jobs into a queue. Not by apalis' `push`: that goes through `:scheduled`, whose fetch fails for good above
-//! about 8,000 due jobs, and cannot say whether the job was new.
+//! Puts jobs into a queue. apalis' `push` is not used: it goes through `:scheduled`, whose fetch fails
+//! permanently above about 8,000 due jobs, and it does not report whether the job is new.
 
 use apalis_core::task::task_id::TaskId;
 
-use crate::{
-    error::QueueError,
-    queue::{Job, Queue},
-    scripts,
-};
+use crate::error::QueueError;
+use crate::queue::{Job, Queue};
+use crate::scripts;
 
-/// Jobs in one call of the script, so that Redis is not blocked for longer than about 2 ms.
+/// Jobs per call of the script, so that Redis is not blocked for longer than about 2 ms.
 const CHUNK: usize = 500;
 
-/// What became of a job that was to be enqueued.
+/// The result of enqueueing one job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enqueued {
-    /// It was not there, or finished, or lost: now it waits.
+    /// The job was unknown, finished or lost, and waits now.
     New,
-    /// It waits already, or is in flight: nothing was changed. Also said of a job that this very call enqueued, when
-    /// the connection broke before the answer and the call was made again.
+    /// The job already waits or is in flight: nothing was changed. Also returned for a job that this call
+    /// enqueued, when the connection broke before the response and the call was repeated.
     AlreadyQueued,
-    /// As many jobs wait as may: nothing was changed.
+    /// The queue is full (see [`Queue::enqueue_within`]): nothing was changed.
     Full,
 }
 
 impl<J: Job> Queue<J> {
-    /// Enqueues one job, unless it already waits or is in flight under this id. One round trip. Calling it again, as
-    /// after a time-out, is safe.
+    /// Enqueues one job, unless a job with this id already waits or is in flight. One round trip. Safe to
+    /// repeat, for instance after a timeout.
     ///
     /// # Errors
-    /// The id or the job is not valid, or Redis is away.
+    /// The id or the job is not valid, or Redis is unavailable.
     pub async fn enqueue(&self, id: &str, job: &J) -> Result<Enqueued, QueueError> {
         self.enqueue_one(id, job, None).await
     }
 
-    /// As [`enqueue`](Self::enqueue), unless `limit` jobs wait already: then it is [`Enqueued::Full`], for a caller that can keep the
-    /// job elsewhere. Without a limit a queue that is filled faster than it is worked on fills its Redis.
+    /// Like [`enqueue`](Self::enqueue), but returns [`Enqueued::Full`] for a new job while `limit` jobs wait.
+    /// For callers that keep the job elsewhere. Without a limit a queue that is filled faster than it is
+    /// processed fills its Redis.
     ///
     /// # Errors
     /// As for [`enqueue`](Self::enqueue).
@@ -43,7 +42,7 @@ impl<J: Job> Queue<J> {
         self.enqueue_one(id, job, Some(limit)).await
     }
 
-    /// Enqueues many jobs, one round trip for each 500; the outcomes are in the order of the jobs.
+    /// Enqueues many jobs, with one round trip per 500; the results are in the order of the jobs.
     ///
     /// # Errors
     /// As for [`enqueue`](Self::enqueue). Jobs of earlier chunks are then enqueued: calling it again is safe.
@@ -56,18 +55,17 @@ impl<J: Job> Queue<J> {
         Ok(outcome)
     }
 
-    /// Whether each of these jobs waits or is in flight, in their order; one round trip for each 500. Enqueueing those that are
-    /// would change nothing.
+    /// Whether each of these jobs waits or is in flight, in their order; one round trip per 500.
     ///
     /// # Errors
-    /// Redis is away.
+    /// Redis is unavailable.
     pub async fn queued(&self, ids: &[String]) -> Result<Vec<bool>, QueueError> {
         let mut queued = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(CHUNK) {
             let mut script = scripts::QUEUED.prepare_invoke();
             script.key(&[&self.keys.data, &self.keys.meta]).arg(chunk);
-            let answer: Vec<bool> = self.connection.run("look for jobs", &script).await?;
-            queued.extend(answer);
+            let response: Vec<bool> = self.connection.run("look up jobs", &script).await?;
+            queued.extend(response);
         }
         Ok(queued)
     }
@@ -96,17 +94,17 @@ impl<J: Job> Queue<J> {
             script.arg(id).arg(payload);
         }
         let outcome: Vec<u8> = self.connection.run("enqueue", &script).await?;
-        let named = |number| match number {
+        let enqueued = |number| match number {
             1 => Enqueued::New,
             2 => Enqueued::Full,
             _ => Enqueued::AlreadyQueued,
         };
-        Ok(outcome.into_iter().map(named).collect())
+        Ok(outcome.into_iter().map(enqueued).collect())
     }
 }
 
-/// apalis reads an id as a number or a ULID where it can, and writes it back in its own spelling: acknowledging `007`,
-/// it would not find `7`.
+/// apalis parses an id as a number or a ULID where it can, and writes it back in its own format: `007` would
+/// become `7`, and its acknowledgement would not find the job.
 fn check_id(id: &str) -> Result<(), QueueError> {
     match id.parse::<TaskId>() {
         Ok(parsed) if parsed.to_string() == id => Ok(()),
@@ -119,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_that_apalis_would_respell_is_refused() {
+    fn an_id_that_apalis_would_reformat_is_invalid() {
         for id in ["", "007", "+1", "01arz3ndektsv4rrffq69g5fav"] {
             assert!(check_id(id).is_err(), "{id:?}");
         }

@@ -1,57 +1,56 @@
-//! Noticing that Redis lost its data: a key that is always there, until everything is gone.
+//! Detects that Redis lost its data: the epoch key exists unless all keys are gone.
 //!
-//! The key is set only once the loss was made up for. Were it set first, a caller that died in between would leave the loss to be
-//! noticed by nobody.
+//! The caller sets the key only after it recovered from the loss. If the key were set first and the caller
+//! died before recovering, the loss would stay undetected.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redis::AsyncCommands;
 
-use crate::{
-    error::QueueError,
-    queue::{Job, Queue},
-};
+use crate::error::QueueError;
+use crate::queue::{Job, Queue};
 
-/// For how long one caller alone is told of a loss. Should it end before the loss is made up for, another one is told after that.
-const TOLD: Duration = Duration::from_secs(10);
+/// A loss is reported to one caller at a time. If that caller does not recover within this time, it is
+/// reported again.
+const LOSS_REPORT_HOLD: Duration = Duration::from_secs(10);
 
-/// Whether this Redis still has what was put into it.
+/// Whether Redis still has the data that was put into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Epoch {
-    /// It does, or another caller was just told that it does not.
+    /// It has, or the loss was reported to another caller within the last 10 s.
     Present,
-    /// It does not, or is new: the caller makes all it has pending due at once, and then calls [`Queue::begin_epoch`]. Told to one
-    /// caller every ten seconds until one did.
+    /// Redis lost its data, or is new. The caller makes all its pending work due at once, and then calls
+    /// [`Queue::begin_epoch`]. Reported to one caller every 10 s until then.
     Missing,
 }
 
 impl<J: Job> Queue<J> {
-    /// Looks for the epoch key. Cheap; call it every few seconds.
+    /// Checks the epoch key. One or two round trips; call it every few seconds.
     ///
     /// # Errors
-    /// Redis is away.
+    /// Redis is unavailable.
     pub async fn epoch(&self) -> Result<Epoch, QueueError> {
-        let failed = |source| self.connection.error("look for the epoch", source);
+        let failed = |source| self.connection.error("check the epoch", source);
         let mut connection = self.connection.clone();
         if connection.exists(&self.keys.epoch).await.map_err(failed)? {
             return Ok(Epoch::Present);
         }
-        let only_here: Option<String> = redis::cmd("SET")
-            .arg(&self.keys.epoch_told)
+        let reported_here: Option<String> = redis::cmd("SET")
+            .arg(&self.keys.epoch_reported)
             .arg("")
             .arg("NX")
             .arg("EX")
-            .arg(TOLD.as_secs())
+            .arg(LOSS_REPORT_HOLD.as_secs())
             .query_async(&mut connection)
             .await
             .map_err(failed)?;
-        Ok(only_here.map_or(Epoch::Present, |_| Epoch::Missing))
+        Ok(reported_here.map_or(Epoch::Present, |_| Epoch::Missing))
     }
 
-    /// Sets the epoch key: from now on Redis has all that it should. It holds the time, for whoever looks.
+    /// Sets the epoch key, after recovering from a loss. Its value is the time, in seconds since 1970.
     ///
     /// # Errors
-    /// Redis is away. The loss is told again.
+    /// Redis is unavailable. The loss is reported again.
     pub async fn begin_epoch(&self) -> Result<(), QueueError> {
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -60,7 +59,7 @@ impl<J: Job> Queue<J> {
         redis::pipe()
             .atomic()
             .set_nx(&self.keys.epoch, since)
-            .del(&self.keys.epoch_told)
+            .del(&self.keys.epoch_reported)
             .exec_async(&mut self.connection.clone())
             .await
             .map_err(|source| self.connection.error("begin an epoch", source))

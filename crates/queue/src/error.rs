@@ -1,38 +1,38 @@
-//! What can go wrong, said so that a person can act on it. No error carries a URL: it may hold a password.
+//! Errors that an operator can act on. No error carries a URL: it may hold a password.
 
 use redis::RedisError;
 
 /// An error of a [`Queue`](crate::Queue).
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// The URL is not one that redis-rs reads.
+    /// redis-rs cannot parse the URL.
     #[error("the Redis URL is not valid, want redis://host:port or rediss://host:port: {0}")]
     InvalidUrl(#[source] RedisError),
-    /// The queue's name cannot prefix keys.
+    /// The queue's name cannot be used as a key prefix.
     #[error("the queue name {0:?} is not valid, want 1 to 64 letters, digits, `-`, `_` or `.`")]
     InvalidName(String),
-    /// apalis would spell the id differently when it acknowledges the job, and fail.
+    /// apalis would format the id differently when it acknowledges the job, and fail.
     #[error("the job id {0:?} is not valid: empty, or a number or ULID in an unusual spelling")]
     InvalidId(String),
-    /// The job could not be written as JSON.
-    #[error("job {id} could not be written as JSON")]
+    /// The job could not be serialized as JSON.
+    #[error("job {id} could not be serialized as JSON")]
     Encode {
         /// The job's id.
         id: String,
-        /// Why.
+        /// The error of serde_json.
         source: serde_json::Error,
     },
-    /// The number of jobs to run at the same time is out of range.
+    /// [`WorkOptions::concurrency`](crate::WorkOptions::concurrency) is out of range.
     #[error("the worker's concurrency {0} is not valid, want 1 to 10000")]
     InvalidConcurrency(usize),
-    /// Redis is away, too slow, or refused the command.
+    /// Redis is unavailable, responds too slowly, or responded with an error.
     #[error("could not {doing} on Redis at {server}: {source}")]
     Redis {
-        /// What was being done: "enqueue".
+        /// The operation: "enqueue".
         doing: &'static str,
         /// `host:port`.
         server: String,
-        /// What redis-rs says.
+        /// The error of redis-rs.
         source: RedisError,
     },
 }

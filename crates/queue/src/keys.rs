@@ -1,30 +1,32 @@
-//! Every Redis key of a queue, in one place. apalis' own keys are asked of its `Config`, so the two cannot differ.
+//! The names of all Redis keys of a queue. apalis' keys come from its `Config`, so the two cannot differ.
 
-/// The keys of one queue; the table in the crate's documentation says what each holds.
+/// The keys of one queue; the table in the crate's documentation describes their contents.
 #[derive(Debug)]
 pub(crate) struct Keys {
     /// Hash, id to payload: `{queue}:data`.
     pub(crate) data: String,
-    /// Prefix of one hash a job, `{queue}:meta:{id}`.
+    /// Prefix of one hash per job, `{queue}:meta:{id}`.
     pub(crate) meta: String,
-    /// List of the ids that wait: `{queue}:active`.
+    /// List of waiting ids: `{queue}:active`.
     pub(crate) active: String,
-    /// Prefix of one set a worker, `{queue}:inflight:{worker}`.
+    /// Prefix of one set per worker, `{queue}:inflight:{worker}`.
     pub(crate) inflight: String,
     /// Sorted set of workers by last heartbeat: `{queue}:workers`.
     pub(crate) workers: String,
-    /// Prefix of one hash a worker, `{queue}:workers:metadata:{worker}`.
+    /// Prefix of one hash per worker, `{queue}:workers:metadata:{worker}`.
     pub(crate) worker_metadata: String,
     /// Set of finished ids: `{queue}:done`.
     pub(crate) done: String,
-    /// Set of ids whose payload nobody can read: `{queue}:dead`.
+    /// Set of ids whose payload cannot be read: `{queue}:dead`.
     pub(crate) dead: String,
-    /// Pub/sub channel that wakes idle workers: `{queue}:wake`. Ours, not apalis'.
+    /// Pub/sub channel that wakes idle workers: `{queue}:wake`. Not used by apalis.
     pub(crate) wake: String,
-    /// String, when this Redis was first seen: `{queue}:epoch`. Ours, not apalis'.
+    /// String, the time of [`Queue::begin_epoch`](crate::Queue::begin_epoch): `{queue}:epoch`. Not used by
+    /// apalis.
     pub(crate) epoch: String,
-    /// String, that somebody was told of a missing epoch; for seconds: `{queue}:epoch:told`. Ours, not apalis'.
-    pub(crate) epoch_told: String,
+    /// Empty string with a TTL, set when a missing epoch is reported: `{queue}:epoch:told`. Not used by
+    /// apalis.
+    pub(crate) epoch_reported: String,
 }
 
 impl Keys {
@@ -41,16 +43,16 @@ impl Keys {
             dead: apalis.dead_jobs_set(),
             wake: format!("{queue}:wake"),
             epoch: format!("{queue}:epoch"),
-            epoch_told: format!("{queue}:epoch:told"),
+            epoch_reported: format!("{queue}:epoch:told"),
         }
     }
 
-    /// The set of ids that this worker holds.
+    /// The set of ids that this worker has in flight.
     pub(crate) fn inflight_of(&self, worker: &str) -> String {
         format!("{}:{worker}", self.inflight)
     }
 
-    /// What apalis notes of this worker.
+    /// What apalis stores about this worker.
     pub(crate) fn metadata_of(&self, worker: &str) -> String {
         format!("{}:{worker}", self.worker_metadata)
     }

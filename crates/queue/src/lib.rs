@@ -1,15 +1,18 @@
-//! Redis-backed job queues: [apalis-redis](apalis_redis) 1.0.0, hardened. Generic over the job; knows nothing of orders.
+//! Redis-backed job queues: [apalis-redis](apalis_redis) 1.0.0, hardened. Generic over the job; knows nothing
+//! of orders.
 //!
 //! A [`Queue`] hands jobs from the processes that [`enqueue`](Queue::enqueue) them to the processes that
-//! [`work`](Queue::work) on them. Redis only carries: a job may be delivered twice, and is gone when Redis loses its
-//! data. Who must not lose a job keeps it in a database, enqueues it again when it is overdue, and claims it there
-//! before acting on it. That makes every promise here a cheap one:
+//! [`work`](Queue::work) on them. Redis only carries: a job may be delivered twice, and is gone when Redis
+//! loses its data. A caller that must not lose a job keeps it in a database, enqueues it again when it is
+//! overdue, and claims it there before acting on it. With that, these guarantees suffice:
 //!
-//! - a job that waits or is in flight is not enqueued again; one that is finished, or lost, is;
-//! - a job is delivered at once: workers are woken by pub/sub, and a short tick covers a lost message;
-//! - a job of a worker that died is delivered again within [`DEAD_AFTER`] and a heartbeat;
-//! - a handler that returned is acknowledged, also when it panicked, and at shutdown; there are no retries in Redis;
-//! - a worker outlives Redis: it starts again, under a new name, until it is told to stop.
+//! - a job that waits or is in flight is not enqueued again; a finished or lost one is;
+//! - a job is delivered at once: workers are woken by pub/sub, and polling at short intervals covers a lost
+//!   message;
+//! - a job of a worker that died is redelivered within [`DEAD_AFTER`] plus one [`HEARTBEAT`];
+//! - a job is acknowledged when its handler returns or panics, also during shutdown; there are no retries in
+//!   Redis;
+//! - a worker survives an outage of Redis: it restarts, under a new name, until shutdown.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), throughline_queue::QueueError> {
@@ -29,41 +32,45 @@
 //!
 //! # What lies in Redis
 //!
-//! The layout is that of apalis-redis, so its fetch and acknowledge scripts run unchanged; how each key is spelled
-//! stands in `keys.rs`. For a queue named `orders`:
+//! The layout is that of apalis-redis, so its fetch and acknowledge scripts run unchanged. `keys.rs` builds
+//! the key names. For a queue named `orders`:
 //!
 //! | key | type | holds |
 //! |---|---|---|
 //! | `orders:data` | hash | id to payload (JSON), from enqueue until clean-up |
-//! | `orders:meta:<id>` | hash | `attempts`, `max_attempts`, `status`, `enqueued_at` (ms, Redis' clock); `result`, `done_at` at the end |
+//! | `orders:meta:<id>` | hash | `attempts`, `max_attempts`, `status`, `enqueued_at`; `result`, `done_at` |
 //! | `orders:active` | list | ids that wait; fetched at the head, added at the tail |
 //! | `orders:inflight:<worker>` | set | ids that this worker fetched and did not acknowledge yet |
-//! | `orders:workers` | sorted set | worker names by their last heartbeat (s, Redis' clock) |
-//! | `orders:workers:metadata:<worker>` | hash | what apalis notes of a worker |
-//! | `orders:done`, `orders:dead` | set | ids that are finished, or had a payload that nobody can read; until clean-up |
-//! | `orders:wake` | channel | one message an enqueue, to wake idle workers |
-//! | `orders:epoch` | string | when this Redis was first seen; missing: it lost its data ([`Queue::epoch`]) |
-//! | `orders:epoch:told` | string | for seconds: a process was told that the epoch is missing |
+//! | `orders:workers` | sorted set | worker names by their last heartbeat |
+//! | `orders:workers:metadata:<worker>` | hash | what apalis stores about a worker |
+//! | `orders:done`, `orders:dead` | set | ids that finished, or have an unreadable payload; until clean-up |
+//! | `orders:wake` | channel | one message per enqueue, to wake idle workers |
+//! | `orders:epoch` | string | time of the first use; missing if Redis lost its data ([`Queue::epoch`]) |
+//! | `orders:epoch:told` | string | for 10 s: the missing epoch was reported to one process |
 //! | `core:apalis:queues:list` | sorted set | apalis' list of queues; the one key that all queues share |
 //!
-//! A job's id is in exactly one place: `active`, one `inflight` set, `done`, or `dead`.
+//! `enqueued_at` is in ms and heartbeats are in s, by Redis' clock. A job's id is in exactly one place:
+//! `active`, one `inflight` set, `done`, or `dead`.
 //!
 //! ```text
 //!            enqueue            fetch                 acknowledge          clean_up
 //!   (none) ----------> active ---------> inflight:<w> -----------> done ------------> (none)
 //!                        ^                  |     |                 |
 //!                        |  worker died or  |     |  unreadable     |  enqueue again
-//!                        +------ left ------+     +-------> dead    +-----> active
+//!                        +---- stopped -----+     +-------> dead    +-----> active
 //! ```
 //!
-//! Not used, because each has a trap: `:scheduled` (its fetch `unpack`s every due id and fails for good above about
-//! 8,000), `:idempotency`, locks, task events, and `vacuum`. apalis writes `:signal` and reads it never.
+//! Not used, because each has a trap: `:scheduled` (its fetch `unpack`s every due id and fails permanently
+//! above about 8,000), `:idempotency`, locks, task events, and `vacuum`. apalis writes `:signal` and never
+//! reads it.
 //!
-//! Redis must not be full either: apalis' fetch writes before it frees, so a queue that filled its Redis could not be drained. A job
-//! that waits takes about 400 bytes beyond its payload; [`Queue::enqueue_within`] bounds how many do.
+//! Redis must not fill up: apalis' fetch writes before it frees, so a queue that filled its Redis cannot be
+//! drained. A waiting job takes about 400 bytes beyond its payload; [`Queue::enqueue_within`] bounds the
+//! number of waiting jobs.
 //!
-//! Redis must not evict (`maxmemory-policy noeviction`). Should it have evicted a payload or its meta, the queue drops
-//! or mends that job and goes on. Redis Cluster is not supported: a script touches keys of several slots.
+//! Redis must not evict (`maxmemory-policy noeviction`). When it evicted a payload, the queue drops that job;
+//! when it evicted the meta, the queue writes it again. Redis Cluster is not supported: a script touches keys
+//! of several slots.
 #![warn(missing_docs)]
 
 mod cleanup;
@@ -78,13 +85,11 @@ mod scripts;
 mod stats;
 mod worker;
 
-pub use crate::{
-    config::QueueConfig,
-    connection::Connection,
-    enqueue::Enqueued,
-    epoch::Epoch,
-    error::QueueError,
-    queue::{Job, Queue},
-    stats::QueueStats,
-    worker::{DEAD_AFTER, Delivery, HEARTBEAT, WorkOptions, WorkerHealth},
-};
+pub use crate::config::QueueConfig;
+pub use crate::connection::Connection;
+pub use crate::enqueue::Enqueued;
+pub use crate::epoch::Epoch;
+pub use crate::error::QueueError;
+pub use crate::queue::{Job, Queue};
+pub use crate::stats::QueueStats;
+pub use crate::worker::{DEAD_AFTER, Delivery, HEARTBEAT, WorkOptions, WorkerHealth};

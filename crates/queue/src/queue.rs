@@ -1,16 +1,23 @@
-//! The handle on one queue: cheap to clone, safe to share. What it does is spread over the modules named after it.
+//! The handle of one queue. Its operations are in the modules named after them: `enqueue`, `epoch`, `stats`,
+//! `cleanup`, `worker`.
 
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::{config::QueueConfig, connection::Connection, error::QueueError, keys::Keys};
+use crate::config::QueueConfig;
+use crate::connection::Connection;
+use crate::error::QueueError;
+use crate::keys::Keys;
 
-/// What can be a job: anything that goes into JSON and back. Implemented for every such type.
+/// A type that serde can write as JSON and read back. Implemented for every such type.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + Unpin + 'static {}
 impl<T: Serialize + DeserializeOwned + Send + Sync + Unpin + 'static> Job for T {}
 
-/// A handle on one queue of jobs `J`.
+/// A handle of one queue of jobs `J`. Cheap to clone, safe to share.
 pub struct Queue<J> {
     pub(crate) connection: Connection,
     pub(crate) keys: Arc<Keys>,
@@ -19,19 +26,19 @@ pub struct Queue<J> {
 }
 
 impl<J: Job> Queue<J> {
-    /// Connects, and fails if Redis does not answer.
+    /// Connects, and fails if Redis does not respond.
     ///
     /// # Errors
-    /// A setting is not valid, or Redis is away: known after twice the connect time-out and once the response time-out
-    /// at the latest.
+    /// A setting is not valid, or Redis is unavailable. Takes at most twice the connect timeout plus the
+    /// response timeout.
     pub async fn connect(config: QueueConfig) -> Result<Self, QueueError> {
         let queue = Self::connect_lazy(config)?;
         queue.ping().await?;
         Ok(queue)
     }
 
-    /// Returns at once, whether Redis is up or not: calls fail while it is away, and succeed when it is back.
-    /// Must be called within a tokio runtime.
+    /// Returns without connecting. Calls fail while Redis is unavailable, and succeed when it is back. Must
+    /// be called within a tokio runtime.
     ///
     /// # Errors
     /// A setting is not valid.
@@ -45,7 +52,7 @@ impl<J: Job> Queue<J> {
         })
     }
 
-    /// The queue's name, as configured.
+    /// The queue's name, as configured: the prefix of its keys.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -60,15 +67,15 @@ impl<J: Job> Queue<J> {
         self.connection.database()
     }
 
-    /// The connection below, for a cache in the same Redis.
+    /// The queue's connection, for a cache in the same Redis.
     pub fn connection(&self) -> Connection {
         self.connection.clone()
     }
 
-    /// Asks Redis for a sign of life.
+    /// Checks that Redis responds.
     ///
     /// # Errors
-    /// Redis is away or too slow.
+    /// Redis is unavailable or responds too slowly.
     pub async fn ping(&self) -> Result<(), QueueError> {
         redis::cmd("PING")
             .exec_async(&mut self.connection.clone())
@@ -77,7 +84,7 @@ impl<J: Job> Queue<J> {
     }
 }
 
-// By hand: derived, it would ask for `J: Clone`.
+// Not derived: that would require `J: Clone`.
 impl<J> Clone for Queue<J> {
     fn clone(&self) -> Self {
         Self {

@@ -1,10 +1,11 @@
-//! The Lua scripts, each atomic and one round trip. What they do and return stands at the head of each file.
+//! The Lua scripts. Each is atomic and takes one round trip; the head of each file documents its arguments
+//! and result.
 
 use std::sync::LazyLock;
 
 use redis::Script;
 
-/// All share `job.lua`, which knows how a job must look to be fetched.
+/// Every script begins with the functions of `job.lua`.
 macro_rules! script {
     ($file:literal) => {
         LazyLock::new(|| Script::new(concat!(include_str!("../lua/job.lua"), include_str!($file))))
@@ -16,5 +17,5 @@ pub(crate) static QUEUED: LazyLock<Script> = script!("../lua/queued.lua");
 pub(crate) static STATS: LazyLock<Script> = script!("../lua/stats.lua");
 pub(crate) static CLEAN_UP: LazyLock<Script> = script!("../lua/clean_up.lua");
 pub(crate) static UPKEEP: LazyLock<Script> = script!("../lua/upkeep.lua");
-pub(crate) static RELEASE: LazyLock<Script> = script!("../lua/release.lua");
+pub(crate) static DEREGISTER: LazyLock<Script> = script!("../lua/deregister.lua");
 pub(crate) static REPAIR: LazyLock<Script> = script!("../lua/repair.lua");

@@ -1,11 +1,9 @@
-//! One job, as it is handed to the service.
+//! A job as the service receives it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A job and what is known of its way here.
+/// A job taken from the queue, with its timing.
 #[derive(Clone, Debug)]
 pub struct Delivery<J> {
     /// The id it was enqueued under.
@@ -14,15 +12,15 @@ pub struct Delivery<J> {
     pub job: J,
     /// When it was enqueued, by Redis' clock.
     pub enqueued_at: SystemTime,
-    /// From then until now, by this machine's clock; zero should that be behind Redis'.
+    /// Time from then until the fetch, by this machine's clock; zero if that clock is behind Redis'.
     pub waited: Duration,
     /// The name of the worker that fetched it.
     pub worker: Arc<str>,
 }
 
 impl<J> Delivery<J> {
-    /// `enqueued_at` is as the enqueue script wrote it: ms since 1970. Without it, as from a foreign producer, the job
-    /// counts as enqueued just now.
+    /// `enqueued_at` is in ms since 1970, as the enqueue script writes it. Without it, as from another
+    /// producer, the job counts as enqueued now.
     pub(crate) fn new(id: String, job: J, enqueued_at: Option<&str>, worker: Arc<str>) -> Self {
         let now = SystemTime::now();
         let enqueued_at = enqueued_at

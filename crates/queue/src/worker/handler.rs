@@ -1,56 +1,34 @@
-//! Between apalis and the caller's service: at most `concurrency` jobs at once, each a task of its own, panics caught,
-//! and an answer for apalis that always acknowledges.
+//! Between apalis and the caller's service: runs at most `concurrency` jobs at once, each as a task, catches
+//! panics, and returns a result to apalis that always acknowledges the job.
 
-use std::any::type_name_of_val;
-use std::{
-    convert::Infallible,
-    future::pending,
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
+use std::any::{Any, type_name_of_val};
+use std::convert::Infallible;
+use std::future::pending;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use apalis_core::{
-    error::{AbortError, BoxDynError},
-    task::Task,
-};
-use futures_util::{FutureExt, future::BoxFuture};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use apalis_core::error::{AbortError, BoxDynError};
+use apalis_core::task::Task;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::{CancellationToken, PollSemaphore};
 use tower::{Service, ServiceExt};
 
-use super::{
-    delivery::Delivery,
-    incarnation::{Fate, Finished, Incarnation},
-    payload::Payload,
-};
+use super::delivery::Delivery;
+use super::payload::Payload;
+use super::registration::{Finished, JobOutcome, Registration};
 
 pub(crate) struct Handler<S> {
-    service: S,
-    incarnation: Arc<Incarnation>,
-    /// Shared by all incarnations of one `work`: jobs of an ended one still count.
-    slots: PollSemaphore,
-    slot: Option<OwnedSemaphorePermit>,
+    pub(crate) service: S,
+    pub(crate) registration: Arc<Registration>,
+    /// Shared by all registrations of one `work` call: jobs of a previous one still count.
+    pub(crate) slots: PollSemaphore,
+    /// The slot of the next call.
+    pub(crate) slot: Option<OwnedSemaphorePermit>,
     /// Cancelled to abandon running jobs.
-    kill: CancellationToken,
-}
-
-impl<S> Handler<S> {
-    pub(crate) fn new(
-        service: S,
-        incarnation: Arc<Incarnation>,
-        slots: Arc<Semaphore>,
-        kill: CancellationToken,
-    ) -> Self {
-        let slots = PollSemaphore::new(slots);
-        Self {
-            service,
-            incarnation,
-            slots,
-            slot: None,
-            kill,
-        }
-    }
+    pub(crate) abandon: CancellationToken,
 }
 
 impl<S, J> Service<Task<Payload<J>>> for Handler<S>
@@ -85,32 +63,30 @@ where
                     exception.message = %error,
                     "a job's payload cannot be read; the job is dropped"
                 );
-                let enqueued_at = enqueued_at.unwrap_or_default();
-                let fate = Fate::Unreadable;
-                self.incarnation.job_finished(Finished {
+                self.registration.job_finished(Finished {
                     id: id.into(),
-                    enqueued_at,
-                    fate,
+                    enqueued_at: enqueued_at.unwrap_or_default(),
+                    outcome: JobOutcome::Unreadable,
                 });
-                // Anything else than "abort" apalis would put into `:scheduled`, for 25 more attempts.
+                // After any other error apalis would put the job into `:scheduled`, for 25 more attempts.
                 return Box::pin(async move { Err(AbortError::new(error).into()) });
             }
         };
 
-        let worker = Arc::clone(&self.incarnation.name);
+        let worker = Arc::clone(&self.registration.name);
         let delivery = Delivery::new(id, job, enqueued_at.as_deref(), worker);
         let job = Running {
             id: delivery.id.as_str().into(),
             enqueued_at: enqueued_at.unwrap_or_default(),
-            incarnation: Arc::clone(&self.incarnation),
+            registration: Arc::clone(&self.registration),
             slot,
         };
-        self.incarnation.job_started(&job.id);
-        let task = tokio::spawn(job.run(self.service.clone(), delivery, self.kill.clone()));
+        self.registration.job_started(&job.id);
+        let task = tokio::spawn(job.run(self.service.clone(), delivery, self.abandon.clone()));
         Box::pin(async move {
             match task.await {
                 Ok(Ended::Finished) => Ok(()),
-                // Abandoned: no answer, so that it is not acknowledged.
+                // An abandoned job never completes, so that apalis does not acknowledge it.
                 Ok(Ended::Abandoned) | Err(_) => pending().await,
             }
         })
@@ -122,29 +98,30 @@ enum Ended {
     Abandoned,
 }
 
-/// A job that runs. Its slot is free when the task ends, not when apalis drops its side of it.
+/// A running job. It holds its slot until its task ends, also if apalis drops the future that waits for the
+/// task.
 struct Running {
     id: Arc<str>,
     enqueued_at: String,
-    incarnation: Arc<Incarnation>,
+    registration: Arc<Registration>,
     slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Running {
-    async fn run<S, J>(self, service: S, delivery: Delivery<J>, kill: CancellationToken) -> Ended
+    async fn run<S, J>(self, service: S, delivery: Delivery<J>, abandon: CancellationToken) -> Ended
     where
         S: Service<Delivery<J>, Response = (), Error = Infallible>,
     {
-        let answer = AssertUnwindSafe(service.oneshot(delivery)).catch_unwind();
-        let Some(answer) = kill.run_until_cancelled_owned(answer).await else {
+        let run = AssertUnwindSafe(service.oneshot(delivery)).catch_unwind();
+        let Some(result) = abandon.run_until_cancelled_owned(run).await else {
             tracing::warn!(
                 job.id = &*self.id,
-                "a running job is abandoned; it will be delivered again"
+                "a running job is abandoned; it will be redelivered"
             );
-            self.incarnation.job_abandoned(&self.id);
+            self.registration.job_abandoned(&self.id);
             return Ended::Abandoned;
         };
-        if let Err(panic) = answer {
+        if let Err(panic) = result {
             let message = panic_message(&*panic);
             tracing::error!(
                 job.id = &*self.id,
@@ -153,23 +130,17 @@ impl Running {
                 "a job's handler panicked"
             );
         }
-        let Self {
-            id,
-            enqueued_at,
-            incarnation,
-            slot,
-        } = self;
-        incarnation.job_finished(Finished {
-            id,
-            enqueued_at,
-            fate: Fate::Done,
+        self.registration.job_finished(Finished {
+            id: self.id,
+            enqueued_at: self.enqueued_at,
+            outcome: JobOutcome::Done,
         });
-        drop(slot);
+        drop(self.slot);
         Ended::Finished
     }
 }
 
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

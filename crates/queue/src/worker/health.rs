@@ -1,19 +1,17 @@
-//! Whether a worker works at this moment, for a readiness probe.
+//! Whether a worker is running, for a readiness probe.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A shared view of one worker's state. Clones see the same; asking costs one atomic load.
+/// The state of one worker, shared by all clones. Reading it is one atomic load.
 #[derive(Clone, Debug, Default)]
 pub struct WorkerHealth {
     running: Arc<AtomicBool>,
 }
 
 impl WorkerHealth {
-    /// True while the worker is registered in Redis and fetches. False before, while it starts again after an error,
-    /// and from the beginning of shutdown.
+    /// True while the worker is registered in Redis and fetches jobs. False before that, while it restarts
+    /// after an error, and from the start of shutdown.
     pub fn is_running(&self) -> bool {
         self.running.load(Ordering::Relaxed)
     }

@@ -1,5 +1,5 @@
-//! Reading a job's payload so that one that cannot be read is an ordinary value. With apalis' own codec it is an error
-//! of the queue, which ends the worker, again and again.
+//! Decodes a job's payload; one that cannot be read is an ordinary value. With apalis' codec it is an error
+//! of the queue, which ends the worker each time it is fetched.
 
 use apalis_core::backend::codec::Codec;
 use serde::ser::Error as _;
@@ -9,7 +9,7 @@ use crate::queue::Job;
 /// A job, or why it could not be read.
 pub(crate) struct Payload<J>(pub(crate) Result<J, serde_json::Error>);
 
-/// JSON, as the enqueue script writes it. Decoding never fails.
+/// JSON. Decoding never fails.
 #[derive(Clone, Debug)]
 pub(crate) struct PayloadCodec;
 

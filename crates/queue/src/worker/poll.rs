@@ -1,29 +1,25 @@
-//! When an idle worker looks for jobs: at a wake-up, and at a tick that covers a lost one.
+//! When an idle worker polls for jobs: at a wake-up, and at a tick that covers a lost wake-up.
 //!
-//! apalis alone looks once a heartbeat, and its interval strategy can lose its waker and stall. Here the timer is armed
-//! and polled again at every call, so that a waker is always registered.
+//! By default apalis polls once per heartbeat, and its interval strategy can lose its waker and stall. Here
+//! the timer is armed and polled at every call, so that a waker is always registered.
 
-use std::{
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use apalis_core::backend::ext::poll_strategy::{PollSnapshot, PollStrategy};
 use futures_util::task::AtomicWaker;
 use tokio::time::{Instant, Sleep};
 
-/// The tick after a wake-up: a wake-up during a fetch that was too early to see the job is made up for at once.
-const SHORTEST_TICK: Duration = Duration::from_millis(2);
+/// The first tick after a wake-up. It covers a wake-up that arrived during a fetch too early to see the job.
+const MIN_TICK: Duration = Duration::from_millis(2);
 
-/// The tick of a worker that has been idle for a while: what a lost wake-up costs at most.
-const LONGEST_TICK: Duration = Duration::from_millis(200);
+/// Ticks double up to this interval: the maximum delay that a lost wake-up causes.
+const MAX_TICK: Duration = Duration::from_millis(200);
 
-/// "There may be jobs." Said by the listener, heard by the worker that runs at the moment.
+/// A wake-up: the listener sends it, the running worker receives it.
 #[derive(Debug, Default)]
 pub(crate) struct Wake {
     pending: AtomicBool,
@@ -36,8 +32,9 @@ impl Wake {
         self.waker.wake();
     }
 
-    /// Whether it was said since the last time. Registers before it looks, so that nothing falls in between.
-    fn heard(&self, cx: &Context<'_>) -> bool {
+    /// Whether there was a wake-up since the last call. Registers the waker before the check, so that none is
+    /// missed.
+    fn take(&self, cx: &Context<'_>) -> bool {
         self.waker.register(cx.waker());
         self.pending.swap(false, Ordering::Acquire)
     }
@@ -53,26 +50,26 @@ pub(crate) struct WakeOrTick {
 
 impl WakeOrTick {
     pub(crate) fn new(wake: Arc<Wake>) -> Self {
-        let tick = Box::pin(tokio::time::sleep(SHORTEST_TICK));
+        let tick = Box::pin(tokio::time::sleep(MIN_TICK));
         Self {
             wake,
             tick,
-            next: SHORTEST_TICK,
+            next: MIN_TICK,
         }
     }
 
     fn arm(&mut self) {
         let at = Instant::now() + self.next;
         self.tick.as_mut().reset(at);
-        self.next = (self.next * 2).min(LONGEST_TICK);
+        self.next = (self.next * 2).min(MAX_TICK);
     }
 }
 
 impl PollStrategy for WakeOrTick {
     fn poll_drive(&mut self, cx: &mut Context<'_>, _: &PollSnapshot) -> Poll<Option<()>> {
-        let mut due = self.wake.heard(cx);
+        let mut due = self.wake.take(cx);
         if due {
-            self.next = SHORTEST_TICK;
+            self.next = MIN_TICK;
             self.arm();
         }
         while self.tick.as_mut().poll(cx).is_ready() {
@@ -94,21 +91,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_idle_worker_looks_less_and_less_often_but_never_stops() {
+    async fn an_idle_worker_polls_less_and_less_often_but_never_stops() {
         let mut strategy = WakeOrTick::new(Arc::default());
         let mut last = Instant::now();
-        let mut pauses = Vec::new();
+        let mut intervals = Vec::new();
         for _ in 0..12 {
             due(&mut strategy).await;
-            pauses.push(last.elapsed());
+            intervals.push(last.elapsed());
             last = Instant::now();
         }
-        assert!(pauses.is_sorted(), "{pauses:?}");
-        assert_eq!(pauses[11], LONGEST_TICK);
+        assert!(intervals.is_sorted(), "{intervals:?}");
+        assert_eq!(intervals[11], MAX_TICK);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wake_up_is_heard_at_once_and_followed_by_short_ticks() {
+    async fn a_wake_up_polls_at_once_and_is_followed_by_short_ticks() {
         let wake = Arc::new(Wake::default());
         let mut strategy = WakeOrTick::new(Arc::clone(&wake));
         for _ in 0..12 {
@@ -119,6 +116,6 @@ mod tests {
         due(&mut strategy).await;
         assert_eq!(start.elapsed(), Duration::ZERO);
         due(&mut strategy).await;
-        assert_eq!(start.elapsed(), SHORTEST_TICK);
+        assert_eq!(start.elapsed(), MIN_TICK);
     }
 }

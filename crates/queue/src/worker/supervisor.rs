@@ -1,49 +1,43 @@
-//! Runs apalis workers one after another until told to stop: each ends at the first error, for instance when Redis is
-//! away for longer than the response time-out, and the next starts under a new name.
+//! Runs apalis workers one after another until shutdown: each ends at the first error, for instance when
+//! Redis is unavailable for longer than the response timeout, and the next one starts under a new name.
 
 use std::any::type_name_of_val;
-use std::{
-    convert::Infallible,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use apalis::prelude::MonitorError;
-use tokio::{
-    sync::Semaphore,
-    task::JoinSet,
-    time::{Instant, sleep, timeout, timeout_at},
-};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 use uuid::Uuid;
 
-use super::{
-    WorkOptions, WorkerHealth,
-    delivery::Delivery,
-    incarnation::Incarnation,
-    listener::listen,
-    monitor::{self, Parts},
-    upkeep::Upkeep,
-};
-use crate::{
-    error::QueueError,
-    queue::{Job, Queue},
-};
+use super::delivery::Delivery;
+use super::health::WorkerHealth;
+use super::listener::listen;
+use super::monitor::{self, Parts};
+use super::options::WorkOptions;
+use super::registration::Registration;
+use super::upkeep::Upkeep;
+use crate::error::QueueError;
+use crate::queue::{Job, Queue};
 
-/// Pauses before a worker starts again: doubling, and back to the first once a worker ran for longer than [`STABLE`]. The last is
-/// how late work goes on at the most when Redis is back; trying is one refused connection.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LAST_PAUSE: Duration = Duration::from_secs(1);
-const STABLE: Duration = Duration::from_secs(5);
+/// Backoff before a worker restarts. It doubles up to the maximum, and starts over after a worker ran for
+/// longer than `BACKOFF_RESET_AFTER`. The maximum is how late the worker continues after an outage of Redis;
+/// an attempt during the outage costs one refused connection.
+const MIN_BACKOFF: Duration = Duration::from_millis(100);
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
+const BACKOFF_RESET_AFTER: Duration = Duration::from_secs(5);
 
-/// How long to wait, at the end, for abandoned jobs to stop, and for Redis to be told.
-const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Timeout of each of the last two steps of shutdown: abandoned jobs stop, and the worker is deregistered.
+const CLEAN_STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(crate) struct Supervisor<J, S> {
     queue: Queue<J>,
     options: WorkOptions,
-    /// `options.concurrency`, as a semaphore takes it.
+    /// `options.concurrency`, in the type that `Semaphore::acquire_many` takes.
     concurrency: u32,
     parts: Parts<S>,
     upkeep: Upkeep,
@@ -51,9 +45,9 @@ pub(crate) struct Supervisor<J, S> {
 
 /// Why a worker ended.
 enum End {
-    /// It was told to. Its jobs have until then.
+    /// `shutdown` was cancelled. Its jobs are abandoned at this deadline.
     Shutdown(Instant),
-    /// At an error, or, which apalis-redis has no reason for, by itself.
+    /// An error, or, which is not expected of apalis-redis, a return without one.
     Failure(Option<MonitorError>),
 }
 
@@ -74,9 +68,9 @@ where
             config: monitor::config(queue.name(), options.concurrency),
             service: Arc::new(Mutex::new(service)),
             slots: Arc::new(Semaphore::new(options.concurrency)),
-            kill: CancellationToken::new(),
+            abandon: CancellationToken::new(),
             wake: Arc::default(),
-            roster: Arc::default(),
+            registry: Arc::default(),
             health: options.health.clone(),
         };
         let upkeep = Upkeep::new(&queue);
@@ -90,85 +84,87 @@ where
     }
 
     pub(crate) async fn run(self, shutdown: &CancellationToken) {
-        // Should this future be dropped, all it started stops with it.
-        let _kill_jobs = self.parts.kill.clone().drop_guard();
+        // When this future is dropped, everything that it started stops.
+        let _abandon_jobs = self.parts.abandon.clone().drop_guard();
         let _not_running = NotRunningOnDrop(&self.parts.health);
         let mut helpers = JoinSet::new();
-        helpers.spawn(self.upkeep.clone().run(Arc::clone(&self.parts.roster)));
+        helpers.spawn(self.upkeep.clone().run(Arc::clone(&self.parts.registry)));
         helpers.spawn(listen(
             self.queue.connection.client().clone(),
             self.queue.keys.wake.clone(),
             Arc::clone(&self.parts.wake),
         ));
 
-        let deadline = self.live_until_shutdown(shutdown).await;
+        let deadline = self.run_until_shutdown(shutdown).await;
         self.wait_for_jobs(deadline).await;
         helpers.shutdown().await;
-        self.upkeep.release_all(&self.parts.roster, LEAVE_TIMEOUT).await;
+        self.upkeep
+            .deregister_all(&self.parts.registry, CLEAN_STOP_TIMEOUT)
+            .await;
     }
 
-    /// One worker after another. Returns until when running jobs may go on.
-    async fn live_until_shutdown(&self, shutdown: &CancellationToken) -> Instant {
+    /// Runs one worker after another. Returns the deadline of the running jobs.
+    async fn run_until_shutdown(&self, shutdown: &CancellationToken) -> Instant {
         let instance = Uuid::now_v7().simple();
-        let mut pause = FIRST_PAUSE;
+        let mut backoff = MIN_BACKOFF;
         for number in 1_u64.. {
             let name = format!("{}-{instance}-{number}", self.options.name_prefix);
-            let incarnation = Arc::new(Incarnation::new(name, self.options.concurrency));
+            let registration = Arc::new(Registration::new(name, self.options.concurrency));
             let start = Instant::now();
-            let end = self.live(&incarnation, shutdown).await;
+            let end = self.run_worker(&registration, shutdown).await;
             self.parts.health.set_running(false);
-            incarnation.end();
-            self.parts.roster.notify();
+            registration.end();
+            self.parts.registry.notify();
             let end = match end {
                 End::Shutdown(deadline) => return deadline,
                 End::Failure(end) => end,
             };
 
-            if start.elapsed() > STABLE {
-                pause = FIRST_PAUSE;
+            if start.elapsed() > BACKOFF_RESET_AFTER {
+                backoff = MIN_BACKOFF;
             }
-            // What Redis said, in one line, rather than what apalis made of it.
-            let error = incarnation
+            // The error of Redis, in one line; apalis' own message spans several.
+            let error = registration
                 .failure()
                 .or_else(|| Some(end?.to_string()))
                 .unwrap_or_default();
-            let worker = &*incarnation.name;
             tracing::warn!(
-                worker,
+                worker = &*registration.name,
                 exception.type = "worker_failure",
                 exception.message = error,
-                ?pause,
-                "the worker ended; another one starts"
+                ?backoff,
+                "the worker failed and restarts after the backoff"
             );
-            if shutdown.run_until_cancelled(sleep(pause)).await.is_none() {
+            if shutdown.run_until_cancelled(sleep(backoff)).await.is_none() {
                 break;
             }
-            pause = (pause * 2).min(LAST_PAUSE);
-            if incarnation.has_found_unfetchable_job()
+            backoff = (backoff * 2).min(MAX_BACKOFF);
+            if registration.has_found_unfetchable_job()
                 && let Err(error) = self.upkeep.repair().await
             {
                 tracing::warn!(
                     exception.type = type_name_of_val(&error),
                     exception.message = %error,
-                    "repair must wait"
+                    "the queue could not be repaired yet"
                 );
             }
         }
         Instant::now() + self.options.shutdown_timeout
     }
 
-    /// One worker, until it fails or has shut down.
-    async fn live(&self, incarnation: &Arc<Incarnation>, shutdown: &CancellationToken) -> End {
-        let monitor = monitor::monitor::<J, S>(self.parts.clone(), Arc::clone(incarnation));
+    /// Runs one worker until it fails or has shut down.
+    async fn run_worker(&self, registration: &Arc<Registration>, shutdown: &CancellationToken) -> End {
+        let monitor = monitor::monitor::<J, S>(self.parts.clone(), Arc::clone(registration));
         let context = monitor.context();
-        let mut life = std::pin::pin!(monitor.run());
+        let mut run = std::pin::pin!(monitor.run());
         tokio::select! {
             biased;
             () = shutdown.cancelled() => {}
-            end = &mut life => return End::Failure(end.err()),
+            end = &mut run => return End::Failure(end.err()),
         }
 
-        // apalis now fetches no more, waits for its jobs, acknowledges them, and puts back what it has not started.
+        // apalis now stops fetching, waits for its jobs, acknowledges them, and puts back those that it has
+        // not started.
         self.parts.health.set_running(false);
         let deadline = Instant::now() + self.options.shutdown_timeout;
         if let Err(error) = context.shutdown() {
@@ -178,7 +174,7 @@ where
                 "apalis did not accept the shutdown"
             );
         }
-        if let Ok(Err(error)) = timeout_at(deadline, life).await {
+        if let Ok(Err(error)) = timeout_at(deadline, run).await {
             tracing::warn!(
                 exception.type = type_name_of_val(&error),
                 exception.message = %error,
@@ -188,14 +184,14 @@ where
         End::Shutdown(deadline)
     }
 
-    /// Waits for the jobs of all incarnations; abandons those that do not end in time.
+    /// Waits for the jobs of all registrations, and abandons those that do not finish before the deadline.
     async fn wait_for_jobs(&self, deadline: Instant) {
         let all_ended = || self.parts.slots.acquire_many(self.concurrency);
         if timeout_at(deadline, all_ended()).await.is_ok() {
             return;
         }
-        self.parts.kill.cancel();
-        if timeout(LEAVE_TIMEOUT, all_ended()).await.is_err() {
+        self.parts.abandon.cancel();
+        if timeout(CLEAN_STOP_TIMEOUT, all_ended()).await.is_err() {
             tracing::error!("a job blocks its thread and cannot be abandoned");
         }
     }

@@ -1,23 +1,30 @@
-//! What keeps workers alive in Redis, takes over from those that died, and takes leave for those that ended.
+//! Sends the workers' heartbeats, puts back the jobs of dead workers, and deregisters workers that stopped.
 //!
-//! apalis' own heartbeat is switched off (see `monitor.rs`): it pauses while fetched jobs wait for a free slot, so a
-//! worker busy with slow jobs would be taken for dead.
+//! apalis' own heartbeat is switched off (see `monitor.rs`): it pauses while fetched jobs wait for a free
+//! slot, so a worker busy with slow jobs would count as dead.
 
 use std::any::type_name_of_val;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{DEAD_AFTER, HEARTBEAT, incarnation::Incarnation, roster::Roster};
-use crate::{
-    connection::Connection,
-    error::QueueError,
-    keys::Keys,
-    queue::{Job, Queue},
-    scripts,
-};
+use super::registration::Registration;
+use super::registry::Registry;
+use crate::connection::Connection;
+use crate::error::QueueError;
+use crate::keys::Keys;
+use crate::queue::{Job, Queue};
+use crate::scripts;
 
-/// Jobs in one call of the repair script.
+/// Interval of a worker's heartbeats.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// A worker without a heartbeat for this long counts as dead, and its jobs are delivered to others: six
+/// heartbeats.
+pub const DEAD_AFTER: Duration = Duration::from_secs(30);
+
+/// Jobs per call of the repair script.
 const REPAIR_CHUNK: usize = 1000;
 
 #[derive(Clone)]
@@ -34,65 +41,73 @@ impl Upkeep {
         }
     }
 
-    /// Keeps the roster's workers alive and releases those that ended; takes over from dead ones. Never returns.
-    pub(crate) async fn run(self, roster: Arc<Roster>) {
+    /// Runs [`tick`](Self::tick) at every heartbeat. Never returns.
+    pub(crate) async fn run(self, registry: Arc<Registry>) {
         loop {
-            if let Err(error) = self.tick(&roster).await {
+            if let Err(error) = self.tick(&registry).await {
                 tracing::debug!(
                     exception.type = type_name_of_val(&error),
                     exception.message = %error,
-                    "upkeep must wait"
+                    "upkeep failed and is retried"
                 );
             }
-            // At once when a worker registered: it did so by its own clock, which may be wrong.
-            let _ = timeout(HEARTBEAT, roster.changed()).await;
+            // At once after a registration: apalis writes its first heartbeat by the worker's clock, which
+            // may be wrong.
+            let _ = timeout(HEARTBEAT, registry.changed()).await;
         }
     }
 
-    async fn tick(&self, roster: &Roster) -> Result<(), QueueError> {
-        let workers = roster.all();
+    async fn tick(&self, registry: &Registry) -> Result<(), QueueError> {
+        let workers = registry.all();
         let names: Vec<_> = workers.iter().map(|worker| &*worker.name).collect();
-        self.recover(&names).await?;
+        self.heartbeat_and_recover(&names).await?;
         for worker in workers.iter().filter(|worker| worker.has_ended()) {
-            self.release(worker, roster).await?;
+            self.deregister(worker, registry).await?;
         }
         Ok(())
     }
 
-    /// Puts back the jobs of all workers that died, and deletes what they left. `alive` are kept alive.
-    pub(crate) async fn recover(&self, alive: &[&str]) -> Result<(), QueueError> {
+    /// Sends the heartbeats of the workers named `alive`, puts back the jobs of dead workers, and deletes
+    /// their keys.
+    pub(crate) async fn heartbeat_and_recover(&self, alive: &[&str]) -> Result<(), QueueError> {
         let keys = &self.keys;
         let mut script = scripts::UPKEEP.prepare_invoke();
         script.key(&[&keys.workers, &keys.inflight, &keys.active, &keys.data]);
         script.key(&[&keys.meta, &keys.worker_metadata, &keys.wake]);
         script.arg(DEAD_AFTER.as_secs()).arg(alive);
-        let (dead, returned, lost): (u64, u64, u64) =
-            self.connection.run("look for dead workers", &script).await?;
+        let (dead, returned, lost): (u64, u64, u64) = self
+            .connection
+            .run("recover the jobs of dead workers", &script)
+            .await?;
         if dead > 0 {
             tracing::warn!(dead, returned, lost, "workers died; their jobs were put back");
         }
         Ok(())
     }
 
-    /// Takes leave for a worker that ended. While jobs of it still run it stays on the roster, to be called again.
-    pub(crate) async fn release(&self, worker: &Arc<Incarnation>, roster: &Roster) -> Result<(), QueueError> {
+    /// Deregisters a worker that stopped. While some of its jobs run it stays registered, and this is called
+    /// again.
+    async fn deregister(&self, worker: &Arc<Registration>, registry: &Registry) -> Result<(), QueueError> {
         let (keys, name) = (&self.keys, &*worker.name);
-        let holdings = worker.holdings();
-        let mut script = scripts::RELEASE.prepare_invoke();
-        let (inflight, metadata) = (keys.inflight_of(name), keys.metadata_of(name));
-        script.key(&[&keys.workers, &inflight, &keys.active, &keys.data, &keys.meta]);
+        let in_flight = worker.in_flight();
+        let mut script = scripts::DEREGISTER.prepare_invoke();
+        let (inflight_key, metadata) = (keys.inflight_of(name), keys.metadata_of(name));
+        script.key(&[&keys.workers, &inflight_key, &keys.active, &keys.data, &keys.meta]);
         script.key(&[&metadata, &keys.done, &keys.dead, &keys.wake]);
-        script.arg(name).arg(holdings.finished.len());
-        for job in &holdings.finished {
-            script.arg(&*job.id).arg(&job.enqueued_at).arg(job.fate.status());
+        script.arg(name).arg(in_flight.finished.len());
+        for job in &in_flight.finished {
+            script
+                .arg(&*job.id)
+                .arg(&job.enqueued_at)
+                .arg(job.outcome.status());
         }
-        for id in &holdings.running {
+        for id in &in_flight.running {
             script.arg(&**id);
         }
         let (acknowledged, returned, lost): (u64, u64, u64) =
-            self.connection.run("release a worker", &script).await?;
-        if holdings.running.is_empty() {
-            roster.remove(worker);
+            self.connection.run("deregister a worker", &script).await?;
+        if in_flight.running.is_empty() {
+            registry.remove(worker);
         }
         if acknowledged + returned + lost > 0 {
             tracing::info!(
@@ -100,13 +115,13 @@ impl Upkeep {
                 acknowledged,
                 returned,
                 lost,
-                "a worker's jobs were released"
+                "a stopped worker's jobs were acknowledged or put back"
             );
         }
         Ok(())
     }
 
-    /// Drops what cannot be fetched from the list of waiting jobs: each would end the worker that meets it.
+    /// Removes jobs that cannot be fetched from the active list: each would end the worker that fetches it.
     pub(crate) async fn repair(&self) -> Result<(), QueueError> {
         let keys = &self.keys;
         let waiting: usize = redis::cmd("LLEN")
@@ -114,17 +129,17 @@ impl Upkeep {
             .query_async(&mut self.connection.clone())
             .await
             .map_err(|source| self.connection.error("repair the queue", source))?;
-        let (mut turned, mut lost) = (0, 0);
-        while turned < waiting {
+        let (mut moved, mut lost) = (0, 0);
+        while moved < waiting {
             let mut script = scripts::REPAIR.prepare_invoke();
             script.key(&[&keys.active, &keys.data, &keys.meta]);
             script.arg(REPAIR_CHUNK);
-            let (seen, unfit): (usize, usize) = self.connection.run("repair the queue", &script).await?;
+            let (seen, dropped): (usize, usize) = self.connection.run("repair the queue", &script).await?;
             if seen == 0 {
                 break;
             }
-            turned += seen;
-            lost += unfit;
+            moved += seen;
+            lost += dropped;
         }
         if lost > 0 {
             tracing::error!(lost, "Redis lost payloads; their jobs were dropped");
@@ -132,23 +147,23 @@ impl Upkeep {
         Ok(())
     }
 
-    /// [`release`](Self::release) for all, at the very end, when waiting longer would help nobody.
-    pub(crate) async fn release_all(&self, roster: &Roster, patience: Duration) {
-        let release = async {
-            for worker in roster.all() {
-                self.release(&worker, roster).await?;
+    /// Deregisters all workers, as the last step of shutdown; gives up after `limit`.
+    pub(crate) async fn deregister_all(&self, registry: &Registry, limit: Duration) {
+        let deregister = async {
+            for worker in registry.all() {
+                self.deregister(&worker, registry).await?;
             }
             Ok::<(), QueueError>(())
         };
-        let (kind, failure) = match timeout(patience, release).await {
+        let (kind, failure) = match timeout(limit, deregister).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => (type_name_of_val(&error), error.to_string()),
-            Err(late) => (type_name_of_val(&late), "no answer in time".to_owned()),
+            Err(elapsed) => (type_name_of_val(&elapsed), "timeout".to_owned()),
         };
         tracing::warn!(
             exception.type = kind,
             exception.message = failure,
-            "could not take leave of Redis; jobs still held are delivered again when this worker counts as dead",
+            "the worker was not deregistered; its jobs in flight are redelivered when it counts as dead",
         );
     }
 }

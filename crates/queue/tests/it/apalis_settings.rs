@@ -1,27 +1,23 @@
-//! What plain apalis-redis 1.0.0 does by default, and why `queue` sets it otherwise or does it itself. As in `apalis_traps.rs`: a
-//! test that fails here after an upgrade says that a precaution may go. That apalis leaves something undone is asserted once another
-//! queue of the same Redis has delivered many jobs since, rather than after some time.
+//! The defaults of plain apalis-redis 1.0.0 that `queue` overrides or replaces. As in `apalis_traps.rs`: if a
+//! test fails after an upgrade, a workaround can be removed. That apalis does not do something is asserted
+//! after another queue of the same Redis has delivered many jobs, instead of after a sleep.
 
-use std::{
-    future::pending,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use apalis::{
-    layers::WorkerBuilderExt,
-    prelude::{BoxDynError, WorkerBuilder, WorkerContext},
-};
+use apalis::layers::WorkerBuilderExt;
+use apalis::prelude::{BoxDynError, WorkerBuilder, WorkerContext};
 use apalis_core::backend::{ListQueues, Metrics, Vacuum};
 use apalis_redis::{Config, RedisStorage};
 use testkit::{Redis, eventually};
 use throughline_queue::{Connection, Queue};
-use tokio::{sync::Semaphore, task::JoinHandle, time::timeout};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
-use crate::support::{SOON, Worker, config, jobs, key, nothing, queue, redis_answers, until_idle};
+use crate::support::{TIMEOUT, Worker, config, jobs, key, nothing, queue, run_redis, until_idle};
 
 const PLAIN: &str = "plain";
 
@@ -29,24 +25,24 @@ fn storage(queue: &Queue<u32>, config: Config) -> RedisStorage<u32, Connection> 
     RedisStorage::new(queue.connection()).with_config(config.queue(queue.name()))
 }
 
-/// Fifty jobs of another queue come and go; each woke its worker.
-async fn much_happens_elsewhere() {
-    let elsewhere = queue::<u32>().await;
-    let worker = Worker::start(&elsewhere, 1, nothing);
+/// Delivers fifty jobs of another queue; each one wakes its worker.
+async fn deliver_jobs_of_another_queue() {
+    let other = queue::<u32>().await;
+    let worker = Worker::start(&other, 1, nothing);
     for (n, (id, job)) in jobs(0..50).into_iter().enumerate() {
-        elsewhere.enqueue(&id, &job).await.unwrap();
+        other.enqueue(&id, &job).await.unwrap();
         worker.until_seen(n + 1).await;
     }
     worker.stop().await;
 }
 
 async fn count(queue: &Queue<u32>, command: &str, part: &str) -> u32 {
-    redis_answers(&mut queue.connection(), &[command, &key(queue, part)]).await
+    run_redis(&mut queue.connection(), &[command, &key(queue, part)]).await
 }
 
-/// How often Redis ran a command, in scripts too.
+/// How often Redis ran a command, including calls by scripts.
 async fn calls(queue: &Queue<u32>, command: &str) -> usize {
-    let info: String = redis_answers(&mut queue.connection(), &["INFO", "commandstats"]).await;
+    let info: String = run_redis(&mut queue.connection(), &["INFO", "commandstats"]).await;
     let prefix = format!("cmdstat_{command}:calls=");
     let line = info.lines().find_map(|line| line.strip_prefix(&prefix));
     line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
@@ -60,14 +56,14 @@ async fn without_a_poll_strategy_an_idle_worker_does_not_see_a_job_before_its_ne
         .backend(storage(&queue, config))
         .build(async |_: u32| {});
     let worker = tokio::spawn(worker.run());
-    eventually("a registered worker", SOON, async || {
+    eventually("a registered worker", TIMEOUT, async || {
         (count(&queue, "ZCARD", "workers").await == 1).then_some(())
     })
     .await;
-    // The first ones may come while it still looks, as it does at its start.
+    // The first jobs may arrive while it still polls, as it does after its start.
     for (id, job) in jobs(0..100) {
         queue.enqueue(&id, &job).await.unwrap();
-        much_happens_elsewhere().await;
+        deliver_jobs_of_another_queue().await;
         if queue.stats().await.unwrap().depth > 0 {
             break;
         }
@@ -75,10 +71,10 @@ async fn without_a_poll_strategy_an_idle_worker_does_not_see_a_job_before_its_ne
     assert_eq!(queue.stats().await.unwrap().depth, 1);
     worker.abort();
 
-    // Ours is woken.
-    let ours = Worker::start(&queue, 1, nothing);
+    // The worker of this crate is woken.
+    let queue_worker = Worker::start(&queue, 1, nothing);
     until_idle(&queue).await;
-    ours.stop().await;
+    queue_worker.stop().await;
 }
 
 #[tokio::test]
@@ -98,15 +94,15 @@ async fn a_lock_searches_the_whole_backlog_for_each_job() {
                 async {}
             }
         });
-    timeout(SOON, worker.run()).await.unwrap().unwrap();
+    timeout(TIMEOUT, worker.run()).await.unwrap().unwrap();
     let seen = seen.load(Ordering::SeqCst);
     assert!(calls(&queue, "lrem").await >= seen, "{seen} jobs");
 
-    let _: () = redis_answers(&mut queue.connection(), &["CONFIG", "RESETSTAT"]).await;
+    let _: () = run_redis(&mut queue.connection(), &["CONFIG", "RESETSTAT"]).await;
     queue.enqueue_many(&jobs(100..200)).await.unwrap();
-    let ours = Worker::start(&queue, 4, nothing);
+    let queue_worker = Worker::start(&queue, 4, nothing);
     until_idle(&queue).await;
-    ours.stop().await;
+    queue_worker.stop().await;
     assert_eq!(calls(&queue, "lrem").await, 0);
 }
 
@@ -117,7 +113,7 @@ async fn without_results_a_finished_job_is_never_acknowledged() {
     let worker = WorkerBuilder::new(PLAIN)
         .backend(storage(&queue, Config::default().persist_results(false)))
         .build(async |_: u32, worker: WorkerContext| worker.stop().unwrap());
-    timeout(SOON, worker.run()).await.unwrap().unwrap();
+    timeout(TIMEOUT, worker.run()).await.unwrap().unwrap();
     assert_eq!(count(&queue, "SCARD", "done").await, 0);
     let held = format!("inflight:{PLAIN}");
     assert_eq!(count(&queue, "SCARD", &held).await, 1);
@@ -132,16 +128,16 @@ async fn fail_one(queue: &Queue<u32>) {
             worker.stop().unwrap();
             Err::<(), BoxDynError>("this failure is part of the test".into())
         });
-    let _ = timeout(SOON, worker.run()).await.unwrap();
+    let _ = timeout(TIMEOUT, worker.run()).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_job_with_one_attempt_is_retried_all_the_same() {
+async fn a_job_with_one_attempt_is_retried_nevertheless() {
     let queue = queue::<u32>().await;
     fail_one(&queue).await;
     let meta = key(&queue, "meta:a");
-    let most: u32 = redis_answers(&mut queue.connection(), &["HGET", &meta, "max_attempts"]).await;
-    assert_eq!(most, 1);
+    let max_attempts: u32 = run_redis(&mut queue.connection(), &["HGET", &meta, "max_attempts"]).await;
+    assert_eq!(max_attempts, 1);
     assert_eq!(count(&queue, "ZCARD", "scheduled").await, 1);
     assert_eq!(count(&queue, "SCARD", "dead").await, 0);
 }
@@ -156,7 +152,7 @@ async fn vacuum_deletes_a_job_that_waits_for_its_retry() {
 }
 
 #[tokio::test]
-async fn a_caught_panic_is_not_retried_but_buried() {
+async fn a_caught_panic_is_not_retried_but_dead() {
     let queue = queue::<u32>().await;
     queue.enqueue("a", &1).await.unwrap();
     let worker = WorkerBuilder::new(PLAIN)
@@ -166,7 +162,7 @@ async fn a_caught_panic_is_not_retried_but_buried() {
             worker.stop().unwrap();
             assert_eq!(job, 0, "this panic is part of the test");
         });
-    let _ = timeout(SOON, worker.run()).await.unwrap();
+    let _ = timeout(TIMEOUT, worker.run()).await.unwrap();
     assert_eq!(count(&queue, "SCARD", "dead").await, 1);
     assert_eq!(count(&queue, "ZCARD", "scheduled").await, 0);
 }
@@ -183,7 +179,7 @@ async fn while_fetched_jobs_wait_for_a_slot_nothing_is_acknowledged() {
             let started = Arc::clone(&started);
             move |_: u32| {
                 let first = started.fetch_add(1, Ordering::SeqCst) == 0;
-                // All but the first take for ever.
+                // All but the first never finish.
                 async move {
                     if !first {
                         pending::<()>().await;
@@ -192,19 +188,19 @@ async fn while_fetched_jobs_wait_for_a_slot_nothing_is_acknowledged() {
             }
         });
     let worker = tokio::spawn(worker.run());
-    eventually("the second job", SOON, async || {
+    eventually("the second job", TIMEOUT, async || {
         (started.load(Ordering::SeqCst) == 2).then_some(())
     })
     .await;
-    much_happens_elsewhere().await;
+    deliver_jobs_of_another_queue().await;
     assert_eq!(count(&queue, "SCARD", "done").await, 0);
     worker.abort();
 }
 
 const RUNNING: usize = 32;
 
-/// A worker that is told to stop while `RUNNING` jobs run, and then lets all of them end.
-async fn stopped_at_work(queue: &Queue<u32>, batch: usize) -> JoinHandle<bool> {
+/// A worker that is stopped while `RUNNING` jobs run, and then lets all of them finish.
+async fn stop_while_jobs_run(queue: &Queue<u32>, batch: usize) -> JoinHandle<bool> {
     queue.enqueue_many(&jobs(0..32)).await.unwrap();
     let started = Arc::new(AtomicUsize::new(0));
     let finish = Arc::new(Semaphore::new(0));
@@ -225,7 +221,7 @@ async fn stopped_at_work(queue: &Queue<u32>, batch: usize) -> JoinHandle<bool> {
             }
         });
     let worker = tokio::spawn(async { worker.run().await.is_ok() });
-    eventually("all jobs to run", SOON, async || {
+    eventually("all jobs to run", TIMEOUT, async || {
         (started.load(Ordering::SeqCst) == RUNNING).then_some(())
     })
     .await;
@@ -236,8 +232,8 @@ async fn stopped_at_work(queue: &Queue<u32>, batch: usize) -> JoinHandle<bool> {
 #[tokio::test]
 async fn shutdown_hangs_with_more_jobs_running_than_four_batches() {
     let queue = queue::<u32>().await;
-    let worker = stopped_at_work(&queue, 1).await;
-    much_happens_elsewhere().await;
+    let worker = stop_while_jobs_run(&queue, 1).await;
+    deliver_jobs_of_another_queue().await;
     assert!(!worker.is_finished(), "it ended");
     assert!((count(&queue, "SCARD", "done").await as usize) < RUNNING);
     worker.abort();
@@ -246,24 +242,24 @@ async fn shutdown_hangs_with_more_jobs_running_than_four_batches() {
 #[tokio::test]
 async fn with_four_batches_running_shutdown_ends() {
     let queue = queue::<u32>().await;
-    let worker = stopped_at_work(&queue, RUNNING / 4).await;
-    assert!(timeout(SOON, worker).await.unwrap().unwrap());
+    let worker = stop_while_jobs_run(&queue, RUNNING / 4).await;
+    assert!(timeout(TIMEOUT, worker).await.unwrap().unwrap());
     assert_eq!(count(&queue, "SCARD", "done").await as usize, RUNNING);
 }
 
 /// The fetch writes before it frees.
 #[tokio::test]
 async fn a_queue_that_filled_its_redis_cannot_be_drained() {
-    const ROOM: usize = 2 * 1024 * 1024;
+    const HEADROOM: usize = 2 * 1024 * 1024;
     let redis = Redis::start().await.unwrap();
     let queue = Queue::<u32>::connect(config(&redis)).await.unwrap();
     let mut connection = queue.connection();
-    let info: String = redis_answers(&mut connection, &["INFO", "memory"]).await;
+    let info: String = run_redis(&mut connection, &["INFO", "memory"]).await;
     let used = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
-    let most: usize = used.unwrap().trim().parse::<usize>().unwrap() + ROOM;
-    let _: () = redis_answers(
+    let maxmemory: usize = used.unwrap().trim().parse::<usize>().unwrap() + HEADROOM;
+    let _: () = run_redis(
         &mut connection,
-        &["CONFIG", "SET", "maxmemory", &most.to_string()],
+        &["CONFIG", "SET", "maxmemory", &maxmemory.to_string()],
     )
     .await;
     let mut waiting = 0;
@@ -275,7 +271,7 @@ async fn a_queue_that_filled_its_redis_cannot_be_drained() {
     let worker = WorkerBuilder::new(PLAIN)
         .backend(storage(&queue, Config::default()))
         .build(async |_: u32| {});
-    let error = timeout(SOON, worker.run()).await.unwrap().unwrap_err();
+    let error = timeout(TIMEOUT, worker.run()).await.unwrap().unwrap_err();
     assert!(format!("{error:?}").contains("OOM"), "{error:?}");
     assert_eq!(queue.stats().await.unwrap().depth, waiting);
 }
@@ -284,7 +280,7 @@ async fn a_queue_that_filled_its_redis_cannot_be_drained() {
 async fn a_stall_of_redis_ends_the_run() {
     let redis = Redis::start().await.unwrap();
     let queue = Queue::<u32>::connect(config(&redis)).await.unwrap();
-    // As apalis connects by itself.
+    // apalis' own connection.
     let connection = apalis_redis::connect(redis.url()).await.unwrap();
     let config = Config::default()
         .queue(queue.name())
@@ -293,12 +289,12 @@ async fn a_stall_of_redis_ends_the_run() {
         .backend(RedisStorage::new(connection).with_config(config))
         .build(async |_: u32| {});
     let worker = tokio::spawn(worker.run());
-    eventually("a registered worker", SOON, async || {
+    eventually("a registered worker", TIMEOUT, async || {
         (count(&queue, "ZCARD", "workers").await == 1).then_some(())
     })
     .await;
     redis.pause(Duration::from_secs(2)).await.unwrap();
-    let ended = timeout(SOON, worker).await.unwrap().unwrap();
+    let ended = timeout(TIMEOUT, worker).await.unwrap().unwrap();
     assert!(ended.is_err());
 }
 
@@ -306,9 +302,9 @@ async fn a_stall_of_redis_ends_the_run() {
 async fn the_calls_of_apalis_board_fail_where_jobs_are_done() {
     let queue = queue::<u32>().await;
     queue.enqueue("a", &1).await.unwrap();
-    let ours = Worker::start(&queue, 1, nothing);
+    let queue_worker = Worker::start(&queue, 1, nothing);
     until_idle(&queue).await;
-    ours.stop().await;
+    queue_worker.stop().await;
 
     let storage = storage(&queue, Config::default());
     let error = storage.fetch_by_queue().await.unwrap_err();

@@ -1,4 +1,4 @@
-//! What plain apalis-redis 1.0.0 does. A test that fails here after an upgrade says that a precaution may go.
+//! What plain apalis-redis 1.0.0 does. If a test fails after an upgrade, a workaround can be removed.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use apalis_redis::{Config, RedisStorage};
 use throughline_queue::{Connection, Queue};
 use tokio::time::timeout;
 
-use crate::support::{SOON, key, queue, redis_answers};
+use crate::support::{TIMEOUT, key, queue, run_redis};
 
 async fn plain(queue: &Queue<u32>) -> RedisStorage<u32, Connection> {
     let config = Config::default().queue(queue.name());
@@ -27,7 +27,7 @@ async fn pushed_jobs_above_eight_thousand_can_never_be_fetched() {
     let worker = WorkerBuilder::new("plain")
         .backend(storage)
         .build(async |_: u32| {});
-    let error = timeout(SOON, worker.run()).await.unwrap().unwrap_err();
+    let error = timeout(TIMEOUT, worker.run()).await.unwrap().unwrap_err();
     assert!(
         format!("{error:?}").contains("too many results to unpack"),
         "{error:?}"
@@ -35,7 +35,7 @@ async fn pushed_jobs_above_eight_thousand_can_never_be_fetched() {
 }
 
 #[tokio::test]
-async fn a_worker_stays_registered_after_it_stopped_and_is_refused_under_its_name() {
+async fn a_worker_stays_registered_after_it_stopped_and_cannot_restart_under_its_name() {
     let queue = queue::<u32>().await;
     let worker = async || {
         let storage = plain(&queue).await;
@@ -46,14 +46,14 @@ async fn a_worker_stays_registered_after_it_stopped_and_is_refused_under_its_nam
             })
     };
     plain(&queue).await.push(1).await.unwrap();
-    timeout(SOON, worker().await.run()).await.unwrap().unwrap();
-    let workers: Vec<String> = redis_answers(
+    timeout(TIMEOUT, worker().await.run()).await.unwrap().unwrap();
+    let workers: Vec<String> = run_redis(
         &mut queue.connection(),
         &["ZRANGE", &key(&queue, "workers"), "0", "-1"],
     )
     .await;
     assert_eq!(workers, ["plain"]);
-    let error = timeout(SOON, worker().await.run()).await.unwrap().unwrap_err();
+    let error = timeout(TIMEOUT, worker().await.run()).await.unwrap().unwrap_err();
     assert!(
         format!("{error:?}").contains("worker is still active"),
         "{error:?}"
@@ -61,15 +61,15 @@ async fn a_worker_stays_registered_after_it_stopped_and_is_refused_under_its_nam
 }
 
 #[tokio::test]
-async fn a_waiting_job_without_payload_ends_every_worker_that_meets_it() {
+async fn a_waiting_job_without_payload_ends_every_worker_that_fetches_it() {
     let queue = queue::<u32>().await;
     queue.enqueue("a", &1).await.unwrap();
     let data = key(&queue, "data");
-    let _: u32 = redis_answers(&mut queue.connection(), &["HDEL", &data, "a"]).await;
+    let _: u32 = run_redis(&mut queue.connection(), &["HDEL", &data, "a"]).await;
     let worker = WorkerBuilder::new("plain")
         .backend(plain(&queue).await)
         .build(async |_: u32| {});
-    let error = timeout(SOON, worker.run()).await.unwrap().unwrap_err();
+    let error = timeout(TIMEOUT, worker.run()).await.unwrap().unwrap_err();
     assert!(
         format!("{error:?}").contains("Invalid job data format"),
         "{error:?}"
@@ -81,15 +81,15 @@ async fn an_unreadable_payload_ends_the_worker() {
     let queue = queue::<u32>().await;
     queue.enqueue("a", &1).await.unwrap();
     let data = key(&queue, "data");
-    let _: u32 = redis_answers(&mut queue.connection(), &["HSET", &data, "a", "?"]).await;
+    let _: u32 = run_redis(&mut queue.connection(), &["HSET", &data, "a", "?"]).await;
     let worker = WorkerBuilder::new("plain")
         .backend(plain(&queue).await)
         .build(async |_: u32| {});
-    assert!(timeout(SOON, worker.run()).await.unwrap().is_err());
+    assert!(timeout(TIMEOUT, worker.run()).await.unwrap().is_err());
 }
 
 #[tokio::test]
-async fn finished_jobs_are_kept_for_ever() {
+async fn finished_jobs_are_never_deleted() {
     let queue = queue::<u32>().await;
     let mut storage = plain(&queue).await;
     storage.push(1).await.unwrap();
@@ -99,7 +99,7 @@ async fn finished_jobs_are_kept_for_ever() {
     let worker = WorkerBuilder::new("plain")
         .backend(storage.with_config(config))
         .build(async |_: u32, worker: WorkerContext| worker.stop().unwrap());
-    timeout(SOON, worker.run()).await.unwrap().unwrap();
-    let kept: u32 = redis_answers(&mut queue.connection(), &["HLEN", &key(&queue, "data")]).await;
-    assert_eq!(kept, 1);
+    timeout(TIMEOUT, worker.run()).await.unwrap().unwrap();
+    let stored: u32 = run_redis(&mut queue.connection(), &["HLEN", &key(&queue, "data")]).await;
+    assert_eq!(stored, 1);
 }

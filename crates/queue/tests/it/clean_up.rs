@@ -3,7 +3,7 @@ use std::future::pending;
 use testkit::Redis;
 use throughline_queue::{Enqueued, Queue};
 
-use crate::support::{Worker, config, jobs, key, nothing, queue, redis_answers, until_idle};
+use crate::support::{Worker, config, jobs, key, nothing, queue, run_redis, until_idle};
 
 #[tokio::test]
 async fn clean_up_leaves_redis_as_it_was() {
@@ -13,23 +13,23 @@ async fn clean_up_leaves_redis_as_it_was() {
     let worker = Worker::start(&queue, 16, nothing);
     worker.until_running(true).await;
     let mut connection = queue.connection();
-    let before: u32 = redis_answers(&mut connection, &["DBSIZE"]).await;
+    let before: u32 = run_redis(&mut connection, &["DBSIZE"]).await;
 
     queue.enqueue_many(&jobs(0..1500)).await.unwrap();
     let data = key(&queue, "data");
     queue.enqueue("poison", &0).await.unwrap();
-    let _: u32 = redis_answers(&mut connection, &["HSET", &data, "poison", "?"]).await;
+    let _: u32 = run_redis(&mut connection, &["HSET", &data, "poison", "?"]).await;
     until_idle(&queue).await;
-    assert!(redis_answers::<u32>(&mut connection, &["DBSIZE"]).await > before + 1500);
+    assert!(run_redis::<u32>(&mut connection, &["DBSIZE"]).await > before + 1500);
 
     assert_eq!(queue.clean_up(10_000).await.unwrap(), 1501);
     assert_eq!(queue.clean_up(10_000).await.unwrap(), 0);
-    assert_eq!(redis_answers::<u32>(&mut connection, &["DBSIZE"]).await, before);
+    assert_eq!(run_redis::<u32>(&mut connection, &["DBSIZE"]).await, before);
     worker.stop().await;
 }
 
 #[tokio::test]
-async fn clean_up_deletes_no_more_than_it_was_told() {
+async fn clean_up_deletes_no_more_than_its_limit() {
     let queue = queue::<u32>().await;
     queue.enqueue_many(&jobs(0..1200)).await.unwrap();
     let worker = Worker::start(&queue, 16, nothing);
@@ -68,15 +68,15 @@ async fn clean_up_spares_a_finished_job_that_was_enqueued_again() {
 }
 
 #[tokio::test]
-async fn clean_up_needs_no_worker_to_free_the_jobs_of_a_dead_one() {
+async fn clean_up_puts_back_the_jobs_of_a_dead_worker() {
     let queue = queue::<u32>().await;
     queue.enqueue("a", &1).await.unwrap();
-    let victim = Worker::start(&queue, 1, |_| pending());
-    victim.until_seen(1).await;
-    let name = victim.names()[0].to_string();
-    victim.kill().await;
+    let killed = Worker::start(&queue, 1, |_| pending());
+    killed.until_seen(1).await;
+    let name = killed.names()[0].to_string();
+    killed.kill().await;
     let (workers, mut redis) = (key(&queue, "workers"), queue.connection());
-    let _: u32 = redis_answers(&mut redis, &["ZADD", &workers, "XX", "1000", &name]).await;
+    let _: u32 = run_redis(&mut redis, &["ZADD", &workers, "XX", "1000", &name]).await;
     queue.clean_up(100).await.unwrap();
     let stats = queue.stats().await.unwrap();
     assert_eq!((stats.depth, stats.in_flight), (1, 0));

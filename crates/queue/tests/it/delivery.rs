@@ -1,23 +1,19 @@
-use std::{
-    collections::HashSet,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, SystemTime},
-};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 use throughline_queue::WorkOptions;
 use tokio::sync::Barrier;
 
-use crate::support::{SOON, Worker, jobs, key, nothing, queue, redis_answers, until_idle};
+use crate::support::{TIMEOUT, Worker, jobs, key, nothing, queue, run_redis, until_idle};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrency_is_reached_and_never_exceeded() {
     for concurrency in [1, 2, 4, 16, 64] {
         let queue = queue::<u32>().await;
         queue.enqueue_many(&jobs(0..512)).await.unwrap();
-        // Every job waits until as many run as may: if fewer could, this would never end.
+        // Every job waits until `concurrency` jobs run: if fewer could run, this would never end.
         let barrier = Arc::new(Barrier::new(concurrency));
         let running = Arc::new(AtomicUsize::new(0));
         let most = Arc::new(AtomicUsize::new(0));
@@ -70,20 +66,20 @@ async fn a_panic_in_a_handler_is_acknowledged_and_the_worker_goes_on() {
     assert_eq!(worker.names().len(), 1, "the worker was not restarted");
     let mut redis = queue.connection();
     assert_eq!(
-        redis_answers::<u32>(&mut redis, &["SCARD", &key(&queue, "done")]).await,
+        run_redis::<u32>(&mut redis, &["SCARD", &key(&queue, "done")]).await,
         3
     );
     worker.stop().await;
 }
 
 #[tokio::test]
-async fn a_payload_that_nobody_can_read_is_dead_and_blocks_nothing() {
+async fn an_unreadable_payload_is_dead_and_blocks_nothing() {
     let queue = queue::<u32>().await;
     queue.enqueue_many(&jobs(0..20)).await.unwrap();
     let mut redis = queue.connection();
     for poison in ["job-0", "job-7"] {
         let data = key(&queue, "data");
-        let _: u32 = redis_answers(&mut redis, &["HSET", &data, poison, "{not json"]).await;
+        let _: u32 = run_redis(&mut redis, &["HSET", &data, poison, "{not json"]).await;
     }
 
     let worker = Worker::start(&queue, 1, nothing);
@@ -92,17 +88,17 @@ async fn a_payload_that_nobody_can_read_is_dead_and_blocks_nothing() {
     let seen = worker.stop().await;
     assert_eq!(seen.len(), 18);
     assert!(!seen.contains(&"job-0".to_owned()));
-    let dead: HashSet<String> = redis_answers(&mut redis, &["SMEMBERS", &key(&queue, "dead")]).await;
+    let dead: HashSet<String> = run_redis(&mut redis, &["SMEMBERS", &key(&queue, "dead")]).await;
     assert_eq!(dead, HashSet::from(["job-0".to_owned(), "job-7".to_owned()]));
-    // Nor does apalis try it 25 times more.
+    // apalis does not retry it 25 times.
     assert_eq!(
-        redis_answers::<u32>(&mut redis, &["EXISTS", &key(&queue, "scheduled")]).await,
+        run_redis::<u32>(&mut redis, &["EXISTS", &key(&queue, "scheduled")]).await,
         0
     );
 }
 
 #[tokio::test]
-async fn a_delivery_says_when_it_was_enqueued_and_who_fetched_it() {
+async fn a_delivery_carries_its_enqueue_time_and_its_worker() {
     let queue = queue::<String>().await;
     let (sender, mut deliveries) = tokio::sync::mpsc::unbounded_channel();
     let options = WorkOptions {
@@ -130,11 +126,11 @@ async fn a_delivery_says_when_it_was_enqueued_and_who_fetched_it() {
 }
 
 #[tokio::test]
-async fn a_job_whose_wake_up_was_lost_is_found_all_the_same() {
+async fn a_job_whose_wake_up_was_lost_is_delivered() {
     let queue = queue::<u32>().await;
     let worker = Worker::start(&queue, 4, nothing);
     worker.until_running(true).await;
-    // What the enqueue script does, but for the message.
+    // What the enqueue script does, without the wake-up message.
     let mut redis = queue.connection();
     for n in 0..5 {
         let (data, active) = (key(&queue, "data"), key(&queue, "active"));
@@ -155,7 +151,7 @@ async fn a_job_whose_wake_up_was_lost_is_found_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_worker_that_lost_its_subscription_subscribes_again() {
+async fn a_worker_that_lost_its_subscription_resubscribes() {
     let redis = testkit::Redis::start().await.unwrap();
     let queue = throughline_queue::Queue::<u32>::connect(crate::support::config(&redis))
         .await
@@ -164,23 +160,23 @@ async fn a_worker_that_lost_its_subscription_subscribes_again() {
     let mut connection = queue.connection();
     let channel = key(&queue, "wake");
     let listeners = async |connection: &mut throughline_queue::Connection| {
-        let (_, count): (String, u32) = redis_answers(connection, &["PUBSUB", "NUMSUB", &channel]).await;
+        let (_, count): (String, u32) = run_redis(connection, &["PUBSUB", "NUMSUB", &channel]).await;
         count
     };
     let subscribed = |mut connection: throughline_queue::Connection| async move {
         (listeners(&mut connection).await == 1).then_some(())
     };
-    testkit::eventually("a listener", SOON, || subscribed(connection.clone())).await;
-    let killed: u32 = redis_answers(&mut connection, &["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+    testkit::eventually("a listener", TIMEOUT, || subscribed(connection.clone())).await;
+    let killed: u32 = run_redis(&mut connection, &["CLIENT", "KILL", "TYPE", "pubsub"]).await;
     assert_eq!(killed, 1);
-    testkit::eventually("another listener", SOON, || subscribed(connection.clone())).await;
+    testkit::eventually("another listener", TIMEOUT, || subscribed(connection.clone())).await;
     queue.enqueue("a", &1).await.unwrap();
     worker.until_seen(1).await;
     worker.stop().await;
 }
 
 #[tokio::test]
-async fn a_concurrency_of_zero_is_refused() {
+async fn a_concurrency_of_zero_is_invalid() {
     let queue = queue::<u32>().await;
     let options = WorkOptions {
         concurrency: 0,

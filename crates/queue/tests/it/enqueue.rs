@@ -1,10 +1,11 @@
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
+use std::time::Duration;
 
 use testkit::Redis;
 use throughline_queue::{Enqueued, Queue, QueueConfig, QueueError};
 use tokio::time::timeout;
 
-use crate::support::{SOON, Worker, config, jobs, key, nothing, queue, redis_answers, until_idle};
+use crate::support::{TIMEOUT, Worker, config, jobs, key, nothing, queue, run_redis, until_idle};
 
 #[tokio::test]
 async fn a_job_enqueued_twice_is_delivered_once() {
@@ -49,21 +50,21 @@ async fn a_finished_job_can_be_enqueued_again() {
     }
     assert_eq!(worker.stop().await, ["a", "a", "a"]);
 
-    // It is finished once, and not both finished and waiting.
+    // The job is in one place: first finished, then waiting.
     let mut redis = queue.connection();
     assert_eq!(
-        redis_answers::<u32>(&mut redis, &["SCARD", &key(&queue, "done")]).await,
+        run_redis::<u32>(&mut redis, &["SCARD", &key(&queue, "done")]).await,
         1
     );
     queue.enqueue("a", &1).await.unwrap();
     assert_eq!(
-        redis_answers::<u32>(&mut redis, &["SCARD", &key(&queue, "done")]).await,
+        run_redis::<u32>(&mut redis, &["SCARD", &key(&queue, "done")]).await,
         0
     );
 }
 
 #[tokio::test]
-async fn of_many_jobs_each_outcome_is_told_in_order() {
+async fn the_results_of_many_jobs_are_in_order() {
     let queue = queue::<u32>().await;
     queue.enqueue("job-700", &700).await.unwrap();
     let jobs = jobs(0..1200);
@@ -86,12 +87,12 @@ async fn of_many_jobs_each_outcome_is_told_in_order() {
 }
 
 #[tokio::test]
-async fn beyond_the_limit_a_new_job_is_refused_and_nothing_is_lost() {
+async fn beyond_the_limit_a_new_job_is_not_enqueued_and_nothing_is_lost() {
     let queue = queue::<u32>().await;
     assert_eq!(queue.enqueue_within(2, "a", &1).await.unwrap(), Enqueued::New);
     assert_eq!(queue.enqueue("b", &2).await.unwrap(), Enqueued::New);
     assert_eq!(queue.enqueue_within(2, "c", &3).await.unwrap(), Enqueued::Full);
-    // What waits already needs no room, and who has no limit gets in.
+    // A job that already waits needs no room, and a call without a limit enqueues.
     assert_eq!(
         queue.enqueue_within(2, "a", &1).await.unwrap(),
         Enqueued::AlreadyQueued
@@ -106,7 +107,7 @@ async fn beyond_the_limit_a_new_job_is_refused_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn what_is_queued_is_known_without_enqueueing() {
+async fn queued_jobs_are_found_without_enqueueing() {
     let queue = queue::<u32>().await;
     let worker = Worker::start(&queue, 1, nothing);
     queue.enqueue("finished", &1).await.unwrap();
@@ -119,7 +120,7 @@ async fn what_is_queued_is_known_without_enqueueing() {
     queue.enqueue("waiting", &3).await.unwrap();
     queue.enqueue("without payload", &4).await.unwrap();
     let data = key(&queue, "data");
-    let _: u32 = redis_answers(&mut queue.connection(), &["HDEL", &data, "without payload"]).await;
+    let _: u32 = run_redis(&mut queue.connection(), &["HDEL", &data, "without payload"]).await;
 
     let ids = [
         "finished",
@@ -134,7 +135,7 @@ async fn what_is_queued_is_known_without_enqueueing() {
 }
 
 #[tokio::test]
-async fn an_id_that_could_not_be_acknowledged_is_refused() {
+async fn an_id_that_could_not_be_acknowledged_is_invalid() {
     let queue = queue::<u32>().await;
     for id in ["", "007"] {
         let error = queue.enqueue(id, &1).await.unwrap_err();
@@ -144,11 +145,11 @@ async fn an_id_that_could_not_be_acknowledged_is_refused() {
 }
 
 #[tokio::test]
-async fn without_redis_connecting_fails_soon_and_says_where() {
+async fn without_redis_connecting_fails_soon_and_the_error_names_the_server() {
     let mut redis = Redis::start().await.unwrap();
     let config = config(&redis);
     redis.stop().await.unwrap();
-    let error = timeout(SOON, Queue::<u32>::connect(config))
+    let error = timeout(TIMEOUT, Queue::<u32>::connect(config))
         .await
         .unwrap()
         .unwrap_err();
@@ -156,23 +157,23 @@ async fn without_redis_connecting_fails_soon_and_says_where() {
 }
 
 #[tokio::test]
-async fn a_lazy_queue_needs_no_redis_and_uses_it_once_it_is_there() {
+async fn a_lazy_queue_starts_without_redis_and_uses_it_once_it_is_up() {
     let mut redis = Redis::start().await.unwrap();
     let config = config(&redis);
     redis.stop().await.unwrap();
     let queue = Queue::<u32>::connect_lazy(config).unwrap();
-    assert!(timeout(SOON, queue.enqueue("a", &1)).await.unwrap().is_err());
+    assert!(timeout(TIMEOUT, queue.enqueue("a", &1)).await.unwrap().is_err());
 
     redis.restart().await.unwrap();
-    let outcome = testkit::eventually("an enqueued job", SOON, async || {
+    let outcome = testkit::eventually("an enqueued job", TIMEOUT, async || {
         queue.enqueue("a", &1).await.ok()
     });
     assert_eq!(outcome.await, Enqueued::New);
 }
 
 #[tokio::test]
-async fn a_host_that_does_not_answer_is_given_up() {
-    // A listener whose connections nobody accepts: the handshake gets no answer.
+async fn a_host_that_does_not_respond_is_given_up_at_the_connect_timeout() {
+    // A listener that accepts no connections: the handshake gets no response.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://{}", silent.local_addr().unwrap());
     let config = QueueConfig {
@@ -180,7 +181,7 @@ async fn a_host_that_does_not_answer_is_given_up() {
         ..QueueConfig::new(url, "silent")
     };
     assert!(
-        timeout(SOON, Queue::<u32>::connect(config))
+        timeout(TIMEOUT, Queue::<u32>::connect(config))
             .await
             .unwrap()
             .is_err()

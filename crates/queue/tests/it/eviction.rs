@@ -1,8 +1,8 @@
-//! Redis must not evict. When it did, jobs may be gone, but the queue may not stop.
+//! Redis must not evict. If it does, jobs may be lost, but the queue must not stop.
 
 use throughline_queue::Enqueued;
 
-use crate::support::{Worker, jobs, key, nothing, queue, redis_answers, until_idle};
+use crate::support::{Worker, jobs, key, nothing, queue, run_redis, until_idle};
 
 #[tokio::test]
 async fn jobs_that_lost_their_payload_do_not_stop_the_others() {
@@ -10,7 +10,7 @@ async fn jobs_that_lost_their_payload_do_not_stop_the_others() {
     queue.enqueue_many(&jobs(0..100)).await.unwrap();
     let mut redis = queue.connection();
     let data = key(&queue, "data");
-    let _: u32 = redis_answers(&mut redis, &["HDEL", &data, "job-0", "job-50", "job-99"]).await;
+    let _: u32 = run_redis(&mut redis, &["HDEL", &data, "job-0", "job-50", "job-99"]).await;
 
     let worker = Worker::start(&queue, 4, nothing);
     until_idle(&queue).await;
@@ -26,8 +26,8 @@ async fn jobs_that_lost_their_meta_are_delivered() {
     let queue = queue::<u32>().await;
     queue.enqueue_many(&jobs(0..20)).await.unwrap();
     let mut redis = queue.connection();
-    let _: u32 = redis_answers(&mut redis, &["DEL", &key(&queue, "meta:job-0")]).await;
-    let _: u32 = redis_answers(&mut redis, &["HDEL", &key(&queue, "meta:job-9"), "status"]).await;
+    let _: u32 = run_redis(&mut redis, &["DEL", &key(&queue, "meta:job-0")]).await;
+    let _: u32 = run_redis(&mut redis, &["HDEL", &key(&queue, "meta:job-9"), "status"]).await;
     let worker = Worker::start(&queue, 4, nothing);
     until_idle(&queue).await;
     assert_eq!(worker.stop().await.len(), 20);
@@ -37,7 +37,7 @@ async fn jobs_that_lost_their_meta_are_delivered() {
 async fn a_queue_that_lost_all_payloads_is_usable_at_once() {
     let queue = queue::<u32>().await;
     queue.enqueue_many(&jobs(0..5000)).await.unwrap();
-    let _: u32 = redis_answers(&mut queue.connection(), &["DEL", &key(&queue, "data")]).await;
+    let _: u32 = run_redis(&mut queue.connection(), &["DEL", &key(&queue, "data")]).await;
     let worker = Worker::start(&queue, 4, nothing);
     until_idle(&queue).await;
     queue.enqueue_many(&jobs(0..10)).await.unwrap();
@@ -46,12 +46,12 @@ async fn a_queue_that_lost_all_payloads_is_usable_at_once() {
 }
 
 #[tokio::test]
-async fn enqueueing_a_waiting_job_again_mends_it_and_adds_no_second() {
+async fn enqueueing_a_waiting_job_again_repairs_it_and_adds_no_second() {
     let queue = queue::<u32>().await;
     queue.enqueue_many(&jobs(0..3)).await.unwrap();
     let mut redis = queue.connection();
-    let _: u32 = redis_answers(&mut redis, &["HDEL", &key(&queue, "data"), "job-0"]).await;
-    let _: u32 = redis_answers(&mut redis, &["DEL", &key(&queue, "meta:job-1")]).await;
+    let _: u32 = run_redis(&mut redis, &["HDEL", &key(&queue, "data"), "job-0"]).await;
+    let _: u32 = run_redis(&mut redis, &["DEL", &key(&queue, "meta:job-1")]).await;
     let outcome = queue.enqueue_many(&jobs(0..3)).await.unwrap();
     assert_eq!(outcome, [Enqueued::AlreadyQueued; 3]);
 
@@ -66,7 +66,7 @@ async fn a_finished_job_that_lost_its_meta_can_be_enqueued_again() {
     let worker = Worker::start(&queue, 1, nothing);
     queue.enqueue("a", &1).await.unwrap();
     until_idle(&queue).await;
-    let _: u32 = redis_answers(&mut queue.connection(), &["DEL", &key(&queue, "meta:a")]).await;
+    let _: u32 = run_redis(&mut queue.connection(), &["DEL", &key(&queue, "meta:a")]).await;
     assert_eq!(queue.enqueue("a", &1).await.unwrap(), Enqueued::New);
     until_idle(&queue).await;
     assert_eq!(worker.stop().await, ["a", "a"]);

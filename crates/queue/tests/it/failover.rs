@@ -1,4 +1,4 @@
-//! A stable endpoint leads to another server, or a connection is of no more use without being closed.
+//! A stable endpoint leads to another server, or a connection stops working without being closed.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use testkit::{Proxy, Redis, eventually};
 use throughline_queue::{Queue, QueueConfig};
 use tokio::time::timeout;
 
-use crate::support::{SOON, Worker, config, nothing, redis_answers};
+use crate::support::{TIMEOUT, Worker, config, nothing, run_redis};
 
-/// Redis closes no connection when it becomes a replica: redis-rs' own manager stays with it for ever.
+/// Redis closes no connection when it becomes a replica: redis-rs' own manager keeps using it forever.
 #[tokio::test]
 async fn a_primary_that_becomes_a_replica_is_left_for_the_new_one() {
     let (old, new) = (Redis::start().await.unwrap(), Redis::start().await.unwrap());
@@ -27,26 +27,26 @@ async fn a_primary_that_becomes_a_replica_is_left_for_the_new_one() {
     endpoint.retarget(new.url()).unwrap();
     for _ in 0..2 {
         let set = redis::cmd("SET").arg("a").arg("b").to_owned();
-        let refused = set.exec_async(&mut manager).await.unwrap_err();
-        assert_eq!(refused.kind(), ReadOnly.into(), "{refused}");
+        let error = set.exec_async(&mut manager).await.unwrap_err();
+        assert_eq!(error.kind(), ReadOnly.into(), "{error}");
     }
     queue.enqueue("after", &2).await.unwrap();
     worker.until_seen(2).await;
     worker.stop().await;
 }
 
-/// Those who enqueue do not wait for as long as the response time-out, so they never see it.
+/// Callers that enqueue give up before the response timeout, so they never see it.
 #[tokio::test]
 async fn a_connection_that_swallows_everything_is_replaced_though_callers_give_up_early() {
     let redis = Redis::start().await.unwrap();
     let endpoint = Proxy::start(redis.url()).await.unwrap();
-    let patient = QueueConfig {
+    let config = QueueConfig {
         response_timeout: Duration::from_millis(500),
         ..at(&endpoint)
     };
-    let queue = Queue::<u32>::connect(patient).await.unwrap();
+    let queue = Queue::<u32>::connect(config).await.unwrap();
     endpoint.swallow();
-    eventually("an enqueued job", SOON, async || {
+    eventually("an enqueued job", TIMEOUT, async || {
         let enqueued = timeout(Duration::from_millis(100), queue.enqueue("a", &1));
         enqueued.await.ok()?.ok()
     })
@@ -57,15 +57,15 @@ async fn a_connection_that_swallows_everything_is_replaced_though_callers_give_u
 async fn a_worker_whose_connection_swallows_everything_goes_on_with_another() {
     let redis = Redis::start().await.unwrap();
     let endpoint = Proxy::start(redis.url()).await.unwrap();
-    let impatient = QueueConfig {
+    let config = QueueConfig {
         response_timeout: Duration::from_millis(500),
         ..at(&endpoint)
     };
-    let queue = Queue::<u32>::connect(impatient).await.unwrap();
+    let queue = Queue::<u32>::connect(config).await.unwrap();
     let worker = Worker::start(&queue, 4, nothing);
     worker.until_running(true).await;
     endpoint.swallow();
-    eventually("an enqueued job", SOON, async || {
+    eventually("an enqueued job", TIMEOUT, async || {
         queue.enqueue("a", &1).await.ok()
     })
     .await;
@@ -73,13 +73,13 @@ async fn a_worker_whose_connection_swallows_everything_goes_on_with_another() {
     worker.stop().await;
 }
 
-/// As of a server that was started without its password, or has not read it yet.
+/// For instance by a server that was started without its password, or has not loaded it yet.
 #[tokio::test]
-async fn a_password_that_was_refused_once_is_tried_again() {
+async fn a_password_that_was_rejected_once_is_retried() {
     let redis = Redis::start().await.unwrap();
     let admin = Queue::<u32>::connect(config(&redis)).await.unwrap();
     let mut admin = admin.connection();
-    let _: () = redis_answers(
+    let _: () = run_redis(
         &mut admin,
         &["ACL", "SETUSER", "shop", "on", ">right", "~*", "&*", "+@all"],
     )
@@ -89,15 +89,15 @@ async fn a_password_that_was_refused_once_is_tried_again() {
         .await
         .unwrap();
 
-    let _: () = redis_answers(&mut admin, &["ACL", "SETUSER", "shop", "resetpass", ">wrong"]).await;
-    let _: u32 = redis_answers(&mut admin, &["CLIENT", "KILL", "USER", "shop"]).await;
-    eventually("a refusal", SOON, async || {
+    let _: () = run_redis(&mut admin, &["ACL", "SETUSER", "shop", "resetpass", ">wrong"]).await;
+    let _: u32 = run_redis(&mut admin, &["CLIENT", "KILL", "USER", "shop"]).await;
+    eventually("an authentication error", TIMEOUT, async || {
         let error = queue.ping().await.err()?.to_string();
         error.contains("authentication").then_some(())
     })
     .await;
-    let _: () = redis_answers(&mut admin, &["ACL", "SETUSER", "shop", ">right"]).await;
-    eventually("an answer", SOON, async || queue.ping().await.ok()).await;
+    let _: () = run_redis(&mut admin, &["ACL", "SETUSER", "shop", ">right"]).await;
+    eventually("a response", TIMEOUT, async || queue.ping().await.ok()).await;
 }
 
 fn at(endpoint: &Proxy) -> QueueConfig {

@@ -1,5 +1,5 @@
-//! The promises of `queue`, kept against a real Redis. Each test has a queue of its own, and, where it disturbs Redis, a
-//! server of its own.
+//! Tests of the guarantees of `queue` against a real Redis. Each test has its own queue, and its own server
+//! where it disturbs Redis.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

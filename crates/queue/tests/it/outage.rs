@@ -1,11 +1,13 @@
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use testkit::{Redis, eventually};
 use throughline_queue::{Delivery, Epoch, Queue, QueueConfig};
 use tokio::sync::Semaphore;
 
-use crate::support::{SOON, Worker, config, jobs, key, nothing, queue, redis_answers, until_idle};
+use crate::support::{TIMEOUT, Worker, config, jobs, key, nothing, queue, run_redis, until_idle};
 
 #[tokio::test]
 async fn a_pause_of_a_second_does_not_stall_or_restart_an_idle_worker() {
@@ -16,7 +18,7 @@ async fn a_pause_of_a_second_does_not_stall_or_restart_an_idle_worker() {
     worker.until_seen(1).await;
 
     let mut connection = queue.connection();
-    let _: () = redis_answers(&mut connection, &["CLIENT", "PAUSE", "1000", "ALL"]).await;
+    let _: () = run_redis(&mut connection, &["CLIENT", "PAUSE", "1000", "ALL"]).await;
     // Waits for the end of the pause.
     queue.enqueue("after", &1).await.unwrap();
     worker.until_seen(2).await;
@@ -28,20 +30,20 @@ async fn a_pause_of_a_second_does_not_stall_or_restart_an_idle_worker() {
 #[tokio::test]
 async fn a_pause_beyond_the_response_timeout_restarts_the_worker_and_it_goes_on() {
     let redis = Redis::start().await.unwrap();
-    let impatient = QueueConfig {
+    let config = QueueConfig {
         response_timeout: Duration::from_millis(300),
         ..config(&redis)
     };
-    let queue = Queue::<u32>::connect(impatient).await.unwrap();
+    let queue = Queue::<u32>::connect(config).await.unwrap();
     let worker = Worker::start(&queue, 4, nothing);
     queue.enqueue("before", &1).await.unwrap();
     worker.until_seen(1).await;
 
     let mut connection = queue.connection();
-    let _: () = redis_answers(&mut connection, &["CLIENT", "PAUSE", "2000", "ALL"]).await;
+    let _: () = run_redis(&mut connection, &["CLIENT", "PAUSE", "2000", "ALL"]).await;
     worker.until_running(false).await;
     worker.until_running(true).await;
-    eventually("an enqueued job", SOON, async || {
+    eventually("an enqueued job", TIMEOUT, async || {
         queue.enqueue("after", &1).await.ok()
     })
     .await;
@@ -51,7 +53,7 @@ async fn a_pause_beyond_the_response_timeout_restarts_the_worker_and_it_goes_on(
 }
 
 #[tokio::test]
-async fn a_worker_outlives_a_restart_of_redis() {
+async fn a_worker_survives_a_restart_of_redis() {
     let mut redis = Redis::start().await.unwrap();
     let queue = Queue::<u32>::connect(config(&redis)).await.unwrap();
     let worker = Worker::start(&queue, 4, nothing);
@@ -62,7 +64,7 @@ async fn a_worker_outlives_a_restart_of_redis() {
 
     redis.restart().await.unwrap();
     worker.until_running(true).await;
-    eventually("an enqueued job", SOON, async || {
+    eventually("an enqueued job", TIMEOUT, async || {
         queue.enqueue("a", &1).await.ok()
     })
     .await;
@@ -72,7 +74,7 @@ async fn a_worker_outlives_a_restart_of_redis() {
 }
 
 #[tokio::test]
-async fn a_redis_that_lost_its_data_is_noticed_once_and_its_workers_go_on() {
+async fn a_loss_of_redis_data_is_detected_once_and_the_workers_go_on() {
     let redis = Redis::start().await.unwrap();
     let queue = Queue::<u32>::connect(config(&redis)).await.unwrap();
     queue.begin_epoch().await.unwrap();
@@ -81,9 +83,9 @@ async fn a_redis_that_lost_its_data_is_noticed_once_and_its_workers_go_on() {
     queue.enqueue("a", &1).await.unwrap();
     until_idle(&queue).await;
 
-    let _: () = redis_answers(&mut queue.connection(), &["FLUSHALL"]).await;
+    let _: () = run_redis(&mut queue.connection(), &["FLUSHALL"]).await;
     assert_eq!(queue.epoch().await.unwrap(), Epoch::Missing);
-    assert_eq!(queue.epoch().await.unwrap(), Epoch::Present, "told once");
+    assert_eq!(queue.epoch().await.unwrap(), Epoch::Present, "reported once");
     queue.begin_epoch().await.unwrap();
     assert_eq!(queue.epoch().await.unwrap(), Epoch::Present);
     queue.enqueue("a", &1).await.unwrap();
@@ -93,21 +95,21 @@ async fn a_redis_that_lost_its_data_is_noticed_once_and_its_workers_go_on() {
     worker.stop().await;
 }
 
-/// Nothing is said to be whole again before it is: who was told of the loss may die, and another one is told.
+/// The process that detected the loss may die before it recovers: then the loss is reported to another one.
 #[tokio::test]
-async fn a_loss_that_nobody_made_up_for_is_told_again() {
+async fn a_loss_without_recovery_is_reported_again() {
     let queue = queue::<u32>().await;
     assert_eq!(queue.epoch().await.unwrap(), Epoch::Missing);
-    let (mut redis, told) = (queue.connection(), key(&queue, "epoch:told"));
-    let seconds: i64 = redis_answers(&mut redis, &["TTL", &told]).await;
+    let (mut redis, reported) = (queue.connection(), key(&queue, "epoch:told"));
+    let seconds: i64 = run_redis(&mut redis, &["TTL", &reported]).await;
     assert!((1..=10).contains(&seconds), "{seconds}");
 
-    // Rather than waiting for that.
-    let _: u32 = redis_answers(&mut redis, &["DEL", &told]).await;
+    // Instead of waiting for the TTL.
+    let _: u32 = run_redis(&mut redis, &["DEL", &reported]).await;
     assert_eq!(queue.epoch().await.unwrap(), Epoch::Missing);
     queue.begin_epoch().await.unwrap();
     assert_eq!(queue.epoch().await.unwrap(), Epoch::Present);
-    assert_eq!(redis_answers::<u32>(&mut redis, &["EXISTS", &told]).await, 0);
+    assert_eq!(run_redis::<u32>(&mut redis, &["EXISTS", &reported]).await, 0);
 }
 
 #[tokio::test]
@@ -120,7 +122,7 @@ async fn jobs_that_run_while_their_worker_restarts_are_neither_repeated_nor_forg
     let mut redis = queue.connection();
 
     // A job without payload ends the worker.
-    let _: u32 = redis_answers(&mut redis, &["RPUSH", &key(&queue, "active"), "lost"]).await;
+    let _: u32 = run_redis(&mut redis, &["RPUSH", &key(&queue, "active"), "lost"]).await;
     worker.until_running(false).await;
     worker.until_running(true).await;
     queue.enqueue("job-4", &4).await.unwrap();
@@ -130,13 +132,13 @@ async fn jobs_that_run_while_their_worker_restarts_are_neither_repeated_nor_forg
 
     slots.add_permits(5);
     until_idle(&queue).await;
-    let done: HashSet<String> = redis_answers(&mut redis, &["SMEMBERS", &key(&queue, "done")]).await;
+    let done: HashSet<String> = run_redis(&mut redis, &["SMEMBERS", &key(&queue, "done")]).await;
     assert_eq!(done, jobs(0..5).into_iter().map(|(id, _)| id).collect());
     assert_eq!(worker.stop().await.len(), 5);
 }
 
 #[tokio::test]
-async fn a_worker_wrongly_taken_for_dead_loses_its_jobs_to_others_and_goes_on() {
+async fn a_living_worker_that_counts_as_dead_loses_its_jobs_to_others_and_goes_on() {
     let queue = queue::<u32>().await;
     queue.enqueue("a", &1).await.unwrap();
     let slots = Arc::new(Semaphore::new(0));
@@ -145,14 +147,14 @@ async fn a_worker_wrongly_taken_for_dead_loses_its_jobs_to_others_and_goes_on() 
 
     let (mut redis, workers) = (queue.connection(), key(&queue, "workers"));
     let name = worker.names()[0].to_string();
-    let _: u32 = redis_answers(&mut redis, &["ZADD", &workers, "1000", &name]).await;
+    let _: u32 = run_redis(&mut redis, &["ZADD", &workers, "1000", &name]).await;
     queue.clean_up(1).await.unwrap();
-    // The same process gets it again, under its new name.
+    // The job is redelivered to the same process, under its new name.
     worker.until_seen(2).await;
     assert_eq!(worker.names().len(), 2);
     slots.add_permits(2);
     until_idle(&queue).await;
-    let done: u32 = redis_answers(&mut redis, &["SCARD", &key(&queue, "done")]).await;
+    let done: u32 = run_redis(&mut redis, &["SCARD", &key(&queue, "done")]).await;
     assert_eq!(done, 1);
     assert_eq!(worker.stop().await, ["a", "a"]);
 }

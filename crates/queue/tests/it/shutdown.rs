@@ -1,10 +1,13 @@
-use std::{collections::HashSet, future::pending, sync::Arc, time::Duration};
+use std::collections::HashSet;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
 
 use testkit::Redis;
 use throughline_queue::{Delivery, Queue, WorkOptions};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::support::{Worker, config, jobs, key, nothing, queue, redis_answers, until_idle};
+use crate::support::{Worker, config, jobs, key, nothing, queue, run_redis, until_idle};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shutdown_under_load_leaves_nothing_unacknowledged() {
@@ -22,7 +25,7 @@ async fn shutdown_under_load_leaves_nothing_unacknowledged() {
         assert_eq!(stats.in_flight, 0, "concurrency {concurrency}");
         assert_eq!(stats.depth, 2000 - seen.len() as u64, "concurrency {concurrency}");
         let mut redis = queue.connection();
-        let done: usize = redis_answers(&mut redis, &["SCARD", &key(&queue, "done")]).await;
+        let done: usize = run_redis(&mut redis, &["SCARD", &key(&queue, "done")]).await;
         assert_eq!(done, seen.len(), "concurrency {concurrency}");
 
         let second = Worker::start(&queue, concurrency, nothing);
@@ -49,21 +52,21 @@ async fn a_running_job_is_finished_and_acknowledged() {
         }
     });
     worker.until_seen(1).await;
-    worker.tell_to_stop();
+    worker.request_shutdown();
     worker.until_running(false).await;
     slots.add_permits(1);
     worker.stop().await;
     finished.notified().await;
     let mut redis = queue.connection();
     assert_eq!(
-        redis_answers::<u32>(&mut redis, &["SCARD", &key(&queue, "done")]).await,
+        run_redis::<u32>(&mut redis, &["SCARD", &key(&queue, "done")]).await,
         1
     );
     assert_eq!(queue.stats().await.unwrap().in_flight, 0);
 }
 
 #[tokio::test]
-async fn a_job_that_does_not_end_in_time_is_abandoned_and_delivered_to_the_next_worker_at_once() {
+async fn a_job_that_exceeds_the_shutdown_timeout_is_abandoned_and_redelivered_at_once() {
     let queue = queue::<u32>().await;
     queue.enqueue_many(&jobs(0..8)).await.unwrap();
     let options = WorkOptions {
@@ -77,7 +80,7 @@ async fn a_job_that_does_not_end_in_time_is_abandoned_and_delivered_to_the_next_
         move |delivery: Delivery<u32>| {
             let dropped = Arc::clone(&dropped);
             async move {
-                // Two of four end; the others hold on for ever.
+                // Two of four finish; the others never do.
                 if delivery.job >= 2 {
                     pending::<()>().await;
                 }
@@ -87,7 +90,7 @@ async fn a_job_that_does_not_end_in_time_is_abandoned_and_delivered_to_the_next_
     });
     first.until_seen(6).await;
     assert_eq!(first.stop().await.len(), 6);
-    assert_eq!(Arc::strong_count(&dropped), 1, "nothing of them runs on");
+    assert_eq!(Arc::strong_count(&dropped), 1, "an abandoned job still runs");
     let stats = queue.stats().await.unwrap();
     assert_eq!((stats.depth, stats.in_flight), (6, 0));
 
@@ -98,7 +101,7 @@ async fn a_job_that_does_not_end_in_time_is_abandoned_and_delivered_to_the_next_
 }
 
 #[tokio::test]
-async fn nothing_of_a_worker_runs_on_when_its_future_is_dropped() {
+async fn dropping_the_workers_future_stops_its_jobs() {
     let queue = queue::<u32>().await;
     queue.enqueue("a", &1).await.unwrap();
     let held = Arc::new(());
@@ -116,12 +119,12 @@ async fn nothing_of_a_worker_runs_on_when_its_future_is_dropped() {
     let health = worker.health.clone();
     worker.kill().await;
     assert!(!health.is_running());
-    let gone = async || (Arc::strong_count(&held) == 1).then_some(());
-    testkit::eventually("the end of the job", crate::support::SOON, gone).await;
+    let dropped = async || (Arc::strong_count(&held) == 1).then_some(());
+    testkit::eventually("the end of the job", crate::support::TIMEOUT, dropped).await;
 }
 
 #[tokio::test]
-async fn a_worker_leaves_no_trace_and_can_start_again_under_the_same_prefix() {
+async fn a_worker_leaves_no_keys_and_can_start_again_under_the_same_prefix() {
     let redis = Redis::start().await.unwrap();
     let queue = Queue::<u32>::connect(config(&redis)).await.unwrap();
     let mut connection = queue.connection();
@@ -130,7 +133,7 @@ async fn a_worker_leaves_no_trace_and_can_start_again_under_the_same_prefix() {
         queue.enqueue("a", &round).await.unwrap();
         until_idle(&queue).await;
         worker.stop().await;
-        let keys: HashSet<String> = redis_answers(&mut connection, &["KEYS", "*"]).await;
+        let keys: HashSet<String> = run_redis(&mut connection, &["KEYS", "*"]).await;
         let expected = ["data", "meta:a", "done"].map(|part| key(&queue, part));
         let global = "core:apalis:queues:list".to_owned();
         assert_eq!(keys, expected.into_iter().chain([global]).collect());
@@ -138,7 +141,7 @@ async fn a_worker_leaves_no_trace_and_can_start_again_under_the_same_prefix() {
 }
 
 #[tokio::test]
-async fn a_worker_that_never_got_to_redis_stops() {
+async fn a_worker_that_never_reached_redis_stops() {
     let mut redis = Redis::start().await.unwrap();
     let queue = Queue::<u32>::connect_lazy(config(&redis)).unwrap();
     redis.stop().await.unwrap();
@@ -148,7 +151,7 @@ async fn a_worker_that_never_got_to_redis_stops() {
 }
 
 #[tokio::test]
-async fn a_worker_told_to_stop_while_redis_is_down_finishes_its_job_and_stops() {
+async fn shutdown_while_redis_is_down_finishes_the_running_job() {
     let mut redis = Redis::start().await.unwrap();
     let queue = Queue::<u32>::connect(config(&redis)).await.unwrap();
     queue.enqueue("a", &1).await.unwrap();
@@ -167,7 +170,7 @@ async fn a_worker_told_to_stop_while_redis_is_down_finishes_its_job_and_stops() 
     worker.until_seen(1).await;
     redis.stop().await.unwrap();
     worker.until_running(false).await;
-    worker.tell_to_stop();
+    worker.request_shutdown();
     slots.add_permits(1);
     worker.stop().await;
     ended.notified().await;

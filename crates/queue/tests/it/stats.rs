@@ -1,8 +1,9 @@
-use std::{future::pending, time::Duration};
+use std::future::pending;
+use std::time::Duration;
 
 use throughline_queue::QueueStats;
 
-use crate::support::{Worker, jobs, key, queue, redis_answers};
+use crate::support::{Worker, jobs, key, queue, run_redis};
 
 #[tokio::test]
 async fn an_empty_queue_has_no_oldest_job() {
@@ -19,7 +20,7 @@ async fn an_empty_queue_has_no_oldest_job() {
 }
 
 #[tokio::test]
-async fn waiting_and_running_jobs_are_told_apart() {
+async fn waiting_and_running_jobs_are_counted_separately() {
     let queue = queue::<u32>().await;
     queue.enqueue_many(&jobs(0..10)).await.unwrap();
     assert_eq!(queue.stats().await.unwrap().depth, 10);
@@ -36,9 +37,9 @@ async fn the_oldest_job_is_found_at_either_end() {
     let queue = queue::<u32>().await;
     queue.enqueue_many(&jobs(0..3)).await.unwrap();
     let mut redis = queue.connection();
-    // The last one came back from a dead worker.
+    // The last job was put back from a dead worker.
     let meta = key(&queue, "meta:job-2");
-    let _: u32 = redis_answers(&mut redis, &["HSET", &meta, "enqueued_at", "1000000"]).await;
+    let _: u32 = run_redis(&mut redis, &["HSET", &meta, "enqueued_at", "1000000"]).await;
     let age = queue.stats().await.unwrap().oldest_age.unwrap();
     assert!(age > Duration::from_secs(1_000_000_000), "{age:?}");
 }

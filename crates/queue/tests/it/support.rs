@@ -1,10 +1,8 @@
-//! A queue of the test's own, and a worker that tells what it saw.
+//! A queue per test, and a worker that records its deliveries.
 
-use std::{
-    convert::Infallible,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use testkit::{Redis, eventually};
 use throughline_queue::{
@@ -14,10 +12,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// For whatever is sure to come: long enough for a machine that has much else to do.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+/// Timeout for events that are certain: long enough for a machine under load.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A queue that no other test knows, on the shared Redis.
+/// A queue with a unique name, on the shared Redis.
 pub(crate) async fn queue<J: Job>() -> Queue<J> {
     let redis = testkit::redis().await.unwrap();
     Queue::connect(config(&redis)).await.unwrap()
@@ -36,11 +34,8 @@ pub(crate) fn jobs(range: std::ops::Range<u32>) -> Vec<(String, u32)> {
     range.map(|n| (format!("job-{n}"), n)).collect()
 }
 
-/// Redis at the test's queue, raw.
-pub(crate) async fn redis_answers<T: redis::FromRedisValue>(
-    connection: &mut Connection,
-    command: &[&str],
-) -> T {
+/// Runs a command of Redis.
+pub(crate) async fn run_redis<T: redis::FromRedisValue>(connection: &mut Connection, command: &[&str]) -> T {
     redis::cmd(command[0])
         .arg(&command[1..])
         .query_async(connection)
@@ -49,7 +44,7 @@ pub(crate) async fn redis_answers<T: redis::FromRedisValue>(
 }
 
 pub(crate) async fn until_idle<J: Job>(queue: &Queue<J>) {
-    eventually("an empty queue", SOON, async || {
+    eventually("an empty queue", TIMEOUT, async || {
         let stats = queue.stats().await.ok()?;
         let busy = (stats.depth, stats.in_flight, stats.oldest_age);
         (busy == (0, 0, None)).then_some(())
@@ -69,7 +64,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts to work with `handle`.
+    /// Starts a worker that handles each job with `handle`.
     pub(crate) fn start<J, F, Fut>(queue: &Queue<J>, concurrency: usize, handle: F) -> Self
     where
         J: Job,
@@ -112,7 +107,7 @@ impl Worker {
         }
     }
 
-    /// The ids of the jobs it was given so far, in order.
+    /// The ids of the jobs delivered so far, in order.
     pub(crate) fn seen(&self) -> Vec<String> {
         self.deliveries
             .lock()
@@ -122,7 +117,7 @@ impl Worker {
             .collect()
     }
 
-    /// The worker's names so far, each once.
+    /// The names under which the worker registered so far.
     pub(crate) fn names(&self) -> Vec<Arc<str>> {
         let mut names: Vec<_> = self
             .deliveries
@@ -136,7 +131,7 @@ impl Worker {
     }
 
     pub(crate) async fn until_seen(&self, count: usize) {
-        eventually("deliveries", SOON, async || {
+        eventually("deliveries", TIMEOUT, async || {
             (self.seen().len() >= count).then_some(())
         })
         .await;
@@ -146,18 +141,18 @@ impl Worker {
         let what = if running {
             "a running worker"
         } else {
-            "a worker that knows that it is down"
+            "a stopped worker"
         };
-        eventually(what, SOON, async || {
+        eventually(what, TIMEOUT, async || {
             (self.health.is_running() == running).then_some(())
         })
         .await;
     }
 
-    /// As SIGTERM does. Returns the ids of the jobs it was given.
+    /// Stops the worker as SIGTERM does. Returns the ids of all delivered jobs.
     pub(crate) async fn stop(self) -> Vec<String> {
         self.shutdown.cancel();
-        tokio::time::timeout(SOON, self.task)
+        tokio::time::timeout(TIMEOUT, self.task)
             .await
             .expect("the worker stops")
             .unwrap()
@@ -166,16 +161,16 @@ impl Worker {
         deliveries.iter().map(|(id, _)| id.clone()).collect()
     }
 
-    pub(crate) fn tell_to_stop(&self) {
+    pub(crate) fn request_shutdown(&self) {
         self.shutdown.cancel();
     }
 
-    /// As SIGKILL does: no word to Redis.
+    /// Stops the worker as SIGKILL does: it does not deregister.
     pub(crate) async fn kill(self) {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());
     }
 }
 
-/// A job that is done at once.
+/// A handler that returns at once.
 pub(crate) async fn nothing<J>(_: Delivery<J>) {}
