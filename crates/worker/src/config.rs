@@ -1,4 +1,4 @@
-//! What the worker is told by its environment. Read once, at the start.
+//! The worker's settings: environment variables, read once at the start.
 
 use std::time::Duration;
 
@@ -12,53 +12,54 @@ use telemetry::job::JobTrace;
 /// All settings of the worker.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where the health endpoints are.
+    /// Address of the health endpoints.
     pub address: Address,
     /// PostgreSQL.
     pub store: StoreConfig,
-    /// Redis, and the queue in it.
+    /// Redis.
     pub queue: QueueConfig,
-    /// The payment gateway; without one, orders that ask for a payment fail.
+    /// The payment gateway; without one, orders with a payment fail.
     pub gateway: Option<GatewayConfig>,
-    /// How orders are processed.
+    /// The rules of an attempt.
     pub processing: ProcessingConfig,
-    /// How processing belongs to the trace of the request.
+    /// Whether an attempt's span is a child of, or linked to, the span that sent its job.
     pub job_trace: JobTrace,
-    /// How many orders are processed at the same time.
+    /// Maximum number of orders processed at the same time.
     pub concurrency: usize,
-    /// How long the attempts in flight may take to end.
+    /// At shutdown, running attempts are abandoned after this time.
     pub shutdown_timeout: Duration,
 }
 
-/// The payment gateway, Stripe or one that speaks its wire format.
+/// The payment gateway: Stripe or a server with its wire format.
 #[derive(Clone)]
 pub struct GatewayConfig {
-    /// Where it is, without `/v1`.
+    /// Base URL, without `/v1`.
     pub url: reqwest::Url,
-    /// Its secret key.
+    /// Secret API key.
     pub key: String,
-    /// How long a call may take.
+    /// Timeout of a call.
     pub timeout: Duration,
 }
 
 /// The rules of an attempt.
 #[derive(Debug, Clone)]
 pub struct ProcessingConfig {
-    /// How long a claim holds without being renewed.
+    /// A claim expires after this time unless the lease is renewed.
     pub lease: Duration,
-    /// How many attempts an order has.
+    /// Maximum number of attempts per order; an operator's retry starts the count again.
     pub max_attempts: i32,
-    /// Above this amount an order is validated once more.
+    /// Orders above this amount are validated again before the charge.
     pub high_value: Threshold,
 }
 
 impl Config {
-    /// Reads and checks every variable.
+    /// Reads and validates every variable.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         Ok(Self {
             address: Address::from_env(env, 8081)?,
             store: StoreConfig {
-                // WORKER_CONCURRENCY bounds them already, and nobody else would take a claim that is refused.
+                // WORKER_CONCURRENCY already bounds the waiting claims, and no other worker would take a
+                // rejected one.
                 max_waiting: usize::MAX,
                 ..StoreConfig::from_env(env, "throughline-worker")?
             },
@@ -100,7 +101,7 @@ fn gateway(env: &Env) -> Result<Option<GatewayConfig>, SettingError> {
     }))
 }
 
-/// The key stays out of logs.
+/// Leaves the key out of logs.
 impl std::fmt::Debug for GatewayConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("GatewayConfig")

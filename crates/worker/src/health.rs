@@ -1,7 +1,7 @@
-//! The worker's health endpoints. It is ready while it fetches jobs and reconciles, which takes both PostgreSQL and Redis.
+//! The worker's health endpoints. It is ready while it fetches jobs and reconciles, which needs both
+//! PostgreSQL and Redis.
 
 use std::net::TcpListener;
-use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::web::{self, Data};
@@ -9,13 +9,11 @@ use actix_web::{App, HttpResponse, HttpServer};
 use domain::ProcessOrder;
 use queue::{Queue, WorkerHealth};
 use serde_json::json;
+use service::health::{passes, status};
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::reconciler::ReconcilerHealth;
-
-/// A check that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 pub(crate) struct Health {
@@ -55,20 +53,15 @@ async fn ready(health: Data<Health>) -> HttpResponse {
         ("reconciler", health.reconciler.is_working()),
         ("serving", !health.shutdown.is_cancelled()),
     ];
-    let word = |passed| if passed { "ok" } else { "unavailable" };
     let all = checks.iter().all(|(_, passed)| *passed);
     let checks: serde_json::Map<_, _> = checks
         .into_iter()
-        .map(|(name, passed)| (name.to_owned(), word(passed).into()))
+        .map(|(name, passed)| (name.to_owned(), status(passed).into()))
         .collect();
-    let body = json!({ "status": word(all), "checks": checks });
+    let body = json!({ "status": status(all), "checks": checks });
     if all {
         HttpResponse::Ok().json(body)
     } else {
         HttpResponse::ServiceUnavailable().json(body)
     }
-}
-
-async fn passes<T, E>(check: impl Future<Output = Result<T, E>>) -> bool {
-    matches!(tokio::time::timeout(PATIENCE, check).await, Ok(Ok(_)))
 }

@@ -1,7 +1,6 @@
-//! The worker: it takes jobs from the queue, claims each order in PostgreSQL, validates and charges it, and records the end.
-//! Redis may lose or repeat a job; the claim decides who processes, and the reconciler dispatches what was lost.
-//!
-//! [`program`] is the binary, [`startup`] runs it all; `processing` is the way of one order, `payment` the gateway, `reconciler` the loop behind.
+//! The worker takes jobs from the queue, claims each order in PostgreSQL, charges it and records the outcome.
+//! Redis may lose or repeat a job: the claim decides which worker processes an order, and the reconciler
+//! dispatches lost jobs again. [`startup`] connects the parts.
 
 pub mod config;
 pub mod program;
@@ -12,5 +11,6 @@ mod metrics;
 mod payment;
 mod processing;
 mod reconciler;
+#[cfg(feature = "sabotage")]
 mod sabotage;
 mod sweeper;

@@ -1,4 +1,4 @@
-//! What the worker measures of its own: what became of orders, what was dispatched again, and how long the queue is.
+//! The worker's metrics: final orders, jobs dispatched again, and the length of the queue.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -7,15 +7,17 @@ use domain::{FailureCode, Order, OrderStatus, ProcessOrder};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
 use queue::Queue;
+use service::{Next, every};
 use store::Store;
 use telemetry::metrics::{counter, gauge, histogram};
 use telemetry::names;
 use tokio_util::sync::CancellationToken;
 
-/// How often the queue is counted: one round trip to Redis, and one statement that an index answers.
+/// Interval of the queue gauges. Each time costs one round trip to Redis and one statement that an index
+/// serves.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// Seconds; an order may take anything from one fast attempt to many that are minutes apart.
-const PROCESSING: &[f64] = &[
+/// Seconds: from one fast attempt to many attempts that are minutes apart.
+const PROCESSING_BUCKETS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
 ];
 
@@ -25,54 +27,53 @@ static FAILED: LazyLock<Counter<u64>> =
     LazyLock::new(|| counter("orders.failed", "{order}", "Orders that failed for good."));
 static PROCESSING_DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
     let what = "From an order's creation to its final state.";
-    histogram("orders.processing.duration", "s", what, PROCESSING)
+    histogram("orders.processing.duration", "s", what, PROCESSING_BUCKETS)
 });
 static RECONCILED: LazyLock<Counter<u64>> = LazyLock::new(|| {
     let what = "Jobs that were dispatched again because their orders fell due.";
     counter("queue.reconciled", "{message}", what)
 });
 
-/// Counts an attempt's end, where it was the order's.
-pub(crate) fn ended(order: &Order) {
+/// Counts an order that its attempt brought into a final state.
+pub(crate) fn count_final(order: &Order) {
     match (order.status, &order.failure) {
         (OrderStatus::Completed, _) => COMPLETED.add(1, &[]),
-        (OrderStatus::Failed, Some(failure)) => failed(failure.code),
+        (OrderStatus::Failed, Some(failure)) => count_failed(failure.code),
         _ => return,
     }
-    // Both moments are by PostgreSQL's clock.
+    // Both times are by PostgreSQL's clock.
     let took = order.completed_at.map(|end| end - order.created_at);
     if let Some(Ok(took)) = took.map(|took| took.to_std()) {
         PROCESSING_DURATION.record(took.as_secs_f64(), &[]);
     }
 }
 
-/// Counts an order that failed for good.
-pub(crate) fn failed(code: FailureCode) {
+/// Counts a failed order.
+pub(crate) fn count_failed(code: FailureCode) {
     FAILED.add(1, &[KeyValue::new("order.failure.code", code.as_str())]);
 }
 
-/// Counts a job that was dispatched again for this reason.
-pub(crate) fn reconciled(reason: &'static str) {
+/// Counts a job that the reconciler dispatched, by the reason why its order was due.
+pub(crate) fn count_reconciled(reason: &'static str) {
     RECONCILED.add(1, &[KeyValue::new(names::QUEUE_REASON, reason)]);
 }
 
-/// Counts the queue again and again until `shutdown` is cancelled. While Redis or PostgreSQL is away, the last count stands.
-pub(crate) async fn watch(queue: &Queue<ProcessOrder>, store: &Store, shutdown: &CancellationToken) {
+/// Updates the queue gauges until `shutdown` is cancelled. While Redis or PostgreSQL is unavailable they keep
+/// their last values.
+pub(crate) async fn watch_queue(queue: &Queue<ProcessOrder>, store: &Store, shutdown: &CancellationToken) {
     let gauges = Gauges::new();
-    while !shutdown.is_cancelled() {
-        gauges.read(queue, store).await;
-        tokio::select! {
-            () = tokio::time::sleep(INTERVAL) => {}
-            () = shutdown.cancelled() => {}
-        }
-    }
+    every(INTERVAL, shutdown, async || {
+        gauges.update(queue, store).await;
+        Next::AfterInterval
+    })
+    .await;
 }
 
 struct Gauges {
     depth: Gauge<f64>,
     in_flight: Gauge<f64>,
-    /// The longer of two waits. The reconciler's lag is one of them: while no job waits, so while `queue.depth` is 0, it is that lag
-    /// and nothing else.
+    /// The maximum of the oldest job's age in Redis and of the time since the oldest due order was due in
+    /// PostgreSQL (the reconciler's lag). While `queue.depth` is 0 it is the lag alone.
     oldest_age: Gauge<f64>,
 }
 
@@ -88,12 +89,12 @@ impl Gauges {
             oldest_age: gauge(
                 "queue.oldest_age",
                 "s",
-                "How long the oldest waits: a job in Redis, or an order in PostgreSQL that is due without one.",
+                "Age of the oldest job in Redis, or lag of the oldest due order in PostgreSQL that has none.",
             ),
         }
     }
 
-    async fn read(&self, queue: &Queue<ProcessOrder>, store: &Store) {
+    async fn update(&self, queue: &Queue<ProcessOrder>, store: &Store) {
         let (stats, due) = tokio::join!(queue.stats(), store.oldest_due());
         if let Ok(stats) = &stats {
             self.depth.record(number(stats.depth), &[]);
@@ -107,7 +108,7 @@ impl Gauges {
     }
 }
 
-/// A queue is never so long that a float could not count it.
+/// Saturates at 2^32 - 1, more jobs than Redis can hold.
 fn number(count: u64) -> f64 {
     u32::try_from(count).map_or(f64::from(u32::MAX), f64::from)
 }

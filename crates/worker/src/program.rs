@@ -1,10 +1,11 @@
-//! The worker as a program.
+//! The binary of the worker.
 
 use std::process::ExitCode;
 
 use service::Program;
 
-use crate::{config::Config, startup};
+use crate::config::Config;
+use crate::startup;
 
 const PROGRAM: Program = Program {
     name: "throughline-worker",
@@ -12,7 +13,7 @@ const PROGRAM: Program = Program {
     commands: &[],
 };
 
-/// Works as the environment says until it is asked to end.
+/// Runs the worker, with settings from the environment, until SIGTERM or SIGINT.
 pub fn run() -> ExitCode {
     PROGRAM.run(|_, env| {
         let config = Config::from_env(env)?;

@@ -1,13 +1,16 @@
-//! What a test of the tests may switch off. In every build of the product this is `false`, and the compiler removes what hangs on it.
+//! Switches a mechanism off, to prove that chaos finds the damage. No build of the product has this module.
 
-/// Whether this part is to be left out.
-#[cfg(feature = "sabotage")]
-pub(crate) fn is_off(part: &str) -> bool {
-    std::env::var("SABOTAGE").as_deref() == Ok(part)
+use domain::Order;
+
+/// Whether SABOTAGE names this mechanism.
+pub(crate) fn is_off(mechanism: &str) -> bool {
+    std::env::var("SABOTAGE").as_deref() == Ok(mechanism)
 }
 
-/// Whether this part is to be left out: never.
-#[cfg(not(feature = "sabotage"))]
-pub(crate) const fn is_off(_part: &str) -> bool {
-    false
+/// One key per attempt instead of one per order: each attempt is another charge.
+pub(crate) fn idempotency_key(order: &Order, key: String) -> String {
+    if is_off("idempotency") {
+        return format!("{}:{}", order.id, order.attempt);
+    }
+    key
 }

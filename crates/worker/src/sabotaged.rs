@@ -1,4 +1,5 @@
-//! throughline-worker without one of the things that its reliability rests on, by SABOTAGE: chaos has to find it. Never deployed.
+//! throughline-worker without the mechanism of reliability that SABOTAGE names: chaos must find the damage.
+//! Never deployed.
 
 fn main() -> std::process::ExitCode {
     throughline_worker::program::run()

@@ -21,27 +21,21 @@ use crate::processing::Processor;
 use crate::reconciler::{Reconciler, ReconcilerHealth};
 use crate::sweeper;
 
-/// What abandoned attempts get to release their orders, beyond the shutdown time-out.
-const RELEASE: Duration = Duration::from_secs(3);
+/// Added to the shutdown timeout, so that abandoned attempts can release their orders.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Works until SIGTERM or SIGINT; then finishes the attempts in flight or releases them.
-pub async fn work(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::Result<()> {
+/// Processes orders until SIGTERM or SIGINT. Then it finishes the running attempts, or abandons them after
+/// the shutdown timeout.
+pub async fn work(config: Config, signal: ShutdownSignal) -> anyhow::Result<()> {
+    warn_of_gateway_settings(&config);
     let store = Store::new(config.store)?;
     let queue = Queue::<ProcessOrder>::connect_lazy(config.queue)?;
     let listener = config.address.listen()?;
-    match &config.gateway {
-        None => tracing::warn!("PAYMENT_GATEWAY_URL is not set: orders that ask for a payment will fail"),
-        Some(gateway) if config.processing.lease <= gateway.timeout => tracing::warn!(
-            "ORDER_LEASE is not longer than PAYMENT_TIMEOUT: a worker that is paused during a charge may lose it to another"
-        ),
-        Some(_) => {}
-    }
 
-    let shutdown = CancellationToken::new();
-    let abandon = CancellationToken::new();
+    let (shutdown, abandon) = (CancellationToken::new(), CancellationToken::new());
     let options = WorkOptions {
         concurrency: config.concurrency,
-        shutdown_timeout: config.shutdown_timeout + RELEASE,
+        shutdown_timeout: config.shutdown_timeout + RELEASE_TIMEOUT,
         name_prefix: format!("throughline-worker-{}", std::process::id()),
         health: WorkerHealth::default(),
     };
@@ -78,51 +72,82 @@ pub async fn work(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::Re
 
     let health_server = health::serve(listener, health)?;
     let health_handle = health_server.handle();
-    let ending = async {
-        tokio::select! {
-            () = shutdown_signal.received() => {}
-            () = shutdown.cancelled() => {}
-        }
-        tracing::info!("shutting down");
+    tracing::info!(concurrency = options.concurrency, "processing orders");
+    let processing = async {
+        let processed = queue.work(options, service, shutdown.clone()).await;
+        // If the worker ended without a signal, everything else ends too.
         shutdown.cancel();
-        tokio::select! {
-            () = tokio::time::sleep(config.shutdown_timeout) => abandon.cancel(),
-            () = abandon.cancelled() => {}
-        }
+        processed
     };
-    let reaching = async {
+    let working = async {
+        let background = run_background(&store, &queue, &reconciler, &shutdown);
+        let (processed, ()) = tokio::join!(processing, background);
+        // No attempt is running any more: nothing has to wait for the shutdown timeout.
+        abandon.cancel();
+        health_handle.stop(false).await;
+        processed
+    };
+    let ending = shut_down(signal, &shutdown, &abandon, config.shutdown_timeout);
+    let (processed, (), served) = tokio::join!(working, ending, health_server);
+    processed?;
+    served.context("the health server ended")
+}
+
+fn warn_of_gateway_settings(config: &Config) {
+    match &config.gateway {
+        None => tracing::warn!("PAYMENT_GATEWAY_URL is not set: orders with a payment will fail"),
+        Some(gateway) if config.processing.lease <= gateway.timeout => tracing::warn!(
+            "ORDER_LEASE is not longer than PAYMENT_TIMEOUT: \
+             a worker that is paused during a charge may lose its lease"
+        ),
+        Some(_) => {}
+    }
+}
+
+/// Everything that runs beside the processing of jobs, until shutdown.
+async fn run_background(
+    store: &Store,
+    queue: &Queue<ProcessOrder>,
+    reconciler: &Reconciler,
+    shutdown: &CancellationToken,
+) {
+    let report_unreachable = async {
         tokio::join!(
             wait_until_reachable("PostgreSQL", async || store.ping().await),
             wait_until_reachable("Redis", async || queue.ping().await),
         )
     };
-    let working = async {
-        tracing::info!(concurrency = options.concurrency, "processing orders");
-        let work = async {
-            let worked = queue.work(options, service, shutdown.clone()).await;
-            // A worker that ended by itself takes the rest with it.
-            shutdown.cancel();
-            worked
-        };
-        let (worked, _, (), (), (), ()) = tokio::join!(
-            work,
-            shutdown.run_until_cancelled(reaching),
-            reconciler.run(&shutdown),
-            sweeper::run(&queue, &shutdown),
-            sweeper::forget_keys(&store, &shutdown),
-            metrics::watch(&queue, &store, &shutdown),
-        );
-        // Nothing is in flight any more: whoever waits for the time-out need not.
-        abandon.cancel();
-        health_handle.stop(false).await;
-        worked
+    let reconcile = async {
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is_off("reconciler") {
+            return reconciler.health.set_working(true);
+        }
+        reconciler.run(shutdown).await;
     };
-    let (worked, (), served) = tokio::join!(working, ending, health_server);
-    worked?;
-    served.context("the health server ended")
+    tokio::join!(
+        shutdown.run_until_cancelled(report_unreachable),
+        reconcile,
+        sweeper::delete_finished_jobs(queue, shutdown),
+        sweeper::delete_expired_keys(store, shutdown),
+        metrics::watch_queue(queue, store, shutdown),
+    );
 }
 
-/// What a delivery tells the telemetry.
+/// Cancels `shutdown` at the signal, and `abandon` after the timeout.
+async fn shut_down(
+    signal: ShutdownSignal,
+    shutdown: &CancellationToken,
+    abandon: &CancellationToken,
+    timeout: Duration,
+) {
+    shutdown.run_until_cancelled(signal.received()).await;
+    tracing::info!("shutting down");
+    shutdown.cancel();
+    abandon.run_until_cancelled(tokio::time::sleep(timeout)).await;
+    abandon.cancel();
+}
+
+/// The telemetry attributes of a delivery.
 fn describe(delivery: &Delivery<ProcessOrder>) -> Received<'_> {
     Received {
         message_id: &delivery.id,

@@ -1,56 +1,47 @@
-//! Deletes what is of no more use: what finished jobs leave in Redis, which apalis never does, and idempotency keys that are past
-//! their time.
+//! Deletes finished jobs from Redis, which apalis never does, and expired idempotency keys from PostgreSQL.
 
 use std::time::Duration;
 
 use domain::ProcessOrder;
 use queue::Queue;
+use service::{Next, every};
 use store::Store;
 use tokio_util::sync::CancellationToken;
 
-const INTERVAL: Duration = Duration::from_secs(1);
-/// Jobs a round; a few milliseconds of Redis' time.
-const BATCH: usize = 1000;
-
-/// How often old keys are looked for, and how many go at a time.
+const JOBS_INTERVAL: Duration = Duration::from_secs(1);
+/// Jobs per run; a few milliseconds of Redis' time.
+const JOBS_BATCH: usize = 1000;
 const KEYS_INTERVAL: Duration = Duration::from_secs(10);
-const KEYS_BATCH: i64 = 1000;
+const KEYS_BATCH: u16 = 1000;
 
-/// Forgets old idempotency keys until `shutdown` is cancelled.
-pub(crate) async fn forget_keys(store: &Store, shutdown: &CancellationToken) {
-    while !shutdown.is_cancelled() {
-        match telemetry::span::untraced(store.forget_keys(KEYS_BATCH)).await {
-            Ok(forgotten) if i64::try_from(forgotten).is_ok_and(|keys| keys >= KEYS_BATCH) => {
-                continue;
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::debug!(%error, "cannot forget keys"
-                );
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(KEYS_INTERVAL) => {}
-            () = shutdown.cancelled() => {}
-        }
-    }
+/// Deletes finished jobs until `shutdown` is cancelled.
+pub(crate) async fn delete_finished_jobs(queue: &Queue<ProcessOrder>, shutdown: &CancellationToken) {
+    every(JOBS_INTERVAL, shutdown, async || {
+        next(
+            queue
+                .clean_up(JOBS_BATCH)
+                .await
+                .map(|deleted| deleted >= JOBS_BATCH),
+        )
+    })
+    .await;
 }
 
-/// Cleans Redis up until `shutdown` is cancelled.
-pub(crate) async fn run(queue: &Queue<ProcessOrder>, shutdown: &CancellationToken) {
-    while !shutdown.is_cancelled() {
-        match queue.clean_up(BATCH).await {
-            Ok(deleted) if usize::try_from(deleted).is_ok_and(|deleted| deleted >= BATCH) => {
-                continue;
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::debug!(%error, "cannot clean up");
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(INTERVAL) => {}
-            () = shutdown.cancelled() => {}
-        }
+/// Deletes idempotency keys whose retention ended, until `shutdown` is cancelled.
+pub(crate) async fn delete_expired_keys(store: &Store, shutdown: &CancellationToken) {
+    every(KEYS_INTERVAL, shutdown, async || {
+        let deleted = telemetry::span::untraced(store.forget_keys(KEYS_BATCH.into())).await;
+        next(deleted.map(|deleted| deleted >= usize::from(KEYS_BATCH)))
+    })
+    .await;
+}
+
+/// A full batch is followed by the next one at once.
+fn next<E: std::error::Error>(full: Result<bool, E>) -> Next {
+    match full {
+        Ok(true) => return Next::AtOnce,
+        Ok(false) => {}
+        Err(error) => tracing::debug!(%error, "clean-up failed and is retried"),
     }
+    Next::AfterInterval
 }

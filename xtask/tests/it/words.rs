@@ -25,12 +25,10 @@ const STILL_FORBIDDEN: &[&str] = &[
     "crates/api/",
     "crates/dispatch/",
     "crates/e2e/",
-    "crates/queue/",
     "crates/service/",
     "crates/store/",
     "crates/telemetry/",
     "crates/testkit/",
-    "crates/worker/",
     "docs/",
     "xtask/",
 ];
@@ -40,13 +38,11 @@ const STILL_WIDE: &[&str] = &[
     "crates/dispatch/",
     "crates/domain/",
     "crates/e2e/",
-    "crates/queue/",
     "crates/service/",
     "crates/settings/",
     "crates/store/",
     "crates/telemetry/",
     "crates/testkit/",
-    "crates/worker/",
     "xtask/",
 ];
 

@@ -1,20 +1,19 @@
-//! An order's amount as Stripe takes it: a count of minor units, of which some currencies have others than in ISO 4217.
-//! <https://docs.stripe.com/currencies>; the two-decimal rule for payouts in HUF and TWD does not concern charges.
+//! An order's amount in Stripe's format: an integer in the currency's smallest unit. Some currencies have
+//! other decimals than in ISO 4217 (<https://docs.stripe.com/currencies>); the two-decimal rule for payouts
+//! in HUF and TWD does not apply to charges.
 
 use domain::{Currency, Failure, FailureCode, Money};
 
-/// The decimals of the finest amount that Stripe takes in a currency with three.
-const FINEST_DECIMALS: u32 = 2;
-
-/// How Stripe counts a currency.
+/// Stripe's format of a currency.
 struct Unit {
-    /// The decimals that its `amount` has.
+    /// Number of decimals in `amount`.
     decimals: u32,
-    /// Decimals of these that may be other than 0.
+    /// Number of these decimals that may be other than 0.
     used: u32,
 }
 
-/// The count that Stripe takes for this amount. An amount that it cannot take is refused rather than rounded.
+/// The value of Stripe's `amount` parameter. An amount that Stripe cannot represent is an error: it is never
+/// rounded.
 pub(super) fn stripe_amount(amount: Money) -> Result<i64, Failure> {
     let currency = amount.currency();
     let iso = currency.exponent().map(u32::from);
@@ -29,7 +28,8 @@ pub(super) fn stripe_amount(amount: Money) -> Result<i64, Failure> {
     if !fits {
         let (code, used) = (currency.code(), unit.used);
         let detail = format!(
-            "{amount} {code} cannot be charged: the payment gateway takes {code} with {used} decimals at the most."
+            "{amount} {code} cannot be charged: \
+             the payment gateway takes {code} with {used} decimals at the most."
         );
         return Err(rejected(detail));
     }
@@ -41,25 +41,18 @@ pub(super) fn stripe_amount(amount: Money) -> Result<i64, Failure> {
 }
 
 fn unit(currency: Currency) -> Option<Unit> {
-    let iso = currency.exponent().map(u32::from)?;
-    match currency {
-        // Without decimals since, but counted as before.
-        Currency::ISK | Currency::UGX => Some(Unit { decimals: 2, used: 0 }),
-        // A fifth of an ariary is no decimal.
-        Currency::MGA => Some(Unit { decimals: 0, used: 0 }),
-        _ => match iso {
-            0..=2 => Some(Unit {
-                decimals: iso,
-                used: iso,
-            }),
-            3 => Some(Unit {
-                decimals: 3,
-                used: FINEST_DECIMALS,
-            }),
-            // Units of account, not money: Stripe knows none of them.
-            _ => None,
-        },
-    }
+    let (decimals, used) = match (currency, currency.exponent()?) {
+        // No decimals today; Stripe still counts two, for backward compatibility.
+        (Currency::ISK | Currency::UGX, _) => (2, 0),
+        // ISO 4217 gives the ariary two decimals, but its subunit is a fifth: Stripe takes whole units.
+        (Currency::MGA, _) => (0, 0),
+        (_, iso @ 0..=2) => (iso.into(), iso.into()),
+        // Stripe requires the third decimal to be 0.
+        (_, 3) => (3, 2),
+        // Units of account, which Stripe does not support.
+        _ => return None,
+    };
+    Some(Unit { decimals, used })
 }
 
 fn rejected(detail: String) -> Failure {
@@ -72,15 +65,15 @@ mod tests {
 
     fn sent(text: &str, code: &str) -> Result<i64, String> {
         let currency = Currency::from_code(code).unwrap();
-        let refused = |failure: Failure| {
+        let detail = |failure: Failure| {
             assert_eq!(failure.code, FailureCode::PaymentRejected);
             failure.detail
         };
-        stripe_amount(Money::parse(text, currency).unwrap()).map_err(refused)
+        stripe_amount(Money::parse(text, currency).unwrap()).map_err(detail)
     }
 
     #[test]
-    fn a_customer_is_charged_what_the_order_says_in_every_kind_of_currency() {
+    fn the_charged_amount_is_the_orders_amount_in_every_kind_of_currency() {
         for (text, code, count) in [
             ("99.99", "USD", 9_999),
             ("99999999.99", "EUR", 9_999_999_999),
@@ -99,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn an_amount_that_stripe_cannot_take_is_refused_and_not_rounded() {
+    fn an_amount_that_stripe_cannot_represent_is_rejected_and_not_rounded() {
         assert_eq!(
             sent("5.124", "KWD").unwrap_err(),
             "5.124 KWD cannot be charged: the payment gateway takes KWD with 2 decimals at the most."

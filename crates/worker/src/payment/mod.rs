@@ -1,15 +1,15 @@
-//! Charging an order: which token is sent, what the gateway's answer means, and what is tried again.
+//! Charges an order: which token is sent, what the gateway's response means, and what is retried.
 
 mod amount;
-mod gateway;
-mod outcome;
+mod client;
+mod error;
 
 use domain::{Failure, FailureCode, Order, PaymentMethod};
 
-pub(crate) use gateway::Gateway;
-pub(crate) use outcome::ChargeError;
+pub(crate) use client::Gateway;
+pub(crate) use error::ChargeError;
 
-/// Charges the order once, whatever happens: the gateway knows it by the order's id. Returns the charge's id.
+/// Charges the order, at most once: all attempts send the same idempotency key. Returns the charge's id.
 #[tracing::instrument(
     name = "process_payment",
     skip_all,
@@ -49,19 +49,19 @@ async fn charge(
     let token = validate_payment_method(order, method)?;
     let gateway = gateway.ok_or_else(|| {
         let detail = "This service has no payment gateway.";
-        ChargeError::Passing(Failure::new(FailureCode::PaymentUnavailable, detail))
+        ChargeError::Transient(Failure::new(FailureCode::PaymentUnavailable, detail))
     })?;
     tracing::Span::current().record("payment.gateway", gateway.host());
     gateway.charge(order, token).await
 }
 
-/// The token to charge: the customer's, or the test token of the method. An amount of nothing is no payment.
+/// The token to charge: the customer's, or the test token of the method. An amount of 0 cannot be charged.
 #[tracing::instrument(name = "validate_payment_method", skip_all, fields(payment.method = method.as_str()))]
 fn validate_payment_method(order: &Order, method: PaymentMethod) -> Result<&str, ChargeError> {
     if order.amount.minor() == 0 {
         let failure = Failure::new(FailureCode::AmountMismatch, "There is nothing to charge.");
         return Err(ChargeError::Final(failure));
     }
-    let given = order.payment_token.as_ref();
-    Ok(given.map_or(method.test_token(), |token| token.reveal()))
+    let customers = order.payment_token.as_ref();
+    Ok(customers.map_or(method.test_token(), |token| token.reveal()))
 }

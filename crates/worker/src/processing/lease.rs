@@ -1,4 +1,5 @@
-//! Keeps a claim alive while its attempt works. An attempt whose lease was lost is dropped: another worker has the order.
+//! Lease renewal: extends a claim while its attempt runs. An attempt that lost its lease is dropped, because
+//! another worker may have claimed the order.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,10 +7,8 @@ use std::time::{Duration, Instant};
 use domain::{Attempt, Order, OrderId};
 use store::{Store, StoreError};
 
-use super::attempt::Outcome;
-
-/// An attempt's right to its order. Its end is counted from before the statement that set it was sent, so PostgreSQL, whose clock
-/// decides, never ends it earlier than is thought here.
+/// An attempt's exclusive right to its order. Its end is computed from the time before the statement was
+/// sent, so it never ends earlier in PostgreSQL, whose clock decides, than it does here.
 pub(super) struct Lease {
     store: Store,
     id: OrderId,
@@ -19,26 +18,26 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// The lease of a claim that was asked for at `claimed`.
-    pub(super) fn new(store: Store, order: &Order, length: Duration, claimed: Instant) -> Self {
+    /// The lease of a claim whose statement was sent at `claimed_at`.
+    pub(super) fn new(store: Store, order: &Order, length: Duration, claimed_at: Instant) -> Self {
         Self {
             store,
             id: order.id,
             attempt: order.attempt,
             length,
-            end: Mutex::new(claimed + length),
+            end: Mutex::new(claimed_at + length),
         }
     }
 
-    /// Runs `attempt`, and renews the lease three times in its length.
-    pub(super) async fn hold(&self, attempt: impl Future<Output = Outcome>) -> Outcome {
+    /// Runs `attempt`, and renews the lease every third of its length. `None`: the lease was lost.
+    pub(super) async fn hold<T>(&self, attempt: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
-            outcome = attempt => outcome,
-            () = self.until_lost() => Outcome::LeaseLost,
+            outcome = attempt => Some(outcome),
+            () = self.renew_until_lost() => None,
         }
     }
 
-    /// Whether the lease holds for this long from now; renewed where it would not. False where it was lost.
+    /// Makes sure that the lease does not end within `needed`, and renews it if it would. False: it was lost.
     pub(super) async fn holds_for(&self, needed: Duration) -> Result<bool, StoreError> {
         let end = *self.end.lock().unwrap_or_else(PoisonError::into_inner);
         if end.saturating_duration_since(Instant::now()) >= needed {
@@ -47,8 +46,9 @@ impl Lease {
         self.renew().await
     }
 
-    /// Until somebody else has the order. A store that does not answer is no proof of that: fencing decides in the end.
-    async fn until_lost(&self) {
+    /// Returns when the lease is lost. An unavailable store does not prove that: in the end the fencing token
+    /// decides.
+    async fn renew_until_lost(&self) {
         loop {
             tokio::time::sleep(self.length / 3).await;
             match self.renew().await {
@@ -62,10 +62,10 @@ impl Lease {
     }
 
     async fn renew(&self) -> Result<bool, StoreError> {
-        let asked = Instant::now();
+        let sent_at = Instant::now();
         let renewed = self.store.renew(self.id, self.attempt, self.length).await?;
         if renewed {
-            *self.end.lock().unwrap_or_else(PoisonError::into_inner) = asked + self.length;
+            *self.end.lock().unwrap_or_else(PoisonError::into_inner) = sent_at + self.length;
         }
         Ok(renewed)
     }
@@ -80,7 +80,7 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    /// A claimed order, and a connection of the test's own.
+    /// A claimed order in a new database.
     async fn claimed(database: &testkit::Database) -> (Store, Order) {
         store::migrate(database.url()).await.unwrap();
         let store = Store::new(StoreConfig::new(database.url(), "worker-test")).unwrap();

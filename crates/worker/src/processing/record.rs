@@ -1,17 +1,18 @@
-//! Writes an attempt's outcome. Each write carries the attempt's number, so a worker that lost its lease writes nothing.
+//! Records an attempt's outcome. Each write carries the attempt's number, so a worker that lost its lease
+//! writes nothing.
 
 use std::time::{Duration, Instant};
 
-use domain::{Failure, FailureCode, Order, OrderStatus, ProcessOrder};
+use domain::{Failure, FailureCode, Order, ProcessOrder};
 use store::StoreError;
 
-use super::attempt::Outcome;
-use super::{Processor, backoff};
+use super::attempt::Processor;
+use super::outcome::Outcome;
 use crate::metrics;
 
-/// Before an outcome is written again to a store that was away: doubled each time, up to the last.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LAST_PAUSE: Duration = Duration::from_secs(5);
+/// Backoff before a write is retried while PostgreSQL is unavailable. It doubles up to the maximum.
+const MIN_BACKOFF: Duration = Duration::from_millis(200);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
 impl Processor {
     pub(super) async fn record(&self, order: &Order, outcome: Outcome) {
@@ -21,54 +22,60 @@ impl Processor {
         if let Some(failure) = outcome.failure() {
             telemetry::span::set("order.failure.code", failure.code.as_str());
         }
-        // A store that is away may come back within the lease. After that, the order falls due again.
+        // PostgreSQL may be back within the lease. After that, the order is due again anyway.
         let end = Instant::now() + self.config.lease;
-        let mut pause = FIRST_PAUSE;
-        let mut answer_lost = false;
+        let mut backoff = MIN_BACKOFF;
+        let mut response_lost = false;
         let written = loop {
             let written = match self.write(order, &outcome).await {
-                Ok(None) if answer_lost => self.find_written(order, &outcome).await,
+                Ok(None) if response_lost => self.find_recorded(order, &outcome).await,
                 written => written,
             };
             match written {
                 Err(error) if error.is_transient() && Instant::now() < end => {
-                    answer_lost |= matches!(error, StoreError::Unavailable(_));
-                    tokio::time::sleep(spread(pause, order)).await;
-                    pause = (pause * 2).min(LAST_PAUSE);
+                    response_lost |= matches!(error, StoreError::Unavailable(_));
+                    tokio::time::sleep(with_jitter(backoff, order)).await;
+                    backoff = (backoff * 2).min(MAX_BACKOFF);
                 }
                 result => break result,
             }
         };
-        if let Ok(Some(order)) = &written {
-            self.publisher.publish(order);
-            metrics::ended(order);
-        }
-        match written.map(|order| order.map(|order| order.status)) {
-            Ok(Some(status)) => {
-                telemetry::span::set("order.status", status.as_str());
-                tracing::info!(order.id = %order.id, order.status = %status, queue.attempt = order.attempt.number(), "attempt ended");
+        let attempt = order.attempt.number();
+        match written {
+            Ok(Some(order)) => {
+                self.publisher.publish(&order);
+                metrics::count_final(&order);
+                telemetry::span::set("order.status", order.status.as_str());
+                tracing::info!(
+                    order.id = %order.id,
+                    order.status = %order.status,
+                    queue.attempt = attempt,
+                    "attempt ended"
+                );
             }
             Ok(None) => {
-                tracing::warn!(order.id = %order.id, queue.attempt = order.attempt.number(), "the lease was lost, nothing was written");
+                tracing::warn!(
+                    order.id = %order.id,
+                    queue.attempt = attempt,
+                    "the lease was lost, nothing was recorded"
+                );
             }
             Err(error) => {
                 telemetry::job::fail("record");
-                telemetry::log_error!(error, order.id = %order.id, "the outcome was not written, the order falls due again");
+                telemetry::log_error!(error, order.id = %order.id, "outcome not recorded, will be due again");
             }
         }
     }
 
-    /// The order afterwards; `None` where the lease was lost.
+    /// Returns the order after the write; `None` if the lease was lost.
     async fn write(&self, order: &Order, outcome: &Outcome) -> Result<Option<Order>, StoreError> {
         let (id, attempt) = (order.id, order.attempt);
         match outcome {
             Outcome::Completed(payment_id) => self.store.complete(id, attempt, payment_id.as_deref()).await,
-            Outcome::Failed {
-                failure,
-                payment_refused,
-            } => self.store.fail(id, attempt, failure, *payment_refused).await,
+            Outcome::Declined(failure) => self.store.fail(id, attempt, failure, true).await,
+            Outcome::Failed(failure) => self.store.fail(id, attempt, failure, false).await,
             Outcome::RetryLater(failure) => {
-                let cap = backoff(order.attempts_counted());
+                let cap = backoff_cap(order.attempts_counted());
                 self.store.retry_later(id, attempt, failure, cap).await
             }
             Outcome::Abandoned => self.store.release(id, attempt).await,
@@ -76,15 +83,15 @@ impl Processor {
         }
     }
 
-    /// The order, where this outcome was written before and only the answer was lost. Nobody else writes a final state under this
-    /// attempt's number.
-    async fn find_written(&self, order: &Order, outcome: &Outcome) -> Result<Option<Order>, StoreError> {
+    /// The order, if an earlier write of this outcome succeeded and only its response was lost. No other
+    /// worker writes under this attempt's number.
+    async fn find_recorded(&self, order: &Order, outcome: &Outcome) -> Result<Option<Order>, StoreError> {
         let found = self.store.find(order.id, None).await?;
-        Ok(found.filter(|found| found.attempt == order.attempt && outcome.is_of(found)))
+        Ok(found.filter(|found| found.attempt == order.attempt && outcome.is_recorded_in(found)))
     }
 
-    /// Ends an order whose row this version cannot read: claimed again and again, it would never end.
-    pub(super) async fn end_unreadable(&self, job: &ProcessOrder) {
+    /// Fails an order whose row this version cannot read: it would be claimed again and again.
+    pub(super) async fn fail_unreadable(&self, job: &ProcessOrder) {
         let code = FailureCode::InternalError;
         telemetry::job::fail(code.as_str());
         telemetry::span::set("order.failure.code", code.as_str());
@@ -94,52 +101,25 @@ impl Processor {
             .fail_unreadable(job.order_id, job.attempt, &failure)
             .await;
         match ended {
-            Ok(true) => metrics::failed(code),
+            Ok(true) => metrics::count_failed(code),
             Ok(false) => {}
             Err(error) => {
-                telemetry::log_error!(error, order.id = %job.order_id, "not ended, will fall due again");
+                telemetry::log_error!(error, order.id = %job.order_id, "not failed, will be due again");
             }
         }
     }
 }
 
-impl Outcome {
-    fn error_type(&self) -> Option<&'static str> {
-        match self {
-            Self::Completed(_) => None,
-            Self::Failed { failure, .. } | Self::RetryLater(failure) => Some(failure.code.as_str()),
-            Self::LeaseLost => Some("lease_lost"),
-            Self::Abandoned => Some("abandoned"),
-        }
-    }
-
-    /// Whether the order's row says this.
-    fn is_of(&self, order: &Order) -> bool {
-        match self {
-            Self::Completed(payment_id) => {
-                order.status == OrderStatus::Completed && order.payment_id == *payment_id
-            }
-            Self::Failed { failure, .. } => {
-                order.status == OrderStatus::Failed && order.failure.as_ref() == Some(failure)
-            }
-            Self::RetryLater(failure) => {
-                order.status == OrderStatus::Pending && order.failure.as_ref() == Some(failure)
-            }
-            Self::Abandoned => order.status == OrderStatus::Pending,
-            Self::LeaseLost => false,
-        }
-    }
-
-    fn failure(&self) -> Option<&Failure> {
-        match self {
-            Self::Failed { failure, .. } | Self::RetryLater(failure) => Some(failure),
-            Self::Completed(_) | Self::LeaseLost | Self::Abandoned => None,
-        }
-    }
+/// The upper bound of the backoff before the next attempt: 1 s after the first attempt, doubling up to 5
+/// minutes. The store takes a random part of it ("full jitter").
+fn backoff_cap(attempts: i32) -> Duration {
+    let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(16);
+    Duration::from_secs(1 << doublings).min(Duration::from_secs(300))
 }
 
-/// Half of the pause to all of it, by the random end of the order's id: attempts that failed together do not come back together.
-fn spread(pause: Duration, order: &Order) -> Duration {
+/// Jitter: from half of the backoff to all of it, by the random last byte of the order's id. So attempts that
+/// failed together are not retried together.
+fn with_jitter(backoff: Duration, order: &Order) -> Duration {
     let [.., random] = *order.id.as_uuid().as_bytes();
-    pause / 2 + pause * u32::from(random) / 512
+    backoff / 2 + backoff * u32::from(random) / 512
 }

@@ -1,4 +1,5 @@
-//! The payment gateway's client: one call in Stripe's wire format, <https://docs.stripe.com/api/payment_intents/create>.
+//! The client of the payment gateway: one call in Stripe's wire format,
+//! <https://docs.stripe.com/api/payment_intents/create>.
 
 use std::time::Duration;
 
@@ -8,9 +9,8 @@ use serde::Deserialize;
 use telemetry::http::client::Client;
 
 use super::amount::stripe_amount;
-use super::outcome::{ChargeError, GatewayError};
+use super::error::{ChargeError, GatewayError};
 use crate::config::GatewayConfig;
-use crate::sabotage;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -51,42 +51,36 @@ impl Gateway {
         &self.host
     }
 
-    /// How long a call may take.
+    /// The timeout of a call.
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// Charges the order with this token, once: its idempotency key makes a repeated call answer the same.
+    /// Charges the order with this token, and returns the charge's id. Safe to repeat: the gateway returns
+    /// the same result for the same idempotency key.
     pub(crate) async fn charge(&self, order: &Order, token: &str) -> Result<String, ChargeError> {
         let amount = stripe_amount(order.amount).map_err(ChargeError::Final)?;
-        let request = self
-            .request(order, amount, token)
-            .map_err(|error| ChargeError::unanswered(&error))?;
-        // Each attempt before this one may have sent it.
+        let request = self.request(order, amount, token)?;
+        // Each earlier attempt may have sent this request.
         let resends = u32::try_from(order.attempt.number() - 1).unwrap_or(0);
-        let response = self.client.execute_again(request, resends).await;
-        let response = response.map_err(|error| ChargeError::unanswered(&error))?;
+        let response = self.client.execute_again(request, resends).await?;
         let status = response.status();
-        // An answer that breaks off half-way may be a charge all the same.
-        let body = response
-            .bytes()
-            .await
-            .map_err(|error| ChargeError::unanswered(&error))?;
+        // An incomplete response may still mean a charge.
+        let body = response.bytes().await?;
         if status == StatusCode::OK {
             read_intent(&body)
         } else {
             let error = serde_json::from_slice(&body)
                 .map_or_else(|_| GatewayError::default(), |body: ErrorBody| body.error);
-            Err(ChargeError::answered(status, error))
+            Err(ChargeError::from_response(status, error))
         }
     }
 
     fn request(&self, order: &Order, amount: i64, token: &str) -> Result<Request, reqwest::Error> {
         let id = order.id.to_string();
-        let mut key = order.charge_key();
-        if sabotage::is_off("idempotency") {
-            key = format!("{id}:{}", order.attempt);
-        }
+        let key = order.charge_key();
+        #[cfg(feature = "sabotage")]
+        let key = crate::sabotage::idempotency_key(order, key);
         self.plain
             .post(self.intents.clone())
             .bearer_auth(&self.key)
@@ -108,8 +102,8 @@ fn read_intent(body: &[u8]) -> Result<String, ChargeError> {
     match serde_json::from_slice::<PaymentIntent>(body) {
         Ok(intent) if intent.status == "succeeded" => Ok(intent.id),
         Ok(intent) => Err(ChargeError::not_succeeded(&intent.status)),
-        // A proxy's page, perhaps: whether it was charged is not known, so it is asked again.
-        Err(_) => Err(ChargeError::answered(
+        // Perhaps the page of a proxy. Whether the order was charged is unknown: it is retried.
+        Err(_) => Err(ChargeError::from_response(
             StatusCode::BAD_GATEWAY,
             GatewayError::default(),
         )),
