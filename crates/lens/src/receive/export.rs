@@ -24,7 +24,8 @@ pub(super) trait Export: Message + Default + DeserializeOwned + 'static {
     fn accept(self, store: &TelemetryStore) -> Accepted<Self::Response>;
 }
 
-/// The response to a valid export. By the specification, `partialSuccess` is absent if nothing was rejected.
+/// The response to a valid export. Its JSON is written here: opentelemetry-proto would write an absent
+/// `partialSuccess` as null and `rejectedSpans` as a number, against OTLP/JSON.
 pub(super) struct Accepted<R> {
     pub(super) message: R,
     pub(super) json: serde_json::Value,
