@@ -2,8 +2,9 @@
 //!
 //! [`Chaos::run`] starts the product as real processes, two replicas of api and worker, on a private
 //! PostgreSQL and Redis. In each round it sends orders at a constant rate, independent of the responses (an
-//! open loop), and injects one fault; in the last round all faults. The report comes from PostgreSQL's rows
-//! and the gateway's ledger, never from a worker's own reports. One seed gives one schedule.
+//! open loop). The first round has no fault, each of the next has one, and the last has all but the rolling
+//! restarts together. The report comes from PostgreSQL's rows and the gateway's ledger, never from a worker's
+//! own reports. One seed gives one schedule.
 
 mod audit;
 mod balancer;
@@ -29,7 +30,7 @@ use round::Round;
 /// A job of a killed worker is redelivered after 35 s at most.
 const FINAL_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The round of all faults and that of the rolling restarts get this many times the orders of another round.
+/// The last round and that of the rolling restarts get this many times the orders of another round.
 const BIG_ROUND: u32 = 3;
 
 /// The parameters of a run.
@@ -41,7 +42,7 @@ pub struct Chaos {
     pub rate: u32,
     /// The seed of the schedule.
     pub seed: u64,
-    /// Each fault gets one round; the last round has all of them together.
+    /// Each fault gets one round; the last round has all but the rolling restarts together.
     pub faults: Vec<Fault>,
     /// How long a round waits for final states after its faults.
     pub final_timeout: Duration,
