@@ -17,12 +17,8 @@ const KEYS_BATCH: u16 = 1000;
 /// Deletes finished jobs until `shutdown` is cancelled.
 pub(crate) async fn delete_finished_jobs(queue: &Queue<ProcessOrder>, shutdown: &CancellationToken) {
     every(JOBS_INTERVAL, shutdown, async || {
-        next(
-            queue
-                .clean_up(JOBS_BATCH)
-                .await
-                .map(|deleted| deleted >= JOBS_BATCH),
-        )
+        let deleted = queue.clean_up(JOBS_BATCH).await;
+        next(deleted.map(|deleted| deleted >= JOBS_BATCH))
     })
     .await;
 }

@@ -123,7 +123,7 @@ where
             if start.elapsed() > BACKOFF_RESET_AFTER {
                 backoff = MIN_BACKOFF;
             }
-            // The error of Redis, in one line; apalis' own message spans several.
+            // The error of Redis itself, in one line, instead of apalis' message about it.
             let error = registration
                 .failure()
                 .or_else(|| Some(end?.to_string()))
