@@ -1,16 +1,16 @@
-//! Card numbers: 13 to 19 digits, bare or in the groups that are printed on cards, whose last digit is right by Luhn's formula
-//! (ISO/IEC 7812-1, annex B). They start with 2 to 6, as those of all payment networks do; times since 1970 in any unit start with
-//! 1, those of the calendar with 20.
+//! Card numbers: 13 to 19 digits, bare or in the groups that are printed on cards, that satisfy Luhn's
+//! formula (ISO/IEC 7812-1, annex B). They start with 2 to 6, as those of all payment networks do. Times
+//! since 1970 in any unit start with 1, calendar times with 20.
 
-use super::scan::{Groups, byte, byte_before, run, run_back};
-use super::{Found, Kind};
+use crate::bytes::{byte, byte_before, run, run_back};
+use crate::found::{Found, Kind};
+use crate::groups::Groups;
 
-/// The fewest and the most digits.
-const LEAST: usize = 13;
-const MOST: usize = 19;
+const MIN_DIGITS: usize = 13;
+const MAX_DIGITS: usize = 19;
 
-/// How networks group the digits.
-const SHAPES: &[&[usize]] = &[
+/// The groupings that payment networks print on cards.
+const GROUPINGS: &[&[usize]] = &[
     &[4, 4, 4, 4, 3],
     &[4, 4, 4, 4],
     &[4, 6, 5],
@@ -20,24 +20,24 @@ const SHAPES: &[&[usize]] = &[
 ];
 
 /// The card number whose first digit is at `index`.
-pub(super) fn starting(text: &[u8], index: usize) -> Option<Found> {
+pub(crate) fn starting(text: &[u8], index: usize) -> Option<Found> {
     if !matches!(byte(text, index), b'2'..=b'6') || is_fraction(text, index) {
         return None;
     }
-    // Most numbers are too short to be read on.
+    // Most numbers are too short or too long, and not read further.
     let first = run(text, index, |byte| byte.is_ascii_digit()) - index;
-    let is_bare = (LEAST..=MOST).contains(&first);
+    let is_bare = (MIN_DIGITS..=MAX_DIGITS).contains(&first);
     if first != 4 && !is_bare {
         return None;
     }
     let groups = Groups::read(text, index, |byte| {
         matches!(byte, b' ' | b'-' | b'+' | b'.' | b'_')
     });
-    let shaped = SHAPES.iter().filter_map(|shape| groups.shaped(shape));
+    let grouped = GROUPINGS.iter().filter_map(|lengths| groups.end_of(lengths));
     is_bare
         .then_some(index + first)
         .into_iter()
-        .chain(shaped)
+        .chain(grouped)
         .find(|end| {
             let digits = || groups.digits_back(text, *end);
             is_issued(byte(text, index), byte(text, index + 1), digits().count())
@@ -47,9 +47,9 @@ pub(super) fn starting(text: &[u8], index: usize) -> Option<Found> {
         .map(|end| Kind::Card.at(index..end))
 }
 
-/// A whole number that could be a card's.
-pub(super) fn is_number(number: u64) -> bool {
-    // 13 digits at least.
+/// Whether the integer is a valid card number.
+pub(crate) fn is_number(number: u64) -> bool {
+    // The smallest number of 13 digits.
     number >= 2_000_000_000_000 && {
         let text = number.to_string();
         let digits = text.as_bytes();
@@ -57,22 +57,23 @@ pub(super) fn is_number(number: u64) -> bool {
     }
 }
 
-/// Whether a network issues numbers of so many digits that start with these two. Behind a 2 they have 16 digits or more and go on
-/// with 2 to 7; a time such as 20260102030405 does not.
+/// Whether a network issues numbers of this length with these first two digits. Those that start with 2 have
+/// at least 16 digits, the second of which is 2 to 7, unlike a time such as 20260102030405.
 fn is_issued(first: u8, second: u8, digits: usize) -> bool {
     match first {
-        b'2' => matches!(second, b'2'..=b'7') && (16..=MOST).contains(&digits),
-        _ => matches!(first, b'3'..=b'6') && (LEAST..=MOST).contains(&digits),
+        b'2' => matches!(second, b'2'..=b'7') && (16..=MAX_DIGITS).contains(&digits),
+        _ => matches!(first, b'3'..=b'6') && (MIN_DIGITS..=MAX_DIGITS).contains(&digits),
     }
 }
 
-/// The digits behind a decimal point, such as those of 0.30000000000000004.
+/// Whether `index` is behind a decimal point, as in 0.30000000000000004.
 fn is_fraction(text: &[u8], index: usize) -> bool {
     byte_before(text, index) == b'.' && byte_before(text, index - 1).is_ascii_digit()
 }
 
-/// Digits with a fraction behind them are an amount, those among letters of hexadecimal digits are a part of an id, and so is one
-/// group among hexadecimal ones, as in a `traceparent`. Other letters are a word that the number was written to.
+/// Whether the digits are not part of something else. Digits with a fraction are an amount. Digits next to
+/// hexadecimal letters are part of an id, and so is a group behind a hexadecimal one, as in a `traceparent`.
+/// Other letters are a word next to the number.
 fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
     let fraction = byte(text, end) == b'.' && byte(text, end + 1).is_ascii_digit();
     let grouped = byte_before(text, start) == b'-'
@@ -87,7 +88,7 @@ fn stands_alone(text: &[u8], start: usize, end: usize) -> bool {
     !fraction && !grouped && !byte(text, end).is_ascii_digit() && (letters().next().is_none() || !hexadecimal)
 }
 
-/// Takes the digits last first.
+/// Luhn's formula over the digits, last digit first.
 fn luhn(digits_back: impl Iterator<Item = u8>) -> bool {
     let sum: u32 = digits_back
         .zip([false, true].into_iter().cycle())

@@ -1,11 +1,11 @@
-//! E-mail addresses, also with the `@` percent-encoded, as in a query.
+//! E-mail addresses, also with a percent-encoded `@`, as in a query.
 
-use super::scan::{byte, byte_before, run, run_back};
-use super::{Found, Kind};
+use crate::bytes::{byte, byte_before, run, run_back};
+use crate::found::{Found, Kind};
 
-/// The address around an `@` of `width` bytes at `index`. The domain is looked at first: before an `@` without one, which a
-/// hostile text can have many of, nothing is read.
-pub(super) fn around(text: &[u8], index: usize, width: usize, from: usize) -> Option<Found> {
+/// The address around an `@` of `width` bytes at `index`, not before `from`. The domain is read first:
+/// hostile texts have many an `@` without one, before which nothing is read.
+pub(crate) fn around(text: &[u8], index: usize, width: usize, from: usize) -> Option<Found> {
     let domain = index + width;
     let mut end = run(text, domain, is_domain);
     while end > domain && matches!(byte_before(text, end), b'.' | b'-') {
@@ -21,7 +21,8 @@ pub(super) fn around(text: &[u8], index: usize, width: usize, from: usize) -> Op
     (start < index).then(|| Kind::Email.at(start..end))
 }
 
-/// What RFC 5322 allows before the `@`, without what ends a value in a query, in JSON or in prose.
+/// The characters that RFC 5322 allows before the `@`, without those that end a value in a query, in JSON or
+/// in prose.
 fn is_local(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || !byte.is_ascii() || b".!#$%*+-^_`~'".contains(&byte)
 }
@@ -30,13 +31,13 @@ fn is_domain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || !byte.is_ascii() || matches!(byte, b'.' | b'-')
 }
 
-/// `"joe bloggs"@example.com`: the start of the quoted part.
+/// The start of the quoted part of `"joe bloggs"@example.com`; `index` is that of the `@`.
 fn quoted(text: &[u8], index: usize, from: usize) -> Option<usize> {
     let inside = run_back(text, index - 1, from, |byte| byte != b'"');
     (inside > from && byte(text, inside - 1) == b'"' && inside < index - 1).then(|| inside - 1)
 }
 
-/// Tells `joe@example.com` from `image@1.2.3` and `user@host`.
+/// Distinguishes `joe@example.com` from `image@1.2.3` and `user@host`.
 fn has_top_level(host: &[u8]) -> bool {
     let mut labels = host.rsplit(|byte| *byte == b'.');
     let top = labels.next().unwrap_or_default();

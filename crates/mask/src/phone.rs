@@ -1,48 +1,51 @@
-//! Telephone numbers: international with a `+`, and national where their grouping tells them from other numbers. Ten bare digits
-//! may be anything and stay, unless their name says what they are.
+//! Telephone numbers: international with a `+`, and national in the usual groups. Ten bare digits can be any
+//! number and stay, unless the name before them decides.
 
-use super::scan::{Groups, byte, byte_before, is_alphanumeric, run, starts};
-use super::{Found, Kind};
+use crate::bytes::{byte, byte_before, run, starts};
+use crate::found::{Found, Kind};
+use crate::groups::Groups;
 
-/// The most and the fewest digits of an international number (ITU-T E.164).
-const MOST: usize = 15;
-const FEWEST: usize = 7;
+/// The digits of an international number (ITU-T E.164).
+const MIN_DIGITS: usize = 7;
+const MAX_DIGITS: usize = 15;
 
-/// `+44 20 7946 0958`; the plus sign is `width` bytes at `index`.
-pub(super) fn international(text: &[u8], index: usize, width: usize) -> Option<Found> {
-    if is_alphanumeric(byte_before(text, index)) {
+/// `+44 20 7946 0958`; the plus sign of `width` bytes is at `index`.
+pub(crate) fn international(text: &[u8], index: usize, width: usize) -> Option<Found> {
+    if byte_before(text, index).is_ascii_alphanumeric() {
         return None;
     }
     let mut digits = 0;
     let mut end = index;
     let mut at = index + width;
     let dotted = byte(text, run(text, at, |byte| byte.is_ascii_digit())) == b'.';
-    // No country's code starts with 0, so this is no offset from UTC.
+    // No country code starts with 0, so an offset from UTC is not matched.
     if !matches!(byte(text, at), b'1'..=b'9') {
         return None;
     }
     let north_american = byte(text, at) == b'1';
     loop {
         let group = run(text, at, |byte| byte.is_ascii_digit());
-        if group == at || digits + (group - at) > MOST || goes_on(text, group, dotted) {
+        if group == at || digits + (group - at) > MAX_DIGITS || continues(text, group, dotted) {
             break;
         }
         digits += group - at;
-        let complete = match end == index {
-            true => digits >= 10,
-            false => north_american && digits >= 11,
+        let is_first_group = end == index;
+        let complete = if is_first_group {
+            digits >= 10
+        } else {
+            north_american && digits >= 11
         };
         end = group;
-        at = separators(text, group, dotted);
+        at = skip_separators(text, group, dotted);
         if at == group || complete {
             break;
         }
     }
-    (digits >= FEWEST).then(|| Kind::Phone.at(index..end))
+    (digits >= MIN_DIGITS).then(|| Kind::Phone.at(index..end))
 }
 
 /// `(415) 555-2671`; the parenthesis is at `index`.
-pub(super) fn in_parentheses(text: &[u8], index: usize) -> Option<Found> {
+pub(crate) fn in_parentheses(text: &[u8], index: usize) -> Option<Found> {
     let area = run(text, index + 1, |byte| byte.is_ascii_digit());
     if area != index + 4 || byte(text, area) != b')' {
         return None;
@@ -52,27 +55,27 @@ pub(super) fn in_parentheses(text: &[u8], index: usize) -> Option<Found> {
         _ => area + 1,
     };
     let groups = Groups::read(text, rest, |byte| matches!(byte, b' ' | b'-' | b'.'));
-    let end = groups.shaped(&[3, 4])?;
-    (!is_alphanumeric(byte(text, end))).then(|| Kind::Phone.at(index..end))
+    let end = groups.end_of(&[3, 4])?;
+    (!byte(text, end).is_ascii_alphanumeric()).then(|| Kind::Phone.at(index..end))
 }
 
 /// `415-555-2671`, `1 415 555 2671`, `020 7946 0958`, `06 12 34 56 78`; the first digit is at `index`.
-pub(super) fn national(text: &[u8], index: usize) -> Option<Found> {
+pub(crate) fn national(text: &[u8], index: usize) -> Option<Found> {
     let before = byte_before(text, index);
-    if is_alphanumeric(before) || b".-/:+%#,".contains(&before) {
+    if before.is_ascii_alphanumeric() || b".-/:+%#,".contains(&before) {
         return None;
     }
     let groups = Groups::read(text, index, |byte| matches!(byte, b' ' | b'-' | b'.' | b'/'));
     let end = match byte(text, index) {
         b'0' => trunk(&groups)?,
-        b'1' => groups.shaped(&[1, 3, 3, 4])?,
-        b'2'..=b'9' => groups.shaped(&[3, 3, 4])?,
+        b'1' => groups.end_of(&[1, 3, 3, 4])?,
+        b'2'..=b'9' => groups.end_of(&[3, 3, 4])?,
         _ => return None,
     };
-    (!goes_on(text, end, false)).then(|| Kind::Phone.at(index..end))
+    (!continues(text, end, false)).then(|| Kind::Phone.at(index..end))
 }
 
-/// A number behind the trunk prefix 0, in two groups or more. A date such as 01-02-2026 is none.
+/// The end of a number with the trunk prefix 0, in two groups or more. A date such as 01-02-2026 is not one.
 fn trunk(groups: &Groups) -> Option<usize> {
     let mut digits = 0;
     let mut last = None;
@@ -87,27 +90,24 @@ fn trunk(groups: &Groups) -> Option<usize> {
         digits += length;
         last = (index > 0).then_some(end);
     }
-    let date = groups.shaped(&[2, 2, 4]).is_some();
+    let date = groups.end_of(&[2, 2, 4]).is_some();
     last.filter(|_| digits >= 9 && !date)
 }
 
-/// Whether what ends at `end` is only a part of a word, a decimal number or a time.
-fn goes_on(text: &[u8], end: usize, dotted: bool) -> bool {
+/// Whether the digits before `end` are only part of a word, a decimal number or a time.
+fn continues(text: &[u8], end: usize, dotted: bool) -> bool {
     let next = byte(text, end);
     let number_follows = byte(text, end + 1).is_ascii_digit();
-    is_alphanumeric(next) || (number_follows && (next == b':' || (next == b'.' && !dotted)))
+    next.is_ascii_alphanumeric() || (number_follows && (next == b':' || (next == b'.' && !dotted)))
 }
 
-/// Where the next group of digits starts: behind a separator, or behind `) ` and ` (`.
-fn separators(text: &[u8], at: usize, dotted: bool) -> usize {
-    let is_separator = |byte: u8| match dotted {
-        true => byte == b'.',
-        false => matches!(byte, b' ' | b'-' | b'(' | b')' | b'/'),
-    };
+/// The start of the next group of digits: behind one separator, or behind `) ` or ` (`.
+fn skip_separators(text: &[u8], at: usize, dotted: bool) -> usize {
+    let separators: &[u8] = if dotted { b"." } else { b" -()/" };
     if starts(text, at, b"%20") {
         return at + 3;
     }
-    let end = run(text, at, is_separator);
+    let end = run(text, at, |byte| separators.contains(&byte));
     match end - at {
         1 | 2 => end,
         _ => at,

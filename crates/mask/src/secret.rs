@@ -1,120 +1,24 @@
-//! Credentials: tokens that show by their prefix what they are, the value behind a name such as `password=`, and the user and
-//! password of a URL. The separators may be percent-encoded, as in a URL that is a parameter of another.
+//! Secrets that are recognized by what is around them: the value behind a name such as `password=`, and the
+//! user and password of a URL. The separators may be percent-encoded, as in a URL that is a parameter of
+//! another.
 
 use std::ops::Range;
 
-use super::key::{is_personal_number, is_secret};
-use super::scan::{Encoded, byte, byte_before, is_word, run, run_back, starts, starts_ignoring_case};
-use super::{Found, Kind, phone};
+use crate::bytes::{byte, byte_before, is_word, run, run_back, skip_spaces, starts, starts_ignoring_case};
+use crate::encoded::Encoded;
+use crate::found::{Found, Kind};
+use crate::name::{is_personal_number, is_secret};
+use crate::phone;
 
-/// What issuers put in front of their keys, and how many characters follow at least.
-const PREFIXES: &[(&str, usize)] = &[
-    ("sk_live_", 4),
-    ("sk_test_", 4),
-    ("pk_live_", 4),
-    ("pk_test_", 4),
-    ("rk_live_", 4),
-    ("rk_test_", 4),
-    ("whsec_", 8),
-    ("sk-", 20),
-    ("ghp_", 20),
-    ("gho_", 20),
-    ("ghu_", 20),
-    ("ghs_", 20),
-    ("ghr_", 20),
-    ("github_pat_", 20),
-    ("glpat-", 16),
-    ("xoxa-", 8),
-    ("xoxb-", 8),
-    ("xoxp-", 8),
-    ("xoxs-", 8),
-    ("npm_", 30),
-    ("hf_", 30),
-    ("SG.", 20),
-    ("AKIA", 16),
-    ("ASIA", 16),
-    ("AIza", 30),
-];
-
-/// The first letters of all that [`token`] knows, and of JSON web tokens.
-pub(super) const INITIALS: &[u8] = b"bBesprwgxnhSA";
-
-/// What comes before the credentials in an `Authorization` header.
+/// Schemes of an `Authorization` header. They are not masked; the credentials behind them are.
 const SCHEMES: &[&[u8]] = &[b"bearer", b"basic", b"digest", b"token"];
 
-/// The token whose first letter is at `index`, the start of a word.
-pub(super) fn token(text: &[u8], index: usize) -> Option<Found> {
-    if matches!(byte(text, index), b'b' | b'B') {
-        return bearer(text, index).or_else(|| basic(text, index));
-    }
-    let beginning = text.get(index..)?.first_chunk::<2>();
-    let (prefix, least) = PREFIXES.iter().find(|(prefix, _)| {
-        prefix.as_bytes().first_chunk::<2>() == beginning && starts(text, index, prefix.as_bytes())
-    })?;
-    let start = index + prefix.len();
-    let end = token_end(text, start);
-    (end - start >= *least).then(|| Kind::Token.at(index..end))
-}
-
-/// The end of what a token that starts at `index` is made of.
-pub(super) fn token_end(text: &[u8], index: usize) -> usize {
-    run(text, index, |byte| is_word(byte) || matches!(byte, b'-' | b'.'))
-}
-
-/// `Bearer` and what follows it (RFC 6750).
-fn bearer(text: &[u8], index: usize) -> Option<Found> {
-    if !starts_ignoring_case(text, index, b"bearer") {
-        return None;
-    }
-    let start = skip_spaces(text, index + 6);
-    let end = run(text, start, is_token68);
-    (start > index + 6 && end > start).then(|| Kind::Token.at(start..end))
-}
-
-/// `Basic` and the user and password in base64 behind it (RFC 7617). The word is one of prose too, so what follows must read as
-/// `user:password`.
-fn basic(text: &[u8], index: usize) -> Option<Found> {
-    if !starts_ignoring_case(text, index, b"basic") {
-        return None;
-    }
-    let start = skip_spaces(text, index + 5);
-    let end = run(text, start, |byte| {
-        byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)
-    });
-    let credentials = text.get(start..end)?;
-    (start > index + 5 && is_user_and_password(credentials)).then(|| Kind::Token.at(start..end))
-}
-
-fn is_user_and_password(base64: &[u8]) -> bool {
-    let decoded: Vec<u8> = base64.chunks(4).flat_map(decoded).collect();
-    decoded.contains(&b':')
-        && std::str::from_utf8(&decoded).is_ok_and(|text| !text.contains(char::is_control))
-}
-
-/// What four characters of base64 stand for; fewer at the end, or in front of padding, stand for fewer bytes.
-fn decoded(characters: &[u8]) -> impl Iterator<Item = u8> {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let sextet = |character: &u8| ALPHABET.iter().position(|known| known == character);
-    let sextets = characters.iter().map_while(sextet);
-    let (bits, count) = sextets.fold((0, 0), |(bits, count), sextet| (bits << 6 | sextet, count + 1));
-    let bytes = u32::try_from(bits << (6 * (4_usize.saturating_sub(count)))).unwrap_or_default();
-    let [_, bytes @ ..] = bytes.to_be_bytes();
-    bytes.into_iter().take(count * 6 / 8)
-}
-
-/// Three parts in base64url, the first of which is JSON and so starts with `eyJ`, at `index`.
-pub(super) fn json_web_token(text: &[u8], index: usize, end: usize) -> Option<Found> {
-    let is_long = end - index >= 20;
-    let has_parts = || text.get(index..end).is_some_and(|token| token.contains(&b'.'));
-    (is_long && has_parts()).then(|| Kind::Token.at(index..end))
-}
-
-/// `user:password` of a URL, which would be at `start`, behind the `://`.
-pub(super) fn user_info(text: &[u8], start: usize) -> Option<Found> {
+/// The `user:password` of a URL whose authority is at `start`, behind `://`.
+pub(crate) fn user_info(text: &[u8], start: usize) -> Option<Found> {
     let authority = run(text, start, |byte| {
         !byte.is_ascii_whitespace() && !b"/\"'<>".contains(&byte)
     });
-    // The last @ of the authority ends it: a password may have one of its own.
+    // A password may contain an @, so the last one of the authority counts.
     let length = text
         .get(start..authority)?
         .iter()
@@ -122,8 +26,8 @@ pub(super) fn user_info(text: &[u8], start: usize) -> Option<Found> {
     secret(text, start..start + length)
 }
 
-/// The same in a URL that is percent-encoded `depth` times, behind its `%3A%2F%2F`.
-pub(super) fn user_info_encoded(text: &[u8], start: usize, depth: usize) -> Option<Found> {
+/// Like [`user_info`], of a URL that is percent-encoded `depth` times, behind `%3A%2F%2F`.
+pub(crate) fn user_info_encoded(text: &[u8], start: usize, depth: usize) -> Option<Found> {
     let (mut at, mut end) = (start, None);
     while at < text.len() && !ends_encoded_value(text, at, depth) {
         match Encoded::at(text, at) {
@@ -139,13 +43,13 @@ pub(super) fn user_info_encoded(text: &[u8], start: usize, depth: usize) -> Opti
     secret(text, start..end?)
 }
 
-/// The secret in `range`, unless there is nothing, or nothing that is not masked already.
+/// The secret in `range`, unless it is empty or masked already.
 fn secret(text: &[u8], range: Range<usize>) -> Option<Found> {
     let value = text.get(range.clone())?;
     (!value.is_empty() && !is_masked(value)).then(|| Kind::Secret.at(range))
 }
 
-/// Whether what stands at the value's place is no secret: one masked before, or `REDACTED` as the conventions have it in URLs.
+/// Whether the value was masked before: here, or as `REDACTED` by the semantic conventions for URLs.
 fn is_masked(value: &[u8]) -> bool {
     // A closing bracket at the end is not part of a value.
     matches!(
@@ -154,8 +58,8 @@ fn is_masked(value: &[u8]) -> bool {
     )
 }
 
-/// The value behind the `=` or `:` at `index`, where the name before it says that it is a secret.
-pub(super) fn keyed(text: &[u8], index: usize, from: usize) -> Option<Found> {
+/// The value behind the `=` or `:` at `index`, if the name before it is sensitive.
+pub(crate) fn keyed(text: &[u8], index: usize, from: usize) -> Option<Found> {
     if byte(text, index) == b':' && is_path_or_scheme(text, index) {
         return None;
     }
@@ -170,8 +74,8 @@ pub(super) fn keyed(text: &[u8], index: usize, from: usize) -> Option<Found> {
     }
 }
 
-/// The same where the sign is percent-encoded, `sign.depth` times.
-pub(super) fn keyed_encoded(text: &[u8], index: usize, sign: Encoded, from: usize) -> Option<Found> {
+/// Like [`keyed`], with a percent-encoded sign.
+pub(crate) fn keyed_encoded(text: &[u8], index: usize, sign: Encoded, from: usize) -> Option<Found> {
     let name = name_before(text, index, from)?;
     let after = index + sign.width;
     if is_secret(name) {
@@ -183,7 +87,7 @@ pub(super) fn keyed_encoded(text: &[u8], index: usize, sign: Encoded, from: usiz
     }
 }
 
-/// The name that ends before `end`, or before the quotes and spaces there.
+/// The name that ends at `end`, or before the quotes and spaces there.
 fn name_before(text: &[u8], end: usize, from: usize) -> Option<&[u8]> {
     let mut end = run_back(text, end, from, |byte| b" \"'\\".contains(&byte));
     while let Some(before) = encoded_quote_before(text, end).filter(|before| *before >= from) {
@@ -195,7 +99,7 @@ fn name_before(text: &[u8], end: usize, from: usize) -> Option<&[u8]> {
     text.get(start..end).filter(|name| name.len() >= 3)
 }
 
-/// Where a percent-encoded quote or space starts that ends at `end`.
+/// The start of the percent-encoded quote or space that ends at `end`.
 fn encoded_quote_before(text: &[u8], end: usize) -> Option<usize> {
     [3, 5, 7].into_iter().find_map(|width| {
         let start = end.checked_sub(width)?;
@@ -204,7 +108,7 @@ fn encoded_quote_before(text: &[u8], end: usize) -> Option<usize> {
     })
 }
 
-/// `std::env` and `https://`.
+/// Whether the colon at `index` is that of `std::env` or `https://`.
 fn is_path_or_scheme(text: &[u8], index: usize) -> bool {
     byte(text, index + 1) == b':' || byte_before(text, index) == b':' || starts(text, index, b"://")
 }
@@ -219,19 +123,23 @@ fn value(text: &[u8], after: usize) -> Option<Range<usize>> {
         return (end > start).then_some(start..end);
     }
     // `Authorization: Basic dXNlcjpwYXNz` is one value.
-    for scheme in SCHEMES {
-        if starts_ignoring_case(text, start, scheme) {
-            let behind = skip_spaces(text, start + scheme.len());
-            if behind > start + scheme.len() {
-                start = behind;
-            }
-        }
-    }
+    let start = skip_schemes(text, start, |from| skip_spaces(text, from));
     Some(start..value_end(text, start))
 }
 
-/// A value without quotes ends at a space, at a separator that another name follows, and at closing brackets and quotes that
-/// one of these follows: `password=a,b` is one value, `password=a,user=b` two.
+/// The start of the credentials behind the schemes at `start` and the spaces that `skip` finds.
+fn skip_schemes(text: &[u8], mut start: usize, skip: impl Fn(usize) -> usize) -> usize {
+    for scheme in SCHEMES {
+        let end = start + scheme.len();
+        if starts_ignoring_case(text, start, scheme) && skip(end) > end {
+            start = skip(end);
+        }
+    }
+    start
+}
+
+/// The end of a value without quotes: at a space, at a separator that another name follows, or at closing
+/// brackets and quotes that one of these follows. `password=a,b` has one value, `password=a,user=b` two.
 fn value_end(text: &[u8], start: usize) -> usize {
     let mut at = start;
     while at < text.len() {
@@ -251,17 +159,11 @@ fn value_end(text: &[u8], start: usize) -> usize {
     at
 }
 
-/// The value behind a sign that is percent-encoded `depth` times. What is encoded oftener belongs to the value.
+/// The value behind a sign that is percent-encoded `depth` times. Deeper encoding is treated as part of the
+/// value.
 fn encoded_value(text: &[u8], after: usize, depth: usize) -> Range<usize> {
-    let mut start = skip_encoded(text, after, depth, b" \"'\\");
-    for scheme in SCHEMES {
-        if starts_ignoring_case(text, start, scheme) {
-            start = match skip_encoded(text, start + scheme.len(), depth, b" ") {
-                behind if behind > start + scheme.len() => behind,
-                _ => start,
-            };
-        }
-    }
+    let start = skip_encoded(text, after, depth, b" \"'\\");
+    let start = skip_schemes(text, start, |from| skip_encoded(text, from, depth, b" "));
     let mut end = start;
     while end < text.len() && !ends_encoded_value(text, end, depth) {
         end += 1;
@@ -274,19 +176,19 @@ fn ends_encoded_value(text: &[u8], at: usize, depth: usize) -> bool {
     ends(byte(text, at)) || Encoded::at(text, at).is_some_and(|it| it.depth <= depth && ends(it.byte))
 }
 
-/// Behind these characters, plain or encoded up to `depth` times. A plus sign is a space.
-fn skip_encoded(text: &[u8], from: usize, depth: usize, these: &[u8]) -> usize {
-    let mut at = from;
+/// The end of a run of these characters, plain or encoded up to `depth` times. A plus sign counts as a space.
+fn skip_encoded(text: &[u8], start: usize, depth: usize, accepted: &[u8]) -> usize {
+    let mut at = start;
     loop {
         at += match Encoded::at(text, at) {
-            Some(it) if it.depth <= depth && these.contains(&it.byte) => it.width,
-            None if byte(text, at) == b'+' || these.contains(&byte(text, at)) => 1,
+            Some(it) if it.depth <= depth && accepted.contains(&it.byte) => it.width,
+            None if byte(text, at) == b'+' || accepted.contains(&byte(text, at)) => 1,
             _ => return at,
         };
     }
 }
 
-/// The closing quote, behind as many backslashes as the opening one.
+/// The index of the closing quote, or of its backslash if the opening quote is `escaped`.
 fn quoted_end(text: &[u8], start: usize, quote: u8, escaped: bool) -> usize {
     let mut at = start;
     while at < text.len() {
@@ -308,7 +210,7 @@ fn is_end(text: &[u8], at: usize) -> bool {
     at >= text.len() || byte(text, at).is_ascii_whitespace()
 }
 
-/// Whether a name and its `=` or `:` stand at `at`.
+/// Whether a name and its `=` or `:` are at `at`.
 fn is_name(text: &[u8], at: usize) -> bool {
     let start = run(text, at, |byte| b"\"'\\".contains(&byte));
     let end = run(text, start, |byte| {
@@ -318,7 +220,7 @@ fn is_name(text: &[u8], at: usize) -> bool {
     end > start && matches!(byte(text, sign), b'=' | b':')
 }
 
-/// A telephone number in any form at `start`, behind a name that says that it is one.
+/// The telephone or card number in any form at `start`, behind the name of a personal number.
 fn number(text: &[u8], start: usize) -> Option<Found> {
     let known = match byte(text, start) {
         b'+' => phone::international(text, start, 1),
@@ -335,29 +237,4 @@ fn number(text: &[u8], start: usize) -> Option<Found> {
         let digits = text.get(start..end)?.iter().filter(|byte| byte.is_ascii_digit());
         (digits.count() >= 6).then(|| Kind::Phone.at(start..end))
     })
-}
-
-fn skip_spaces(text: &[u8], from: usize) -> usize {
-    match starts(text, from, b"%20") {
-        true => from + 3,
-        false => run(text, from, |byte| matches!(byte, b' ' | b'+' | b'\t')),
-    }
-}
-
-fn is_token68(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~+/=%".contains(&byte)
-}
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_token_starts_with_a_letter_that_is_looked_at() {
-        let schemes = [b'b', b'B', b'e'];
-        let first = |prefix: &&str| prefix.as_bytes()[0];
-        let prefixes = PREFIXES.iter().map(|(prefix, _)| first(prefix));
-        for letter in prefixes.chain(schemes) {
-            assert!(INITIALS.contains(&letter), "{}", char::from(letter));
-        }
-    }
 }

@@ -1,9 +1,11 @@
 //! What the mask makes of texts, fields and numbers, by example.
 
-use throughline_mask::text;
+use std::borrow::Cow;
+
+use throughline_mask::{field, float, integer, prefix, text};
 
 #[test]
-fn what_is_masked_reads_as_before() {
+fn each_rule_masks_its_secrets_and_nothing_else() {
     for (original, masked) in [
         ("joe@example.com", "[email]"),
         (
@@ -33,6 +35,9 @@ fn what_is_masked_reads_as_before() {
         ("Authorization: Bearer abc.def", "Authorization: Bearer [secret]"),
         ("bearer abc", "bearer [token]"),
         ("Basic dXNlcjpwYXNz, ok", "Basic [token], ok"),
+        ("Basic dXNlcjpwYXNzdw==, ok", "Basic [token], ok"),
+        ("Basic dXNlcjpwYXNzdw==x", "Basic [token]"),
+        ("Basic dXNlcjpwYXNzd", "Basic [token]"),
         ("Basic authentication failed", "Basic authentication failed"),
         ("Visa4111111111111111", "Visa[card]"),
         ("4111_1111_1111_1111_x", "[card]_x"),
@@ -66,4 +71,51 @@ fn what_is_masked_reads_as_before() {
     ] {
         assert_eq!(text(original), masked);
     }
+}
+
+#[test]
+fn a_field_with_a_sensitive_name_is_masked_as_a_whole() {
+    for name in [
+        "password",
+        "user.Password",
+        "clientSecret",
+        "X-Api-Key",
+        "payment_token",
+        "http.request.header.authorization",
+        "set-cookie",
+        "customer.phone",
+        "card_number",
+    ] {
+        assert_eq!(field(name, "any", 3), "[secret]", "{name}");
+        assert_eq!(integer(name, 7), Some("[secret]"), "{name}");
+        assert_eq!(float(name, 0.5), Some("[secret]"), "{name}");
+    }
+    for name in [
+        "network.protocol.version",
+        "http.auth.present",
+        "order.amount",
+        "db.collection.name",
+        "tokens_used",
+        "",
+    ] {
+        assert_eq!(field(name, "any", 3), "any", "{name}");
+        assert_eq!(integer(name, 7), None, "{name}");
+        assert_eq!(float(name, 0.5), None, "{name}");
+    }
+}
+
+#[test]
+fn a_card_number_is_masked_as_a_number_too_and_a_time_is_not() {
+    assert_eq!(integer("n", 4_111_111_111_111_111_u64), Some("[card]"));
+    assert_eq!(float("n", 4_111_111_111_111_111.0), Some("[card]"));
+    assert_eq!(integer("n", 4_111_111_111_111_112_u64), None);
+    assert_eq!(integer("n", 1_767_322_860_000_000_000_i64), None);
+    assert_eq!(integer("n", -1), None);
+}
+
+#[test]
+fn a_text_is_cut_at_a_whole_character_and_not_within_a_replacement() {
+    assert_eq!(prefix("größer", 3), "gr");
+    assert_eq!(prefix("mail joe@example.com now", 8), "mail [email]");
+    assert!(matches!(prefix("clean text", 5), Cow::Borrowed("clean")));
 }

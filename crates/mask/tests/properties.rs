@@ -1,4 +1,4 @@
-//! Properties of masking: whatever is generated, no secret survives in any field, and what is no secret does.
+//! Properties of masking, with generated texts: no secret survives, and everything else does.
 
 use std::borrow::Cow;
 
@@ -6,10 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
-
 use throughline_mask::{prefix, text};
 
-/// A text with a secret, and what of it must not survive.
+/// A text, and the secret in it that must not survive.
 #[derive(Debug, Clone)]
 struct Leak {
     text: String,
@@ -24,7 +23,7 @@ impl Leak {
         }
     }
 
-    /// Neither the secret itself nor, of a number, its digits without what stands between them.
+    /// Whether the secret is in the masked text. A number is, if its digits are, whatever their separators.
     fn is_in(&self, shown: &str) -> bool {
         let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
         let number = self
@@ -139,7 +138,7 @@ fn token() -> impl Strategy<Value = Leak> {
     ]
     .prop_map(Leak::of);
     prop_oneof![
-        bearer.prop_filter("long enough to be told from the text", |leak| leak.secret.len()
+        bearer.prop_filter("long enough to differ from the text", |leak| leak.secret.len()
             > 3),
         issued,
         basic(),
@@ -202,7 +201,7 @@ fn password() -> impl Strategy<Value = Leak> {
         Just("db_pwd"),
     ];
     let unquoted = "[!-~&&[^\"'\\\\\\[]]{6,20}".prop_filter("one value", |secret: &String| {
-        // What a closing bracket, a quote or a separator at the end belongs to cannot be told.
+        // A closing bracket, a quote or a separator at the end can belong to the text around the value.
         !secret.ends_with([')', '}', ']', ',', ';', '&'])
             && !secret.starts_with(['=', '>', '+'])
             && !secret.contains(['=', ':', '@'])
