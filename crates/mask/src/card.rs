@@ -49,12 +49,13 @@ pub(crate) fn starting(text: &[u8], index: usize) -> Option<Found> {
 
 /// Whether the integer is a valid card number.
 pub(crate) fn is_number(number: u64) -> bool {
-    // The smallest number of 13 digits.
-    number >= 2_000_000_000_000 && {
-        let text = number.to_string();
-        let digits = text.as_bytes();
-        is_issued(byte(digits, 0), byte(digits, 1), digits.len()) && luhn(text.bytes().rev())
+    // Most integers have fewer than 13 digits, and return before one is formatted, which allocates.
+    if number < 2_000_000_000_000 {
+        return false;
     }
+    let text = number.to_string();
+    let digits = text.as_bytes();
+    is_issued(byte(digits, 0), byte(digits, 1), digits.len()) && luhn(text.bytes().rev())
 }
 
 /// Whether a network issues numbers of this length with these first two digits. Those that start with 2 have

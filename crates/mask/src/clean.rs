@@ -51,7 +51,7 @@ impl CleanTexts {
     }
 }
 
-/// Hashes the first and the last four bytes and the length: names of the semantic conventions differ in these.
+/// Hashes the length and the first and last four bytes, in which names of the semantic conventions differ.
 fn hash(text: &[u8]) -> usize {
     let [start, end] = match (text.first_chunk(), text.last_chunk()) {
         (Some(start), Some(end)) => [start, end].map(|bytes| u32::from_le_bytes(*bytes)),

@@ -29,11 +29,11 @@ const PERSONAL_NUMBER_ENDINGS: [&str; 8] = [
 /// The words with this first letter that make the name that contains them one of a secret. Most letters of a
 /// name start no word, so a name is searched for all words in one pass.
 fn secret_words(first: u8) -> &'static [&'static str] {
-    match first {
-        b'a' | b'A' => &["apikey", "api_key", "api-key", "api.key", "authorization"],
-        b'c' | b'C' => &["credential"],
-        b'p' | b'P' => &["password", "passwd", "passphrase"],
-        b's' | b'S' => &["secret"],
+    match first.to_ascii_lowercase() {
+        b'a' => &["apikey", "api_key", "api-key", "api.key", "authorization"],
+        b'c' => &["credential"],
+        b'p' => &["password", "passwd", "passphrase"],
+        b's' => &["secret"],
         _ => &[],
     }
 }
