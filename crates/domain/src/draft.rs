@@ -1,4 +1,4 @@
-//! What a client asks for, and the rules it must meet. [`OrderDraft::validate`] names every bad field at once, by JSON
+//! An order as a client sends it, and its validation. [`OrderDraft::validate`] reports every bad field at once, by JSON
 //! pointer (RFC 6901).
 
 use std::fmt::Display;
@@ -6,7 +6,9 @@ use std::fmt::Display;
 use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
 
-use crate::{AmountText, Item, Money, MoneyError, PaymentMethod, PaymentToken};
+use crate::item::Item;
+use crate::money::{AmountText, Money, MoneyError};
+use crate::payment::{PaymentMethod, PaymentToken};
 
 /// The bounds of a draft.
 pub mod limits {
@@ -14,23 +16,23 @@ pub mod limits {
     pub const PRODUCT_NAME: std::ops::RangeInclusive<usize> = 1..=255;
     /// Items in an order.
     pub const ITEMS: std::ops::RangeInclusive<usize> = 1..=100;
-    /// How many of one item.
+    /// Units of one item.
     pub const QUANTITY: std::ops::RangeInclusive<u32> = 1..=100_000;
 }
 
-/// An order as a client writes it: either `product_name` and `amount`, or `items`.
+/// The body of a request to create an order: either `product_name` and `amount`, or `items`.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrderDraft {
-    /// The name of the one product.
+    /// For an order of one product.
     pub product_name: Option<String>,
-    /// The price of the one product.
+    /// For an order of one product: its price.
     pub amount: Option<AmountText>,
-    /// Or several products.
+    /// For an order of several products.
     pub items: Option<Vec<ItemDraft>>,
-    /// ISO 4217; USD where it is absent.
+    /// ISO 4217 code; USD if absent.
     pub currency: Option<String>,
-    /// Without one, nothing is charged.
+    /// If absent, nothing is charged.
     pub payment_method: Option<String>,
     /// The gateway's token for the means of payment.
     pub payment_token: Option<String>,
@@ -40,45 +42,50 @@ pub struct OrderDraft {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ItemDraft {
-    /// What it is called.
+    /// 1 to 255 characters.
     pub product_name: String,
-    /// How many.
+    /// 1 to 100,000.
     pub quantity: u32,
-    /// The price of one.
+    /// In the order's currency.
     pub unit_price: AmountText,
 }
 
-/// A draft that met every rule.
+/// A validated draft.
 #[derive(Debug, Clone)]
 pub struct NewOrder {
-    /// What is bought; never empty.
+    /// Never empty.
     pub items: Vec<Item>,
     /// The sum of the items.
     pub amount: Money,
-    /// What it is paid with.
+    /// `None`: nothing is charged.
     pub payment_method: Option<PaymentMethod>,
-    /// The gateway's token for that.
+    /// The gateway's token for the means of payment, if the customer sent one.
     pub payment_token: Option<PaymentToken>,
 }
 
-/// One field that broke a rule.
+/// A field that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
-    /// Where in the body (RFC 6901): `/items/0/quantity`; empty for the body as a whole.
+    /// JSON pointer into the body, for example `/items/0/quantity`; empty for the body as a whole.
     pub pointer: String,
     /// What is wrong, and what is accepted.
     pub detail: String,
 }
 
 impl OrderDraft {
-    /// Checks every rule; the errors name each bad field.
+    /// Checks every rule.
+    ///
+    /// # Errors
+    /// One [`FieldError`] for each rule that the draft breaks.
     pub fn validate(self) -> Result<NewOrder, Vec<FieldError>> {
         let mut errors = Errors::default();
         let currency = self.currency(&mut errors);
         let payment_method = self.payment_method(&mut errors);
         let payment_token = self.payment_token(&mut errors);
         let items = self.into_items(currency, &mut errors);
-        let amount = errors.keep("/items", Item::sum(&items).transpose()).flatten();
+        let amount = errors
+            .ok_or_add("/items", Item::sum(&items).transpose())
+            .flatten();
 
         match amount {
             Some(amount) if errors.0.is_empty() => Ok(NewOrder {
@@ -106,7 +113,7 @@ impl OrderDraft {
 
     fn payment_method(&self, errors: &mut Errors) -> Option<PaymentMethod> {
         let word = self.payment_method.as_deref()?;
-        errors.keep("/payment_method", word.parse())
+        errors.ok_or_add("/payment_method", word.parse())
     }
 
     fn payment_token(&self, errors: &mut Errors) -> Option<PaymentToken> {
@@ -130,7 +137,7 @@ impl OrderDraft {
             }
             (None, Some(name), Some(amount)) => {
                 let name = product_name("/product_name", name, errors);
-                let price = errors.keep("/amount", Money::parse(amount.as_str(), currency));
+                let price = errors.ok_or_add("/amount", Money::parse(amount.as_str(), currency));
                 one(name, 1, price)
             }
             (None, name, amount) => {
@@ -158,7 +165,7 @@ fn several(drafts: Vec<ItemDraft>, currency: Currency, errors: &mut Errors) -> V
         if !limits::QUANTITY.contains(&draft.quantity) {
             errors.add(&at("quantity"), "is 1 to 100000");
         }
-        let price = errors.keep(
+        let price = errors.ok_or_add(
             &at("unit_price"),
             Money::parse(draft.unit_price.as_str(), currency),
         );
@@ -201,8 +208,8 @@ impl Errors {
         });
     }
 
-    /// The value; or its error, noted, and `None`.
-    fn keep<T>(&mut self, pointer: &str, result: Result<T, impl Display>) -> Option<T> {
+    /// The value; an error is added, and gives `None`.
+    fn ok_or_add<T>(&mut self, pointer: &str, result: Result<T, impl Display>) -> Option<T> {
         result.map_err(|error| self.add(pointer, error)).ok()
     }
 }
@@ -221,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_of_an_order_are_taken() {
+    fn both_forms_of_an_order_are_accepted() {
         let short = draft(r#"{"product_name":"Widget","amount":"99.99"}"#)
             .validate()
             .unwrap();
@@ -234,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_field_is_named_at_once() {
+    fn every_bad_field_is_reported_at_once() {
         assert_eq!(
             pointers(
                 r#"{"items":[{"product_name":"","quantity":0,"unit_price":"x"}],"currency":"usd","payment_method":"cash","payment_token":"a b"}"#
@@ -262,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_currency_that_nothing_can_be_paid_in_is_named_itself() {
+    fn a_currency_without_a_minor_unit_is_the_only_bad_field() {
         let gold = r#"{"product_name":"a","amount":"1.5","currency":"XAU"}"#;
         let errors = draft(gold).validate().unwrap_err();
         assert_eq!(errors.len(), 1, "{errors:?}");
@@ -271,13 +278,13 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_beyond_the_largest_amount_is_refused() {
+    fn a_sum_beyond_the_largest_amount_is_rejected() {
         let items = r#"{"items":[{"product_name":"a","quantity":2,"unit_price":"99999999"}]}"#;
         assert_eq!(pointers(items), ["/items"]);
     }
 
     #[test]
-    fn unknown_fields_are_refused() {
+    fn unknown_fields_are_rejected() {
         assert!(serde_json::from_str::<OrderDraft>(r#"{"product":"x"}"#).is_err());
     }
 }

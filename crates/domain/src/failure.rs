@@ -1,23 +1,23 @@
-//! Why an order failed, in a bounded set of codes and a sentence for people.
+//! Why an order failed: one of a few codes, and a sentence for people.
 
-use crate::words;
+use crate::word::word_enum;
 
-words! {
-    /// The kind of a failure. It is a metric attribute (`order.failure.code`), so the set stays small.
+word_enum! {
+    /// The kind of a failure. A metric attribute (`order.failure.code`), so the set stays small.
     FailureCode("failure code") {
-        /// The card was declined. Never retried.
+        /// The bank declined the charge. No further attempt.
         CardDeclined = "card_declined",
-        /// The gateway refused the request itself (a 4xx other than a decline). Never retried.
+        /// The gateway rejected the request (a 4xx other than a decline). No further attempt.
         PaymentRejected = "payment_rejected",
-        /// The gateway did not answer in time.
+        /// The gateway sent no response within the timeout.
         PaymentTimeout = "payment_timeout",
-        /// The gateway could not be reached, or answered with an error of its own.
+        /// The gateway was unreachable, or its response was a server error.
         PaymentUnavailable = "payment_unavailable",
         /// The order's amount is not the sum of its items.
         AmountMismatch = "amount_mismatch",
-        /// Attempts ended without an outcome, and no more are allowed: their workers died.
+        /// Too many attempts ended without an outcome, because their workers died.
         AttemptsExhausted = "attempts_exhausted",
-        /// What is stored of the order cannot be read. Never retried.
+        /// The stored order cannot be read. No further attempt.
         InternalError = "internal_error",
     }
 }
@@ -25,14 +25,14 @@ words! {
 /// A failure as a customer sees it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Failure {
-    /// The kind.
+    /// The kind, for programs.
     pub code: FailureCode,
-    /// What happened, for a person; no internals.
+    /// What happened, for people; without internals.
     pub detail: String,
 }
 
 impl Failure {
-    /// A failure of this kind.
+    /// A failure with this code and explanation.
     pub fn new(code: FailureCode, detail: impl Into<String>) -> Self {
         Self {
             code,

@@ -1,4 +1,4 @@
-//! Who and which: the identifiers that travel through every crate, each a type of its own.
+//! The identifiers that every crate uses.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,13 +6,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// An order's id: a UUIDv7 (RFC 9562), made by the API, so that ids sort by the time of creation.
+/// An order's id: a UUIDv7 (RFC 9562), so that ids sort by the time of creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OrderId(Uuid);
 
 impl OrderId {
-    /// A new id, of this moment.
+    /// A new id with the current time.
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
     }
@@ -43,12 +43,12 @@ impl fmt::Display for OrderId {
     }
 }
 
-/// Whose order it is: the `sub` of the caller's token (RFC 7519, section 4.1.2).
+/// The owner of orders: the `sub` of the caller's token (RFC 7519, section 4.1.2).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct CustomerId(String);
 
-/// A customer id that is empty, over 255 bytes, or has control characters.
+/// The customer id is empty, longer than 255 bytes, or has control characters.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a customer id has 1 to 255 bytes and no control characters")]
 pub struct InvalidCustomerId;
@@ -59,7 +59,7 @@ impl CustomerId {
         Self("anonymous".to_owned())
     }
 
-    /// Takes 1 to 255 bytes without control characters.
+    /// Accepts 1 to 255 bytes without control characters.
     pub fn new(id: impl Into<String>) -> Result<Self, InvalidCustomerId> {
         let id = id.into();
         if id.is_empty() || id.len() > 255 || id.chars().any(char::is_control) {
@@ -75,7 +75,7 @@ impl CustomerId {
 }
 
 /// The number of a claim on an order, from 1; 0 before the first. It is the fencing token: every write of an attempt
-/// carries it, so that a worker that lost its lease cannot write.
+/// carries it, so a worker that lost its lease cannot write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Attempt(i32);

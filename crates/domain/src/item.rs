@@ -1,15 +1,15 @@
 //! One line of an order.
 
-use crate::{Money, MoneyError};
+use crate::money::{Money, MoneyError};
 
-/// A product, how many of it, and the price of one. An immutable snapshot of the moment of ordering.
+/// A product, its quantity and its unit price: a snapshot of the moment of ordering, never changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// What it is called, 1 to 255 characters.
+    /// 1 to 255 characters.
     pub product_name: String,
-    /// How many, from 1.
+    /// 1 to 100,000.
     pub quantity: u32,
-    /// The price of one.
+    /// In the order's currency.
     pub unit_price: Money,
 }
 

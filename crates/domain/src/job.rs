@@ -1,19 +1,19 @@
-//! The job that asks a worker to process one order.
+//! The job that makes a worker process one order.
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Attempt, OrderId};
+use crate::id::{Attempt, OrderId};
 
 /// The W3C trace context (<https://www.w3.org/TR/trace-context/>) as the text map that OpenTelemetry's propagators
-/// write and read: `traceparent`, and `tracestate` where there is one. Empty where nothing is traced.
+/// write and read: `traceparent`, and `tracestate` if the caller sent one. Empty if nothing is traced.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TraceContext(pub HashMap<String, String>);
 
 impl TraceContext {
-    /// The trace id, 32 hexadecimal digits; `None` where nothing is traced.
+    /// The trace id, 32 hexadecimal digits; `None` if nothing is traced.
     pub fn trace_id(&self) -> Option<&str> {
         self.0.get("traceparent")?.split('-').nth(1)
     }
@@ -22,14 +22,14 @@ impl TraceContext {
 /// The job's payload. It may be lost or delivered twice: the claim in PostgreSQL decides who processes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessOrder {
-    /// Which order.
+    /// The order to process.
     pub order_id: OrderId,
-    /// The attempt that this job asks for: one more than the order has had.
+    /// The attempt to start: one more than the order has had.
     pub attempt: Attempt,
     /// The context of the span that sent this job.
     #[serde(default)]
     pub trace: TraceContext,
-    /// The context of the attempt before this one, which the new one links to.
+    /// The context of the preceding attempt; the new one's span links to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_attempt: Option<TraceContext>,
 }

@@ -1,4 +1,4 @@
-//! An exact amount of one currency, held as a count of its minor units (cents for USD, yen for JPY). Never a float:
+//! An exact amount of one currency, stored as a count of its minor units (cents for USD, yen for JPY). Never a float:
 //! a JSON number is read by its shortest decimal text.
 
 use std::fmt;
@@ -21,13 +21,13 @@ pub struct Money {
     currency: Currency,
 }
 
-/// Why a text is no amount of a currency.
+/// Why a text is not an amount of a currency.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyError {
     /// Not decimal digits with at most one point.
     #[error("`{0}` is not a decimal amount such as 99.99")]
     NotDecimal(String),
-    /// Zero, or below.
+    /// Zero or negative.
     #[error("an amount is more than 0")]
     NotPositive,
     /// Above the largest amount.
@@ -38,18 +38,18 @@ pub enum MoneyError {
     TooManyDecimals {
         /// ISO 4217 code.
         currency: &'static str,
-        /// How many decimals the currency has.
+        /// The currency's number of decimals.
         exponent: u32,
-        /// How many were given.
+        /// The number of decimals in the text.
         got: u32,
     },
-    /// A code of ISO 4217 that is no money to pay with (gold, testing codes).
+    /// An ISO 4217 code that cannot be paid in (gold, testing codes).
     #[error("{0} has no minor unit, so nothing can be paid in it")]
     NoMinorUnit(&'static str),
 }
 
 impl Money {
-    /// Reads a decimal text such as `99.99`: more than 0, at most 99999999.99, at most the currency's decimals.
+    /// Parses a decimal text such as `99.99`: more than 0, at most 99999999.99, with at most the currency's decimals.
     pub fn parse(text: &str, currency: Currency) -> Result<Self, MoneyError> {
         let exponent = exponent_of(currency)?;
         let decimal = Decimal::from_str(text)?;
@@ -70,7 +70,7 @@ impl Money {
         Self { minor, currency }.checked()
     }
 
-    /// An amount as it is stored. `minor` is a count of minor units, not below 0.
+    /// A stored amount: `minor` minor units, 0 or more.
     pub fn from_minor(minor: i64, currency: Currency) -> Result<Self, MoneyError> {
         exponent_of(currency)?;
         if minor < 0 {
@@ -79,17 +79,20 @@ impl Money {
         Ok(Self { minor, currency })
     }
 
-    /// The count of ISO 4217's minor units, as it is stored. A payment gateway may count others.
+    /// The count of ISO 4217 minor units, for storage. A payment gateway may count in other units.
     pub const fn minor(self) -> i64 {
         self.minor
     }
 
-    /// The currency.
+    /// The currency, which fixes the number of decimals.
     pub const fn currency(self) -> Currency {
         self.currency
     }
 
-    /// `quantity` times this amount; an error above the largest amount.
+    /// `quantity` times this amount.
+    ///
+    /// # Errors
+    /// [`MoneyError::TooLarge`].
     pub fn times(self, quantity: u32) -> Result<Self, MoneyError> {
         let minor = self
             .minor
@@ -98,7 +101,10 @@ impl Money {
         Self { minor, ..self }.checked()
     }
 
-    /// The sum with an amount of the same currency; an error above the largest amount.
+    /// The sum with an amount of the same currency.
+    ///
+    /// # Errors
+    /// [`MoneyError::TooLarge`].
     pub fn plus(self, other: Self) -> Result<Self, MoneyError> {
         let minor = self.minor.checked_add(other.minor).ok_or(MoneyError::TooLarge)?;
         Self { minor, ..self }.checked()
@@ -130,7 +136,7 @@ impl Money {
     }
 }
 
-/// Prints the major units with all decimals of the currency: `99.90`, or `100` in yen.
+/// The major units with all decimals of the currency: `99.90`, or `100` in yen.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let exponent = self.exponent();
@@ -144,13 +150,13 @@ impl fmt::Display for Money {
     }
 }
 
-/// An amount as a client wrote it: decimal text, or a JSON number, not yet of any currency.
+/// An amount as a client sent it, decimal text or a JSON number, without its currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct AmountText(String);
 
 impl AmountText {
-    /// The text as it came; of a number, its shortest decimal form.
+    /// The text as received; for a number, its shortest decimal form.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -194,7 +200,7 @@ impl<'de> Deserialize<'de> for AmountText {
     }
 }
 
-/// A limit in major units of whatever currency an order has, such as `HIGH_VALUE_THRESHOLD=1000`; at most 4 decimals.
+/// A limit in major units of an order's currency, such as `HIGH_VALUE_THRESHOLD=1000`; at most 4 decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Threshold {
     ten_thousandths: i64,
@@ -229,7 +235,7 @@ impl FromStr for Threshold {
     }
 }
 
-/// Decimal digits without their point: `digits` times 10 to the minus `decimals`.
+/// `digits` times 10 to the power of minus `decimals`.
 struct Decimal {
     negative: bool,
     digits: i64,
@@ -237,7 +243,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// As a whole number of 10^-`exponent`; `None` where digits would be lost or do not fit.
+    /// As a whole number of 10^-`exponent`; `None` if digits would be lost or do not fit.
     fn scaled_to(&self, exponent: u32) -> Option<i64> {
         let zeros = exponent.checked_sub(self.decimals)?;
         self.digits.checked_mul(10_i64.checked_pow(zeros)?)
@@ -262,7 +268,7 @@ impl FromStr for Decimal {
         let whole = whole.trim_start_matches('0');
         let decimals = u32::try_from(fraction.len()).map_err(|_| not_decimal())?;
         let joined = format!("0{whole}{fraction}");
-        // i64 holds every amount we take many times over, so digits that do not fit are too many of one kind.
+        // i64 holds far more than the largest amount, so digits that do not fit are too large or not an amount.
         let digits = joined.parse().map_err(|_| {
             if whole.len() > fraction.len() {
                 MoneyError::TooLarge
@@ -300,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn an_amount_that_cannot_be_paid_is_refused_with_its_reason() {
+    fn an_amount_that_cannot_be_paid_is_rejected_with_its_reason() {
         let parse = |text| Money::parse(text, Currency::USD).unwrap_err();
         assert_eq!(parse("0"), MoneyError::NotPositive);
         assert_eq!(parse("0.00"), MoneyError::NotPositive);

@@ -1,69 +1,116 @@
-//! The order itself, as it is read back from the store.
+//! The order, from its creation on.
 
 use chrono::{DateTime, Utc};
 
-use crate::{
-    Attempt, CustomerId, Failure, Item, Money, OrderId, OrderStatus, PaymentMethod, PaymentStatus,
-    PaymentToken, ProcessOrder, TraceContext,
-};
+use crate::draft::NewOrder;
+use crate::failure::Failure;
+use crate::id::{Attempt, CustomerId, OrderId};
+use crate::item::Item;
+use crate::job::{ProcessOrder, TraceContext};
+use crate::money::Money;
+use crate::payment::{PaymentMethod, PaymentStatus, PaymentToken};
+use crate::status::OrderStatus;
 
-/// What a customer buys, and how far it is.
+/// An order with its state.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// Which one.
+    /// Sorts by the time of creation.
     pub id: OrderId,
-    /// Whose it is.
+    /// The owner; other customers do not see the order.
     pub customer: CustomerId,
-    /// What is bought; never empty.
+    /// Never empty.
     pub items: Vec<Item>,
     /// The sum of the items.
     pub amount: Money,
-    /// Where it is on its way.
+    /// The place in the state machine.
     pub status: OrderStatus,
-    /// What it is paid with, where a payment is asked for.
+    /// `None`: nothing is charged.
     pub payment_method: Option<PaymentMethod>,
-    /// The gateway's token for that, where the customer gave one.
+    /// The gateway's token for the means of payment, if the customer sent one.
     pub payment_token: Option<PaymentToken>,
-    /// How far the payment is.
+    /// The state of the payment.
     pub payment_status: PaymentStatus,
-    /// The gateway's id of the charge.
+    /// The gateway's id of the charge, once charged.
     pub payment_id: Option<String>,
-    /// How many attempts there were.
+    /// The number of the latest attempt.
     pub attempt: Attempt,
-    /// Attempts up to this one do not count against the most that are allowed: an operator reopened the order after it.
+    /// Attempts up to this one do not count against the limit, because an operator retried the order after it.
     pub attempts_forgiven: Attempt,
-    /// How often a gateway refused its payment for good.
+    /// How often the bank declined the charge.
     pub payments_refused: i32,
-    /// Why it failed, or why the last attempt did.
+    /// Why the order, or its latest attempt, failed.
     pub failure: Option<Failure>,
-    /// The context of the request that created it.
+    /// The trace context of the request that created the order.
     pub trace: TraceContext,
-    /// The context of its latest attempt.
+    /// The trace context of the latest attempt.
     pub attempt_trace: Option<TraceContext>,
-    /// When it was created.
+    /// By PostgreSQL's clock, once it is stored.
     pub created_at: DateTime<Utc>,
-    /// When it last changed.
+    /// The time of the latest transition; later transitions of one order have later times.
     pub updated_at: DateTime<Utc>,
-    /// When it reached its final state.
+    /// The time of the transition to a final state.
     pub completed_at: Option<DateTime<Utc>>,
 }
 
 impl Order {
-    /// The name an order goes by: that of its first item.
+    /// A new order: pending, without an attempt. The store replaces its times by PostgreSQL's.
+    pub fn new(id: OrderId, customer: CustomerId, order: NewOrder, trace: TraceContext) -> Self {
+        let now = Utc::now();
+        Self {
+            id,
+            customer,
+            items: order.items,
+            amount: order.amount,
+            status: OrderStatus::Pending,
+            payment_method: order.payment_method,
+            payment_token: order.payment_token,
+            payment_status: match order.payment_method {
+                Some(_) => PaymentStatus::Pending,
+                None => PaymentStatus::NotRequired,
+            },
+            payment_id: None,
+            attempt: Attempt::NONE,
+            attempts_forgiven: Attempt::NONE,
+            payments_refused: 0,
+            failure: None,
+            trace,
+            attempt_trace: None,
+            created_at: now,
+            updated_at: now,
+            completed_at: None,
+        }
+    }
+
+    /// The order as it was when it was created, at this time.
+    pub fn as_created(self, created_at: DateTime<Utc>) -> Self {
+        let order = NewOrder {
+            items: self.items,
+            amount: self.amount,
+            payment_method: self.payment_method,
+            payment_token: self.payment_token,
+        };
+        Self {
+            created_at,
+            updated_at: created_at,
+            ..Self::new(self.id, self.customer, order, self.trace)
+        }
+    }
+
+    /// The first item's name stands for the order.
     pub fn product_name(&self) -> &str {
         self.items.first().map_or("", |item| &item.product_name)
     }
 
-    /// The idempotency key of its charge. It stays the same for as long as a charge under it may have succeeded, so that no attempt
-    /// charges again; only a payment that was refused for good, and that an operator wants tried once more, gets another.
+    /// The idempotency key of the order's charge. It stays the same while a charge under it may have succeeded, so no
+    /// attempt charges again. Only an operator's retry after a declined charge gets another key.
     pub fn charge_key(&self) -> String {
         match self.payments_refused {
             0 => self.id.to_string(),
-            refused => format!("{}:{refused}", self.id),
+            declined => format!("{}:{declined}", self.id),
         }
     }
 
-    /// The job for its next attempt, which belongs to the trace of the request that created the order.
+    /// The job for the next attempt, in the trace of the request that created the order.
     pub fn next_job(&self) -> ProcessOrder {
         ProcessOrder {
             order_id: self.id,
@@ -73,7 +120,7 @@ impl Order {
         }
     }
 
-    /// How many attempts count against the most that are allowed.
+    /// The number of attempts that count against the limit.
     pub fn attempts_counted(&self) -> i32 {
         self.attempt
             .number()

@@ -1,23 +1,23 @@
-//! How an order is paid for: an axis of its own beside the order's status.
+//! How an order is paid for. The payment's status is independent of the order's status.
 
 use std::fmt;
 
-use crate::words;
+use crate::word::word_enum;
 
-words! {
-    /// What the customer pays with.
+word_enum! {
+    /// The kind of payment.
     PaymentMethod("payment method") {
-        /// A credit card.
+        /// Charged as a card.
         CreditCard = "credit_card",
-        /// A debit card.
+        /// Charged as a card.
         DebitCard = "debit_card",
-        /// PayPal.
+        /// Charged through the gateway's PayPal support.
         Paypal = "paypal",
     }
 }
 
 impl PaymentMethod {
-    /// The token sent to the gateway where the customer gave none. Only test gateways accept it.
+    /// The token for the gateway if the customer sent none. Only test gateways accept it.
     pub const fn test_token(self) -> &'static str {
         match self {
             Self::CreditCard | Self::Paypal => "pm_card_visa",
@@ -26,33 +26,33 @@ impl PaymentMethod {
     }
 }
 
-words! {
-    /// How far the payment is.
+word_enum! {
+    /// The state of the payment.
     PaymentStatus("payment status") {
-        /// The order came without a payment method.
+        /// The order has no payment method.
         NotRequired = "not_required",
         /// Not charged yet.
         Pending = "pending",
         /// Charged, once.
         Charged = "charged",
-        /// The gateway refused it for good.
+        /// The bank declined the charge.
         Refused = "refused",
     }
 }
 
-/// The gateway's name for a customer's means of payment. Its `Debug` is masked: it never reaches a log.
+/// The gateway's name for a customer's means of payment. Its `Debug` is masked, so it never reaches a log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PaymentToken(String);
 
 impl PaymentToken {
-    /// Takes 1 to 255 visible ASCII characters; `None` otherwise.
+    /// Accepts 1 to 255 visible ASCII characters (0x21 to 0x7E).
     pub fn new(token: impl Into<String>) -> Option<Self> {
         let token = token.into();
         let visible = (1..=255).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic());
         visible.then_some(Self(token))
     }
 
-    /// The token itself, for the gateway and the store only.
+    /// The token in clear text, for the gateway and the store only.
     pub fn reveal(&self) -> &str {
         &self.0
     }

@@ -1,43 +1,43 @@
-//! The state machine of an order. Every transition is one function here and one statement in `store`; one that is not
-//! here is an [`ImpossibleTransition`], never silence.
+//! The state machine of an order: one function per transition, and an [`ImpossibleTransition`] for everything else.
+//! It is the specification that a test compares the SQL of `store` with; at run time the SQL decides.
 //!
 //! ```text
 //! pending ─claim→ processing ─complete→ completed
-//!    ↑ │              │ └─fail→ failed ─reopen→ pending
+//!    ↑ │              │ └─fail→ failed ─retry→ pending
 //!    │ └─cancel→ cancelled
-//!    └──retry_later───┘
+//!    └───back_off────┘
 //! ```
 
-use crate::words;
+use crate::word::word_enum;
 
-words! {
-    /// Where an order is on its way.
+word_enum! {
+    /// The state of an order.
     OrderStatus("order status") {
-        /// Waits for a worker.
+        /// No worker holds it: it is new, or it waits for its next attempt.
         Pending = "pending",
         /// A worker holds a lease on it.
         Processing = "processing",
-        /// Done; charged where a payment was asked for.
+        /// Done; charged if it has a payment method.
         Completed = "completed",
-        /// Failed for good; the reason is in the order's failure.
+        /// Failed without further attempts; the order's failure has the reason.
         Failed = "failed",
-        /// Cancelled by its customer before a worker took it.
+        /// Cancelled while it was pending.
         Cancelled = "cancelled",
     }
 }
 
-/// A change that the state machine does not have.
+/// A transition that the state machine does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a {from} order cannot be {change}")]
 pub struct ImpossibleTransition {
-    /// The status the order has.
+    /// The order's present status.
     pub from: OrderStatus,
-    /// What was asked for, as a past participle.
+    /// The requested change, as a past participle.
     pub change: &'static str,
 }
 
 impl OrderStatus {
-    /// A worker takes the order, or takes it over from one whose lease has ended.
+    /// A worker claims the order, or takes it over after another worker's lease ended.
     pub fn claim(self) -> Result<Self, ImpossibleTransition> {
         self.step(&[Self::Pending, Self::Processing], Self::Processing, "claimed")
     }
@@ -47,27 +47,27 @@ impl OrderStatus {
         self.step(&[Self::Processing], Self::Completed, "completed")
     }
 
-    /// The attempt failed, and no other is to follow.
+    /// The attempt failed, and none follows.
     pub fn fail(self) -> Result<Self, ImpossibleTransition> {
         self.step(&[Self::Processing], Self::Failed, "failed")
     }
 
-    /// The attempt failed or was given up, and another is to follow.
-    pub fn retry_later(self) -> Result<Self, ImpossibleTransition> {
-        self.step(&[Self::Processing], Self::Pending, "retried later")
+    /// The attempt failed or was abandoned; another one follows after its backoff.
+    pub fn back_off(self) -> Result<Self, ImpossibleTransition> {
+        self.step(&[Self::Processing], Self::Pending, "redelivered")
     }
 
-    /// The customer no longer wants it.
+    /// The customer or an operator cancels the order.
     pub fn cancel(self) -> Result<Self, ImpossibleTransition> {
         self.step(&[Self::Pending], Self::Cancelled, "cancelled")
     }
 
     /// An operator gives a failed order more attempts.
-    pub fn reopen(self) -> Result<Self, ImpossibleTransition> {
+    pub fn retry(self) -> Result<Self, ImpossibleTransition> {
         self.step(&[Self::Failed], Self::Pending, "retried")
     }
 
-    /// Nothing happens to the order any more, unless an operator reopens it.
+    /// Whether the order is done with. Only an operator's retry of a failed order leads out of a final state.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
@@ -90,9 +90,9 @@ mod tests {
         OrderStatus::claim,
         OrderStatus::complete,
         OrderStatus::fail,
-        OrderStatus::retry_later,
+        OrderStatus::back_off,
         OrderStatus::cancel,
-        OrderStatus::reopen,
+        OrderStatus::retry,
     ];
 
     #[test]
@@ -118,13 +118,13 @@ mod tests {
     }
 
     #[test]
-    fn an_impossible_transition_says_what_was_asked() {
+    fn an_impossible_transition_names_the_requested_change() {
         let error = OrderStatus::Completed.cancel().unwrap_err();
         assert_eq!(error.to_string(), "a completed order cannot be cancelled");
     }
 
     #[test]
-    fn words_read_back_and_others_are_refused_with_what_is_accepted() {
+    fn words_read_back_and_others_are_rejected_with_the_accepted_ones() {
         for status in OrderStatus::ALL {
             assert_eq!(status.as_str().parse(), Ok(*status));
         }

@@ -1,4 +1,4 @@
-//! What people do to an order: a customer cancels it, an operator reopens one that failed.
+//! What people do to an order: a customer cancels it, an operator retries one that failed.
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::{case_when, now};
@@ -6,60 +6,52 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use domain::{Attempt, CustomerId, ImpossibleTransition, Order, OrderId, OrderStatus, PaymentStatus};
 
-use crate::expressions::coalesce;
+use crate::columns::final_state;
+use crate::error::StoreError;
+use crate::pg::expressions::coalesce;
 use crate::row::OrderRow;
 use crate::schema::orders;
-use crate::{Store, StoreError};
+use crate::store::Store;
 
 telemetry::statement! {
     CancelOrder: "UPDATE" "orders", action "cancel_order", framework "actix-web";
-    ReopenOrder: "UPDATE" "orders", action "reopen_order", framework "actix-web";
+    RetryOrder: "UPDATE" "orders", action "retry_order", framework "actix-web";
 }
 
-/// What came of a change that a person asked for.
+/// The outcome of [`Store::cancel`] and [`Store::retry`].
 #[derive(Debug, Clone)]
 pub enum Changed {
-    /// The order as it is now.
+    /// The order after the change.
     Done(Box<Order>),
-    /// There is no such order, or it is another customer's.
+    /// The order does not exist, or belongs to another customer.
     NotFound,
-    /// The order is not in a state for that.
-    Refused(ImpossibleTransition),
+    /// The order's state does not allow the change.
+    Impossible(ImpossibleTransition),
 }
 
-/// What came of [`Store::cancel`].
-pub type Cancelled = Changed;
-/// What came of [`Store::reopen`].
-pub type Reopened = Changed;
-
 impl Store {
-    /// Cancels a pending order. One that an attempt may have charged is refused even while it is pending again: the attempt's worker
-    /// may have died between the charge and its record, and a charged order is never cancelled.
-    pub async fn cancel(&self, id: OrderId, customer: Option<&CustomerId>) -> Result<Cancelled, StoreError> {
-        let never_tried = orders::attempt.eq(Attempt::NONE.number());
+    /// Cancels a pending order; with a `customer`, only that customer's. An order that an attempt may have charged is
+    /// not cancelled even while it is pending again: the worker may have died between the charge and recording it, and
+    /// a charged order is never cancelled.
+    pub async fn cancel(&self, id: OrderId, customer: Option<&CustomerId>) -> Result<Changed, StoreError> {
+        let never_attempted = orders::attempt.eq(Attempt::NONE.number());
         let nothing_to_charge = orders::payment_status.eq(PaymentStatus::NotRequired.as_str());
         let update = diesel::update(orders::table)
             .filter(orders::id.eq(id.as_uuid()))
             .filter(orders::customer.eq(coalesce(customer.map(CustomerId::as_str), orders::customer)))
             .filter(orders::status.eq(OrderStatus::Pending.as_str()))
-            .filter(never_tried.or(nothing_to_charge))
-            .set((
-                orders::status.eq(OrderStatus::Cancelled.as_str()),
-                orders::dispatch_after.eq(None::<DateTime<Utc>>),
-                orders::completed_at.eq(now),
-                orders::updated_at.eq(now),
-            ))
+            .filter(never_attempted.or(nothing_to_charge))
+            .set(final_state(OrderStatus::Cancelled))
             .returning(OrderRow::as_returning());
-        let row: Option<OrderRow> = self.row::<CancelOrder, _, _>(update).await?;
-        match row {
-            Some(row) => Ok(Changed::Done(Box::new(row.try_into()?))),
-            None => self.refused(id, customer, refuse_cancel).await,
+        match self.order::<CancelOrder, _>(update).await? {
+            Some(order) => Ok(Changed::Done(Box::new(order))),
+            None => self.why_unchanged(id, customer, cancel_is_impossible).await,
         }
     }
 
-    /// Takes a failed order up again: pending and due at once, with as many attempts before it as a new one. A payment that was
-    /// refused is tried again.
-    pub async fn reopen(&self, id: OrderId) -> Result<Reopened, StoreError> {
+    /// An operator's retry of a failed order: it is pending and due at once, with as many attempts as a new order. A
+    /// declined payment becomes pending again.
+    pub async fn retry(&self, id: OrderId) -> Result<Changed, StoreError> {
         let refused = orders::payment_status.eq(PaymentStatus::Refused.as_str());
         let pending = PaymentStatus::Pending.as_str().into_sql::<Text>();
         let update = diesel::update(orders::table)
@@ -74,32 +66,34 @@ impl Store {
                 orders::updated_at.eq(now),
             ))
             .returning(OrderRow::as_returning());
-        let row: Option<OrderRow> = self.row::<ReopenOrder, _, _>(update).await?;
-        match row {
-            Some(row) => Ok(Changed::Done(Box::new(row.try_into()?))),
-            None => self.refused(id, None, |order| order.status.reopen().err()).await,
+        match self.order::<RetryOrder, _>(update).await? {
+            Some(order) => Ok(Changed::Done(Box::new(order))),
+            None => {
+                self.why_unchanged(id, None, |order| order.status.retry().err())
+                    .await
+            }
         }
     }
 
-    /// Why nothing was changed. An order that could be changed by now was in a worker's hands a moment ago.
-    async fn refused(
+    /// Why an update changed nothing. An order whose state allows the change by now was processing a moment ago.
+    async fn why_unchanged(
         &self,
         id: OrderId,
         customer: Option<&CustomerId>,
-        why: fn(&Order) -> Option<ImpossibleTransition>,
+        is_impossible: fn(&Order) -> Option<ImpossibleTransition>,
     ) -> Result<Changed, StoreError> {
         let Some(order) = self.find(id, customer).await? else {
             return Ok(Changed::NotFound);
         };
-        let in_work = ImpossibleTransition {
+        let processing = ImpossibleTransition {
             from: OrderStatus::Processing,
             change: "changed by anybody but its worker",
         };
-        Ok(Changed::Refused(why(&order).unwrap_or(in_work)))
+        Ok(Changed::Impossible(is_impossible(&order).unwrap_or(processing)))
     }
 }
 
-fn refuse_cancel(order: &Order) -> Option<ImpossibleTransition> {
+fn cancel_is_impossible(order: &Order) -> Option<ImpossibleTransition> {
     if let Err(impossible) = order.status.cancel() {
         return Some(impossible);
     }

@@ -1,39 +1,39 @@
-//! How the store reaches PostgreSQL.
+//! The store's settings.
 
 use std::fmt;
 use std::time::Duration;
 
 use settings::{Env, SettingError};
 
-use crate::connect;
+use crate::pg::connect;
 
-/// How many callers may wait for each connection. A statement takes a few milliseconds: whoever finds more than that before him in
-/// the queue meets a PostgreSQL that is overloaded, and had better be told at once.
+/// Callers that may wait, per connection. A statement takes a few milliseconds, so a longer queue means that PostgreSQL is
+/// overloaded: further callers fail fast instead of waiting.
 pub const WAITING_PER_CONNECTION: usize = 8;
 
-/// Where PostgreSQL is, and how long to wait for it.
+/// PostgreSQL's address, the pool's size, and the timeouts.
 #[derive(Clone)]
 pub struct StoreConfig {
-    /// `postgres://user:password@host:port/database`, as libpq takes it; with `sslmode` of disable, prefer, require, verify-ca or
-    /// verify-full, and `sslrootcert`, a file of PEM certificates.
+    /// `postgres://user:password@host:port/database`, as for libpq, with `sslmode` (disable, prefer, require, verify-ca or
+    /// verify-full) and `sslrootcert` (a file of PEM certificates).
     pub database_url: String,
-    /// The most connections at the same time.
+    /// The maximum number of connections.
     pub pool_size: usize,
     /// PostgreSQL ends a statement that takes longer.
     pub statement_timeout: Duration,
-    /// How long to wait for a connection to be free, and again for a new one to be made.
+    /// The timeout for a free connection, and the connect timeout of a new one.
     pub acquire_timeout: Duration,
-    /// How many callers may wait for a connection to be free; more are refused at once, before they wait in vain.
+    /// Callers that may wait for a free connection; further ones get [`StoreError::Busy`](crate::StoreError::Busy) at once.
     pub max_waiting: usize,
-    /// The spans of statements that take longer say so.
+    /// Statements that take longer are marked as slow in their spans.
     pub slow_query_threshold: Duration,
-    /// The name of these connections in `pg_stat_activity`.
+    /// The connections' name in `pg_stat_activity`.
     pub application_name: String,
 }
 
 impl StoreConfig {
-    /// 16 connections, [`WAITING_PER_CONNECTION`] callers that wait for each, 5 s for a statement, 2 s for a connection, slow from
-    /// 100 ms.
+    /// 16 connections, [`WAITING_PER_CONNECTION`] waiting callers for each, a statement timeout of 5 s, a timeout of 2 s for
+    /// a connection, slow from 100 ms.
     pub fn new(database_url: impl Into<String>, application_name: impl Into<String>) -> Self {
         Self {
             database_url: database_url.into(),
@@ -60,7 +60,7 @@ impl StoreConfig {
     }
 }
 
-/// Reads DATABASE_URL, and the certificates that it names.
+/// Reads DATABASE_URL, and the certificates that it refers to.
 pub fn database_url(env: &Env) -> Result<String, SettingError> {
     const NAME: &str = "DATABASE_URL";
     const TAKES: &str = "a URL: postgres://user:password@host:5432/database";

@@ -1,97 +1,112 @@
-//! Taking an order: one INSERT, which alone makes it safe. Its `dispatch_after` is in the future, so that the caller can dispatch it
-//! before the reconciler would.
+//! Creating an order: one INSERT, and the order is safe. Its `dispatch_after` is in the future, so that the caller
+//! dispatches it before the reconciler does.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
-use domain::{
-    Attempt, CustomerId, NewOrder, Order, OrderId, OrderStatus, PaymentMethod, PaymentStatus, PaymentToken,
-    TraceContext,
-};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use domain::{Order, PaymentMethod, PaymentToken, TraceContext};
+use uuid::Uuid;
 
-use crate::expressions::from_now;
-use crate::row::{ItemRow, Json};
-use crate::schema::orders;
-use crate::{Store, StoreError};
+use crate::error::StoreError;
+use crate::pg::expressions::{FromNow, from_now};
+use crate::pg::json::Json;
+use crate::row::ItemRow;
+use crate::store::Store;
 
 telemetry::statement! {
     InsertOrder: "INSERT" "orders", action "create_order", framework "actix-web";
 }
 
 impl Store {
-    /// Stores a new order. It falls due for the reconciler after `grace`, if no worker has claimed it until then. `trace` is the
-    /// context that all its later processing belongs to.
+    /// Stores a [new](Order::new) order. The reconciler dispatches it after `grace`, if no worker has claimed it until
+    /// then.
     ///
     /// # Errors
     /// After [`StoreError::Unavailable`] the order may or may not be stored.
-    pub async fn create(
-        &self,
-        id: OrderId,
-        customer: &CustomerId,
-        order: &NewOrder,
-        trace: &TraceContext,
-        grace: Duration,
-    ) -> Result<Order, StoreError> {
-        let payment_status = first_payment_status(order.payment_method);
-        let items: Vec<ItemRow<'_>> = order.items.iter().map(ItemRow::from).collect();
-        let insert = diesel::insert_into(orders::table)
-            .values((
-                orders::id.eq(id.as_uuid()),
-                orders::amount.eq(order.amount.minor()),
-                orders::dispatch_after.eq(from_now(grace)),
-                orders::customer.eq(customer.as_str()),
-                orders::currency.eq(order.amount.currency().code()),
-                orders::status.eq(OrderStatus::Pending.as_str()),
-                orders::payment_method.eq(order.payment_method.map(PaymentMethod::as_str)),
-                orders::payment_token.eq(order.payment_token.as_ref().map(PaymentToken::reveal)),
-                orders::payment_status.eq(payment_status.as_str()),
-                orders::items.eq(Json(items)),
-                orders::trace_context.eq(Json(trace)),
-            ))
-            .returning(orders::created_at);
-        let created_at: Option<DateTime<Utc>> = self.row::<InsertOrder, _, _>(insert).await?;
-        // An INSERT without ON CONFLICT gives its row, or an error.
+    pub async fn create(&self, order: Order, grace: Duration) -> Result<Order, StoreError> {
+        let insert = CreateOrder(NewRow::new(&order, grace));
+        let created_at: Option<DateTime<Utc>> = self.pg.row::<InsertOrder, _, _>(insert).await?;
+        // An INSERT without ON CONFLICT returns its row, or an error.
         let created_at = created_at.ok_or(diesel::result::Error::NotFound)?;
-
-        Ok(created(id, customer, order, trace, created_at))
+        Ok(order.as_created(created_at))
     }
 }
 
-/// The payment status that an order starts with.
-pub(crate) fn first_payment_status(method: Option<PaymentMethod>) -> PaymentStatus {
-    match method {
-        Some(_) => PaymentStatus::Pending,
-        None => PaymentStatus::NotRequired,
+/// The INSERT of a new order's row, without a FROM and a RETURNING clause. The remaining columns have their defaults.
+pub(crate) struct NewRow<'a> {
+    id: Uuid,
+    amount: i64,
+    dispatch_after: FromNow<false>,
+    /// Customer, currency, status, payment method, payment token, payment status.
+    texts: [Option<&'a str>; 6],
+    items: Json<Vec<ItemRow<'a>>>,
+    trace_context: Json<&'a TraceContext>,
+}
+
+impl<'a> NewRow<'a> {
+    pub(crate) fn new(order: &'a Order, grace: Duration) -> Self {
+        Self {
+            id: order.id.as_uuid(),
+            amount: order.amount.minor(),
+            dispatch_after: from_now(grace),
+            texts: [
+                Some(order.customer.as_str()),
+                Some(order.amount.currency().code()),
+                Some(order.status.as_str()),
+                order.payment_method.map(PaymentMethod::as_str),
+                order.payment_token.as_ref().map(PaymentToken::reveal),
+                Some(order.payment_status.as_str()),
+            ],
+            items: Json(order.items.iter().map(ItemRow::from).collect()),
+            trace_context: Json(&order.trace),
+        }
     }
 }
 
-/// What was stored a moment ago, without reading it back.
-pub(crate) fn created(
-    id: OrderId,
-    customer: &CustomerId,
-    order: &NewOrder,
-    trace: &TraceContext,
-    created_at: DateTime<Utc>,
-) -> Order {
-    Order {
-        id,
-        customer: customer.clone(),
-        items: order.items.clone(),
-        amount: order.amount,
-        status: OrderStatus::Pending,
-        payment_method: order.payment_method,
-        payment_token: order.payment_token.clone(),
-        payment_status: first_payment_status(order.payment_method),
-        payment_id: None,
-        attempt: Attempt::NONE,
-        attempts_forgiven: Attempt::NONE,
-        payments_refused: 0,
-        failure: None,
-        trace: trace.clone(),
-        attempt_trace: None,
-        created_at,
-        updated_at: created_at,
-        completed_at: None,
+impl QueryFragment<Pg> for NewRow<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "INSERT INTO orders (id, amount, dispatch_after, \
+               customer, currency, status, payment_method, payment_token, payment_status, \
+               items, trace_context) SELECT ",
+        );
+        out.push_bind_param::<SqlUuid, _>(&self.id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<BigInt, _>(&self.amount)?;
+        out.push_sql(", ");
+        self.dispatch_after.walk_ast(out.reborrow())?;
+        for text in &self.texts {
+            out.push_sql(", ");
+            out.push_bind_param::<Nullable<Text>, _>(text)?;
+        }
+        out.push_sql(", ");
+        out.push_bind_param::<Jsonb, _>(&self.items)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Jsonb, _>(&self.trace_context)
     }
 }
+
+struct CreateOrder<'a>(NewRow<'a>);
+
+impl QueryFragment<Pg> for CreateOrder<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.0.walk_ast(out.reborrow())?;
+        out.push_sql(" RETURNING created_at");
+        Ok(())
+    }
+}
+
+impl QueryId for CreateOrder<'_> {
+    type QueryId = CreateOrder<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl Query for CreateOrder<'_> {
+    type SqlType = Timestamptz;
+}
+
+impl<Connection> RunQueryDsl<Connection> for CreateOrder<'_> {}

@@ -1,34 +1,35 @@
-//! What can go wrong with the store, by what its caller can do about it.
+//! The store's errors, by what a caller can do about them.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a statement gave no answer.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The settings cannot work. Never holds the URL itself.
+    /// The settings are invalid. The text never contains the URL.
     #[error("{0}")]
     Config(String),
-    /// PostgreSQL refuses connections, shuts down, starts, or went away with the statement; whether that took effect is unknown.
+    /// PostgreSQL is unreachable, starting or shutting down, or the connection broke. Whether the statement took effect is
+    /// unknown.
     #[error("PostgreSQL is not available")]
     Unavailable(#[source] BoxError),
-    /// Every connection of the pool was in use for too long, or too many callers waited for one already.
+    /// No connection of the pool became free within the timeout, or too many callers were waiting already.
     #[error("no connection of the pool was free in time")]
     Busy,
-    /// PostgreSQL answers, and cannot serve: see the text.
+    /// PostgreSQL responds but cannot serve: it is a standby, or lacks the schema.
     #[error("PostgreSQL is reached, but {0}")]
     NotReady(&'static str),
-    /// PostgreSQL ended the statement, because it took too long or was cancelled. It had no effect.
+    /// PostgreSQL ended the statement at its timeout, or because it was cancelled. The statement had no effect.
     #[error("PostgreSQL ended the statement")]
     Timeout(#[source] DieselError),
-    /// A row that this version of the program cannot read.
+    /// This version of the program cannot read a stored row.
     #[error("a stored row cannot be read")]
     Corrupt(#[source] BoxError),
-    /// PostgreSQL refused the statement: an error of the program or of the schema.
-    #[error("PostgreSQL refused the statement")]
+    /// PostgreSQL rejected the statement: an error in the program or the schema.
+    #[error("PostgreSQL rejected the statement")]
     Query(#[source] DieselError),
-    /// A migration failed, and those after it were not tried.
+    /// A migration failed; it and the following ones are not applied.
     #[error("cannot apply the migrations")]
     Migration(#[source] BoxError),
 }
@@ -43,8 +44,8 @@ impl StoreError {
     }
 }
 
-/// diesel-async keeps the SQLSTATE of a few errors only, so the others are told by PostgreSQL's message. A server that speaks
-/// another language than English (`lc_messages`) has those told as [`StoreError::Query`].
+/// diesel-async passes on the SQLSTATE of a few errors only; the others are recognized by PostgreSQL's message. With an
+/// `lc_messages` other than English, these become [`StoreError::Query`].
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         let (kind, message) = match &error {

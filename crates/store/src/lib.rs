@@ -1,44 +1,42 @@
-//! Orders in PostgreSQL. PostgreSQL is the truth about every order: what a job in Redis says only starts a claim here.
+//! Orders in PostgreSQL, the truth about every order: a job in Redis only starts a claim here.
 //!
-//! [`Store`] has one function for each statement, and each statement is one round trip that commits by itself. Every moment that
-//! decides anything comes from PostgreSQL's clock: `now()` is when a statement started, so a lease or a delay never starts later
-//! than its caller thinks.
+//! [`Store`] has one function per statement. Each statement is one round trip and commits by itself. Every time that a
+//! decision depends on is PostgreSQL's: `now()` is the start of a statement, so a lease or a backoff never starts later
+//! than its caller assumes.
 //!
-//! | module | what is done there |
+//! | module | contents |
 //! |---|---|
-//! | `create`, `read` | take an order; find, list and total them |
-//! | `idempotency` | the same once, however often it is asked for |
-//! | `change` | what people do to an order: cancel, reopen |
-//! | `attempt` | what a worker does: claim, renew, complete, fail, retry later, release |
-//! | `reconcile` | what is due again |
-//! | `statement`, `prepared`, `pool`, `connect`, `tls` | the way of a statement to the server |
+//! | `create`, `read` | create an order; find, list and total orders |
+//! | `idempotency` | create an order at most once per idempotency key |
+//! | `change` | what people do to an order: cancel, retry |
+//! | `attempt`, `fencing` | what a worker does to an order: claim, lease renewal, complete, fail, back off, release |
+//! | `reconcile` | find orders that are due for dispatch |
+//! | `pg` | PostgreSQL itself: URL, TLS, connections, pool, running a statement, migrations |
 
-mod any_name;
 mod attempt;
 mod change;
+mod columns;
 mod config;
-mod connect;
 mod create;
 mod error;
-mod expressions;
+mod fencing;
 mod idempotency;
-mod migrate;
-mod pool;
-mod prepared;
+mod pg;
 mod read;
 mod reconcile;
 mod row;
+#[cfg(feature = "sabotage")]
+mod sabotage;
 mod schema;
-mod statement;
-mod tls;
+mod store;
 
-pub use attempt::{Claim, ClaimToken};
-pub use change::{Cancelled, Changed, Reopened};
+pub use attempt::ClaimToken;
+pub use change::Changed;
 pub use config::{StoreConfig, WAITING_PER_CONNECTION, database_url};
 pub use error::StoreError;
 pub use idempotency::{CreatedOnce, IdempotencyKey, Once};
-pub use migrate::migrate;
-pub use pool::PoolStatus;
+pub use pg::migrate::migrate;
+pub use pg::pool::PoolStatus;
 pub use read::StatusTotal;
 pub use reconcile::{DueOrder, DueReason};
-pub use statement::Store;
+pub use store::Store;

@@ -1,13 +1,14 @@
-//! Reading orders: one, a page, totals. Whoever passes a customer sees that customer's orders only.
+//! Reading orders: one, several, a page, totals. With a customer, only that customer's orders are visible.
 
 use diesel::prelude::*;
 use domain::{CustomerId, Money, Order, OrderId, OrderStatus};
 use uuid::Uuid;
 
-use crate::expressions::{coalesce, to_bigint};
+use crate::error::StoreError;
+use crate::pg::expressions::{coalesce, limit_of, to_bigint};
 use crate::row::{OrderRow, read_currency};
 use crate::schema::orders;
-use crate::{Store, StoreError};
+use crate::store::Store;
 
 telemetry::statement! {
     SelectOrder: "SELECT" "orders", action "find_order", framework "actix-web";
@@ -20,19 +21,19 @@ telemetry::statement! {
     SelectTotals: "SELECT" "orders", action "total_orders", framework "actix-web";
 }
 
-/// How many orders of one status and currency there are, and what they add up to.
+/// The number and sum of the orders of one status and currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusTotal {
-    /// The status.
+    /// The orders' status.
     pub status: OrderStatus,
-    /// How many.
+    /// The number of orders.
     pub count: i64,
     /// The sum of their amounts, in their currency.
     pub sum: Money,
 }
 
 impl Store {
-    /// The order; `None` where there is none, or it is not `customer`'s. Without a customer, anybody's.
+    /// The order; `None` if it does not exist, or is not `customer`'s.
     pub async fn find(
         &self,
         id: OrderId,
@@ -42,59 +43,56 @@ impl Store {
             .filter(orders::id.eq(id.as_uuid()))
             .filter(orders::customer.eq(coalesce(customer.map(CustomerId::as_str), orders::customer)))
             .select(OrderRow::as_select());
-        let row: Option<OrderRow> = self.row::<SelectOrder, _, _>(query).await?;
-        row.map(Order::try_from).transpose()
+        self.order::<SelectOrder, _>(query).await
     }
 
-    /// Those of these orders that there are, in any order.
+    /// Those of these orders that exist, unsorted.
     pub async fn find_many(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
         let query = orders::table
             .filter(orders::id.eq_any(ids))
             .select(OrderRow::as_select());
-        let rows: Vec<OrderRow> = self.rows::<SelectOrdersById, _, _>(query).await?;
-        rows.into_iter().map(Order::try_from).collect()
+        self.orders::<SelectOrdersById, _>(query).await
     }
 
-    /// At most `limit` orders, newest first: those created before the order `after`, which ended the page before.
+    /// At most `limit` orders, newest first, created before the order `after`: the last one of the preceding page.
     pub async fn list(
         &self,
         customer: Option<&CustomerId>,
         status: Option<OrderStatus>,
         after: Option<OrderId>,
-        limit: i64,
+        limit: usize,
     ) -> Result<Vec<Order>, StoreError> {
         let before = after.map_or(Uuid::max(), OrderId::as_uuid);
         let newest = orders::table
             .filter(orders::id.lt(before))
             .order(orders::id.desc())
-            .limit(limit)
+            .limit(limit_of(limit))
             .select(OrderRow::as_select());
-        // Four statements rather than one with optional conditions: each has an index that it can be planned for once.
-        let rows: Vec<OrderRow> = match (customer, status) {
+        // Four statements rather than one with optional conditions, so that each has a plan for its index.
+        match (customer, status) {
             (Some(customer), Some(status)) => {
                 let query = newest
                     .filter(orders::customer.eq(customer.as_str()))
                     .filter(orders::status.eq(status.as_str()));
-                self.rows::<SelectOwnOrdersByStatus, _, _>(query).await?
+                self.orders::<SelectOwnOrdersByStatus, _>(query).await
             }
             (Some(customer), None) => {
                 let query = newest.filter(orders::customer.eq(customer.as_str()));
-                self.rows::<SelectOwnOrders, _, _>(query).await?
+                self.orders::<SelectOwnOrders, _>(query).await
             }
             (None, Some(status)) => {
                 let query = newest.filter(orders::status.eq(status.as_str()));
-                self.rows::<SelectOrdersByStatus, _, _>(query).await?
+                self.orders::<SelectOrdersByStatus, _>(query).await
             }
-            (None, None) => self.rows::<SelectOrders, _, _>(newest).await?,
-        };
-        rows.into_iter().map(Order::try_from).collect()
+            (None, None) => self.orders::<SelectOrders, _>(newest).await,
+        }
     }
 
-    /// Counts and sums by status and currency. It reads every order that it counts: ask seldom.
+    /// Counts and sums by status and currency. Expensive: it reads every order that it counts.
     ///
     /// # Errors
-    /// [`StoreError::Query`] where a sum is beyond what a bigint holds.
+    /// [`StoreError::Query`] if a sum exceeds a bigint.
     pub async fn totals(&self, customer: Option<&CustomerId>) -> Result<Vec<StatusTotal>, StoreError> {
         let totals = orders::table
             .group_by((orders::status, orders::currency))
@@ -108,9 +106,9 @@ impl Store {
         let rows: Vec<(String, String, i64, i64)> = match customer {
             Some(customer) => {
                 let query = totals.filter(orders::customer.eq(customer.as_str()));
-                self.rows::<SelectOwnTotals, _, _>(query).await?
+                self.pg.rows::<SelectOwnTotals, _, _>(query).await?
             }
-            None => self.rows::<SelectTotals, _, _>(totals).await?,
+            None => self.pg.rows::<SelectTotals, _, _>(totals).await?,
         };
         let total = |(status, currency, count, sum): (String, String, i64, i64)| {
             Ok(StatusTotal {

@@ -1,5 +1,5 @@
-//! What is due again. [`Store::take_due`] covers a dispatch that failed, a job that Redis lost, a worker that died and a retry whose
-//! time has come, all by `dispatch_after`. Any number of reconcilers may run: each takes other orders.
+//! Orders that are due for dispatch, by `dispatch_after`. [`Store::take_due`] covers a failed dispatch, a job that Redis
+//! lost, a worker that died, and an order whose backoff has ended. Concurrent reconcilers take different orders.
 
 use std::time::Duration;
 
@@ -13,9 +13,11 @@ use domain::{Attempt, OrderId, OrderStatus, ProcessOrder, TraceContext};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::row::Json;
+use crate::error::StoreError;
+use crate::pg::expressions::limit_of;
+use crate::pg::json::Json;
 use crate::schema::orders;
-use crate::{Store, StoreError};
+use crate::store::Store;
 
 telemetry::statement! {
     DispatchNow: "UPDATE" "orders", action "dispatch_now", framework "actix-web";
@@ -25,41 +27,41 @@ telemetry::statement! {
     SelectOldestDue: "SELECT" "orders", action "oldest_due", framework "apalis";
 }
 
-/// How many orders one statement of [`Store::dispatch_all_now`] changes, so that none holds its locks for long.
+/// Orders per statement of [`Store::dispatch_all_now`], so that no statement holds its locks for long.
 const BATCH: usize = 1000;
 
 /// Why an order is dispatched again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DueReason {
-    /// Its job never came, or was lost before a worker claimed it.
+    /// No worker claimed it: its job was not enqueued, or was lost.
     Lost,
-    /// A worker claimed it and did not finish.
+    /// A worker claimed it, and its lease ended without an outcome.
     LeaseExpired,
-    /// An attempt was to be followed by another.
-    Retry,
+    /// The backoff after a failed or released attempt has ended.
+    Backoff,
 }
 
 impl DueReason {
-    /// The word for it in telemetry.
+    /// The reason in telemetry (`queue.reason`).
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Lost => "lost",
             Self::LeaseExpired => "lease_expired",
-            Self::Retry => "retry",
+            Self::Backoff => "retry",
         }
     }
 }
 
-/// An order that has to be dispatched again. It is pending; the caller has until its next `dispatch_after` to do so.
+/// A pending order for the caller to dispatch, before it is due again.
 #[derive(Debug, Clone)]
 pub struct DueOrder {
-    /// Which one.
+    /// The order's id.
     pub id: OrderId,
-    /// How many attempts there were.
+    /// The number of its latest attempt.
     pub attempt: Attempt,
-    /// The context of the request that created it.
+    /// The trace context of the request that created it.
     pub trace: TraceContext,
-    /// The context of the latest attempt.
+    /// The trace context of its latest attempt.
     pub previous_attempt: Option<TraceContext>,
     /// Why it is due.
     pub reason: DueReason,
@@ -78,78 +80,80 @@ impl DueOrder {
 }
 
 impl Store {
-    /// Makes the order due at once, if it is pending: what a failed dispatch leaves to do.
+    /// Makes a pending order due at once, after its dispatch failed.
     pub async fn dispatch_now(&self, id: OrderId) -> Result<(), StoreError> {
         let update = diesel::update(orders::table)
             .filter(orders::id.eq(id.as_uuid()))
             .filter(orders::status.eq(OrderStatus::Pending.as_str()))
             .set(orders::dispatch_after.eq(now));
-        self.run::<DispatchNow, _>(update).await?;
+        self.pg.execute::<DispatchNow, _>(update).await?;
         Ok(())
     }
 
-    /// Makes orders due at once that were taken and could not be dispatched; those that a worker has by now stay with it.
+    /// Makes taken orders due at once, after their dispatch failed. Orders that a worker has claimed since are unchanged.
     pub async fn give_back(&self, ids: &[OrderId]) -> Result<(), StoreError> {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
         let update = diesel::update(orders::table)
             .filter(orders::id.eq_any(ids))
             .filter(orders::status.eq(OrderStatus::Pending.as_str()))
             .set(orders::dispatch_after.eq(now));
-        self.run::<GiveBackOrders, _>(update).await?;
+        self.pg.execute::<GiveBackOrders, _>(update).await?;
         Ok(())
     }
 
-    /// Makes all pending orders due at once, the longest due first: what to do when Redis lost its data. Orders that are processed
-    /// keep their lease. How many there were.
-    pub async fn dispatch_all_now(&self) -> Result<u64, StoreError> {
-        let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
-        let mut total = 0_u64;
+    /// Makes all pending orders due at once, in the order of `dispatch_after`, after Redis lost its data. Processing
+    /// orders keep their lease. Gives the number of changed orders.
+    pub async fn dispatch_all_now(&self) -> Result<usize, StoreError> {
+        let limit = limit_of(BATCH);
+        let mut total = 0_usize;
         loop {
-            let moved = self.run::<DispatchAllNow, _>(MakeDue { limit }).await?;
-            total = total.saturating_add(u64::try_from(moved).unwrap_or(u64::MAX));
-            if moved < BATCH {
+            let changed = self.pg.execute::<DispatchAllNow, _>(MakeDue { limit }).await?;
+            total = total.saturating_add(changed);
+            if changed < BATCH {
                 return Ok(total);
             }
         }
     }
 
-    /// Takes up to `limit` due orders, for the caller to dispatch; no other caller gets them until they fall due again, after as long
-    /// as they are old, within 30 s and 10 min. An order whose worker lost its lease becomes pending, so that worker cannot write
-    /// any more.
-    pub async fn take_due(&self, limit: i64) -> Result<Vec<DueOrder>, StoreError> {
+    /// Takes up to `limit` due orders for the caller to dispatch. No other caller gets them until they are due again: after
+    /// a delay equal to their age, but at least 30 s and at most 10 min. An order whose lease expired becomes pending, so
+    /// its worker can no longer write.
+    pub async fn take_due(&self, limit: usize) -> Result<Vec<DueOrder>, StoreError> {
         self.take(limit, false).await
     }
 
-    /// As [`take_due`](Self::take_due), but only of the orders that were attempted: what goes on while the queue is too long for more
-    /// new ones. Reads past all that are due and were not, so ask it seldom.
-    pub async fn take_due_again(&self, limit: i64) -> Result<Vec<DueOrder>, StoreError> {
+    /// As [`take_due`](Self::take_due), but only orders that were attempted, for when the queue is too long for new ones.
+    /// It scans all due orders that were not attempted, so call it rarely.
+    pub async fn take_due_attempted(&self, limit: usize) -> Result<Vec<DueOrder>, StoreError> {
         self.take(limit, true).await
     }
 
-    async fn take(&self, limit: i64, attempted_only: bool) -> Result<Vec<DueOrder>, StoreError> {
+    async fn take(&self, limit: usize, attempted_only: bool) -> Result<Vec<DueOrder>, StoreError> {
         let take = TakeDue {
-            limit,
+            limit: limit_of(limit),
             attempted_only,
         };
-        let rows: Vec<DueRow> = self.rows::<TakeDueOrders, _, _>(take).await?;
+        let rows: Vec<DueRow> = self.pg.rows::<TakeDueOrders, _, _>(take).await?;
         Ok(rows.into_iter().map(DueOrder::from).collect())
     }
 
-    /// How long the most overdue order has been due; `None` where none is. Makes no span: it is asked again and again.
+    /// For how long the most overdue order has been due; `None` if none is. Makes no span, because it is polled.
     pub async fn oldest_due(&self) -> Result<Option<Duration>, StoreError> {
         let query = orders::table
             .filter(orders::dispatch_after.le(now))
             .select((min(orders::dispatch_after), now.into_sql::<Timestamptz>()));
-        let asking = self.row::<SelectOldestDue, _, (Option<DateTime<Utc>>, DateTime<Utc>)>(query);
-        let Some((Some(since), asked_at)) = telemetry::span::untraced(asking).await? else {
+        let row = self
+            .pg
+            .row::<SelectOldestDue, _, (Option<DateTime<Utc>>, DateTime<Utc>)>(query);
+        let Some((Some(since), read_at)) = telemetry::span::untraced(row).await? else {
             return Ok(None);
         };
-        Ok(Some((asked_at - since).to_std().unwrap_or_default()))
+        Ok(Some((read_at - since).to_std().unwrap_or_default()))
     }
 }
 
-/// A bounded part of the pending orders that are not due. The array makes it an index scan whatever the plan knows of the limit: a
-/// join with the CTE alone may read the whole table.
+/// Makes up to `limit` pending orders due. The array makes it an index scan under every plan: a join with the CTE alone
+/// may read the whole table.
 #[derive(QueryId)]
 struct MakeDue {
     limit: i64,
@@ -158,7 +162,7 @@ struct MakeDue {
 impl QueryFragment<Pg> for MakeDue {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
-            "WITH waiting AS MATERIALIZED (\
+            "WITH pending AS MATERIALIZED (\
                SELECT id FROM orders \
                WHERE dispatch_after > now() AND status = 'pending' \
                ORDER BY dispatch_after LIMIT ",
@@ -167,7 +171,7 @@ impl QueryFragment<Pg> for MakeDue {
         out.push_sql(
             " FOR UPDATE SKIP LOCKED) \
              UPDATE orders SET dispatch_after = now() \
-             WHERE id = ANY (ARRAY(SELECT id FROM waiting))",
+             WHERE id = ANY (ARRAY(SELECT id FROM pending))",
         );
         Ok(())
     }
@@ -175,8 +179,8 @@ impl QueryFragment<Pg> for MakeDue {
 
 impl<Connection> RunQueryDsl<Connection> for MakeDue {}
 
-/// The status that an order had is read in the CTE: RETURNING knows only the one that it got. A CTE that locks rows runs once,
-/// whatever the plan; a sub-select in `IN` may run again for each row, and lock more than its limit. The array is as in [`MakeDue`].
+/// The CTE reads the status before the update: RETURNING has only the new one. A CTE that locks rows runs once under
+/// every plan; a sub-select in `IN` may run for each row, and lock more than its limit. The array is as in [`MakeDue`].
 #[derive(QueryId)]
 struct TakeDue {
     limit: i64,
@@ -229,7 +233,7 @@ impl From<DueRow> for DueOrder {
         } else if attempt == Attempt::NONE {
             DueReason::Lost
         } else {
-            DueReason::Retry
+            DueReason::Backoff
         };
         Self {
             id: row.id.into(),
@@ -241,7 +245,7 @@ impl From<DueRow> for DueOrder {
     }
 }
 
-/// One that cannot be read must not hold up the others of its batch: that order goes on without its trace.
+/// An unreadable context must not block the other orders of the batch: its order goes on without a trace.
 fn read_context(Json(value): Json<Value>) -> TraceContext {
     serde_json::from_value(value).unwrap_or_default()
 }

@@ -1,26 +1,19 @@
-//! A row of `orders`, and the [`Order`] that it is.
+//! A row of `orders`, and its conversion to an [`Order`].
 
 use std::borrow::Cow;
-use std::fmt::Debug;
-use std::io::Write;
 
 use chrono::{DateTime, Utc};
-use diesel::deserialize::{self, FromSql, FromSqlRow};
-use diesel::expression::AsExpression;
-use diesel::pg::{Pg, PgValue};
+use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::Jsonb;
 use domain::{Attempt, Currency, CustomerId, Failure, Item, Money, Order, PaymentToken, TraceContext};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::StoreError;
-use crate::error::BoxError;
+use crate::error::{BoxError, StoreError};
+use crate::pg::json::Json;
 use crate::schema::orders;
 
-/// What every statement that gives an order selects or returns.
+/// The columns of every statement that returns an order.
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = orders, check_for_backend(Pg))]
 pub(crate) struct OrderRow {
@@ -95,7 +88,7 @@ fn read_token(token: String) -> Result<PaymentToken, BoxError> {
     PaymentToken::new(token).ok_or_else(|| "its payment token cannot be read".into())
 }
 
-/// An item in `orders.items`. Its currency is the order's.
+/// An item in `orders.items`. The currency is in the order's own column.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ItemRow<'a> {
     product_name: Cow<'a, str>,
@@ -120,39 +113,5 @@ impl ItemRow<'_> {
             quantity: self.quantity,
             unit_price: Money::from_minor(self.unit_price_minor, currency)?,
         })
-    }
-}
-
-/// A value that PostgreSQL keeps as `jsonb`.
-#[derive(Debug, Clone, Copy, AsExpression, FromSqlRow)]
-#[diesel(sql_type = Jsonb)]
-pub(crate) struct Json<T: Debug>(pub(crate) T);
-
-/// In its binary form, `jsonb` is this byte and the text.
-const JSONB_VERSION: u8 = 1;
-
-impl<T: Debug + Serialize> ToSql<Jsonb, Pg> for Json<T> {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
-        out.write_all(&[JSONB_VERSION])?;
-        serde_json::to_writer(out, &self.0)?;
-        Ok(IsNull::No)
-    }
-}
-
-impl<T: Debug + DeserializeOwned> FromSql<Jsonb, Pg> for Json<T> {
-    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-        match value.as_bytes().split_first() {
-            Some((&JSONB_VERSION, text)) => Ok(Self(serde_json::from_slice(text)?)),
-            _ => Err("jsonb of an unknown version".into()),
-        }
-    }
-}
-
-/// Text as PostgreSQL can store it: all but NUL. Only what comes from outside, and never passed through `domain`, needs it.
-pub(crate) fn storable(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') {
-        Cow::Owned(text.replace('\0', "\u{FFFD}"))
-    } else {
-        Cow::Borrowed(text)
     }
 }

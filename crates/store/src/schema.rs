@@ -1,4 +1,4 @@
-//! The tables as diesel sees them. `migrations/` makes them, and says what each column is for.
+//! The tables for diesel. `migrations/` creates them, and documents the columns.
 
 diesel::table! {
     orders (id) {

@@ -18,7 +18,7 @@ use crate::metrics;
 /// Interval between polls of PostgreSQL: the maximum delay of a due retry or recovery.
 const INTERVAL: Duration = Duration::from_millis(500);
 /// Maximum number of orders per statement. A full batch is followed by the next poll at once.
-const BATCH: u16 = 200;
+const BATCH: usize = 200;
 /// From this queue depth on, only orders that were attempted before are dispatched. New ones wait in
 /// PostgreSQL, where they cannot be dispatched twice. No worker processes so many jobs within an interval.
 const MAX_DEPTH_FOR_NEW_ORDERS: u64 = 10_000;
@@ -98,7 +98,7 @@ impl Reconciler {
             return Ok(Next::AfterInterval);
         }
         let due = self.take(retries_only).await?;
-        let full = due.len() == usize::from(BATCH);
+        let full = due.len() == BATCH;
         state.retries_done_at = (retries_only && !full).then(Instant::now);
         let due = self.without_job(due).await;
         if !due.is_empty() {
@@ -122,12 +122,11 @@ impl Reconciler {
 
     /// Takes a batch of due orders. Untraced, because most polls find nothing.
     async fn take(&self, retries_only: bool) -> Result<Vec<Due>, StoreError> {
-        let limit = BATCH.into();
         let taken = telemetry::span::untraced(async {
             if retries_only {
-                self.store.take_due_again(limit).await
+                self.store.take_due_attempted(BATCH).await
             } else {
-                self.store.take_due(limit).await
+                self.store.take_due(BATCH).await
             }
         });
         let due = |order: DueOrder| (order.reason, order.into_job());
@@ -238,10 +237,9 @@ mod tests {
             let draft = r#"{"product_name":"Widget","amount":"10"}"#;
             let draft: OrderDraft = serde_json::from_str(draft).unwrap();
             let new: NewOrder = draft.validate().unwrap();
-            let (id, trace) = (OrderId::generate(), TraceContext::default());
-            let customer = CustomerId::anonymous();
-            let created = self.reconciler.store.create(id, &customer, &new, &trace, MINUTE);
-            created.await.unwrap()
+            let (id, customer) = (OrderId::generate(), CustomerId::anonymous());
+            let order = Order::new(id, customer, new, TraceContext::default());
+            self.reconciler.store.create(order, MINUTE).await.unwrap()
         }
 
         async fn make_all_due(&self) {

@@ -12,7 +12,7 @@ const JOBS_INTERVAL: Duration = Duration::from_secs(1);
 /// Jobs per run; a few milliseconds of Redis' time.
 const JOBS_BATCH: usize = 1000;
 const KEYS_INTERVAL: Duration = Duration::from_secs(10);
-const KEYS_BATCH: u16 = 1000;
+const KEYS_BATCH: usize = 1000;
 
 /// Deletes finished jobs until `shutdown` is cancelled.
 pub(crate) async fn delete_finished_jobs(queue: &Queue<ProcessOrder>, shutdown: &CancellationToken) {
@@ -26,8 +26,8 @@ pub(crate) async fn delete_finished_jobs(queue: &Queue<ProcessOrder>, shutdown: 
 /// Deletes idempotency keys whose retention ended, until `shutdown` is cancelled.
 pub(crate) async fn delete_expired_keys(store: &Store, shutdown: &CancellationToken) {
     every(KEYS_INTERVAL, shutdown, async || {
-        let deleted = telemetry::span::untraced(store.forget_keys(KEYS_BATCH.into())).await;
-        next(deleted.map(|deleted| deleted >= usize::from(KEYS_BATCH)))
+        let deleted = telemetry::span::untraced(store.delete_expired_keys(KEYS_BATCH)).await;
+        next(deleted.map(|deleted| deleted >= KEYS_BATCH))
     })
     .await;
 }

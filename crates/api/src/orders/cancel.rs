@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use domain::OrderId;
-use store::Cancelled;
+use store::Changed;
 
 use crate::caller::{Caller, Write};
 use crate::metrics;
@@ -25,7 +25,7 @@ pub(crate) async fn cancel(
     id: Path<OrderId>,
 ) -> Result<HttpResponse, Problem> {
     match state.store.cancel(*id, caller.sees()).await? {
-        Cancelled::Done(order) => {
+        Changed::Done(order) => {
             state.publisher.publish(&order);
             telemetry::span::set("order.id", order.id.to_string());
             telemetry::span::set("order.status", order.status.as_str());
@@ -33,7 +33,7 @@ pub(crate) async fn cancel(
             tracing::info!(order.id = %order.id, "order cancelled");
             Ok(HttpResponse::NoContent().finish())
         }
-        Cancelled::NotFound => Err(Problem::order_not_found()),
-        Cancelled::Refused(impossible) => Err(impossible.into()),
+        Changed::NotFound => Err(Problem::order_not_found()),
+        Changed::Impossible(impossible) => Err(impossible.into()),
     }
 }

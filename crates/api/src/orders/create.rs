@@ -73,7 +73,7 @@ async fn create_to_the_end(
     new: NewOrder,
     once: Option<Once>,
 ) -> Result<Created, Problem> {
-    let create = async move { create_order(&state, caller.customer(), &new, once.as_ref()).await };
+    let create = async move { create_order(&state, caller.customer(), new, once.as_ref()).await };
     let created = tokio::spawn(create.with_current_context()).await;
     created.map_err(|panic| Problem::internal(&panic))?
 }
@@ -98,12 +98,13 @@ enum Created {
 async fn create_order(
     state: &AppState,
     customer: &CustomerId,
-    new: &NewOrder,
+    new: NewOrder,
     once: Option<&Once>,
 ) -> Result<Created, Problem> {
     // Whoever dispatches this order again, whenever, does it in the trace of this span.
     let trace = TraceContext(telemetry::propagation::inject_current());
-    let created = write(state, customer, new, &trace, once).await?;
+    let order = Order::new(OrderId::generate(), customer.clone(), new, trace);
+    let created = write(state, order, once).await?;
     let (Created::New(order) | Created::Before(order)) = &created;
     tracing::Span::current().record("order.id", tracing::field::display(order.id));
     if let Created::New(order) = &created {
@@ -115,22 +116,15 @@ async fn create_order(
     Ok(created)
 }
 
-async fn write(
-    state: &AppState,
-    customer: &CustomerId,
-    new: &NewOrder,
-    trace: &TraceContext,
-    once: Option<&Once>,
-) -> Result<Created, Problem> {
-    let (id, grace) = (OrderId::generate(), state.dispatch_grace);
+async fn write(state: &AppState, order: Order, once: Option<&Once>) -> Result<Created, Problem> {
+    let grace = state.dispatch_grace;
     let Some(once) = once else {
-        let order = state.store.create(id, customer, new, trace, grace).await?;
+        let order = state.store.create(order, grace).await?;
         return Ok(Created::New(order));
     };
-    let created = state.store.create_once(id, customer, new, trace, grace, once);
-    match created.await? {
+    match state.store.create_once(order, grace, once).await? {
         CreatedOnce::New(order) => Ok(Created::New(*order)),
-        CreatedOnce::Before(order) => Ok(Created::Before(*order)),
+        CreatedOnce::Replayed(order) => Ok(Created::Before(*order)),
         CreatedOnce::InFlight => Err(Problem::new(
             StatusCode::CONFLICT,
             "Another request with this Idempotency-Key is under way. Try again.",

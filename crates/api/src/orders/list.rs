@@ -64,18 +64,18 @@ pub(crate) async fn list(
     )?;
 
     // One more than asked for tells whether there is another page.
+    let page = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut orders = state
         .store
         .list(
             caller.sees(),
             status,
             after.map(Cursor::order),
-            i64::from(limit) + 1,
+            page.saturating_add(1),
         )
         .await?;
-    let asked_for = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = orders.len() > asked_for;
-    orders.truncate(asked_for);
+    let more = orders.len() > page;
+    orders.truncate(page);
     let next_cursor = orders.last().filter(|_| more).map(|last| Cursor::after(last.id));
 
     let mut response = HttpResponse::Ok();

@@ -28,10 +28,10 @@ pub(crate) async fn retry(
     _: Caller<Admin>,
     id: Path<OrderId>,
 ) -> Result<HttpResponse, Problem> {
-    let order = match state.store.reopen(*id).await? {
+    let order = match state.store.retry(*id).await? {
         Changed::Done(order) => *order,
         Changed::NotFound => return Err(Problem::order_not_found()),
-        Changed::Refused(impossible) => return Err(impossible.into()),
+        Changed::Impossible(impossible) => return Err(impossible.into()),
     };
     state.publisher.publish(&order);
     telemetry::span::set("order.id", order.id.to_string());

@@ -42,7 +42,7 @@ impl Worker {
             .claim(&job, ClaimToken::draw(), &job.trace, LEASE)
             .await
             .unwrap();
-        self.announced(claim.unwrap().order)
+        self.announced(claim.unwrap())
     }
 
     pub(crate) async fn complete(&self, order: &Order) -> Order {

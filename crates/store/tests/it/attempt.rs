@@ -1,4 +1,4 @@
-//! One worker at a time, and none that lost its lease writes.
+//! One worker at a time holds an order, and a worker that lost its lease writes nothing.
 
 use domain::{Failure, FailureCode, OrderStatus, PaymentStatus};
 use throughline_store::{ClaimToken, StoreError};
@@ -6,11 +6,11 @@ use throughline_store::{ClaimToken, StoreError};
 use crate::setup::{Fixture, MINUTE, attempt, trace};
 
 fn unavailable() -> Failure {
-    Failure::new(FailureCode::PaymentUnavailable, "The gateway did not answer.")
+    Failure::new(FailureCode::PaymentUnavailable, "No response from the gateway.")
 }
 
 #[tokio::test]
-async fn of_many_claims_at_once_one_wins() {
+async fn of_concurrent_claims_one_wins() {
     let fixture = Fixture::new().await;
     let order = fixture.order().await;
     let claims = (0..8).map(|_| {
@@ -27,7 +27,7 @@ async fn of_many_claims_at_once_one_wins() {
         won.extend(claim.await.unwrap());
     }
     assert_eq!(won.len(), 1);
-    let claimed = &won[0].order;
+    let claimed = &won[0];
     assert_eq!(
         (claimed.status, claimed.attempt),
         (OrderStatus::Processing, attempt(1))
@@ -35,14 +35,14 @@ async fn of_many_claims_at_once_one_wins() {
     assert_eq!(
         claimed.trace,
         trace(1),
-        "the trace of the order stays that of its request"
+        "the order keeps the trace of its request"
     );
     let lease = fixture.due_in(order.id).await.unwrap();
     assert!((1.0..=60.0).contains(&lease), "{lease}");
 }
 
 #[tokio::test]
-async fn a_job_of_an_attempt_that_there_was_claims_nothing() {
+async fn a_job_of_an_earlier_attempt_claims_nothing() {
     let fixture = Fixture::new().await;
     let order = fixture.order().await;
     let first = order.next_job();
@@ -96,7 +96,7 @@ async fn an_order_is_taken_over_when_its_lease_has_ended_and_not_before() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(taken_over.order.attempt, attempt(2));
+    assert_eq!(taken_over.attempt, attempt(2));
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn a_worker_that_lost_its_lease_writes_nothing() {
     fixture.make_due(order.id).await;
     let due = fixture.store.take_due(1).await.unwrap().remove(0);
 
-    // Fenced out from the moment that the order was taken, and when another attempt holds it.
+    // Fenced out as soon as a reconciler took the order, and while another attempt holds it.
     for claimed in [false, true] {
         if claimed {
             let job = due.clone().into_job();
@@ -132,7 +132,7 @@ async fn a_worker_that_lost_its_lease_writes_nothing() {
         );
         assert!(
             store
-                .retry_later(id, old, &unavailable(), MINUTE)
+                .back_off(id, old, &unavailable(), MINUTE)
                 .await
                 .unwrap()
                 .is_none()
@@ -146,7 +146,7 @@ async fn a_lease_is_renewed_from_now() {
     let fixture = Fixture::new().await;
     let order = fixture.order().await;
     fixture.claim(&order).await;
-    // Late, but nobody took the order meanwhile.
+    // Late, but no reconciler took the order in between.
     fixture.make_due(order.id).await;
     assert!(
         fixture
@@ -160,19 +160,19 @@ async fn a_lease_is_renewed_from_now() {
 }
 
 #[tokio::test]
-async fn a_charged_order_is_complete_with_its_charge() {
+async fn a_charged_order_is_completed_with_its_charge() {
     let fixture = Fixture::new().await;
     let order = fixture.paid_order().await;
     fixture.claim(&order).await;
     fixture
         .store
-        .retry_later(order.id, attempt(1), &unavailable(), MINUTE)
+        .back_off(order.id, attempt(1), &unavailable(), MINUTE)
         .await
         .unwrap()
         .unwrap();
-    let retried = fixture.find(order.id).await;
-    assert_eq!(retried.failure, Some(unavailable()));
-    fixture.claim(&retried).await;
+    let pending = fixture.find(order.id).await;
+    assert_eq!(pending.failure, Some(unavailable()));
+    fixture.claim(&pending).await;
 
     let completed = fixture
         .store
@@ -189,7 +189,7 @@ async fn a_charged_order_is_complete_with_its_charge() {
 }
 
 #[tokio::test]
-async fn a_payment_that_nobody_asked_for_or_made_is_an_error() {
+async fn a_payment_that_does_not_match_the_payment_method_is_an_error() {
     let fixture = Fixture::new().await;
     let (free, paid) = (fixture.order().await, fixture.paid_order().await);
     fixture.claim(&free).await;
@@ -207,11 +207,11 @@ async fn a_payment_that_nobody_asked_for_or_made_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_refused_payment_fails_the_order_with_its_reason() {
+async fn a_declined_payment_fails_the_order_with_its_reason() {
     let fixture = Fixture::new().await;
     let order = fixture.paid_order().await;
     fixture.claim(&order).await;
-    // A gateway may send anything; PostgreSQL takes no NUL.
+    // A gateway may send any text; PostgreSQL cannot store NUL.
     let declined = Failure::new(FailureCode::CardDeclined, "Insufficient\0funds.");
     let failed = fixture
         .store
@@ -232,17 +232,17 @@ async fn a_refused_payment_fails_the_order_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_retry_waits_for_a_random_part_of_its_backoff() {
+async fn the_backoff_has_full_jitter() {
     let fixture = Fixture::new().await;
     let mut delays = Vec::new();
     for _ in 0..20 {
         let order = fixture.order().await;
         fixture.claim(&order).await;
-        let retried = fixture
+        let pending = fixture
             .store
-            .retry_later(order.id, attempt(1), &unavailable(), MINUTE * 60)
+            .back_off(order.id, attempt(1), &unavailable(), MINUTE * 60)
             .await;
-        assert_eq!(retried.unwrap().unwrap().status, OrderStatus::Pending);
+        assert_eq!(pending.unwrap().unwrap().status, OrderStatus::Pending);
         delays.push(fixture.due_in(order.id).await.unwrap());
     }
     assert!(
@@ -253,18 +253,18 @@ async fn a_retry_waits_for_a_random_part_of_its_backoff() {
     assert!(delays[19] - delays[0] > 60.0, "{delays:?}");
 }
 
-/// The connection broke after PostgreSQL committed: whoever asks again has the order, and nobody else.
+/// The connection broke after PostgreSQL committed: repeating the claim with its token succeeds, and no other claim does.
 #[tokio::test]
-async fn a_claim_whose_answer_was_lost_is_given_again_to_whoever_made_it() {
+async fn a_claim_whose_response_was_lost_can_be_repeated_with_its_token() {
     let fixture = Fixture::new().await;
     let job = fixture.order().await.next_job();
     let token = ClaimToken::draw();
     let context = trace(2);
-    let ask = |token| fixture.store.claim(&job, token, &context, MINUTE);
-    let first = ask(token).await.unwrap().expect("the claim").order;
-    let again = ask(token).await.unwrap().expect("the same claim").order;
+    let claim = |token| fixture.store.claim(&job, token, &context, MINUTE);
+    let first = claim(token).await.unwrap().expect("the claim");
+    let again = claim(token).await.unwrap().expect("the same claim");
     assert_eq!(again.attempt, first.attempt);
-    assert!(ask(ClaimToken::draw()).await.unwrap().is_none());
+    assert!(claim(ClaimToken::draw()).await.unwrap().is_none());
 
     fixture
         .store
@@ -272,12 +272,12 @@ async fn a_claim_whose_answer_was_lost_is_given_again_to_whoever_made_it() {
         .await
         .unwrap()
         .expect("the end");
-    assert!(ask(token).await.unwrap().is_none(), "a final order was claimed");
+    assert!(claim(token).await.unwrap().is_none(), "a final order was claimed");
 }
 
-/// As one that a newer version wrote.
+/// For example, a newer version of the program wrote it.
 #[tokio::test]
-async fn an_order_that_cannot_be_read_is_claimed_only_to_be_ended() {
+async fn an_unreadable_order_is_claimed_and_can_be_failed() {
     let fixture = Fixture::new().await;
     let order = fixture.order().await;
     fixture.update(order.id, "items = '[1]'").await;
@@ -287,7 +287,7 @@ async fn an_order_that_cannot_be_read_is_claimed_only_to_be_ended() {
     let error = claim.await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
 
-    let why = Failure::new(FailureCode::InternalError, "It cannot be read.");
+    let why = Failure::new(FailureCode::InternalError, "The stored order cannot be read.");
     let (store, id) = (&fixture.store, order.id);
     assert!(!store.fail_unreadable(id, attempt(2), &why).await.unwrap());
     assert!(store.fail_unreadable(id, attempt(1), &why).await.unwrap());
@@ -298,5 +298,5 @@ async fn an_order_that_cannot_be_read_is_claimed_only_to_be_ended() {
     let row = row.await.unwrap();
     assert_eq!(row.get::<_, &str>(0), "failed");
     assert_eq!(row.get::<_, &str>(1), "internal_error");
-    assert!(row.get::<_, bool>(2), "it would fall due again");
+    assert!(row.get::<_, bool>(2), "it would be due again");
 }

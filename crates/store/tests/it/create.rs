@@ -1,6 +1,6 @@
-//! What is stored is what was ordered.
+//! A stored order reads back as it was created.
 
-use domain::{Attempt, OrderId, OrderStatus, PaymentStatus, TraceContext};
+use domain::{Attempt, Order, OrderId, OrderStatus, PaymentStatus, TraceContext};
 use throughline_store::StoreError;
 
 use crate::setup::{Fixture, MINUTE, customer, draft, free, trace};
@@ -30,22 +30,17 @@ async fn an_order_reads_back_as_it_was_created() {
 }
 
 #[tokio::test]
-async fn an_order_without_a_payment_or_a_trace_is_stored_too() {
+async fn an_order_without_a_payment_or_a_trace_is_stored() {
     let fixture = Fixture::new().await;
-    let id = OrderId::generate();
-    let untraced = TraceContext::default();
-    fixture
-        .store
-        .create(id, &customer(), &free(), &untraced, MINUTE)
-        .await
-        .unwrap();
+    let order = Order::new(OrderId::generate(), customer(), free(), TraceContext::default());
+    let id = fixture.store.create(order, MINUTE).await.unwrap().id;
     let read = fixture.find(id).await;
     assert_eq!(read.payment_status, PaymentStatus::NotRequired);
     assert_eq!(read.trace.trace_id(), None);
 }
 
 #[tokio::test]
-async fn text_that_looks_like_sql_or_json_is_only_text() {
+async fn text_that_resembles_sql_or_json_is_stored_as_text() {
     let fixture = Fixture::new().await;
     for name in [
         "'; DROP TABLE orders; --",
@@ -70,20 +65,16 @@ async fn a_thousand_characters_in_each_of_a_hundred_items_fit() {
 }
 
 #[tokio::test]
-async fn an_id_is_taken_once() {
+async fn an_id_can_be_used_once() {
     let fixture = Fixture::new().await;
     let order = fixture.order().await;
-    let again = fixture
-        .store
-        .create(order.id, &customer(), &free(), &trace(1), MINUTE)
-        .await;
-    let error = again.unwrap_err();
+    let error = fixture.store.create(order, MINUTE).await.unwrap_err();
     assert!(matches!(error, StoreError::Query(_)), "{error:?}");
     assert!(!error.is_transient());
 }
 
 #[tokio::test]
-async fn a_row_of_a_newer_program_is_an_error_that_names_the_order() {
+async fn a_row_of_a_newer_version_is_an_error_with_the_orders_id() {
     let fixture = Fixture::new().await;
     let order = fixture.order().await;
     fixture

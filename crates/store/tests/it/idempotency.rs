@@ -1,4 +1,4 @@
-//! One key, one order: whoever asks how often, and whatever fails in between.
+//! One idempotency key, one order, under concurrency and failures.
 
 use std::time::Duration;
 
@@ -15,11 +15,12 @@ fn once(key: &str) -> Once {
 }
 
 async fn create(fixture: &Fixture, customer: &CustomerId, once: &Once) -> Result<CreatedOnce, StoreError> {
-    let (id, new) = (OrderId::generate(), free());
-    fixture
-        .store
-        .create_once(id, customer, &new, &trace(1), MINUTE, once)
-        .await
+    let order = Order::new(OrderId::generate(), customer.clone(), free(), trace(1));
+    fixture.store.create_once(order, MINUTE, once).await
+}
+
+fn order() -> Order {
+    Order::new(OrderId::generate(), customer(), free(), trace(1))
 }
 
 fn new(created: CreatedOnce) -> Order {
@@ -35,19 +36,17 @@ async fn count(fixture: &Fixture, table: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn a_key_gives_the_first_answer_again_whatever_became_of_the_order() {
+async fn a_key_replays_the_first_response_after_any_transition() {
     let fixture = Fixture::new().await;
     let new_order = draft(
         r#"{"items":[{"product_name":"Größe","quantity":3,"unit_price":"1.234"}],"currency":"BHD","payment_method":"paypal","payment_token":"pm_1"}"#,
     );
-    let create = async |id| {
-        fixture
-            .store
-            .create_once(id, &customer(), &new_order, &trace(1), MINUTE, &once("k"))
-            .await
-            .unwrap()
+    let create = async || {
+        let order = Order::new(OrderId::generate(), customer(), new_order.clone(), trace(1));
+        let created = fixture.store.create_once(order, MINUTE, &once("k")).await;
+        created.unwrap()
     };
-    let first = new(create(OrderId::generate()).await);
+    let first = new(create().await);
     let read = fixture.find(first.id).await;
     assert_eq!(format!("{read:?}"), format!("{first:?}"));
     let due = fixture.due_in(first.id).await.unwrap();
@@ -59,15 +58,15 @@ async fn a_key_gives_the_first_answer_again_whatever_became_of_the_order() {
         .complete(first.id, claimed.attempt, Some("pi_1"))
         .await
         .unwrap();
-    let CreatedOnce::Before(again) = create(OrderId::generate()).await else {
-        panic!("not the first answer");
+    let CreatedOnce::Replayed(again) = create().await else {
+        panic!("not replayed");
     };
     assert_eq!(format!("{again:?}"), format!("{first:?}"));
     assert_eq!(count(&fixture, "orders").await, 1);
 }
 
 #[tokio::test]
-async fn each_customer_has_keys_of_its_own() {
+async fn keys_are_unique_within_a_customer() {
     let fixture = Fixture::new().await;
     let other = CustomerId::new("grace k").unwrap();
     let one = new(create(&fixture, &customer(), &once("k")).await.unwrap());
@@ -76,7 +75,7 @@ async fn each_customer_has_keys_of_its_own() {
 }
 
 #[tokio::test]
-async fn another_request_under_the_key_is_told_apart() {
+async fn another_request_with_the_same_key_is_recognized() {
     let fixture = Fixture::new().await;
     new(create(&fixture, &customer(), &once("k")).await.unwrap());
     let other = Once {
@@ -88,23 +87,18 @@ async fn another_request_under_the_key_is_told_apart() {
 }
 
 #[tokio::test]
-async fn of_fifty_at_the_same_time_one_creates_and_the_others_are_told() {
+async fn of_fifty_concurrent_requests_one_creates_the_order() {
     let fixture = Fixture::new().await;
     let calls = (0..50).map(|_| {
         let store = fixture.store.clone();
-        tokio::spawn(async move {
-            let id = OrderId::generate();
-            store
-                .create_once(id, &customer(), &free(), &trace(1), MINUTE, &once("k"))
-                .await
-        })
+        tokio::spawn(async move { store.create_once(order(), MINUTE, &once("k")).await })
     });
     let calls: Vec<_> = calls.collect();
     let mut created = 0;
     for call in calls {
         match call.await.unwrap().unwrap() {
             CreatedOnce::New(_) => created += 1,
-            CreatedOnce::Before(_) | CreatedOnce::InFlight => {}
+            CreatedOnce::Replayed(_) | CreatedOnce::InFlight => {}
             CreatedOnce::OtherRequest => panic!("it was the same request"),
         }
     }
@@ -113,39 +107,33 @@ async fn of_fifty_at_the_same_time_one_creates_and_the_others_are_told() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_under_way_is_told_and_not_waited_for() {
+async fn a_request_in_flight_is_reported_and_not_waited_for() {
     let mut fixture = Fixture::new().await;
     let store = fixture.store.clone();
     let transaction = fixture.sql.transaction().await.unwrap();
-    // A row of this key that is not committed: the first waits for what becomes of it.
+    // An uncommitted row with this key: the first request waits for it.
     let row = "INSERT INTO idempotency_keys (order_id, customer, key, fingerprint) \
                VALUES (gen_random_uuid(), 'ada', 'k', sha256(''))";
     transaction.batch_execute(row).await.unwrap();
     let first = tokio::spawn({
         let store = store.clone();
-        async move {
-            let id = OrderId::generate();
-            store
-                .create_once(id, &customer(), &free(), &trace(1), MINUTE, &once("k"))
-                .await
-        }
+        async move { store.create_once(order(), MINUTE, &once("k")).await }
     });
-    let told = testkit::eventually("the second to be told", Duration::from_secs(20), async || {
-        let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
+    let second = testkit::eventually(
+        "the second request to return",
+        Duration::from_secs(20),
+        async || {
+            let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
                     database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-        let held: i64 = transaction.query_one(held, &[]).await.unwrap().get(0);
-        if held == 0 {
-            return None;
-        }
-        let id = OrderId::generate();
-        Some(
-            store
-                .create_once(id, &customer(), &free(), &trace(1), MINUTE, &once("k"))
-                .await,
-        )
-    })
+            let held: i64 = transaction.query_one(held, &[]).await.unwrap().get(0);
+            if held == 0 {
+                return None;
+            }
+            Some(store.create_once(order(), MINUTE, &once("k")).await)
+        },
+    )
     .await;
-    assert!(matches!(told, Ok(CreatedOnce::InFlight)), "{told:?}");
+    assert!(matches!(second, Ok(CreatedOnce::InFlight)), "{second:?}");
     transaction.rollback().await.unwrap();
     new(first.await.unwrap().unwrap());
 }
@@ -171,7 +159,7 @@ async fn a_failure_leaves_neither_a_key_nor_an_order() {
 }
 
 #[tokio::test]
-async fn a_key_is_forgotten_after_a_day() {
+async fn a_key_expires_after_a_day() {
     let fixture = Fixture::new().await;
     let age = async |hours: u32| {
         let age = format!("UPDATE idempotency_keys SET created_at = now() - interval '{hours} h'");
@@ -179,11 +167,11 @@ async fn a_key_is_forgotten_after_a_day() {
     };
     let first = new(create(&fixture, &customer(), &once("k")).await.unwrap());
     age(23).await;
-    assert_eq!(fixture.store.forget_keys(10).await.unwrap(), 0);
+    assert_eq!(fixture.store.delete_expired_keys(10).await.unwrap(), 0);
     let again = create(&fixture, &customer(), &once("k")).await.unwrap();
-    assert!(matches!(again, CreatedOnce::Before(_)), "{again:?}");
+    assert!(matches!(again, CreatedOnce::Replayed(_)), "{again:?}");
 
-    // Used again before anybody cleaned up.
+    // Used again after its TTL and before the clean-up.
     age(25).await;
     let second = new(create(&fixture, &customer(), &once("k")).await.unwrap());
     assert_ne!(first.id, second.id);
@@ -191,8 +179,8 @@ async fn a_key_is_forgotten_after_a_day() {
         new(create(&fixture, &customer(), &once(key)).await.unwrap());
     }
     age(25).await;
-    assert_eq!(fixture.store.forget_keys(3).await.unwrap(), 3);
-    assert_eq!(fixture.store.forget_keys(3).await.unwrap(), 1);
+    assert_eq!(fixture.store.delete_expired_keys(3).await.unwrap(), 3);
+    assert_eq!(fixture.store.delete_expired_keys(3).await.unwrap(), 1);
     assert_eq!(count(&fixture, "idempotency_keys").await, 0);
     assert_eq!(count(&fixture, "orders").await, 5);
 }

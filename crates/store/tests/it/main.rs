@@ -1,4 +1,4 @@
-//! The store against a real PostgreSQL; each test has a database of its own.
+//! The store against a real PostgreSQL; each test has its own database.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

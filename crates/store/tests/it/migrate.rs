@@ -1,4 +1,4 @@
-//! The schema: made once however many replicas start, and no narrower or wider than `domain`.
+//! The migrations: applied once by concurrent replicas, and the schema accepts exactly the values of `domain`.
 
 use domain::{OrderStatus, PaymentMethod, PaymentStatus};
 use throughline_store::StoreError;
@@ -40,7 +40,7 @@ async fn the_lock_does_not_outlive_the_migration() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_unavailable() {
+async fn an_unreachable_server_is_unavailable() {
     let url = format!("postgres://127.0.0.1:{}/orders", testkit::free_port().unwrap());
     let error = throughline_store::migrate(&url).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
@@ -55,7 +55,7 @@ macro_rules! migration {
     };
 }
 
-/// What to do and to undo, first to last.
+/// Up and down, oldest first.
 const MIGRATIONS: [(&str, &str); 3] = [
     migration!("2026-11-22-000001_create_orders"),
     migration!("2026-11-22-000002_create_idempotency_keys"),
@@ -63,7 +63,7 @@ const MIGRATIONS: [(&str, &str); 3] = [
 ];
 
 #[tokio::test]
-async fn what_down_takes_away_up_brings_back() {
+async fn up_restores_what_down_removes() {
     let fixture = Fixture::new().await;
     for (_, down) in MIGRATIONS.iter().rev() {
         fixture.sql.batch_execute(down).await.unwrap();
@@ -74,25 +74,25 @@ async fn what_down_takes_away_up_brings_back() {
     fixture.order().await;
 }
 
-/// A database of the first release, and one that was made while the first migration had the column of the third.
+/// A database of the first release, and one from when the first migration had the column of the third.
 #[tokio::test]
-async fn a_database_of_an_older_release_gets_what_it_lacks() {
-    for made_since in ["", "ALTER TABLE orders ADD COLUMN claim_token uuid;"] {
+async fn a_database_of_an_older_release_gets_the_missing_migrations() {
+    for alteration in ["", "ALTER TABLE orders ADD COLUMN claim_token uuid;"] {
         let fixture = Fixture::new().await;
         let (_, undo) = MIGRATIONS[2];
         let forget = "DELETE FROM __diesel_schema_migrations WHERE version = '20261124000001';";
-        let older = format!("{undo} {forget} {made_since}");
+        let older = format!("{undo} {forget} {alteration}");
         fixture.sql.batch_execute(&older).await.unwrap();
 
         let applied = throughline_store::migrate(fixture.database.url()).await;
-        assert_eq!(applied.unwrap(), ["20261124000001"], "{made_since}");
+        assert_eq!(applied.unwrap(), ["20261124000001"], "{alteration}");
         let order = fixture.order().await;
         fixture.claim(&order).await;
     }
 }
 
 #[tokio::test]
-async fn the_schema_takes_exactly_the_words_of_the_domain() {
+async fn the_schema_accepts_exactly_the_values_of_the_domain() {
     let fixture = Fixture::new().await;
     let words = async |constraint: &str| -> Vec<String> {
         let definition: String = fixture

@@ -1,49 +1,49 @@
-//! Any interleaving of two workers, a reconciler, a customer, an operator and a Redis that forgets, with a crash between any two steps: PostgreSQL
-//! does what a model of a few lines says, and every promise holds after every step.
+//! Any interleaving of two workers, a reconciler, a customer, an operator and a Redis that loses its data, with a crash
+//! between any two steps: PostgreSQL behaves as a small model, and every invariant holds after every step.
 
 use std::collections::HashMap;
 
 use domain::{Attempt, Failure, FailureCode, Order, OrderId, OrderStatus, PaymentStatus};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
-use throughline_store::{Cancelled, Changed, ClaimToken};
+use throughline_store::{Changed, ClaimToken};
 
 use crate::setup::{Fixture, MINUTE, attempt, trace};
 
 /// What can happen next. The workers are 0 and 1.
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// Redis delivers the job of some attempt, be it an old one or one that another worker has as well.
+    /// Redis delivers a job: of the latest attempt, of an old one, or one that another worker has as well.
     Claim {
         worker: usize,
         age: usize,
     },
     Renew(usize),
-    /// The gateway is asked to charge, and answers as drawn, unless it answered this key before: then the same again.
-    Charge(usize, Answer),
-    /// Writes what came of the attempt: completed where it was charged, refused where it was declined, else what is drawn.
+    /// A charge request. The gateway's response is drawn, unless it has seen the key: then it repeats its response.
+    Charge(usize, Response),
+    /// Records the attempt's outcome: completed if charged, failed if declined, otherwise as drawn.
     Finish(usize, Ending),
-    /// The worker forgets all; so between any two of its steps.
+    /// The worker loses its state, between any two of its steps.
     Crash(usize),
-    /// A lease or a delay ends.
+    /// A lease or a backoff ends.
     TimePasses,
-    /// Takes what is due; and dies before it dispatches, or not.
+    /// Takes due orders, and may die before it dispatches them.
     Reconcile {
         dispatches: bool,
     },
-    /// Redis forgets all jobs; the reconciler notices, or dies before it can write that.
+    /// Redis loses all jobs; the reconciler may die before it records the loss.
     RedisLosesAll {
-        noticed: bool,
+        recorded: bool,
     },
-    /// A dispatch failed, or so it seemed.
+    /// A dispatch failed, or its response was lost.
     DispatchNow,
     Cancel,
-    /// An operator takes a failed order up again.
-    Reopen,
+    /// An operator retries a failed order.
+    Retry,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
+enum Response {
     Charged,
     Declined,
 }
@@ -58,23 +58,23 @@ enum Ending {
 fn step() -> impl Strategy<Value = Step> {
     let worker = 0..2_usize;
     let ending = prop_oneof![Just(Ending::Retry), Just(Ending::Fail), Just(Ending::Release)];
-    let answer = prop_oneof![3 => Just(Answer::Charged), 1 => Just(Answer::Declined)];
+    let response = prop_oneof![3 => Just(Response::Charged), 1 => Just(Response::Declined)];
     prop_oneof![
         6 => (worker.clone(), 0..3_usize).prop_map(|(worker, age)| Step::Claim { worker, age }),
         1 => worker.clone().prop_map(Step::Renew),
-        4 => (worker.clone(), answer).prop_map(|(worker, answer)| Step::Charge(worker, answer)),
+        4 => (worker.clone(), response).prop_map(|(worker, response)| Step::Charge(worker, response)),
         4 => (worker.clone(), ending).prop_map(|(worker, ending)| Step::Finish(worker, ending)),
         1 => worker.prop_map(Step::Crash),
         3 => Just(Step::TimePasses),
         4 => any::<bool>().prop_map(|dispatches| Step::Reconcile { dispatches }),
-        1 => any::<bool>().prop_map(|noticed| Step::RedisLosesAll { noticed }),
+        1 => any::<bool>().prop_map(|recorded| Step::RedisLosesAll { recorded }),
         1 => Just(Step::DispatchNow),
         1 => Just(Step::Cancel),
-        2 => Just(Step::Reopen),
+        2 => Just(Step::Retry),
     ]
 }
 
-/// What the order's row must say.
+/// The expected row of the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Row {
     status: OrderStatus,
@@ -82,13 +82,13 @@ struct Row {
     due: bool,
 }
 
-/// An attempt in a worker's hands.
+/// An attempt that a worker holds.
 #[derive(Debug, Clone)]
 struct Held {
     attempt: i32,
-    /// The idempotency key of its charge, as this worker read it when it claimed.
+    /// The idempotency key of its charge, as the worker read it with its claim.
     key: String,
-    answer: Option<Answer>,
+    response: Option<Response>,
 }
 
 struct World<'a> {
@@ -96,10 +96,10 @@ struct World<'a> {
     order: Order,
     row: Row,
     workers: [Option<Held>; 2],
-    /// The attempts whose jobs are in Redis, or were.
+    /// The attempts whose jobs are or were in Redis.
     jobs: Vec<i32>,
-    /// What the gateway answered each key: it charges once under each.
-    ledger: HashMap<String, Answer>,
+    /// The gateway's response to each key: it charges once per key.
+    ledger: HashMap<String, Response>,
 }
 
 impl World<'_> {
@@ -132,7 +132,7 @@ impl World<'_> {
     }
 
     fn charges(&self) -> usize {
-        let charged = |answer: &&Answer| **answer == Answer::Charged;
+        let charged = |response: &&Response| **response == Response::Charged;
         self.ledger.values().filter(charged).count()
     }
 
@@ -148,7 +148,7 @@ impl World<'_> {
         };
     }
 
-    /// Does it to PostgreSQL and to the model; both must agree on whether it had an effect.
+    /// Applies the step to PostgreSQL and to the model; both must agree on whether it has an effect.
     async fn take(&mut self, step: Step) {
         let (store, id) = (&self.fixture.store, self.id());
         match step {
@@ -161,7 +161,7 @@ impl World<'_> {
                 assert_eq!(renewed, self.holds(&held));
                 self.row.due &= !renewed;
             }
-            Step::Charge(worker, answer) => self.charge(worker, answer),
+            Step::Charge(worker, response) => self.charge(worker, response),
             Step::Finish(worker, ending) => self.finish(worker, ending).await,
             Step::Crash(worker) => self.workers[worker] = None,
             Step::TimePasses => {
@@ -181,9 +181,9 @@ impl World<'_> {
                     }
                 }
             }
-            Step::RedisLosesAll { noticed } => {
+            Step::RedisLosesAll { recorded } => {
                 self.jobs.clear();
-                if noticed {
+                if recorded {
                     store.dispatch_all_now().await.unwrap();
                     self.row.due |= self.row.status == OrderStatus::Pending;
                 }
@@ -192,16 +192,16 @@ impl World<'_> {
                 store.dispatch_now(id).await.unwrap();
                 self.row.due |= self.row.status == OrderStatus::Pending;
             }
-            Step::Reopen => {
-                let reopened = store.reopen(id).await.unwrap();
+            Step::Retry => {
+                let retried = store.retry(id).await.unwrap();
                 let may = self.row.status == OrderStatus::Failed;
-                assert_eq!(matches!(reopened, Changed::Done(_)), may);
+                assert_eq!(matches!(retried, Changed::Done(_)), may);
                 if may {
                     self.becomes(OrderStatus::Pending, true);
                 }
             }
             Step::Cancel => {
-                let cancelled: Cancelled = store.cancel(id, None).await.unwrap();
+                let cancelled = store.cancel(id, None).await.unwrap();
                 let untried = self.row.attempt == 0 || !self.is_paid();
                 let may = self.row.status == OrderStatus::Pending && untried;
                 assert_eq!(matches!(cancelled, Changed::Done(_)), may);
@@ -212,16 +212,16 @@ impl World<'_> {
         }
     }
 
-    fn charge(&mut self, worker: usize, answer: Answer) {
+    fn charge(&mut self, worker: usize, response: Response) {
         let paid = self.is_paid();
         let Some(held) = &mut self.workers[worker] else {
             return;
         };
-        held.answer = Some(if paid {
-            *self.ledger.entry(held.key.clone()).or_insert(answer)
+        held.response = Some(if paid {
+            *self.ledger.entry(held.key.clone()).or_insert(response)
         } else {
-            // Nothing is to be charged: the attempt has done its work.
-            Answer::Charged
+            // Nothing to charge: the attempt has succeeded.
+            Response::Charged
         });
     }
 
@@ -248,8 +248,8 @@ impl World<'_> {
             self.becomes(OrderStatus::Processing, false);
             self.workers[worker] = Some(Held {
                 attempt: number,
-                key: claim.order.charge_key(),
-                answer: None,
+                key: claim.charge_key(),
+                response: None,
             });
         }
     }
@@ -259,20 +259,20 @@ impl World<'_> {
             return;
         };
         let (store, id, this) = (&self.fixture.store, self.id(), attempt(held.attempt));
-        let why = Failure::new(FailureCode::PaymentTimeout, "No answer.");
+        let why = Failure::new(FailureCode::PaymentTimeout, "No response.");
         let payment = self.is_paid().then_some("pi_1");
-        let (written, status, due) = match (held.answer, ending) {
-            (Some(Answer::Charged), _) => {
+        let (written, status, due) = match (held.response, ending) {
+            (Some(Response::Charged), _) => {
                 let done = store.complete(id, this, payment).await.unwrap();
                 (done.is_some(), OrderStatus::Completed, false)
             }
-            (Some(Answer::Declined), _) => {
+            (Some(Response::Declined), _) => {
                 let why = Failure::new(FailureCode::CardDeclined, "Declined.");
                 let failed = store.fail(id, this, &why, true).await.unwrap();
                 (failed.is_some(), OrderStatus::Failed, false)
             }
             (None, Ending::Retry) => {
-                let later = store.retry_later(id, this, &why, MINUTE * 600).await.unwrap();
+                let later = store.back_off(id, this, &why, MINUTE * 600).await.unwrap();
                 (later.is_some(), OrderStatus::Pending, false)
             }
             (None, Ending::Fail) => {
@@ -290,8 +290,8 @@ impl World<'_> {
         }
     }
 
-    /// The row is what the model says, and what was promised holds. Only an operator takes an order out of a final state, and only out of
-    /// failed.
+    /// The row equals the model's, and the invariants hold. Only an operator's retry leads out of a final state, and only
+    /// out of failed.
     async fn check(&self, before: Row, step: Step) {
         let order = self.fixture.find(self.id()).await;
         let due_in = self.fixture.due_in(self.id()).await;
@@ -301,15 +301,15 @@ impl World<'_> {
             due: due_in.is_some_and(|seconds| seconds <= 0.0),
         };
         assert_eq!(row, self.row);
-        let reopened = matches!(step, Step::Reopen) && before.status == OrderStatus::Failed;
+        let retried = matches!(step, Step::Retry) && before.status == OrderStatus::Failed;
         assert!(
-            !before.status.is_final() || row == before || reopened,
+            !before.status.is_final() || row == before || retried,
             "a final state was left"
         );
         assert_eq!(
             due_in.is_none(),
             row.status.is_final(),
-            "nobody would look at it again"
+            "an unfinished order is never due"
         );
         assert!(self.charges() <= 1, "charged twice: {:?}", self.ledger);
         let charged = order.payment_status == PaymentStatus::Charged;
@@ -320,15 +320,15 @@ impl World<'_> {
         assert!(!cancelled || self.charges() == 0, "a charged order was cancelled");
     }
 
-    /// When nothing breaks any more, the order ends: whatever happened before.
-    async fn settle(&mut self) {
+    /// Once nothing fails any more, the order reaches a final state, whatever happened before.
+    async fn reach_final_state(&mut self) {
         let calm = [
             Step::Crash(0),
             Step::Crash(1),
             Step::TimePasses,
             Step::Reconcile { dispatches: true },
             Step::Claim { worker: 0, age: 0 },
-            Step::Charge(0, Answer::Charged),
+            Step::Charge(0, Response::Charged),
             Step::Finish(0, Ending::Retry),
         ];
         for step in calm {
@@ -358,7 +358,7 @@ fn no_interleaving_and_no_crash_loses_an_order_or_charges_it_twice() {
                 world.take(step).await;
                 world.check(before, step).await;
             }
-            world.settle().await;
+            world.reach_final_state().await;
         };
         runtime.block_on(run);
         Ok::<(), TestCaseError>(())

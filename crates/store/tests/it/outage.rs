@@ -1,4 +1,4 @@
-//! PostgreSQL away, back, or too busy: callers are told, and the pool recovers by itself.
+//! PostgreSQL unavailable, back, or overloaded: callers get an error, and the pool recovers by itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,14 +50,14 @@ async fn the_pool_recovers_when_the_server_was_restarted() {
         } else {
             postgres.stop().await.unwrap();
         }
-        // The processes of a killed server's connections live on for a moment.
-        let error = eventually("the store to be away", LONG, async || {
+        // The backends of a killed server live on for a moment.
+        let error = eventually("the store to be unavailable", LONG, async || {
             store.totals(None).await.err()
         })
         .await;
         assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
         postgres.restart().await.unwrap();
-        eventually("the store to answer", LONG, async || {
+        eventually("the store to respond", LONG, async || {
             store.totals(None).await.ok()
         })
         .await;
@@ -73,7 +73,7 @@ async fn a_connection_that_the_server_ended_is_replaced() {
     fixture.order().await;
     let ended = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'store-test' AND datname = current_database()";
     assert_eq!(fixture.sql.query(ended, &[]).await.unwrap().len(), 1);
-    eventually("the store to answer", LONG, async || {
+    eventually("the store to respond", LONG, async || {
         fixture.store.totals(None).await.ok()
     })
     .await;
@@ -81,7 +81,7 @@ async fn a_connection_that_the_server_ended_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_caller_waits_for_a_connection_only_so_long() {
+async fn waiting_for_a_connection_has_a_timeout() {
     let fixture = Fixture::new().await;
     let config = StoreConfig {
         pool_size: 1,
@@ -112,7 +112,7 @@ async fn a_caller_waits_for_a_connection_only_so_long() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_connections_and_never_answers_is_left_with_none() {
+async fn a_server_that_accepts_and_never_responds_keeps_no_connections() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("postgres://shop@{}/orders", listener.local_addr().unwrap());
     let (open, taken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -140,7 +140,7 @@ async fn a_server_that_takes_connections_and_never_answers_is_left_with_none() {
         let error = store.totals(None).await.unwrap_err();
         assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     }
-    // A caller that gives up before the connector does.
+    // A caller that is dropped before the connect timeout.
     let early = timeout(Duration::from_millis(20), store.totals(None)).await;
     assert!(early.is_err());
     eventually("all connections to be closed", LONG, async || {
@@ -151,7 +151,7 @@ async fn a_server_that_takes_connections_and_never_answers_is_left_with_none() {
 }
 
 #[tokio::test]
-async fn who_finds_too_many_waiting_is_refused_at_once_and_the_store_is_still_reached() {
+async fn with_too_many_waiting_callers_further_ones_fail_at_once_and_ping_succeeds() {
     let fixture = Fixture::new().await;
     let store = Store::new(StoreConfig {
         pool_size: 1,
@@ -165,11 +165,11 @@ async fn who_finds_too_many_waiting_is_refused_at_once_and_the_store_is_still_re
         .batch_execute("BEGIN; LOCK TABLE orders")
         .await
         .unwrap();
-    let ask = |_| {
+    let call = |_| {
         let store = store.clone();
         tokio::spawn(async move { store.totals(None).await })
     };
-    let mut blocked = vec![ask(0)];
+    let mut blocked = vec![call(0)];
     let until = async |size, waiting| {
         eventually("the callers to wait", LONG, async || {
             let status = store.pool_status();
@@ -178,16 +178,16 @@ async fn who_finds_too_many_waiting_is_refused_at_once_and_the_store_is_still_re
         .await;
     };
     until(1, 0).await;
-    blocked.extend((1..3).map(ask));
+    blocked.extend((1..3).map(call));
     until(1, 2).await;
 
-    let refused = timeout(LONG / 2, store.totals(None)).await;
-    let error = refused.expect("refused at once").unwrap_err();
+    let rejected = timeout(LONG / 2, store.totals(None)).await;
+    let error = rejected.expect("an immediate error").unwrap_err();
     assert!(matches!(error, StoreError::Busy), "{error:?}");
     store
         .ping()
         .await
-        .expect("a busy pool is not a PostgreSQL that is away");
+        .expect("a busy pool does not mean that PostgreSQL is unavailable");
     assert_eq!(store.pool_status().waiting, 2);
 
     fixture.sql.batch_execute("COMMIT").await.unwrap();
@@ -197,7 +197,7 @@ async fn who_finds_too_many_waiting_is_refused_at_once_and_the_store_is_still_re
 }
 
 #[tokio::test]
-async fn a_database_without_the_schema_and_a_standby_are_reached_and_not_ready() {
+async fn a_database_without_the_schema_and_a_standby_are_not_ready() {
     let primary = Postgres::start().await.unwrap();
     let store = store(&primary.url());
     let error = store.ping().await.unwrap_err();
@@ -213,18 +213,18 @@ async fn a_database_without_the_schema_and_a_standby_are_reached_and_not_ready()
     second.ping().await.unwrap();
 }
 
-/// Who waits for PostgreSQL to come need not wait for this.
+/// A caller that waits for PostgreSQL to start must not wait for this.
 #[tokio::test]
-async fn a_database_that_the_server_does_not_know_is_an_error_of_the_settings() {
+async fn an_unknown_database_is_a_settings_error() {
     let postgres = testkit::database().await.unwrap();
     let url = format!("{}_not", postgres.url());
     let error = throughline_store::migrate(&url).await.unwrap_err();
     assert!(matches!(error, StoreError::Config(_)), "{error:?}");
 }
 
-/// As of a primary that hangs, when its replica was promoted.
+/// For example, a primary that hangs after its replica was promoted.
 #[tokio::test]
-async fn a_server_that_never_answers_does_not_keep_callers_from_the_next() {
+async fn a_server_that_never_responds_does_not_block_the_next_one() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let fixture = Fixture::new().await;
     let first = format!("@{},", silent.local_addr().unwrap());
@@ -234,7 +234,7 @@ async fn a_server_that_never_answers_does_not_keep_callers_from_the_next() {
         ..StoreConfig::new(url, "store-test")
     })
     .unwrap();
-    eventually("an answer of the second", LONG, async || {
+    eventually("a response of the second server", LONG, async || {
         store.totals(None).await.ok()
     })
     .await;

@@ -1,4 +1,4 @@
-//! Who sees which orders, and in which order.
+//! Which orders a customer sees, and their sort order.
 
 use domain::{CustomerId, Order, OrderId, OrderStatus};
 use throughline_store::StoreError;
@@ -14,7 +14,7 @@ fn ids(orders: &[Order]) -> Vec<OrderId> {
 }
 
 #[tokio::test]
-async fn a_customer_finds_its_own_orders_only() {
+async fn a_customer_finds_only_its_own_orders() {
     let fixture = Fixture::new().await;
     let order = fixture.create(&named("ada"), &free()).await;
     let find =
@@ -33,7 +33,7 @@ async fn a_customer_finds_its_own_orders_only() {
 }
 
 #[tokio::test]
-async fn pages_come_newest_first_and_stay_put_while_orders_come_in() {
+async fn pages_are_newest_first_and_stable_while_orders_are_created() {
     let fixture = Fixture::new().await;
     let (ada, bob) = (named("ada"), named("bob"));
     let mut own = Vec::new();
@@ -62,7 +62,7 @@ async fn pages_come_newest_first_and_stay_put_while_orders_come_in() {
 }
 
 #[tokio::test]
-async fn a_list_of_one_status_has_no_other() {
+async fn a_list_of_one_status_contains_no_other() {
     let fixture = Fixture::new().await;
     let (ada, bob) = (named("ada"), named("bob"));
     for status in OrderStatus::ALL {
@@ -124,7 +124,7 @@ async fn totals_are_by_status_and_currency() {
 }
 
 #[tokio::test]
-async fn a_sum_beyond_a_bigint_is_an_error_and_no_wrong_number() {
+async fn a_sum_beyond_a_bigint_is_an_error() {
     let fixture = Fixture::new().await;
     for _ in 0..2 {
         let order = fixture.order().await;

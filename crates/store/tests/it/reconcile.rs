@@ -1,4 +1,4 @@
-//! Everything due is dispatched, once, and nothing else.
+//! Every due order is taken once, and no other.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use throughline_store::{ClaimToken, DueReason, Store, StoreConfig};
 
 use crate::setup::{Fixture, MINUTE, attempt, trace};
 
-/// Orders that are due: one that nobody claimed, one whose lease ended, and one that is to be tried again.
+/// Due orders: one that no worker claimed, one whose lease expired, and one whose backoff ended.
 async fn one_for_each_reason(fixture: &Fixture) -> [Order; 3] {
     let orders = [
         fixture.order().await,
@@ -18,8 +18,8 @@ async fn one_for_each_reason(fixture: &Fixture) -> [Order; 3] {
     let [_, expired, retry] = &orders;
     fixture.claim(expired).await;
     fixture.claim(retry).await;
-    let failure = Failure::new(FailureCode::PaymentTimeout, "No answer.");
-    let later = fixture.store.retry_later(retry.id, attempt(1), &failure, MINUTE);
+    let failure = Failure::new(FailureCode::PaymentTimeout, "No response.");
+    let later = fixture.store.back_off(retry.id, attempt(1), &failure, MINUTE);
     later.await.unwrap().expect("the lease holds");
     for order in &orders {
         fixture.make_due(order.id).await;
@@ -49,7 +49,7 @@ async fn each_due_order_is_taken_with_its_reason_and_the_context_of_its_next_att
         } else {
             assert_eq!(
                 (reason, previous, order.attempt),
-                (DueReason::Retry, Some(trace(2)), attempt(1))
+                (DueReason::Backoff, Some(trace(2)), attempt(1))
             );
         }
         let job = order.clone().into_job();
@@ -59,7 +59,7 @@ async fn each_due_order_is_taken_with_its_reason_and_the_context_of_its_next_att
             .claim(&job, ClaimToken::draw(), &trace(3), MINUTE)
             .await
             .unwrap();
-        assert_eq!(claim.unwrap().order.attempt, job.attempt);
+        assert_eq!(claim.unwrap().attempt, job.attempt);
     }
 }
 
@@ -94,14 +94,14 @@ async fn concurrent_reconcilers_take_every_due_order_exactly_once() {
     for reconciler in reconcilers {
         taken.extend(reconciler.await.unwrap());
     }
-    // A reconciler may see only rows that others hold and end early; what they hold is theirs, and nothing is left behind.
+    // A reconciler that sees only rows locked by others ends early; those others take them.
     assert_eq!(taken.len(), 200);
     assert_eq!(taken.into_iter().collect::<HashSet<_>>(), expected);
     assert!(fixture.store.take_due(10).await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn no_more_are_taken_than_asked_for_and_the_longest_due_come_first() {
+async fn at_most_the_limit_is_taken_and_the_most_overdue_first() {
     let fixture = Fixture::new().await;
     let mut orders = Vec::new();
     for seconds in 1..=5 {
@@ -126,14 +126,14 @@ async fn no_more_are_taken_than_asked_for_and_the_longest_due_come_first() {
 }
 
 #[tokio::test]
-async fn final_orders_and_those_whose_time_has_not_come_are_left_alone() {
+async fn final_orders_and_orders_that_are_not_due_are_not_taken() {
     let fixture = Fixture::new().await;
     for status in OrderStatus::ALL {
         let order = fixture.order().await;
         fixture.put_into(order.id, *status).await;
     }
     assert!(fixture.store.take_due(100).await.unwrap().is_empty());
-    // Not even somebody's mistake brings a final order back: the schema refuses it.
+    // Not even a mistake makes a final order due: a constraint rejects it.
     for status in [
         OrderStatus::Completed,
         OrderStatus::Failed,
@@ -150,7 +150,7 @@ async fn final_orders_and_those_whose_time_has_not_come_are_left_alone() {
 }
 
 #[tokio::test]
-async fn an_order_falls_due_again_more_and_more_slowly() {
+async fn an_order_is_due_again_after_growing_delays() {
     let fixture = Fixture::new().await;
     for (age, expected) in [("1 s", 30.0), ("100 s", 100.0), ("1 day", 600.0)] {
         let order = fixture.order().await;
@@ -167,7 +167,7 @@ async fn an_order_falls_due_again_more_and_more_slowly() {
 }
 
 #[tokio::test]
-async fn an_order_that_waits_only_for_its_job_does_not_look_changed() {
+async fn taking_a_pending_order_does_not_change_updated_at() {
     let fixture = Fixture::new().await;
     let order = fixture.order().await;
     fixture.store.dispatch_now(order.id).await.unwrap();
@@ -176,24 +176,24 @@ async fn an_order_that_waits_only_for_its_job_does_not_look_changed() {
 }
 
 #[tokio::test]
-async fn a_failed_dispatch_is_due_at_once_unless_a_worker_has_the_order() {
+async fn after_a_failed_dispatch_an_order_is_due_at_once_unless_a_worker_holds_it() {
     let fixture = Fixture::new().await;
-    let (waits, works, done) = (
+    let (pending, processing, done) = (
         fixture.order().await,
         fixture.order().await,
         fixture.order().await,
     );
-    fixture.claim(&works).await;
+    fixture.claim(&processing).await;
     fixture.put_into(done.id, OrderStatus::Completed).await;
-    for order in [&waits, &works, &done] {
+    for order in [&pending, &processing, &done] {
         fixture.store.dispatch_now(order.id).await.unwrap();
     }
     let due = fixture.store.take_due(10).await.unwrap();
-    assert_eq!(due.iter().map(|order| order.id).collect::<Vec<_>>(), [waits.id]);
+    assert_eq!(due.iter().map(|order| order.id).collect::<Vec<_>>(), [pending.id]);
 }
 
 #[tokio::test]
-async fn what_could_not_be_dispatched_is_due_at_once_in_one_statement() {
+async fn orders_that_could_not_be_dispatched_are_due_at_once_by_one_statement() {
     let fixture = Fixture::new().await;
     let mut ids = Vec::new();
     for _ in 0..3 {
@@ -202,9 +202,9 @@ async fn what_could_not_be_dispatched_is_due_at_once_in_one_statement() {
         ids.push(order.id);
     }
     assert_eq!(fixture.store.take_due(10).await.unwrap().len(), 3);
-    // A job that got there after all.
-    let works = fixture.find(ids[2]).await;
-    fixture.claim(&works).await;
+    // One job was enqueued although its response was lost.
+    let claimed = fixture.find(ids[2]).await;
+    fixture.claim(&claimed).await;
     fixture.store.give_back(&ids).await.unwrap();
     let due = fixture.store.take_due(10).await.unwrap();
     let due: HashSet<OrderId> = due.iter().map(|order| order.id).collect();
@@ -212,10 +212,10 @@ async fn what_could_not_be_dispatched_is_due_at_once_in_one_statement() {
 }
 
 #[tokio::test]
-async fn orders_that_were_attempted_can_be_taken_past_new_ones() {
+async fn attempted_orders_can_be_taken_before_new_ones() {
     let fixture = Fixture::new().await;
     let [new, expired, retry] = one_for_each_reason(&fixture).await;
-    let taken = fixture.store.take_due_again(10).await.unwrap();
+    let taken = fixture.store.take_due_attempted(10).await.unwrap();
     let taken: HashSet<OrderId> = taken.iter().map(|order| order.id).collect();
     assert_eq!(taken, HashSet::from([expired.id, retry.id]));
     let rest = fixture.store.take_due(10).await.unwrap();
@@ -224,11 +224,11 @@ async fn orders_that_were_attempted_can_be_taken_past_new_ones() {
 }
 
 #[tokio::test]
-async fn when_redis_lost_everything_all_pending_orders_are_due_and_leases_stay() {
+async fn after_redis_lost_its_data_all_pending_orders_are_due_and_leases_remain() {
     let fixture = Fixture::new().await;
-    let works = fixture.order().await;
-    fixture.claim(&works).await;
-    // More than fit into one batch.
+    let processing = fixture.order().await;
+    fixture.claim(&processing).await;
+    // More than one batch.
     fixture
         .sql
         .execute(
@@ -241,11 +241,11 @@ async fn when_redis_lost_everything_all_pending_orders_are_due_and_leases_stay()
     assert_eq!(fixture.store.dispatch_all_now().await.unwrap(), 2500);
     assert_eq!(fixture.store.dispatch_all_now().await.unwrap(), 0);
     assert_eq!(fixture.store.take_due(10_000).await.unwrap().len(), 2500);
-    assert_eq!(fixture.find(works.id).await.status, OrderStatus::Processing);
+    assert_eq!(fixture.find(processing.id).await.status, OrderStatus::Processing);
 }
 
-/// A plan that PostgreSQL keeps knows neither the limit nor, for a while, how many orders there are by now. It must not read them all
-/// for each batch: catching up would take the longer the more orders there ever were.
+/// A generic plan knows neither the limit nor, for a while, the present number of orders. It must not read all of them for
+/// each batch: the time to catch up would grow with the number of all orders ever created.
 #[tokio::test]
 async fn a_batch_is_found_by_index_under_a_plan_that_knows_no_numbers() {
     let fixture = Fixture::new().await;
@@ -260,15 +260,15 @@ async fn a_batch_is_found_by_index_under_a_plan_that_knows_no_numbers() {
         .await
         .unwrap();
     let read = async |what: &str| -> i64 {
-        let ask = format!("SELECT {what} FROM pg_stat_user_tables WHERE relname = 'orders'");
-        fixture.sql.query_one(&ask, &[]).await.unwrap().get(0)
+        let count = format!("SELECT {what} FROM pg_stat_user_tables WHERE relname = 'orders'");
+        fixture.sql.query_one(&count, &[]).await.unwrap().get(0)
     };
     let scanned = read("seq_scan").await;
 
     let store = Store::new(StoreConfig::new(fixture.database.url(), "store-test")).unwrap();
     assert_eq!(store.dispatch_all_now().await.unwrap(), 20_000);
     assert_eq!(store.take_due(200).await.unwrap().len(), 200);
-    // A connection tells what it did when it ends, if not before.
+    // A connection reports its statistics when it ends, if not before.
     drop(store);
     testkit::eventually("the connection's counts", MINUTE, async || {
         (read("n_tup_upd").await >= 20_200).then_some(())
@@ -278,7 +278,7 @@ async fn a_batch_is_found_by_index_under_a_plan_that_knows_no_numbers() {
 }
 
 #[tokio::test]
-async fn the_lag_is_that_of_the_most_overdue_order() {
+async fn the_lag_is_the_most_overdue_orders() {
     let fixture = Fixture::new().await;
     assert_eq!(fixture.store.oldest_due().await.unwrap(), None);
     for age in ["10 s", "1 h"] {
@@ -294,7 +294,7 @@ async fn the_lag_is_that_of_the_most_overdue_order() {
 }
 
 #[tokio::test]
-async fn an_order_whose_trace_cannot_be_read_does_not_hold_up_its_batch() {
+async fn an_order_with_an_unreadable_trace_does_not_block_its_batch() {
     let fixture = Fixture::new().await;
     let (broken, sound) = (fixture.order().await, fixture.order().await);
     fixture.update(broken.id, "trace_context = '[1]'").await;

@@ -1,4 +1,4 @@
-//! A store on an empty database, orders in whatever state a test needs, and a look at what the row says.
+//! A store on an empty database, and orders in any state that a test needs.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Fixture {
     pub(crate) store: Store,
-    /// A connection of the test's own.
+    /// The test's own connection.
     pub(crate) sql: Client,
     pub(crate) database: Database,
 }
@@ -20,7 +20,7 @@ impl Fixture {
     pub(crate) async fn new() -> Self {
         let database = testkit::database().await.unwrap();
         throughline_store::migrate(database.url()).await.unwrap();
-        // Many tests make their databases at the same moment: a busy machine is no error.
+        // Long timeouts: many tests create their databases at the same time.
         let config = StoreConfig {
             acquire_timeout: MINUTE / 2,
             statement_timeout: MINUTE / 2,
@@ -45,28 +45,25 @@ impl Fixture {
     }
 
     pub(crate) async fn create(&self, customer: &CustomerId, new: &NewOrder) -> Order {
-        let id = OrderId::generate();
-        self.store
-            .create(id, customer, new, &trace(1), MINUTE)
-            .await
-            .unwrap()
+        let order = Order::new(OrderId::generate(), customer.clone(), new.clone(), trace(1));
+        self.store.create(order, MINUTE).await.unwrap()
     }
 
-    /// A claimed order: what its worker sees.
+    /// Claims the order, as a worker does.
     pub(crate) async fn claim(&self, order: &Order) -> Order {
         let claim = self
             .store
             .claim(&order.next_job(), ClaimToken::draw(), &trace(2), MINUTE)
             .await
             .unwrap();
-        claim.expect("the claim").order
+        claim.expect("the claim")
     }
 
     pub(crate) async fn find(&self, id: OrderId) -> Order {
         self.store.find(id, None).await.unwrap().expect("the order")
     }
 
-    /// Puts the order into any status, due in an hour where it is not final.
+    /// Puts the order into any status; due in an hour, unless the status is final.
     pub(crate) async fn put_into(&self, id: OrderId, status: OrderStatus) {
         let (due, completed, code) = match status {
             OrderStatus::Pending | OrderStatus::Processing => ("now() + interval '1 h'", "NULL", "NULL"),
@@ -82,7 +79,7 @@ impl Fixture {
         .await;
     }
 
-    /// The end of the lease, or the moment of the next dispatch, has passed.
+    /// Makes the order due: its lease or its backoff has ended.
     pub(crate) async fn make_due(&self, id: OrderId) {
         self.update(id, "dispatch_after = now() - interval '1 s'").await;
     }
@@ -96,7 +93,7 @@ impl Fixture {
         assert_eq!(changed, 1);
     }
 
-    /// Seconds until the order falls due.
+    /// Seconds until the order is due; `None` if it never is.
     pub(crate) async fn due_in(&self, id: OrderId) -> Option<f64> {
         let row = self
             .sql
@@ -125,7 +122,7 @@ pub(crate) fn draft(json: &str) -> NewOrder {
     draft.validate().unwrap()
 }
 
-/// A trace context that can be told from others.
+/// A trace context with this number as its ids.
 pub(crate) fn trace(number: u8) -> TraceContext {
     let traceparent = format!("00-{number:032x}-{number:016x}-01");
     TraceContext([("traceparent".to_owned(), traceparent)].into())

@@ -1,5 +1,5 @@
-//! Every `sslmode` against a server that speaks TLS. Its certificate is for `localhost` alone, signed by `tls/ca.pem`; the key of
-//! neither is used for anything else.
+//! Every `sslmode` against a server with TLS. Its certificate is for `localhost` only, signed by `tls/ca.pem`; neither key
+//! is used for anything else.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use throughline_store::{Store, StoreConfig, StoreError};
 const CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/tls/ca.pem");
 const OTHER_CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/tls/other_ca.pem");
 
-/// A store on `host` with these words in its URL; how its connection is, or why there is none.
-async fn connect(postgres: &Postgres, host: &str, words: &str) -> Result<(), StoreError> {
+/// Connects a store to `host` with these parameters in its URL.
+async fn connect(postgres: &Postgres, host: &str, parameters: &str) -> Result<(), StoreError> {
     let url = postgres.url().replace("127.0.0.1", host);
-    let store = Store::new(StoreConfig::new(format!("{url}?{words}"), "tls-test"))?;
+    let store = Store::new(StoreConfig::new(format!("{url}?{parameters}"), "tls-test"))?;
     store.ping().await
 }
 
@@ -35,7 +35,7 @@ async fn server() -> (Postgres, tokio_postgres::Client) {
     }
     sql.batch_execute("ALTER SYSTEM SET ssl = on").await.unwrap();
     sql.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-    eventually("the server to speak TLS", Duration::from_secs(30), async || {
+    eventually("the server to accept TLS", Duration::from_secs(30), async || {
         connect(&postgres, "127.0.0.1", "sslmode=require").await.ok()
     })
     .await;
@@ -43,11 +43,11 @@ async fn server() -> (Postgres, tokio_postgres::Client) {
 }
 
 #[tokio::test]
-async fn each_mode_verifies_what_libpq_says_it_does() {
+async fn each_mode_verifies_as_libpq_documents() {
     let (postgres, _sql) = server().await;
     let ca = format!("sslrootcert={CA}");
     let other = format!("sslrootcert={OTHER_CA}");
-    for (host, words, accepted) in [
+    for (host, parameters, accepted) in [
         ("127.0.0.1", "sslmode=disable".to_owned(), true),
         ("127.0.0.1", "sslmode=prefer".to_owned(), true),
         ("127.0.0.1", "sslmode=require".to_owned(), true),
@@ -59,13 +59,13 @@ async fn each_mode_verifies_what_libpq_says_it_does() {
         ("localhost", format!("sslmode=verify-full&{ca}"), true),
         ("localhost", format!("sslmode=verify-full&{other}"), false),
     ] {
-        let result = connect(&postgres, host, &words).await;
-        assert_eq!(result.is_ok(), accepted, "{host} {words}: {result:?}");
+        let result = connect(&postgres, host, &parameters).await;
+        assert_eq!(result.is_ok(), accepted, "{host} {parameters}: {result:?}");
     }
 }
 
 #[tokio::test]
-async fn a_connection_is_encrypted_where_the_server_can_unless_that_is_disabled() {
+async fn a_connection_is_encrypted_if_the_server_supports_it_unless_disabled() {
     let (postgres, sql) = server().await;
     for (mode, encrypted) in [("disable", false), ("prefer", true), ("require", true)] {
         let url = format!("{}?sslmode={mode}", postgres.url());
@@ -79,7 +79,7 @@ async fn a_connection_is_encrypted_where_the_server_can_unless_that_is_disabled(
 }
 
 #[tokio::test]
-async fn a_server_without_tls_is_refused_where_tls_is_required() {
+async fn a_server_without_tls_is_rejected_if_tls_is_required() {
     let postgres = Postgres::start().await.unwrap();
     throughline_store::migrate(&postgres.url()).await.unwrap();
     connect(&postgres, "127.0.0.1", "sslmode=prefer").await.unwrap();

@@ -74,7 +74,7 @@ impl Lease {
 #[cfg(test)]
 mod tests {
     use domain::{CustomerId, OrderDraft, TraceContext};
-    use store::{Claim, ClaimToken, StoreConfig};
+    use store::{ClaimToken, StoreConfig};
 
     use super::*;
 
@@ -88,15 +88,10 @@ mod tests {
         let draft: OrderDraft = serde_json::from_str(draft).unwrap();
         let (id, trace) = (OrderId::generate(), TraceContext::default());
         let new = draft.validate().unwrap();
-        let customer = CustomerId::anonymous();
-        let created = store.create(id, &customer, &new, &trace, MINUTE).await;
-        let job = created.unwrap().next_job();
-        let Claim { order, .. } = store
-            .claim(&job, ClaimToken::draw(), &trace, MINUTE)
-            .await
-            .unwrap()
-            .unwrap();
-        (store, order)
+        let order = Order::new(id, CustomerId::anonymous(), new, trace.clone());
+        let job = store.create(order, MINUTE).await.unwrap().next_job();
+        let claim = store.claim(&job, ClaimToken::draw(), &trace, MINUTE).await;
+        (store, claim.unwrap().unwrap())
     }
 
     #[tokio::test]

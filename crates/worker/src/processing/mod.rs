@@ -60,10 +60,10 @@ impl Processor {
         loop {
             let sent_at = Instant::now();
             match self.store.claim(job, token, &trace, length).await {
-                Ok(claim) => {
-                    return Ok(claim.map(|claim| {
-                        let lease = Lease::new(self.store.clone(), &claim.order, length, sent_at);
-                        (claim.order, lease)
+                Ok(claimed) => {
+                    return Ok(claimed.map(|order| {
+                        let lease = Lease::new(self.store.clone(), &order, length, sent_at);
+                        (order, lease)
                     }));
                 }
                 Err(error) if error.is_transient() => {

@@ -76,7 +76,7 @@ impl Processor {
             Outcome::Failed(failure) => self.store.fail(id, attempt, failure, false).await,
             Outcome::RetryLater(failure) => {
                 let cap = backoff_cap(order.attempts_counted());
-                self.store.retry_later(id, attempt, failure, cap).await
+                self.store.back_off(id, attempt, failure, cap).await
             }
             Outcome::Abandoned => self.store.release(id, attempt).await,
             Outcome::LeaseLost => Ok(None),

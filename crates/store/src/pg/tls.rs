@@ -1,4 +1,4 @@
-//! TLS to PostgreSQL, by libpq's own words (<https://www.postgresql.org/docs/current/libpq-ssl.html>).
+//! TLS to PostgreSQL, with libpq's parameters (<https://www.postgresql.org/docs/current/libpq-ssl.html>).
 //!
 //! | `sslmode` | encrypted | server's certificate |
 //! |---|---|---|
@@ -6,7 +6,7 @@
 //! | prefer (default) | if the server can | not verified |
 //! | require | yes | not verified; with an `sslrootcert`, as verify-ca |
 //! | verify-ca | yes | signed by `sslrootcert` |
-//! | verify-full | yes | signed by `sslrootcert`, or by a root of the system; and for this host |
+//! | verify-full | yes | signed by `sslrootcert`, or by a root of the system; and issued for this host |
 
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use url::form_urlencoded;
 
-use crate::StoreError;
-use crate::any_name::AnyName;
+use crate::error::StoreError;
+use crate::pg::any_name::AnyName;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -32,7 +32,7 @@ enum Mode {
     VerifyFull,
 }
 
-/// What a URL says of TLS.
+/// The TLS parameters of a URL.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Tls {
     mode: Mode,
@@ -40,7 +40,7 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Takes `sslmode` and `sslrootcert` out of the URL; the rest stays as it was.
+    /// Removes `sslmode` and `sslrootcert` from the URL; the rest stays unchanged.
     pub(crate) fn split_from(database_url: &str) -> Result<(String, Self), StoreError> {
         if !database_url.starts_with("postgres://") && !database_url.starts_with("postgresql://") {
             return Err(config(
@@ -53,7 +53,7 @@ impl Tls {
         };
         let (base, query) = database_url.split_once('?').unwrap_or((database_url, ""));
         if query.contains('@') {
-            // Or an error about the query would print the rest of the password.
+            // Otherwise an error about the query would print a part of the password.
             return Err(config(
                 "the database's URL has a `?` before its host; in a password, write %3F",
             ));
@@ -87,7 +87,7 @@ impl Tls {
         Ok((url, tls))
     }
 
-    /// How tokio-postgres negotiates.
+    /// Whether tokio-postgres negotiates TLS.
     pub(crate) fn mode(&self) -> SslMode {
         match self.mode {
             Mode::Disable => SslMode::Disable,
@@ -96,12 +96,12 @@ impl Tls {
         }
     }
 
-    /// How certificates are verified.
+    /// Makes TLS connections, with the certificate verification of this mode.
     pub(crate) fn connector(&self) -> Result<MakeRustlsConnect, StoreError> {
         let provider = Arc::new(ring::default_provider());
         let verifier: Arc<dyn ServerCertVerifier> = match (self.mode, &self.root_cert) {
             (Mode::Disable | Mode::Prefer | Mode::Require, _) => {
-                Arc::new(AnyName::of_anybody(provider.clone()))
+                Arc::new(AnyName::unverified(provider.clone()))
             }
             (Mode::VerifyFull, None) => return system_roots(),
             (Mode::VerifyCa | Mode::VerifyFull, path) => {
@@ -164,7 +164,7 @@ fn read_roots(path: &str) -> Result<RootCertStore, StoreError> {
     Ok(roots)
 }
 
-/// Decodes %-escapes. A plus stays one: in a path it is no space.
+/// Decodes %-escapes. A plus stays a plus: in a path it is not a space.
 fn decode(value: &str) -> String {
     let pair = format!("v={}", value.replace('+', "%2B"));
     form_urlencoded::parse(pair.as_bytes())
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_libpq_are_taken_out_of_the_url() {
+    fn the_parameters_of_libpq_are_removed_from_the_url() {
         let plain = "postgres://db/shop".to_owned();
         assert_eq!(split(""), (plain.clone(), Mode::Prefer, None));
         assert_eq!(split("?sslmode=require"), (plain.clone(), Mode::Require, None));
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mode_that_cannot_verify_is_refused_at_once() {
+    fn a_mode_that_cannot_verify_is_rejected_at_once() {
         assert!(Tls::split_from("postgres://db/shop?sslmode=verify-ca").is_err());
         let (_, tls) = Tls::split_from("postgres://db/shop?sslmode=verify-ca&sslrootcert=/none.pem").unwrap();
         let error = tls.connector().err().unwrap().to_string();

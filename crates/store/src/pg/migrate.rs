@@ -1,5 +1,5 @@
-//! The schema, embedded into the program. Replicas that start at the same time all migrate: one does, the others wait for it and find
-//! nothing left to do.
+//! The embedded migrations. Of replicas that start at the same time, one migrates; the others wait for it and find
+//! nothing to do.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::StoreError;
-use crate::connect::Connector;
-use crate::error::BoxError;
+use crate::error::{BoxError, StoreError};
+use crate::pg::connect::Connector;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
-/// The key of the advisory lock that is held meanwhile: "thruline" in ASCII. It ends with its connection.
-const LOCK: i64 = 0x7468_7275_6c69_6e65;
+/// The key of the advisory lock during a migration: "thruline" in ASCII. The lock ends with its connection.
+const LOCK_KEY: i64 = 0x7468_7275_6c69_6e65;
 
-/// The longest wait for each of the server's addresses.
+/// For each of the server's addresses.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Applies the migrations that the database does not have yet; their versions. Safe to run from many replicas at once.
+/// Applies the migrations that the database does not have yet, and gives their versions. Safe to run from many replicas
+/// at once.
 ///
 /// # Errors
-/// [`StoreError::Migration`] where one fails; it and those after it are not applied. [`StoreError::Config`] where the server knows no
-/// such user, password or database.
+/// [`StoreError::Migration`] if one fails; it and the following ones are not applied. [`StoreError::Config`] if the
+/// server knows no such user, password or database.
 pub async fn migrate(database_url: &str) -> Result<Vec<String>, StoreError> {
     let connector = Connector::new(database_url)?
         .application_name("throughline-migrate")
@@ -44,7 +44,7 @@ pub async fn migrate(database_url: &str) -> Result<Vec<String>, StoreError> {
 
 fn apply(connection: AsyncPgConnection) -> Result<Vec<String>, BoxError> {
     let mut connection = AsyncConnectionWrapper::<_>::from(connection);
-    connection.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})"))?;
+    connection.batch_execute(&format!("SELECT pg_advisory_lock({LOCK_KEY})"))?;
     let applied = connection.run_pending_migrations(MIGRATIONS)?;
     Ok(applied.iter().map(ToString::to_string).collect())
 }

@@ -1,5 +1,5 @@
-//! A statement that is prepared once for each connection. diesel prepares an UPDATE anew at every call, at the price of a second
-//! round trip, because its columns could differ from call to call. They never do here, and the cache goes by the text anyway.
+//! Prepares a statement once per connection. diesel prepares an UPDATE at every call, which costs a second round trip,
+//! because its columns could differ between calls. Here they never do, and diesel's cache is keyed by the text anyway.
 
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};

@@ -1,4 +1,4 @@
-//! What rustls does not do by itself, because it is weaker than it should be: TLS without a look at the certificate's name.
+//! Certificate verification that ignores the host name, for libpq's weaker modes. rustls has none.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-/// Takes a certificate for any name: of anybody without `roots`, else one that they signed. That the server owns the certificate's
-/// key is verified in either case.
+/// Accepts a certificate for any host name: any certificate without `roots`, otherwise one that they signed. In both
+/// cases the server must prove that it owns the certificate's key.
 #[derive(Debug)]
 pub(crate) struct AnyName {
     roots: Option<Arc<RootCertStore>>,
@@ -18,7 +18,7 @@ pub(crate) struct AnyName {
 }
 
 impl AnyName {
-    pub(crate) fn of_anybody(provider: Arc<CryptoProvider>) -> Self {
+    pub(crate) fn unverified(provider: Arc<CryptoProvider>) -> Self {
         Self {
             roots: None,
             provider,

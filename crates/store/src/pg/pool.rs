@@ -1,5 +1,6 @@
-//! The connections. One that was given out comes back only after its statement has ended: a request that is dropped half-way drops
-//! its connection too, because PostgreSQL goes on with the statement, up to its time-out, and its answer would meet the next caller.
+//! The connection pool. A connection returns to the pool only after its statement has ended. A caller that is dropped
+//! before closes its connection: PostgreSQL continues the statement until `statement_timeout`, and the next user of the
+//! connection would read the response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,22 +15,22 @@ use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfi
 use futures_util::FutureExt;
 use telemetry::db::{PoolState, observe_pool};
 
-use crate::StoreError;
-use crate::connect::Connector;
+use crate::error::StoreError;
+use crate::pg::connect::Connector;
 
-/// What the pool is called in its metrics: a process has one.
-const NAME: &str = "orders";
+/// The pool's name in metrics. A process has one pool.
+const POOL_NAME: &str = "orders";
 
-/// Connections in use and waited for.
+/// The pool's connections and waiting callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolStatus {
-    /// How many there are.
+    /// Open connections.
     pub size: usize,
-    /// How many of them are free.
+    /// Open connections that are not in use.
     pub available: usize,
-    /// How many callers wait for one.
+    /// Callers that wait for a connection.
     pub waiting: usize,
-    /// How many there can be.
+    /// The upper bound of `size`.
     pub max: usize,
 }
 
@@ -41,7 +42,7 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Makes no connection yet.
+    /// Connects at the first statement. `acquire_timeout` is also the connect timeout.
     pub(crate) fn new(
         connector: Connector,
         size: usize,
@@ -50,7 +51,7 @@ impl Pool {
     ) -> Result<Self, StoreError> {
         let connector = Arc::new(connector.connect_timeout(acquire_timeout));
         let mut config = ManagerConfig::default();
-        // No query: whether a connection is closed is known without asking the server.
+        // Without a query: a closed connection is known without a round trip.
         config.recycling_method = RecyclingMethod::Fast;
         config.custom_setup = Box::new(move |_| {
             let connector = connector.clone();
@@ -62,7 +63,7 @@ impl Pool {
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts {
                 wait: Some(acquire_timeout),
-                // The connector gives up by itself.
+                // The connector has its own connect timeout.
                 create: None,
                 recycle: None,
             })
@@ -70,7 +71,7 @@ impl Pool {
             .map_err(|error| StoreError::Config(format!("the pool cannot be built: {error}")))?;
         let observed = connections.clone();
         Ok(Self {
-            metrics: observe_pool(NAME, move || status(&observed).into()),
+            metrics: observe_pool(POOL_NAME, move || status(&observed).into()),
             connections,
             max_waiting,
         })
@@ -105,7 +106,7 @@ fn status(connections: &Deadpool<AsyncPgConnection>) -> PoolStatus {
     }
 }
 
-/// Whether all connections were busy for too long, or a new one took too long to make.
+/// Whether no connection became free, or a new one was not made, within the timeout.
 fn is_timeout<E>(error: &PoolError<E>) -> bool {
     matches!(error, PoolError::Timeout(_))
 }
@@ -125,7 +126,7 @@ impl From<PoolStatus> for PoolState {
     }
 }
 
-/// A connection in use. Dropping it closes the connection; [`Acquired::give_back`] keeps it for the next caller.
+/// A connection in use. Dropping it closes the connection; [`Acquired::give_back`] returns it to the pool.
 pub(crate) struct Acquired(Option<Object<AsyncPgConnection>>);
 
 impl Acquired {
@@ -136,7 +137,7 @@ impl Acquired {
         })
     }
 
-    /// For when no statement is under way.
+    /// Returns the connection to the pool. No statement may be in progress.
     pub(crate) fn give_back(mut self) {
         drop(self.0.take());
     }

@@ -1,11 +1,14 @@
-//! What only the pool itself can show: which connections it keeps, and what is prepared on them.
+//! What only the pool itself can show: its connections, and their prepared statements.
+
+use std::time::Duration;
 
 use diesel::dsl::sql;
 use diesel::sql_types::{BigInt, Bool, Text};
 use domain::{Failure, FailureCode, OrderDraft, OrderId};
 
 use super::*;
-use crate::{ClaimToken, IdempotencyKey, Once};
+use crate::attempt::ClaimToken;
+use crate::idempotency::{IdempotencyKey, Once};
 
 telemetry::statement! {
     Sleep: "SELECT" "pg_sleep", action "test", framework "none";
@@ -24,7 +27,7 @@ async fn store(database: &testkit::Database, statement_timeout: Duration) -> Sto
 
 async fn sleep(store: &Store, seconds: u32) -> Result<Vec<bool>, StoreError> {
     let query = diesel::select(sql::<Bool>(&format!("pg_sleep({seconds}) IS NULL")));
-    store.rows::<Sleep, _, _>(query).await
+    store.pg.rows::<Sleep, _, _>(query).await
 }
 
 async fn asleep(store: &Store) -> i64 {
@@ -32,11 +35,11 @@ async fn asleep(store: &Store) -> i64 {
         "(SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%' AND state = 'active' \
          AND datname = current_database() AND pid <> pg_backend_pid())",
     ));
-    store.row::<Count, _, _>(query).await.unwrap().unwrap()
+    store.pg.row::<Count, _, _>(query).await.unwrap().unwrap()
 }
 
 #[tokio::test]
-async fn a_dropped_call_takes_its_connection_with_it_and_the_server_ends_its_statement() {
+async fn a_dropped_call_closes_its_connection_and_the_server_ends_its_statement() {
     let database = testkit::database().await.unwrap();
     let store = store(&database, Duration::from_secs(2)).await;
     let watcher = self::store(&database, Duration::from_secs(5)).await;
@@ -53,7 +56,7 @@ async fn a_dropped_call_takes_its_connection_with_it_and_the_server_ends_its_sta
     assert!(abandoned.await.unwrap_err().is_cancelled());
     assert_eq!(store.pool_status().size, 0);
 
-    // The only connection of the pool was in that call; this one has a new one, and its own answer.
+    // The pool's only connection was in that call; this call has a new one, and reads its own response.
     assert_eq!(sleep(&store, 0).await.unwrap(), [false]);
     testkit::eventually("the server to end it", Duration::from_secs(20), async || {
         (asleep(&watcher).await == 0).then_some(())
@@ -71,7 +74,7 @@ async fn a_statement_that_takes_too_long_is_a_timeout_and_its_connection_stays()
 }
 
 #[tokio::test]
-async fn every_statement_is_prepared_once_however_often_it_runs() {
+async fn every_statement_is_prepared_once_per_connection() {
     let database = testkit::database().await.unwrap();
     crate::migrate(database.url()).await.unwrap();
     let store = store(&database, Duration::from_secs(5)).await;
@@ -79,7 +82,7 @@ async fn every_statement_is_prepared_once_however_often_it_runs() {
         run_every_statement(&store).await;
     }
     let query = diesel::select(sql::<Text>("statement FROM pg_prepared_statements"));
-    let mut prepared: Vec<String> = store.rows::<PreparedText, _, _>(query).await.unwrap();
+    let mut prepared: Vec<String> = store.pg.rows::<PreparedText, _, _>(query).await.unwrap();
     prepared
         .retain(|statement| statement.contains("db_driver='diesel-async'") && !statement.contains("'test'"));
     let action = |statement: &String| {
@@ -91,19 +94,20 @@ async fn every_statement_is_prepared_once_however_often_it_runs() {
     assert_eq!(
         actions,
         [
+            "back_off_order",
             "cancel_order",
             "claim_order",
             "complete_order",
             "create_order",
             "create_order_once",
+            "delete_expired_keys",
             "dispatch_all_now",
             "dispatch_now",
             "fail_order",
             "fail_unreadable_order",
-            "find_first_answer",
+            "find_first_order",
             "find_order",
             "find_orders",
-            "forget_keys",
             "give_back_orders",
             "list_orders",
             "list_orders_by_status",
@@ -112,8 +116,7 @@ async fn every_statement_is_prepared_once_however_often_it_runs() {
             "oldest_due",
             "release_order",
             "renew_lease",
-            "reopen_order",
-            "retry_order_later",
+            "retry_order",
             "take_due_orders",
             "total_orders",
             "total_own_orders",
@@ -121,7 +124,7 @@ async fn every_statement_is_prepared_once_however_often_it_runs() {
     );
 }
 
-/// With other values each time.
+/// With new values at each call.
 async fn run_every_statement(store: &Store) {
     let (id, customer) = (OrderId::generate(), domain::CustomerId::anonymous());
     let draft = OrderDraft {
@@ -135,18 +138,19 @@ async fn run_every_statement(store: &Store) {
         Duration::from_secs(60),
     );
     let failure = Failure::new(FailureCode::PaymentTimeout, "no answer");
-    let order = store.create(id, &customer, &new, &trace, minute).await.unwrap();
+    let new_order = |id| Order::new(id, customer.clone(), new.clone(), trace.clone());
+    let order = store.create(new_order(id), minute).await.unwrap();
     let once = Once {
         key: IdempotencyKey::new(&id.to_string()).unwrap(),
         fingerprint: [0; 32],
     };
     for _ in 0..2 {
         store
-            .create_once(OrderId::generate(), &customer, &new, &trace, minute, &once)
+            .create_once(new_order(OrderId::generate()), minute, &once)
             .await
             .unwrap();
     }
-    store.forget_keys(1).await.unwrap();
+    store.delete_expired_keys(1).await.unwrap();
     let job = order.next_job();
     let attempt = job.attempt;
     store.dispatch_now(id).await.unwrap();
@@ -154,7 +158,7 @@ async fn run_every_statement(store: &Store) {
     store.give_back(&[id, OrderId::generate()]).await.unwrap();
     store.dispatch_all_now().await.unwrap();
     store.take_due(10).await.unwrap();
-    store.take_due_again(10).await.unwrap();
+    store.take_due_attempted(10).await.unwrap();
     store.oldest_due().await.unwrap();
     store
         .claim(&job, ClaimToken::draw(), &trace, minute)
@@ -162,11 +166,11 @@ async fn run_every_statement(store: &Store) {
         .unwrap();
     store.renew(id, attempt, minute).await.unwrap();
     store.release(id, attempt).await.unwrap();
-    store.retry_later(id, attempt, &failure, minute).await.unwrap();
+    store.back_off(id, attempt, &failure, minute).await.unwrap();
     store.fail_unreadable(id, attempt, &failure).await.unwrap();
     store.fail(id, attempt, &failure, false).await.unwrap();
     store.complete(id, attempt, None).await.unwrap();
-    store.reopen(id).await.unwrap();
+    store.retry(id).await.unwrap();
     store.cancel(id, Some(&customer)).await.unwrap();
     store.cancel(id, None).await.unwrap();
     for ids in [vec![id], vec![id, OrderId::generate()]] {

@@ -1,4 +1,4 @@
-//! SQL that diesel has no word for. Moments are by PostgreSQL's clock; a caller only says how far away they are.
+//! SQL expressions that diesel lacks. Times are by PostgreSQL's clock; callers pass durations.
 
 use std::time::Duration;
 
@@ -14,26 +14,31 @@ extern "SQL" {
     /// The first of the two that is not NULL.
     fn coalesce(value: Nullable<Text>, otherwise: Text) -> Text;
 
-    /// A sum as a bigint. PostgreSQL refuses one that does not fit.
+    /// A sum as a bigint; one that does not fit is an error.
     #[sql_name = "int8"]
     fn to_bigint(sum: Nullable<Numeric>) -> BigInt;
 }
 
-/// This far from the start of the statement.
+/// The start of the statement plus `duration`.
 pub(crate) fn from_now(duration: Duration) -> FromNow<false> {
     FromNow(interval(duration))
 }
 
-/// Anywhere between the start of the statement and this far from it ("full jitter").
+/// The start of the statement plus a random part of `duration` (full jitter).
 pub(crate) fn at_random_within(duration: Duration) -> FromNow<true> {
     FromNow(interval(duration))
+}
+
+/// For LIMIT, which is a bigint.
+pub(crate) fn limit_of(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
 fn interval(duration: Duration) -> PgInterval {
     PgInterval::from_microseconds(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// `CURRENT_TIMESTAMP + $1`, or with a random part of it.
+/// `CURRENT_TIMESTAMP + $1`, or `CURRENT_TIMESTAMP + random() * $1`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FromNow<const RANDOM: bool>(PgInterval);
 

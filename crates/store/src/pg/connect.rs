@@ -1,5 +1,5 @@
-//! From the database's URL to a connection. `sslmode` and `sslrootcert` are taken out of the URL here, because tokio-postgres does
-//! not know all that libpq takes for them; the rest of the URL is its own.
+//! From the database's URL to a connection. `sslmode` and `sslrootcert` are handled here, because tokio-postgres does not
+//! know all of libpq's values; it reads the rest of the URL itself, such as `connect_timeout` and `keepalives_idle`.
 
 use std::time::Duration;
 
@@ -14,21 +14,21 @@ use tokio_postgres::config::{Host, TargetSessionAttrs};
 use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::StoreError;
-use crate::tls::Tls;
+use crate::error::StoreError;
+use crate::pg::tls::Tls;
 
 /// Makes connections.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    /// One for each server, in the URL's order: tokio-postgres' own way from one to the next stops at a server that takes the connection
-    /// and never answers.
+    /// One for each server, in the URL's order. tokio-postgres can try several servers itself, but stops at one that
+    /// accepts the connection and never responds.
     servers: Vec<Config>,
     tls: MakeRustlsConnect,
     runtime: Handle,
 }
 
 impl Connector {
-    /// Reads the URL. Its connections live on the runtime that this is called in: a thread of a web server may end while another
+    /// Reads the URL. All connections run on the runtime of this call: a web server's thread may end while another thread
     /// uses the connection that it made.
     pub(crate) fn new(database_url: &str) -> Result<Self, StoreError> {
         let runtime = Handle::try_current()
@@ -53,7 +53,7 @@ impl Connector {
         })
     }
 
-    /// PostgreSQL ends statements that take longer; zero is never.
+    /// PostgreSQL ends statements that take longer; zero disables that.
     pub(crate) fn statement_timeout(self, timeout: Duration) -> Self {
         self.configure(|server| {
             let before = server.get_options().unwrap_or_default();
@@ -62,24 +62,23 @@ impl Connector {
         })
     }
 
-    /// The longest wait for each of the server's addresses.
+    /// The connect timeout for each of the server's addresses.
     pub(crate) fn connect_timeout(self, timeout: Duration) -> Self {
         self.configure(|server| {
             server.connect_timeout(timeout);
         })
     }
 
-    /// The longest wait for all of them together.
+    /// The connect timeout for all servers together.
     pub(crate) fn connect_timeout_of_all(self, timeout: Duration) -> Self {
         let servers = u32::try_from(self.servers.len().max(1)).unwrap_or(u32::MAX);
         self.connect_timeout(timeout / servers)
     }
 
-    /// Tries one server after the other; one that takes the connection and never answers costs no more than the time-out. Nothing is left
-    /// of a caller that gave up before.
+    /// Tries one server after the other, each for at most the connect timeout. Dropping the future aborts the attempt.
     ///
     /// # Errors
-    /// [`ConnectionError::InvalidConnectionUrl`] where the server answered that it knows no such user, password or database.
+    /// [`ConnectionError::InvalidConnectionUrl`] if the server responds that it knows no such user, password or database.
     pub(crate) async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
         let mut failure = ConnectionError::BadConnection("the URL names no server".to_owned());
         for server in &self.servers {
@@ -94,24 +93,24 @@ impl Connector {
     async fn connect_to(&self, server: &Config) -> ConnectionResult<AsyncPgConnection> {
         let (config, tls) = (server.clone(), self.tls.clone());
         let connecting = async move {
-            let (client, connection) = config.connect(tls).await.map_err(refused)?;
+            let (client, connection) = config.connect(tls).await.map_err(connect_error)?;
             AsyncPgConnection::try_from_client_and_connection(client, connection).await
         };
         // Aborted when this future is dropped.
         let mut task = JoinSet::new();
         task.spawn_on(connecting, &self.runtime);
         let joined = match server.get_connect_timeout().copied() {
-            Some(patience) => timeout(patience, task.join_next())
+            Some(limit) => timeout(limit, task.join_next())
                 .await
-                .map_err(|_| ConnectionError::BadConnection(format!("no connection within {patience:?}")))?,
+                .map_err(|_| ConnectionError::BadConnection(format!("no connection within {limit:?}")))?,
             None => task.join_next().await,
         };
         let ended = || ConnectionError::BadConnection("the connecting task ended".to_owned());
         joined.ok_or_else(ended)?.map_err(bad_connection)?
     }
 
-    /// The server as spans name it: the first one of the URL.
-    pub(crate) fn server(&self, slow: Duration) -> Server {
+    /// The server's name in spans: the URL's first server.
+    pub(crate) fn server(&self, slow_query_threshold: Duration) -> Server {
         let first = self.servers.first();
         let host = match first.and_then(|first| first.get_hosts().first()) {
             Some(Host::Tcp(host)) => host.clone(),
@@ -123,11 +122,11 @@ impl Connector {
         let database = first
             .and_then(|first| first.get_dbname().or(first.get_user()))
             .unwrap_or("postgres");
-        Server::new(&host, port, database, slow)
+        Server::new(&host, port, database, slow_query_threshold)
     }
 }
 
-/// What a URL says of each of its servers; an error never repeats it.
+/// Reads the configuration of each of the URL's servers. An error never contains the URL.
 pub(crate) fn read(database_url: &str) -> Result<(Vec<Config>, MakeRustlsConnect), StoreError> {
     let (url, tls) = Tls::split_from(database_url)?;
     let several = parse(&url)?.get_hosts().len() > 1;
@@ -140,7 +139,7 @@ pub(crate) fn read(database_url: &str) -> Result<(Vec<Config>, MakeRustlsConnect
     for server in &mut servers {
         server.ssl_mode(tls.mode());
         if several && !url.contains("target_session_attrs=") {
-            // One of them is a standby, and after a failover another one is.
+            // All but one are standbys, and a failover changes which.
             server.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
     }
@@ -152,7 +151,7 @@ fn parse(url: &str) -> Result<Config, StoreError> {
         .map_err(|error| StoreError::Config(format!("the database's URL is malformed: {error}")))
 }
 
-/// The URL for each of the servers that it names before its path.
+/// One URL for each server in a URL with several.
 fn each_server(url: &str) -> Vec<String> {
     let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -164,15 +163,15 @@ fn each_server(url: &str) -> Vec<String> {
     servers.split(',').map(of).collect()
 }
 
-fn refused(error: tokio_postgres::Error) -> ConnectionError {
-    let hopeless = [
+fn connect_error(error: tokio_postgres::Error) -> ConnectionError {
+    let permanent = [
         SqlState::INVALID_PASSWORD,
         SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
         SqlState::INVALID_CATALOG_NAME,
     ];
     match error.as_db_error() {
-        Some(answer) if hopeless.contains(answer.code()) => {
-            ConnectionError::InvalidConnectionUrl(answer.message().to_owned())
+        Some(response) if permanent.contains(response.code()) => {
+            ConnectionError::InvalidConnectionUrl(response.message().to_owned())
         }
         _ => bad_connection(error),
     }
@@ -186,7 +185,7 @@ fn bad_connection(error: impl std::error::Error) -> ConnectionError {
 mod tests {
     use super::*;
 
-    fn refused(url: &str) -> String {
+    fn error(url: &str) -> String {
         Connector::new(url)
             .err()
             .map(|error| error.to_string())
@@ -203,15 +202,15 @@ mod tests {
             "mysql://shop:s3cret@localhost/orders",
             "shop:s3cret@localhost",
         ] {
-            let error = refused(url);
+            let error = error(url);
             assert!(error.contains("URL"), "{url}: {error}");
             assert!(!error.contains("s3cret"), "{error}");
         }
     }
 
     #[tokio::test]
-    async fn of_several_servers_the_one_that_takes_writes_is_wanted_unless_the_url_says_otherwise() {
-        for (url, wanted) in [
+    async fn of_several_servers_the_primary_is_selected_unless_the_url_says_otherwise() {
+        for (url, expected) in [
             ("postgres://a/orders", TargetSessionAttrs::Any),
             ("postgres://a,b/orders", TargetSessionAttrs::ReadWrite),
             (
@@ -221,13 +220,13 @@ mod tests {
         ] {
             let connector = Connector::new(url).unwrap();
             for server in connector.servers {
-                assert_eq!(server.get_target_session_attrs(), wanted, "{url}");
+                assert_eq!(server.get_target_session_attrs(), expected, "{url}");
             }
         }
     }
 
     #[test]
-    fn each_server_has_a_url_of_its_own() {
+    fn each_server_gets_its_own_url() {
         let urls = each_server("postgres://shop:a%40b@one:1,two/orders?options=-c%20x%3D1");
         let (user, path) = ("postgres://shop:a%40b@", "/orders?options=-c%20x%3D1");
         assert_eq!(urls, [format!("{user}one:1{path}"), format!("{user}two{path}")]);

@@ -1,0 +1,68 @@
+//! The readiness check, on its own connection: a busy pool must not make it fail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::dsl::sql;
+use diesel::sql_types::Bool;
+use diesel_async::pooled_connection::PoolableConnection;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use telemetry::db::no_answer;
+use tokio::sync::Mutex;
+
+use crate::error::StoreError;
+use crate::pg::connect::Connector;
+
+/// For connecting and the response together.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Cheap to clone; all clones share the connection.
+#[derive(Clone)]
+pub(crate) struct Probe {
+    connector: Connector,
+    connection: Arc<Mutex<Option<AsyncPgConnection>>>,
+}
+
+impl Probe {
+    pub(crate) fn new(connector: Connector) -> Self {
+        Self {
+            connector: connector.connect_timeout_of_all(PING_TIMEOUT),
+            connection: Arc::default(),
+        }
+    }
+
+    /// Checks that PostgreSQL responds, accepts writes, and has the schema.
+    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
+        match tokio::time::timeout(PING_TIMEOUT, self.check()).await {
+            Ok(result) => result,
+            Err(_) => Err(no_answer(PING_TIMEOUT).into()),
+        }
+    }
+
+    /// Reuses the connection only while all is well: a server that became a standby may have a successor elsewhere.
+    async fn check(&self) -> Result<(), StoreError> {
+        let mut slot = self.connection.lock().await;
+        let open = slot
+            .take()
+            .and_then(|mut open| (!open.is_broken()).then_some(open));
+        let mut connection = match open {
+            Some(connection) => connection,
+            None => {
+                let connected = self.connector.connect().await;
+                connected.map_err(|error| StoreError::Unavailable(error.into()))?
+            }
+        };
+        let query = diesel::select((
+            sql::<Bool>("pg_is_in_recovery()"),
+            sql::<Bool>("to_regclass('orders') IS NOT NULL"),
+        ));
+        match query.get_result(&mut connection).await? {
+            (true, _) => Err(StoreError::NotReady("it is a standby")),
+            (false, false) => Err(StoreError::NotReady("its schema is not migrated")),
+            (false, true) => {
+                *slot = Some(connection);
+                Ok(())
+            }
+        }
+    }
+}

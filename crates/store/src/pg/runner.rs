@@ -1,0 +1,108 @@
+//! Runs statements, each on a connection of the pool, inside a span, with a timeout. The futures are declared `Send`,
+//! because the compiler cannot prove it through diesel's types for callers that spawn them.
+
+use std::future::Future;
+use std::time::Duration;
+
+use diesel::QueryResult;
+use diesel::pg::Pg;
+use diesel::query_builder::QueryFragment;
+use diesel_async::methods::{ExecuteDsl, LoadQuery};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use telemetry::db::{Commented, Server, Statement, commented, no_answer};
+
+use crate::error::StoreError;
+use crate::pg::pool::{Acquired, Pool, PoolStatus};
+pub(crate) use crate::pg::prepared::Prepared;
+
+/// PostgreSQL ends a statement at `statement_timeout`. Without a response this much later, the server or the network is
+/// unavailable.
+const CLIENT_MARGIN: Duration = Duration::from_secs(1);
+
+#[derive(Clone)]
+pub(crate) struct Runner {
+    pool: Pool,
+    server: Server,
+    response_timeout: Duration,
+}
+
+impl Runner {
+    pub(crate) fn new(pool: Pool, server: Server, statement_timeout: Duration) -> Self {
+        Self {
+            pool,
+            server,
+            response_timeout: statement_timeout.saturating_add(CLIENT_MARGIN),
+        }
+    }
+
+    pub(crate) fn pool_status(&self) -> PoolStatus {
+        self.pool.status()
+    }
+
+    /// Runs a statement that returns rows.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would not be declared Send")]
+    pub(crate) fn rows<'query, S, Q, R>(
+        &self,
+        query: Q,
+    ) -> impl Future<Output = Result<Vec<R>, StoreError>> + Send
+    where
+        S: Statement + Send,
+        Q: QueryFragment<Pg> + Send,
+        R: Send,
+        Prepared<Commented<Q, S>>: LoadQuery<'query, AsyncPgConnection, R> + 'query,
+    {
+        async move {
+            let mut acquired = self.pool.acquire().await?;
+            let query = Prepared(commented::<S, _>(query));
+            let response = async { self.bounded(query.load(acquired.connection()?)).await };
+            let result = self.server.run::<S, _>(response).await;
+            give_back_unless_broken(acquired, result)
+        }
+    }
+
+    /// Runs a statement that returns at most one row.
+    pub(crate) async fn row<'query, S, Q, R>(&self, query: Q) -> Result<Option<R>, StoreError>
+    where
+        S: Statement + Send,
+        Q: QueryFragment<Pg> + Send,
+        R: Send,
+        Prepared<Commented<Q, S>>: LoadQuery<'query, AsyncPgConnection, R> + 'query,
+    {
+        Ok(self.rows::<S, Q, R>(query).await?.into_iter().next())
+    }
+
+    /// Runs a statement that returns no rows; gives the number of changed rows.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would not be declared Send")]
+    pub(crate) fn execute<'query, S, Q>(
+        &self,
+        query: Q,
+    ) -> impl Future<Output = Result<usize, StoreError>> + Send
+    where
+        S: Statement + Send,
+        Q: QueryFragment<Pg> + Send,
+        Prepared<Commented<Q, S>>: ExecuteDsl<AsyncPgConnection> + 'query,
+    {
+        async move {
+            let mut acquired = self.pool.acquire().await?;
+            let query = Prepared(commented::<S, _>(query));
+            let response = async { self.bounded(query.execute(acquired.connection()?)).await };
+            let result = self.server.run::<S, _>(response).await;
+            give_back_unless_broken(acquired, result)
+        }
+    }
+
+    async fn bounded<T>(&self, response: impl Future<Output = QueryResult<T>>) -> QueryResult<T> {
+        match tokio::time::timeout(self.response_timeout, response).await {
+            Ok(response) => response,
+            Err(_) => Err(no_answer(self.response_timeout)),
+        }
+    }
+}
+
+fn give_back_unless_broken<T>(acquired: Acquired, result: QueryResult<T>) -> Result<T, StoreError> {
+    let result = result.map_err(StoreError::from);
+    if !matches!(result, Err(StoreError::Unavailable(_))) {
+        acquired.give_back();
+    }
+    result
+}
