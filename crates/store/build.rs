@@ -1,4 +1,4 @@
-//! A new migration has to be embedded, though no Rust file names it.
+//! Rebuilds the crate after a change of the migrations, which no Rust file names.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");

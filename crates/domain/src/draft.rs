@@ -1,14 +1,12 @@
-//! An order as a client sends it, and its validation. [`OrderDraft::validate`] reports every bad field at once, by JSON
-//! pointer (RFC 6901).
+//! An order as a client sends it, and its validation. [`OrderDraft::validate`] reports every bad field at
+//! once, by JSON pointer (RFC 6901).
 
 use std::fmt::Display;
 
 use iso_currency::Currency;
 use serde::{Deserialize, Serialize};
 
-use crate::item::Item;
-use crate::money::{AmountText, Money, MoneyError};
-use crate::payment::{PaymentMethod, PaymentToken};
+use crate::{AmountText, Item, Money, MoneyError, PaymentMethod, PaymentToken};
 
 /// The bounds of a draft.
 pub mod limits {

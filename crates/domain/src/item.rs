@@ -1,6 +1,6 @@
 //! One line of an order.
 
-use crate::money::{Money, MoneyError};
+use crate::{Money, MoneyError};
 
 /// A product, its quantity and its unit price: a snapshot of the moment of ordering, never changed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Attempt, OrderId};
+use crate::{Attempt, OrderId};
 
-/// The W3C trace context (<https://www.w3.org/TR/trace-context/>) as the text map that OpenTelemetry's propagators
-/// write and read: `traceparent`, and `tracestate` if the caller sent one. Empty if nothing is traced.
+/// The W3C trace context (<https://www.w3.org/TR/trace-context/>) as the text map that OpenTelemetry's
+/// propagators write and read: `traceparent`, and `tracestate` if there is one. Empty if nothing is traced.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TraceContext(pub HashMap<String, String>);

@@ -1,7 +1,7 @@
 //! Orders and their rules. No I/O: nothing here knows PostgreSQL, Redis or HTTP.
 //!
-//! Start at [`Order`]. A client sends an [`OrderDraft`], which [`OrderDraft::validate`] turns into a [`NewOrder`]. The
-//! transitions of an order are in [`OrderStatus`].
+//! Start at [`Order`]. A client sends an [`OrderDraft`], which [`OrderDraft::validate`] turns into a
+//! [`NewOrder`]. The transitions of an order are in [`OrderStatus`].
 
 mod draft;
 mod failure;

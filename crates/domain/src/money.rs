@@ -1,5 +1,5 @@
-//! An exact amount of one currency, stored as a count of its minor units (cents for USD, yen for JPY). Never a float:
-//! a JSON number is read by its shortest decimal text.
+//! An exact amount of one currency, stored as a count of its minor units (cents for USD, yen for JPY). Never
+//! a float: a JSON number is read by its shortest decimal text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use iso_currency::Currency;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
-/// The largest amount, in major units, written for messages. [`Money::parse`] compares with `MAX_MAJOR_HUNDREDTHS`.
+/// The largest amount, in major units, for messages; `MAX_MAJOR_HUNDREDTHS` is for comparing.
 const MAX_TEXT: &str = "99999999.99";
 const MAX_MAJOR_HUNDREDTHS: i64 = 9_999_999_999;
 /// No ISO 4217 currency divides its unit further than 10^-4.
@@ -49,7 +49,7 @@ pub enum MoneyError {
 }
 
 impl Money {
-    /// Parses a decimal text such as `99.99`: more than 0, at most 99999999.99, with at most the currency's decimals.
+    /// Parses text such as `99.99`: above 0, at most 99999999.99, with at most the currency's decimals.
     pub fn parse(text: &str, currency: Currency) -> Result<Self, MoneyError> {
         let exponent = exponent_of(currency)?;
         let decimal = Decimal::from_str(text)?;
@@ -89,10 +89,7 @@ impl Money {
         self.currency
     }
 
-    /// `quantity` times this amount.
-    ///
-    /// # Errors
-    /// [`MoneyError::TooLarge`].
+    /// `quantity` times this amount; an error above the largest amount.
     pub fn times(self, quantity: u32) -> Result<Self, MoneyError> {
         let minor = self
             .minor
@@ -101,10 +98,7 @@ impl Money {
         Self { minor, ..self }.checked()
     }
 
-    /// The sum with an amount of the same currency.
-    ///
-    /// # Errors
-    /// [`MoneyError::TooLarge`].
+    /// The sum with an amount of the same currency; an error above the largest amount.
     pub fn plus(self, other: Self) -> Result<Self, MoneyError> {
         let minor = self.minor.checked_add(other.minor).ok_or(MoneyError::TooLarge)?;
         Self { minor, ..self }.checked()
@@ -268,7 +262,7 @@ impl FromStr for Decimal {
         let whole = whole.trim_start_matches('0');
         let decimals = u32::try_from(fraction.len()).map_err(|_| not_decimal())?;
         let joined = format!("0{whole}{fraction}");
-        // i64 holds far more than the largest amount, so digits that do not fit are too large or not an amount.
+        // i64 exceeds the largest amount by far: digits that do not fit are too large or not an amount.
         let digits = joined.parse().map_err(|_| {
             if whole.len() > fraction.len() {
                 MoneyError::TooLarge

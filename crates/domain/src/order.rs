@@ -2,14 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::draft::NewOrder;
-use crate::failure::Failure;
-use crate::id::{Attempt, CustomerId, OrderId};
-use crate::item::Item;
-use crate::job::{ProcessOrder, TraceContext};
-use crate::money::Money;
-use crate::payment::{PaymentMethod, PaymentStatus, PaymentToken};
-use crate::status::OrderStatus;
+use crate::{
+    Attempt, CustomerId, Failure, Item, Money, NewOrder, OrderId, OrderStatus, PaymentMethod, PaymentStatus,
+    PaymentToken, ProcessOrder, TraceContext,
+};
 
 /// An order with its state.
 #[derive(Debug, Clone)]
@@ -34,7 +30,7 @@ pub struct Order {
     pub payment_id: Option<String>,
     /// The number of the latest attempt.
     pub attempt: Attempt,
-    /// Attempts up to this one do not count against the limit, because an operator retried the order after it.
+    /// Attempts up to this one do not count against the limit: an operator retried the order after it.
     pub attempts_forgiven: Attempt,
     /// How often the bank declined the charge.
     pub payments_refused: i32,
@@ -101,8 +97,8 @@ impl Order {
         self.items.first().map_or("", |item| &item.product_name)
     }
 
-    /// The idempotency key of the order's charge. It stays the same while a charge under it may have succeeded, so no
-    /// attempt charges again. Only an operator's retry after a declined charge gets another key.
+    /// The idempotency key of the order's charge. It stays the same while a charge under it may have
+    /// succeeded, so no attempt charges again. Only a retry after a declined charge gets another key.
     pub fn charge_key(&self) -> String {
         match self.payments_refused {
             0 => self.id.to_string(),

@@ -1,5 +1,5 @@
-//! The state machine of an order: one function per transition, and an [`ImpossibleTransition`] for everything else.
-//! It is the specification that a test compares the SQL of `store` with; at run time the SQL decides.
+//! The state machine of an order: one function per transition, and an [`ImpossibleTransition`] for everything
+//! else. It is the specification that a test compares the SQL of `store` with; at run time the SQL decides.
 //!
 //! ```text
 //! pending ─claim→ processing ─complete→ completed

@@ -1,5 +1,5 @@
-//! Configuration from environment variables. Each binary reads them once, at its start, into one struct of its own; a bad
-//! value is an error that names the variable, what it got, and what it takes.
+//! Configuration from environment variables. Each binary reads them once at its start. An error names the
+//! variable, the value, and the accepted values.
 //!
 //! ```
 //! use std::time::Duration;
@@ -20,15 +20,15 @@ use std::collections::HashMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The variables that a program was started with. An empty value counts as absent, as the OpenTelemetry specification
-/// and Compose files have it.
+/// The environment variables of a program. An empty value counts as absent, as in the OpenTelemetry
+/// specification and in Compose files.
 #[derive(Debug, Clone, Default)]
 pub struct Env(HashMap<String, String>);
 
-/// A variable that is missing, or whose value cannot be taken.
+/// A variable is missing or has an invalid value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
-    /// There is no default.
+    /// The variable is absent and has no default.
     #[error("{name}: is required; takes {takes}")]
     Missing {
         /// The variable.
@@ -36,7 +36,7 @@ pub enum SettingError {
         /// What it accepts.
         takes: String,
     },
-    /// The value is of another form, or out of range.
+    /// The value cannot be parsed, or is out of range.
     #[error("{name}: got `{got}`; takes {takes}")]
     Bad {
         /// The variable.
@@ -49,7 +49,7 @@ pub enum SettingError {
 }
 
 impl SettingError {
-    /// An error for a rule that this crate does not have.
+    /// For a rule that this crate does not have.
     pub fn bad(name: &'static str, got: impl Into<String>, takes: impl Into<String>) -> Self {
         Self::Bad {
             name,
@@ -58,12 +58,12 @@ impl SettingError {
         }
     }
 
-    /// An error for a value that must not be printed.
+    /// For a value that must not be printed.
     pub fn bad_secret(name: &'static str, takes: impl Into<String>) -> Self {
         Self::bad(name, "***", takes)
     }
 
-    /// An error for a URL, of which only the scheme is printed: the rest may hold a password.
+    /// For a URL. Only its scheme is printed: the rest may contain a password.
     pub fn bad_url(name: &'static str, got: &str, takes: impl Into<String>) -> Self {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
         match got.split_once("://") {
@@ -74,7 +74,7 @@ impl SettingError {
         }
     }
 
-    /// An error for a variable that is needed under a condition.
+    /// For a variable that is required under a condition.
     pub fn missing(name: &'static str, takes: impl Into<String>) -> Self {
         Self::Missing {
             name,
@@ -84,7 +84,8 @@ impl SettingError {
 }
 
 impl Env {
-    /// The variables of this process. What is not UTF-8 in a value is replaced by U+FFFD: it is a bad value, not an absent one.
+    /// The variables of this process. Invalid UTF-8 in a value becomes U+FFFD, so the value is invalid, not
+    /// absent.
     pub fn process() -> Self {
         let pairs = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
@@ -92,7 +93,7 @@ impl Env {
         Self(pairs.collect())
     }
 
-    /// Variables from anywhere else, for tests.
+    /// These variables, for tests.
     pub fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {
         Self(
             pairs
@@ -101,7 +102,7 @@ impl Env {
         )
     }
 
-    /// The trimmed value, where there is one.
+    /// The trimmed value; `None` if it is absent or empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0
             .get(name)
@@ -109,7 +110,7 @@ impl Env {
             .filter(|value| !value.is_empty())
     }
 
-    /// A text that must be there.
+    /// A required text.
     pub fn required(&self, name: &'static str, takes: &str) -> Result<String, SettingError> {
         match self.get(name) {
             Some(value) => Ok(value.to_owned()),
@@ -117,12 +118,12 @@ impl Env {
         }
     }
 
-    /// A value of any type that reads from text; `None` where it is absent.
+    /// A value of any type that parses from text; `None` if it is absent.
     pub fn optional<T: FromStr>(&self, name: &'static str, takes: &str) -> Result<Option<T>, SettingError> {
         self.read(name, takes, |text| text.parse().ok())
     }
 
-    /// A value of any type that reads from text, or its default.
+    /// A value of any type that parses from text, or its default.
     pub fn or<T: FromStr>(&self, name: &'static str, default: T, takes: &str) -> Result<T, SettingError> {
         Ok(self.optional(name, takes)?.unwrap_or(default))
     }
@@ -150,13 +151,13 @@ impl Env {
         Ok(self.read(name, takes, units::duration)?.unwrap_or(default))
     }
 
-    /// A size above zero: a number of bytes, `64KiB`, `1MiB`, `2GiB`; or its default. In bytes.
+    /// A size in bytes, above zero: `65536`, `64KiB`, `1MiB`, `2GiB`; or its default.
     pub fn bytes_or(&self, name: &'static str, default: usize) -> Result<usize, SettingError> {
         let takes = "a size such as 65536, 64KiB or 1MiB";
         Ok(self.read(name, takes, units::bytes)?.unwrap_or(default))
     }
 
-    /// `true` or `false` in any case, or the default.
+    /// `true` or `false`, in upper or lower case, or the default.
     pub fn flag_or(&self, name: &'static str, default: bool) -> Result<bool, SettingError> {
         let read = |text: &str| text.to_ascii_lowercase().parse().ok();
         Ok(self.read(name, "true or false", read)?.unwrap_or(default))
@@ -182,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_value_is_an_absent_one() {
+    fn an_empty_value_counts_as_absent() {
         let env = Env::of([("PORT", " ")]);
         assert_eq!(env.or("PORT", 8080_u16, "a port"), Ok(8080));
         assert!(env.required("PORT", "a port").is_err());

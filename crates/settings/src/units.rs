@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// `500ms`, `5s`, `2m`, `1h`, or a number of seconds such as `30` or `0.5`; `None` for anything else, and for zero.
+/// `500ms`, `5s`, `2m`, `1h`, or a number of seconds such as `30` or `0.5`; `None` for other text and for 0.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let seconds = match unit {
@@ -17,7 +17,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
         .filter(|duration| !duration.is_zero())
 }
 
-/// A whole number of bytes, or of `KiB`, `MiB`, `GiB`; `None` for anything else, and for zero.
+/// A whole number of bytes, or of `KiB`, `MiB`, `GiB`; `None` for other text and for 0.
 pub(crate) fn bytes(text: &str) -> Option<usize> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit: usize = match text.strip_prefix(digits)? {
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_in_every_documented_form() {
+    fn durations_are_read_in_every_documented_form() {
         assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
         assert_eq!(duration("5s"), Some(Duration::from_secs(5)));
         assert_eq!(duration("2m"), Some(Duration::from_secs(120)));
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_read_in_every_documented_form() {
+    fn sizes_are_read_in_every_documented_form() {
         assert_eq!(bytes("65536"), Some(65_536));
         assert_eq!(bytes("64KiB"), Some(65_536));
         assert_eq!(bytes("1 MiB"), Some(1 << 20));

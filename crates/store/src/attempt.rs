@@ -1,5 +1,5 @@
-//! What a worker does to an order. A claim makes it the only worker that processes the order, until its lease ends.
-//! Every later write of the attempt is fenced: see `fencing`.
+//! What a worker does to an order. A claim makes it the only worker that processes the order, until its lease
+//! ends. Every later write of the attempt is fenced: see `fencing`.
 
 use std::time::Duration;
 
@@ -42,13 +42,13 @@ impl ClaimToken {
 }
 
 impl Store {
-    /// Claims the order for the job's attempt, with a lease of `lease` from now. `None` if another worker holds the
-    /// order, it is final, or the attempt's number was used before. Repeating the claim with the same token returns the
-    /// same claim with a new lease, because the first response may have been lost. The next attempt links to
-    /// `attempt_trace`.
+    /// Claims the order for the job's attempt, with a lease of `lease` from now. `None` if another worker
+    /// holds the order, it is final, or the attempt's number was used before. Repeating the claim with the
+    /// same token returns the same claim with a new lease, because the first response may have been lost. The
+    /// next attempt links to `attempt_trace`.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] if the order is now claimed but cannot be read: see [`Store::fail_unreadable`].
+    /// [`StoreError::Corrupt`] if the claimed order cannot be read: see [`Store::fail_unreadable`].
     pub async fn claim(
         &self,
         job: &ProcessOrder,
@@ -89,11 +89,11 @@ impl Store {
         Ok(self.pg.execute::<RenewLease, _>(update).await? > 0)
     }
 
-    /// The attempt succeeded; `payment` is the gateway's id of the charge, if there was one. `None` if the lease was
-    /// lost.
+    /// The attempt succeeded; `payment` is the gateway's id of the charge, if there was one. `None` if the
+    /// lease was lost.
     ///
     /// # Errors
-    /// [`StoreError::Query`] if the order has a payment method and `payment` is `None`, or the other way round.
+    /// [`StoreError::Query`] if only one of `payment` and the order's payment method is present.
     pub async fn complete(
         &self,
         id: OrderId,
@@ -113,7 +113,8 @@ impl Store {
         self.order::<CompleteOrder, _>(update).await
     }
 
-    /// The attempt failed, and none follows. `declined`: the bank declined the charge. `None` if the lease was lost.
+    /// The attempt failed, and none follows. `declined`: the bank declined the charge. `None` if the lease
+    /// was lost.
     ///
     /// # Errors
     /// [`StoreError::Query`] if `declined` and the order has no payment method.
@@ -136,8 +137,8 @@ impl Store {
         self.order::<FailOrder, _>(update).await
     }
 
-    /// The attempt failed, and the order is redelivered after a random backoff of at most `max_backoff` (full jitter).
-    /// `None` if the lease was lost.
+    /// The attempt failed, and the order is redelivered after a random backoff of at most `max_backoff` (full
+    /// jitter). `None` if the lease was lost.
     pub async fn back_off(
         &self,
         id: OrderId,
@@ -156,8 +157,8 @@ impl Store {
         self.order::<BackOffOrder, _>(update).await
     }
 
-    /// Abandons the attempt, for another worker to claim the order at once; the attempt still counts. `None` if the
-    /// lease was lost.
+    /// Abandons the attempt, for another worker to claim the order at once; the attempt still counts. `None`
+    /// if the lease was lost.
     pub async fn release(&self, id: OrderId, attempt: Attempt) -> Result<Option<Order>, StoreError> {
         let update = diesel::update(held(id, attempt))
             .set((

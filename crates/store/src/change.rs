@@ -30,9 +30,9 @@ pub enum Changed {
 }
 
 impl Store {
-    /// Cancels a pending order; with a `customer`, only that customer's. An order that an attempt may have charged is
-    /// not cancelled even while it is pending again: the worker may have died between the charge and recording it, and
-    /// a charged order is never cancelled.
+    /// Cancels a pending order; with a `customer`, only that customer's. An order that an attempt may have
+    /// charged is not cancelled even while it is pending again: the worker may have died between the charge
+    /// and recording it, and a charged order is never cancelled.
     pub async fn cancel(&self, id: OrderId, customer: Option<&CustomerId>) -> Result<Changed, StoreError> {
         let never_attempted = orders::attempt.eq(Attempt::NONE.number());
         let nothing_to_charge = orders::payment_status.eq(PaymentStatus::NotRequired.as_str());
@@ -49,8 +49,8 @@ impl Store {
         }
     }
 
-    /// An operator's retry of a failed order: it is pending and due at once, with as many attempts as a new order. A
-    /// declined payment becomes pending again.
+    /// An operator's retry of a failed order: it is pending and due at once, with as many attempts as a new
+    /// order. A declined payment becomes pending again.
     pub async fn retry(&self, id: OrderId) -> Result<Changed, StoreError> {
         let refused = orders::payment_status.eq(PaymentStatus::Refused.as_str());
         let pending = PaymentStatus::Pending.as_str().into_sql::<Text>();
@@ -75,7 +75,7 @@ impl Store {
         }
     }
 
-    /// Why an update changed nothing. An order whose state allows the change by now was processing a moment ago.
+    /// Why an update changed nothing. An order that allows the change by now was processing a moment ago.
     async fn why_unchanged(
         &self,
         id: OrderId,

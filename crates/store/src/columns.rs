@@ -30,7 +30,7 @@ pub(crate) fn failed_with<'a>(failure: &'a Failure) -> _ {
     (orders::failure_code.eq(code), orders::failure_detail.eq(detail))
 }
 
-/// Text as PostgreSQL can store it: without NUL. Needed for text from outside that `domain` has not validated.
+/// Text as PostgreSQL can store it: without NUL. For text that `domain` has not validated.
 pub(crate) fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') {
         Cow::Owned(text.replace('\0', "\u{FFFD}"))

@@ -7,15 +7,15 @@ use settings::{Env, SettingError};
 
 use crate::pg::connect;
 
-/// Callers that may wait, per connection. A statement takes a few milliseconds, so a longer queue means that PostgreSQL is
-/// overloaded: further callers fail fast instead of waiting.
+/// Callers that may wait, per connection. A statement takes a few milliseconds, so a longer queue means that
+/// PostgreSQL is overloaded: further callers fail fast instead of waiting.
 pub const WAITING_PER_CONNECTION: usize = 8;
 
 /// PostgreSQL's address, the pool's size, and the timeouts.
 #[derive(Clone)]
 pub struct StoreConfig {
-    /// `postgres://user:password@host:port/database`, as for libpq, with `sslmode` (disable, prefer, require, verify-ca or
-    /// verify-full) and `sslrootcert` (a file of PEM certificates).
+    /// `postgres://user:password@host:port/database`, as for libpq, with `sslmode` (disable, prefer, require,
+    /// verify-ca or verify-full) and `sslrootcert` (a file of PEM certificates).
     pub database_url: String,
     /// The maximum number of connections.
     pub pool_size: usize,
@@ -23,7 +23,8 @@ pub struct StoreConfig {
     pub statement_timeout: Duration,
     /// The timeout for a free connection, and the connect timeout of a new one.
     pub acquire_timeout: Duration,
-    /// Callers that may wait for a free connection; further ones get [`StoreError::Busy`](crate::StoreError::Busy) at once.
+    /// Callers that may wait for a free connection; further ones get
+    /// [`StoreError::Busy`](crate::StoreError::Busy) at once.
     pub max_waiting: usize,
     /// Statements that take longer are marked as slow in their spans.
     pub slow_query_threshold: Duration,
@@ -32,8 +33,8 @@ pub struct StoreConfig {
 }
 
 impl StoreConfig {
-    /// 16 connections, [`WAITING_PER_CONNECTION`] waiting callers for each, a statement timeout of 5 s, a timeout of 2 s for
-    /// a connection, slow from 100 ms.
+    /// 16 connections, [`WAITING_PER_CONNECTION`] waiting callers for each, a statement timeout of 5 s, a
+    /// timeout of 2 s for a connection, slow from 100 ms.
     pub fn new(database_url: impl Into<String>, application_name: impl Into<String>) -> Self {
         Self {
             database_url: database_url.into(),

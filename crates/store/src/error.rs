@@ -10,8 +10,8 @@ pub enum StoreError {
     /// The settings are invalid. The text never contains the URL.
     #[error("{0}")]
     Config(String),
-    /// PostgreSQL is unreachable, starting or shutting down, or the connection broke. Whether the statement took effect is
-    /// unknown.
+    /// PostgreSQL is unreachable, starting or shutting down, or the connection broke. Whether the statement
+    /// took effect is unknown.
     #[error("PostgreSQL is not available")]
     Unavailable(#[source] BoxError),
     /// No connection of the pool became free within the timeout, or too many callers were waiting already.
@@ -20,7 +20,7 @@ pub enum StoreError {
     /// PostgreSQL responds but cannot serve: it is a standby, or lacks the schema.
     #[error("PostgreSQL is reached, but {0}")]
     NotReady(&'static str),
-    /// PostgreSQL ended the statement at its timeout, or because it was cancelled. The statement had no effect.
+    /// PostgreSQL ended the statement, at its timeout or when it was cancelled. It had no effect.
     #[error("PostgreSQL ended the statement")]
     Timeout(#[source] DieselError),
     /// This version of the program cannot read a stored row.
@@ -44,8 +44,8 @@ impl StoreError {
     }
 }
 
-/// diesel-async passes on the SQLSTATE of a few errors only; the others are recognized by PostgreSQL's message. With an
-/// `lc_messages` other than English, these become [`StoreError::Query`].
+/// diesel-async passes on the SQLSTATE of a few errors only; the others are recognized by PostgreSQL's
+/// message. With an `lc_messages` other than English, these become [`StoreError::Query`].
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         let (kind, message) = match &error {

@@ -1,5 +1,5 @@
-//! Idempotent creation. One statement writes the idempotency key and the order, so neither exists without the other. A
-//! request does not wait for another one with the same key: it is reported as in flight.
+//! Idempotent creation. One statement writes the idempotency key and the order, so neither exists without the
+//! other. A request does not wait for another one with the same key: it is reported as in flight.
 
 use std::time::Duration;
 
@@ -65,7 +65,8 @@ impl Store {
     /// As [`Store::create`], unless the customer used the key within the last 24 hours.
     ///
     /// # Errors
-    /// After [`StoreError::Unavailable`], either both the key and the order are stored or neither is; repeat the call.
+    /// After [`StoreError::Unavailable`], either both the key and the order are stored or neither is; repeat
+    /// the call.
     pub async fn create_once(
         &self,
         order: Order,
@@ -77,7 +78,7 @@ impl Store {
             fingerprint: &once.fingerprint,
             order_id: order.id.as_uuid(),
             customer: order.customer.as_str(),
-            row: NewRow::new(&order, grace),
+            row: NewRow::new(&order, grace, " FROM stored_key"),
         };
         let row: Option<(bool, Option<DateTime<Utc>>)> = self.pg.row::<InsertOrderOnce, _, _>(insert).await?;
         match row {
@@ -108,15 +109,22 @@ impl Store {
 
     /// Deletes up to `limit` idempotency keys that are past their TTL; gives the number of deleted keys.
     pub async fn delete_expired_keys(&self, limit: usize) -> Result<usize, StoreError> {
-        let delete = ExpiredKeys {
-            limit: limit_of(limit),
-        };
+        // SKIP LOCKED leaves out a row that a request is about to replace.
+        let delete = diesel::sql_query(format!(
+            "WITH expired AS MATERIALIZED (\
+               SELECT customer, key FROM idempotency_keys WHERE created_at <= now() - {KEY_TTL} \
+               ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED) \
+             DELETE FROM idempotency_keys USING expired \
+             WHERE idempotency_keys.customer = expired.customer AND idempotency_keys.key = expired.key"
+        ));
+        let delete = delete.bind::<BigInt, _>(limit_of(limit));
         self.pg.execute::<DeleteExpiredKeys, _>(delete).await
     }
 }
 
-/// A transaction-level advisory lock shows that a request is in flight; it ends with the statement in every case. Its
-/// name joins customer and key by a blank. A customer's id may contain blanks but a key may not, so names are unique.
+/// A transaction-level advisory lock shows that a request is in flight; it ends with the statement in every
+/// case. Its name joins customer and key by a blank. A customer's id may contain blanks but a key may not, so
+/// names are unique.
 struct CreateOnce<'a> {
     key: &'a str,
     fingerprint: &'a [u8],
@@ -153,16 +161,15 @@ impl QueryFragment<Pg> for CreateOnce<'_> {
         out.push_sql(" RETURNING order_id), created AS (");
         self.row.walk_ast(out.reborrow())?;
         out.push_sql(
-            " FROM stored_key RETURNING created_at) \
-             SELECT key_lock.acquired, created.created_at FROM key_lock LEFT JOIN created ON true",
+            ") SELECT key_lock.acquired, created.created_at FROM key_lock LEFT JOIN created ON true",
         );
         Ok(())
     }
 }
 
 impl QueryId for CreateOnce<'_> {
-    type QueryId = CreateOnce<'static>;
-    const HAS_STATIC_QUERY_ID: bool = true;
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
 }
 
 impl Query for CreateOnce<'_> {
@@ -170,32 +177,6 @@ impl Query for CreateOnce<'_> {
 }
 
 impl<Connection> RunQueryDsl<Connection> for CreateOnce<'_> {}
-
-/// The oldest expired keys. SKIP LOCKED leaves out a row that a request is about to replace.
-#[derive(QueryId)]
-struct ExpiredKeys {
-    limit: i64,
-}
-
-impl QueryFragment<Pg> for ExpiredKeys {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
-            "WITH expired AS MATERIALIZED (\
-               SELECT customer, key FROM idempotency_keys WHERE created_at <= now() - ",
-        );
-        out.push_sql(KEY_TTL);
-        out.push_sql(" ORDER BY created_at LIMIT ");
-        out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(
-            " FOR UPDATE SKIP LOCKED) \
-             DELETE FROM idempotency_keys USING expired \
-             WHERE idempotency_keys.customer = expired.customer AND idempotency_keys.key = expired.key",
-        );
-        Ok(())
-    }
-}
-
-impl<Connection> RunQueryDsl<Connection> for ExpiredKeys {}
 
 #[cfg(test)]
 mod tests {

@@ -1,15 +1,16 @@
 //! Orders in PostgreSQL, the truth about every order: a job in Redis only starts a claim here.
 //!
-//! [`Store`] has one function per statement. Each statement is one round trip and commits by itself. Every time that a
-//! decision depends on is PostgreSQL's: `now()` is the start of a statement, so a lease or a backoff never starts later
-//! than its caller assumes.
+//! [`Store`] has one function per statement. Each statement is one round trip and commits by itself. Every
+//! time that a decision depends on is PostgreSQL's: `now()` is the start of a statement, so a lease or a
+//! backoff never starts later than its caller assumes.
 //!
 //! | module | contents |
 //! |---|---|
 //! | `create`, `read` | create an order; find, list and total orders |
 //! | `idempotency` | create an order at most once per idempotency key |
 //! | `change` | what people do to an order: cancel, retry |
-//! | `attempt`, `fencing` | what a worker does to an order: claim, lease renewal, complete, fail, back off, release |
+//! | `attempt` | what a worker does: claim, lease renewal, complete, fail, back off, release |
+//! | `fencing` | who may write: the attempt that holds the order |
 //! | `reconcile` | find orders that are due for dispatch |
 //! | `pg` | PostgreSQL itself: URL, TLS, connections, pool, running a statement, migrations |
 
@@ -36,7 +37,6 @@ pub use config::{StoreConfig, WAITING_PER_CONNECTION, database_url};
 pub use error::StoreError;
 pub use idempotency::{CreatedOnce, IdempotencyKey, Once};
 pub use pg::migrate::migrate;
-pub use pg::pool::PoolStatus;
 pub use read::StatusTotal;
 pub use reconcile::{DueOrder, DueReason};
 pub use store::Store;

@@ -52,10 +52,11 @@ impl Store {
         let query = orders::table
             .filter(orders::id.eq_any(ids))
             .select(OrderRow::as_select());
-        self.orders::<SelectOrdersById, _>(query).await
+        let rows: Vec<OrderRow> = self.pg.rows::<SelectOrdersById, _, _>(query).await?;
+        rows.into_iter().map(Order::try_from).collect()
     }
 
-    /// At most `limit` orders, newest first, created before the order `after`: the last one of the preceding page.
+    /// At most `limit` orders, newest first, created before `after`, the last order of the preceding page.
     pub async fn list(
         &self,
         customer: Option<&CustomerId>,
@@ -70,23 +71,24 @@ impl Store {
             .limit(limit_of(limit))
             .select(OrderRow::as_select());
         // Four statements rather than one with optional conditions, so that each has a plan for its index.
-        match (customer, status) {
+        let rows: Vec<OrderRow> = match (customer, status) {
             (Some(customer), Some(status)) => {
                 let query = newest
                     .filter(orders::customer.eq(customer.as_str()))
                     .filter(orders::status.eq(status.as_str()));
-                self.orders::<SelectOwnOrdersByStatus, _>(query).await
+                self.pg.rows::<SelectOwnOrdersByStatus, _, _>(query).await?
             }
             (Some(customer), None) => {
                 let query = newest.filter(orders::customer.eq(customer.as_str()));
-                self.orders::<SelectOwnOrders, _>(query).await
+                self.pg.rows::<SelectOwnOrders, _, _>(query).await?
             }
             (None, Some(status)) => {
                 let query = newest.filter(orders::status.eq(status.as_str()));
-                self.orders::<SelectOrdersByStatus, _>(query).await
+                self.pg.rows::<SelectOrdersByStatus, _, _>(query).await?
             }
-            (None, None) => self.orders::<SelectOrders, _>(newest).await,
-        }
+            (None, None) => self.pg.rows::<SelectOrders, _, _>(newest).await?,
+        };
+        rows.into_iter().map(Order::try_from).collect()
     }
 
     /// Counts and sums by status and currency. Expensive: it reads every order that it counts.

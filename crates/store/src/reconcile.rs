@@ -1,14 +1,13 @@
-//! Orders that are due for dispatch, by `dispatch_after`. [`Store::take_due`] covers a failed dispatch, a job that Redis
-//! lost, a worker that died, and an order whose backoff has ended. Concurrent reconcilers take different orders.
+//! Orders that are due for dispatch, by `dispatch_after`. [`Store::take_due`] covers a failed dispatch, a job
+//! that Redis lost, a worker that died, and an order whose backoff has ended. Concurrent reconcilers take
+//! different orders.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::{min, now};
-use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Text, Timestamptz};
 use domain::{Attempt, OrderId, OrderStatus, ProcessOrder, TraceContext};
 use serde_json::Value;
 use uuid::Uuid;
@@ -90,7 +89,8 @@ impl Store {
         Ok(())
     }
 
-    /// Makes taken orders due at once, after their dispatch failed. Orders that a worker has claimed since are unchanged.
+    /// Makes taken orders due at once, after their dispatch failed. Orders that a worker has claimed since
+    /// are unchanged.
     pub async fn give_back(&self, ids: &[OrderId]) -> Result<(), StoreError> {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
         let update = diesel::update(orders::table)
@@ -101,13 +101,23 @@ impl Store {
         Ok(())
     }
 
-    /// Makes all pending orders due at once, in the order of `dispatch_after`, after Redis lost its data. Processing
-    /// orders keep their lease. Gives the number of changed orders.
+    /// Makes all pending orders due at once, in the order of `dispatch_after`, after Redis lost its data.
+    /// Processing orders keep their lease. Gives the number of changed orders.
     pub async fn dispatch_all_now(&self) -> Result<usize, StoreError> {
-        let limit = limit_of(BATCH);
         let mut total = 0_usize;
         loop {
-            let changed = self.pg.execute::<DispatchAllNow, _>(MakeDue { limit }).await?;
+            // The array makes it an index scan under every plan: a join with the CTE alone may read the whole
+            // table.
+            let update = diesel::sql_query(
+                "WITH pending AS MATERIALIZED (\
+                   SELECT id FROM orders \
+                   WHERE dispatch_after > now() AND status = 'pending' \
+                   ORDER BY dispatch_after LIMIT $1 FOR UPDATE SKIP LOCKED) \
+                 UPDATE orders SET dispatch_after = now() \
+                 WHERE id = ANY (ARRAY(SELECT id FROM pending))",
+            );
+            let update = update.bind::<BigInt, _>(limit_of(BATCH));
+            let changed = self.pg.execute::<DispatchAllNow, _>(update).await?;
             total = total.saturating_add(changed);
             if changed < BATCH {
                 return Ok(total);
@@ -115,29 +125,43 @@ impl Store {
         }
     }
 
-    /// Takes up to `limit` due orders for the caller to dispatch. No other caller gets them until they are due again: after
-    /// a delay equal to their age, but at least 30 s and at most 10 min. An order whose lease expired becomes pending, so
-    /// its worker can no longer write.
+    /// Takes up to `limit` due orders for the caller to dispatch. No other caller gets them until they are
+    /// due again: after a delay equal to their age, but at least 30 s and at most 10 min. An order whose
+    /// lease expired becomes pending, so its worker can no longer write.
     pub async fn take_due(&self, limit: usize) -> Result<Vec<DueOrder>, StoreError> {
         self.take(limit, false).await
     }
 
-    /// As [`take_due`](Self::take_due), but only orders that were attempted, for when the queue is too long for new ones.
-    /// It scans all due orders that were not attempted, so call it rarely.
+    /// As [`take_due`](Self::take_due), but only orders that were attempted, for when the queue is too long
+    /// for new ones. It scans all due orders that were not attempted, so call it rarely.
     pub async fn take_due_attempted(&self, limit: usize) -> Result<Vec<DueOrder>, StoreError> {
         self.take(limit, true).await
     }
 
+    /// The CTE reads the status before the update: RETURNING has only the new one. A CTE that locks rows runs
+    /// once under every plan; a sub-select in `IN` may run for each row, and lock more than its limit. The
+    /// array is as in [`Store::dispatch_all_now`].
     async fn take(&self, limit: usize, attempted_only: bool) -> Result<Vec<DueOrder>, StoreError> {
-        let take = TakeDue {
-            limit: limit_of(limit),
-            attempted_only,
-        };
-        let rows: Vec<DueRow> = self.pg.rows::<TakeDueOrders, _, _>(take).await?;
+        let update = diesel::sql_query(
+            "WITH due AS MATERIALIZED (\
+               SELECT id, status FROM orders \
+               WHERE dispatch_after <= now() AND (attempt > 0 OR NOT $1) \
+               ORDER BY dispatch_after LIMIT $2 FOR UPDATE SKIP LOCKED) \
+             UPDATE orders SET \
+               status = 'pending', \
+               dispatch_after = now() + least(greatest(now() - created_at, interval '30 s'), interval '10 min'), \
+               updated_at = CASE due.status WHEN 'pending' THEN updated_at ELSE now() END \
+             FROM due WHERE orders.id = due.id AND orders.id = ANY (ARRAY(SELECT id FROM due)) \
+             RETURNING orders.id, attempt, trace_context, attempt_trace_context, due.status AS status_before",
+        );
+        let update = update
+            .bind::<Bool, _>(attempted_only)
+            .bind::<BigInt, _>(limit_of(limit));
+        let rows: Vec<DueRow> = self.pg.rows::<TakeDueOrders, _, _>(update).await?;
         Ok(rows.into_iter().map(DueOrder::from).collect())
     }
 
-    /// For how long the most overdue order has been due; `None` if none is. Makes no span, because it is polled.
+    /// For how long the most overdue order has been due; `None` if none is. Polled, so it makes no span.
     pub async fn oldest_due(&self) -> Result<Option<Duration>, StoreError> {
         let query = orders::table
             .filter(orders::dispatch_after.le(now))
@@ -152,76 +176,14 @@ impl Store {
     }
 }
 
-/// Makes up to `limit` pending orders due. The array makes it an index scan under every plan: a join with the CTE alone
-/// may read the whole table.
-#[derive(QueryId)]
-struct MakeDue {
-    limit: i64,
-}
-
-impl QueryFragment<Pg> for MakeDue {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
-            "WITH pending AS MATERIALIZED (\
-               SELECT id FROM orders \
-               WHERE dispatch_after > now() AND status = 'pending' \
-               ORDER BY dispatch_after LIMIT ",
-        );
-        out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(
-            " FOR UPDATE SKIP LOCKED) \
-             UPDATE orders SET dispatch_after = now() \
-             WHERE id = ANY (ARRAY(SELECT id FROM pending))",
-        );
-        Ok(())
-    }
-}
-
-impl<Connection> RunQueryDsl<Connection> for MakeDue {}
-
-/// The CTE reads the status before the update: RETURNING has only the new one. A CTE that locks rows runs once under
-/// every plan; a sub-select in `IN` may run for each row, and lock more than its limit. The array is as in [`MakeDue`].
-#[derive(QueryId)]
-struct TakeDue {
-    limit: i64,
-    attempted_only: bool,
-}
-
-impl QueryFragment<Pg> for TakeDue {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
-            "WITH due AS MATERIALIZED (\
-               SELECT id, status FROM orders \
-               WHERE dispatch_after <= now() AND (attempt > 0 OR NOT ",
-        );
-        out.push_bind_param::<Bool, _>(&self.attempted_only)?;
-        out.push_sql(") ORDER BY dispatch_after LIMIT ");
-        out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(
-            " FOR UPDATE SKIP LOCKED) \
-             UPDATE orders SET \
-               status = 'pending', \
-               dispatch_after = now() + least(greatest(now() - created_at, interval '30 s'), interval '10 min'), \
-               updated_at = CASE due.status WHEN 'pending' THEN updated_at ELSE now() END \
-             FROM due WHERE orders.id = due.id AND orders.id = ANY (ARRAY(SELECT id FROM due)) \
-             RETURNING orders.id, attempt, trace_context, attempt_trace_context, due.status",
-        );
-        Ok(())
-    }
-}
-
-impl Query for TakeDue {
-    type SqlType = (SqlUuid, Integer, Jsonb, Nullable<Jsonb>, Text);
-}
-
-impl<Connection> RunQueryDsl<Connection> for TakeDue {}
-
-#[derive(Queryable)]
+#[derive(QueryableByName)]
+#[diesel(table_name = orders)]
 struct DueRow {
     id: Uuid,
     attempt: i32,
-    trace: Json<Value>,
-    attempt_trace: Option<Json<Value>>,
+    trace_context: Json<Value>,
+    attempt_trace_context: Option<Json<Value>>,
+    #[diesel(sql_type = Text)]
     status_before: String,
 }
 
@@ -238,8 +200,8 @@ impl From<DueRow> for DueOrder {
         Self {
             id: row.id.into(),
             attempt,
-            trace: read_context(row.trace),
-            previous_attempt: row.attempt_trace.map(read_context),
+            trace: read_context(row.trace_context),
+            previous_attempt: row.attempt_trace_context.map(read_context),
             reason,
         }
     }

@@ -1,5 +1,5 @@
-//! With SABOTAGE=fencing, a worker that lost its lease writes all the same, so that the chaos test can prove that it
-//! detects this. Only the feature `sabotage` compiles it; no build of the product has that feature.
+//! With SABOTAGE=fencing, a worker that lost its lease writes all the same, so that the chaos test can prove
+//! that it detects this. Only the feature `sabotage` compiles it; no build of the product has that feature.
 
 use diesel::dsl::{AsExprOf, auto_type};
 use diesel::prelude::*;

@@ -5,12 +5,12 @@ use diesel::query_builder::QueryFragment;
 use diesel_async::AsyncPgConnection;
 use diesel_async::methods::LoadQuery;
 use domain::Order;
-use telemetry::db::{Commented, Statement};
+use telemetry::db::{Commented, PoolState, Statement};
 
 use crate::config::StoreConfig;
 use crate::error::StoreError;
 use crate::pg::connect::Connector;
-use crate::pg::pool::{Pool, PoolStatus};
+use crate::pg::pool::Pool;
 use crate::pg::probe::Probe;
 use crate::pg::runner::{Prepared, Runner};
 use crate::row::OrderRow;
@@ -23,12 +23,12 @@ pub struct Store {
 }
 
 impl Store {
-    /// Makes the pool; it connects at the first statement. Must be called inside the tokio runtime that drives the
-    /// connections.
+    /// Makes the pool; it connects at the first statement. Must be called inside the tokio runtime that
+    /// drives the connections.
     ///
     /// # Errors
-    /// [`StoreError::Config`] if the URL is malformed, its certificates cannot be read, or the statement timeout is
-    /// shorter than a millisecond.
+    /// [`StoreError::Config`] if the URL is malformed, its certificates cannot be read, or the statement
+    /// timeout is shorter than a millisecond.
     pub fn new(config: StoreConfig) -> Result<Self, StoreError> {
         if config.statement_timeout.as_millis() == 0 {
             let error = "the statement timeout is at least a millisecond";
@@ -51,19 +51,19 @@ impl Store {
         })
     }
 
-    /// The readiness check: PostgreSQL responds, accepts writes, and has the schema. It has its own connection, so a
-    /// busy pool does not make it fail. It makes no span.
+    /// The readiness check: PostgreSQL responds, accepts writes, and has the schema. It has its own
+    /// connection, so a busy pool does not make it fail. It makes no span.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] without a response within a second, [`StoreError::NotReady`] if PostgreSQL cannot
-    /// serve.
+    /// [`StoreError::Unavailable`] without a response within a second, [`StoreError::NotReady`] if PostgreSQL
+    /// cannot serve.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.probe.ping().await
     }
 
     /// The pool's connections and waiting callers at this moment.
-    pub fn pool_status(&self) -> PoolStatus {
-        self.pg.pool_status()
+    pub fn pool_state(&self) -> PoolState {
+        self.pg.pool_state()
     }
 
     /// Runs a statement that returns at most one order.
@@ -75,17 +75,6 @@ impl Store {
     {
         let row: Option<OrderRow> = self.pg.row::<S, _, _>(query).await?;
         row.map(Order::try_from).transpose()
-    }
-
-    /// Runs a statement that returns orders.
-    pub(crate) async fn orders<'query, S, Q>(&self, query: Q) -> Result<Vec<Order>, StoreError>
-    where
-        S: Statement + Send,
-        Q: QueryFragment<Pg> + Send,
-        Prepared<Commented<Q, S>>: LoadQuery<'query, AsyncPgConnection, OrderRow> + 'query,
-    {
-        let rows: Vec<OrderRow> = self.pg.rows::<S, _, _>(query).await?;
-        rows.into_iter().map(Order::try_from).collect()
     }
 }
 

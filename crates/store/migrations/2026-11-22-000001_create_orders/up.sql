@@ -1,5 +1,5 @@
--- One row an order. `dispatch_after` is the whole reliability story: the order must be dispatched (again) at or after that moment;
--- NULL means that it is final. Columns of fixed width come first, which saves the padding between them.
+-- One row per order. Reliability rests on `dispatch_after`: the order must be dispatched (again) at or after that
+-- time; NULL means that it is final. Columns of fixed width come first, which saves padding.
 CREATE TABLE orders (
     id                    uuid        PRIMARY KEY,
     amount                bigint      NOT NULL CHECK (amount > 0),
@@ -21,9 +21,9 @@ CREATE TABLE orders (
     payment_id            text,
     failure_code          text,
     failure_detail        text,
-    -- A snapshot of the moment of ordering, never changed: [{"product_name", "quantity", "unit_price_minor"}]
+    -- A snapshot of the time of ordering, never changed: [{"product_name", "quantity", "unit_price_minor"}]
     items                 jsonb       NOT NULL CHECK (jsonb_typeof(items) = 'array'),
-    -- The W3C context of the request that created the order, and that of the latest attempt.
+    -- The W3C trace contexts of the request that created the order, and of the latest attempt.
     trace_context         jsonb       NOT NULL DEFAULT '{}',
     attempt_trace_context jsonb,
 
@@ -45,17 +45,17 @@ CREATE TABLE orders (
         CHECK (status <> 'failed' OR failure_code IS NOT NULL)
 );
 
--- What is due, for the reconciler. Only orders on their way are in it.
+-- Due orders, for the reconciler. Final orders are not in it.
 CREATE INDEX orders_due ON orders (dispatch_after) WHERE dispatch_after IS NOT NULL;
--- A customer's orders, newest first. Ascending, and read backwards: ids grow, so new entries go to the right edge, where pages
--- are filled instead of split.
+-- A customer's orders, newest first. Ascending and read backwards: ids grow, so new entries go to the right edge,
+-- where pages are filled instead of split.
 CREATE INDEX orders_of_customer ON orders (customer, id);
--- The same of one status; and, by its first column, the few orders of a rare status among everybody's.
+-- The same for one status; and, by its first column, the few orders of a rare status among all customers'.
 CREATE INDEX orders_by_status ON orders (status, customer, id);
 
--- Every order is updated twice within moments, and both updates change indexed columns, so none is HOT. The fillfactor stays 100: at
--- 85, the heap was measured to grow twice as large for 3 % less WAL. Frequent vacuums give the old versions' room to new orders, and keep
--- the left edge of orders_due, where every reconciler starts, free of dead entries.
+-- Every order is soon updated twice, and both updates change indexed columns, so none is HOT. The fillfactor stays
+-- 100: at 85, the heap was measured to grow twice as large for 3 % less WAL. Frequent vacuums reuse the space of old
+-- versions, and keep the left edge of orders_due, where every reconciler starts, free of dead entries.
 ALTER TABLE orders SET (
     autovacuum_vacuum_scale_factor = 0.02,
     autovacuum_vacuum_threshold = 1000,

@@ -9,8 +9,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-/// Accepts a certificate for any host name: any certificate without `roots`, otherwise one that they signed. In both
-/// cases the server must prove that it owns the certificate's key.
+/// Accepts a certificate for any host name: any certificate without `roots`, otherwise one that they signed.
+/// In both cases the server must prove that it owns the certificate's key.
 #[derive(Debug)]
 pub(crate) struct AnyName {
     roots: Option<Arc<RootCertStore>>,
@@ -18,18 +18,8 @@ pub(crate) struct AnyName {
 }
 
 impl AnyName {
-    pub(crate) fn unverified(provider: Arc<CryptoProvider>) -> Self {
-        Self {
-            roots: None,
-            provider,
-        }
-    }
-
-    pub(crate) fn signed_by(roots: Arc<RootCertStore>, provider: Arc<CryptoProvider>) -> Self {
-        Self {
-            roots: Some(roots),
-            provider,
-        }
+    pub(crate) fn new(roots: Option<Arc<RootCertStore>>, provider: Arc<CryptoProvider>) -> Self {
+        Self { roots, provider }
     }
 }
 

@@ -1,5 +1,6 @@
-//! From the database's URL to a connection. `sslmode` and `sslrootcert` are handled here, because tokio-postgres does not
-//! know all of libpq's values; it reads the rest of the URL itself, such as `connect_timeout` and `keepalives_idle`.
+//! From the database's URL to a connection. `sslmode` and `sslrootcert` are handled here, because
+//! tokio-postgres does not know all of libpq's values; it reads the rest of the URL itself, such as
+//! `connect_timeout` and `keepalives_idle`.
 
 use std::time::Duration;
 
@@ -20,16 +21,16 @@ use crate::pg::tls::Tls;
 /// Makes connections.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    /// One for each server, in the URL's order. tokio-postgres can try several servers itself, but stops at one that
-    /// accepts the connection and never responds.
+    /// One for each server, in the URL's order. tokio-postgres can try several servers itself, but stops at
+    /// one that accepts the connection and never responds.
     servers: Vec<Config>,
     tls: MakeRustlsConnect,
     runtime: Handle,
 }
 
 impl Connector {
-    /// Reads the URL. All connections run on the runtime of this call: a web server's thread may end while another thread
-    /// uses the connection that it made.
+    /// Reads the URL. All connections run on the runtime of this call: a web server's thread may end while
+    /// another thread uses the connection that it made.
     pub(crate) fn new(database_url: &str) -> Result<Self, StoreError> {
         let runtime = Handle::try_current()
             .map_err(|error| StoreError::Config(format!("the store needs a tokio runtime: {error}")))?;
@@ -75,10 +76,11 @@ impl Connector {
         self.connect_timeout(timeout / servers)
     }
 
-    /// Tries one server after the other, each for at most the connect timeout. Dropping the future aborts the attempt.
+    /// Tries one server after the other, each for the connect timeout. Dropping the future aborts.
     ///
     /// # Errors
-    /// [`ConnectionError::InvalidConnectionUrl`] if the server responds that it knows no such user, password or database.
+    /// [`ConnectionError::InvalidConnectionUrl`] if the server responds that it knows no such user, password
+    /// or database.
     pub(crate) async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
         let mut failure = ConnectionError::BadConnection("the URL names no server".to_owned());
         for server in &self.servers {

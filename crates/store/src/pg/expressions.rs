@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use diesel::data_types::PgInterval;
-use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping, is_aggregate};
-use diesel::pg::Pg;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::result::QueryResult;
+use diesel::dsl::{AsExprOf, sql};
+use diesel::expression::{SqlLiteral, UncheckedBind};
 use diesel::sql_types::{Interval, Nullable, Numeric, Text, Timestamptz};
 
 #[diesel::declare_sql_function]
@@ -19,52 +17,23 @@ extern "SQL" {
     fn to_bigint(sum: Nullable<Numeric>) -> BigInt;
 }
 
+type FromNow = UncheckedBind<SqlLiteral<Nullable<Timestamptz>>, AsExprOf<PgInterval, Interval>>;
+
 /// The start of the statement plus `duration`.
-pub(crate) fn from_now(duration: Duration) -> FromNow<false> {
-    FromNow(interval(duration))
+pub(crate) fn from_now(duration: Duration) -> FromNow {
+    sql("now() + ").bind::<Interval, _>(interval(duration))
 }
 
 /// The start of the statement plus a random part of `duration` (full jitter).
-pub(crate) fn at_random_within(duration: Duration) -> FromNow<true> {
-    FromNow(interval(duration))
+pub(crate) fn at_random_within(duration: Duration) -> FromNow {
+    sql("now() + random() * ").bind::<Interval, _>(interval(duration))
+}
+
+pub(crate) fn interval(duration: Duration) -> PgInterval {
+    PgInterval::from_microseconds(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// For LIMIT, which is a bigint.
 pub(crate) fn limit_of(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
-
-fn interval(duration: Duration) -> PgInterval {
-    PgInterval::from_microseconds(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
-}
-
-/// `CURRENT_TIMESTAMP + $1`, or `CURRENT_TIMESTAMP + random() * $1`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FromNow<const RANDOM: bool>(PgInterval);
-
-impl<const RANDOM: bool> Expression for FromNow<RANDOM> {
-    type SqlType = Nullable<Timestamptz>;
-}
-
-impl<const RANDOM: bool> QueryFragment<Pg> for FromNow<RANDOM> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("CURRENT_TIMESTAMP + ");
-        if RANDOM {
-            out.push_sql("random() * ");
-        }
-        out.push_bind_param::<Interval, _>(&self.0)
-    }
-}
-
-impl<const RANDOM: bool> QueryId for FromNow<RANDOM> {
-    type QueryId = Self;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl<const RANDOM: bool, GroupBy> ValidGrouping<GroupBy> for FromNow<RANDOM> {
-    type IsAggregate = is_aggregate::Never;
-}
-
-impl<const RANDOM: bool, Source> AppearsOnTable<Source> for FromNow<RANDOM> {}
-
-impl<const RANDOM: bool, Source> SelectableExpression<Source> for FromNow<RANDOM> {}

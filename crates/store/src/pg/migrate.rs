@@ -1,5 +1,5 @@
-//! The embedded migrations. Of replicas that start at the same time, one migrates; the others wait for it and find
-//! nothing to do.
+//! The embedded migrations. Of replicas that start at the same time, one migrates; the others wait for it and
+//! find nothing to do.
 
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ const LOCK_KEY: i64 = 0x7468_7275_6c69_6e65;
 /// For each of the server's addresses.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Applies the migrations that the database does not have yet, and gives their versions. Safe to run from many replicas
-/// at once.
+/// Applies the migrations that the database does not have yet, and gives their versions. Safe to run from
+/// many replicas at once.
 ///
 /// # Errors
-/// [`StoreError::Migration`] if one fails; it and the following ones are not applied. [`StoreError::Config`] if the
-/// server knows no such user, password or database.
+/// [`StoreError::Migration`] if one fails; it and the following ones are not applied. [`StoreError::Config`]
+/// if the server knows no such user, password or database.
 pub async fn migrate(database_url: &str) -> Result<Vec<String>, StoreError> {
     let connector = Connector::new(database_url)?
         .application_name("throughline-migrate")

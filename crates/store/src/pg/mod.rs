@@ -1,4 +1,4 @@
-//! PostgreSQL itself, without a word about orders: from the URL to a connection, the pool, and a statement's run.
+//! PostgreSQL itself, independent of orders: URL, TLS, connections, pool, running statements, migrations.
 
 mod any_name;
 pub(crate) mod connect;

@@ -1,6 +1,6 @@
-//! The connection pool. A connection returns to the pool only after its statement has ended. A caller that is dropped
-//! before closes its connection: PostgreSQL continues the statement until `statement_timeout`, and the next user of the
-//! connection would read the response.
+//! The connection pool. A connection returns to the pool only after its statement has ended. A caller that is
+//! dropped before closes its connection: PostgreSQL continues the statement until `statement_timeout`, and
+//! the next user of the connection would read the response.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,19 +20,6 @@ use crate::pg::connect::Connector;
 
 /// The pool's name in metrics. A process has one pool.
 const POOL_NAME: &str = "orders";
-
-/// The pool's connections and waiting callers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PoolStatus {
-    /// Open connections.
-    pub size: usize,
-    /// Open connections that are not in use.
-    pub available: usize,
-    /// Callers that wait for a connection.
-    pub waiting: usize,
-    /// The upper bound of `size`.
-    pub max: usize,
-}
 
 #[derive(Clone)]
 pub(crate) struct Pool {
@@ -71,7 +58,7 @@ impl Pool {
             .map_err(|error| StoreError::Config(format!("the pool cannot be built: {error}")))?;
         let observed = connections.clone();
         Ok(Self {
-            metrics: observe_pool(POOL_NAME, move || status(&observed).into()),
+            metrics: observe_pool(POOL_NAME, move || state(&observed)),
             connections,
             max_waiting,
         })
@@ -84,45 +71,26 @@ impl Pool {
             }
             self.connections.get().await
         };
+        let is_timeout = |error: &PoolError<_>| matches!(error, PoolError::Timeout(_));
         match self.metrics.wait(connection, is_timeout).await {
             Ok(connection) => Ok(Acquired(Some(connection))),
-            Err(error) if is_busy(&error) => Err(StoreError::Busy),
+            Err(PoolError::Timeout(TimeoutType::Wait)) => Err(StoreError::Busy),
             Err(error) => Err(StoreError::Unavailable(error.into())),
         }
     }
 
-    pub(crate) fn status(&self) -> PoolStatus {
-        status(&self.connections)
+    pub(crate) fn state(&self) -> PoolState {
+        state(&self.connections)
     }
 }
 
-fn status(connections: &Deadpool<AsyncPgConnection>) -> PoolStatus {
+fn state(connections: &Deadpool<AsyncPgConnection>) -> PoolState {
     let status = connections.status();
-    PoolStatus {
-        size: status.size,
-        available: status.available,
-        waiting: status.waiting,
+    PoolState {
+        idle: status.available,
+        used: status.size.saturating_sub(status.available),
         max: status.max_size,
-    }
-}
-
-/// Whether no connection became free, or a new one was not made, within the timeout.
-fn is_timeout<E>(error: &PoolError<E>) -> bool {
-    matches!(error, PoolError::Timeout(_))
-}
-
-fn is_busy<E>(error: &PoolError<E>) -> bool {
-    matches!(error, PoolError::Timeout(TimeoutType::Wait))
-}
-
-impl From<PoolStatus> for PoolState {
-    fn from(status: PoolStatus) -> Self {
-        Self {
-            idle: status.available,
-            used: status.size.saturating_sub(status.available),
-            max: status.max,
-            pending: status.waiting,
-        }
+        pending: status.waiting,
     }
 }
 

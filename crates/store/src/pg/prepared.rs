@@ -1,5 +1,6 @@
-//! Prepares a statement once per connection. diesel prepares an UPDATE at every call, which costs a second round trip,
-//! because its columns could differ between calls. Here they never do, and diesel's cache is keyed by the text anyway.
+//! Prepares a statement once per connection. diesel prepares an UPDATE at every call, which costs a second
+//! round trip, because its columns could differ between calls. Here they never do, and diesel's cache is
+//! keyed by the text anyway.
 
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};

@@ -39,7 +39,7 @@ impl Probe {
         }
     }
 
-    /// Reuses the connection only while all is well: a server that became a standby may have a successor elsewhere.
+    /// Reuses the connection only while all is well: a server that became a standby may have a successor.
     async fn check(&self) -> Result<(), StoreError> {
         let mut slot = self.connection.lock().await;
         let open = slot

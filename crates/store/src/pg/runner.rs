@@ -1,5 +1,5 @@
-//! Runs statements, each on a connection of the pool, inside a span, with a timeout. The futures are declared `Send`,
-//! because the compiler cannot prove it through diesel's types for callers that spawn them.
+//! Runs statements, each on a connection of the pool, inside a span, with a timeout. The futures are declared
+//! `Send`, because the compiler cannot prove it through diesel's types for callers that spawn them.
 
 use std::future::Future;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use diesel::pg::Pg;
 use diesel::query_builder::QueryFragment;
 use diesel_async::methods::{ExecuteDsl, LoadQuery};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use telemetry::db::{Commented, Server, Statement, commented, no_answer};
+use telemetry::db::{Commented, PoolState, Server, Statement, commented, no_answer};
 
 use crate::error::StoreError;
-use crate::pg::pool::{Acquired, Pool, PoolStatus};
+use crate::pg::pool::{Acquired, Pool};
 pub(crate) use crate::pg::prepared::Prepared;
 
-/// PostgreSQL ends a statement at `statement_timeout`. Without a response this much later, the server or the network is
-/// unavailable.
+/// PostgreSQL ends a statement at `statement_timeout`. Without a response this much later, the server or the
+/// network is unavailable.
 const CLIENT_MARGIN: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
@@ -35,8 +35,8 @@ impl Runner {
         }
     }
 
-    pub(crate) fn pool_status(&self) -> PoolStatus {
-        self.pool.status()
+    pub(crate) fn pool_state(&self) -> PoolState {
+        self.pool.state()
     }
 
     /// Runs a statement that returns rows.

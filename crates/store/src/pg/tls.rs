@@ -101,13 +101,13 @@ impl Tls {
         let provider = Arc::new(ring::default_provider());
         let verifier: Arc<dyn ServerCertVerifier> = match (self.mode, &self.root_cert) {
             (Mode::Disable | Mode::Prefer | Mode::Require, _) => {
-                Arc::new(AnyName::unverified(provider.clone()))
+                Arc::new(AnyName::new(None, provider.clone()))
             }
             (Mode::VerifyFull, None) => return system_roots(),
             (Mode::VerifyCa | Mode::VerifyFull, path) => {
                 let roots = Arc::new(read_roots(path.as_deref().unwrap_or_default())?);
                 if self.mode == Mode::VerifyCa {
-                    Arc::new(AnyName::signed_by(roots, provider.clone()))
+                    Arc::new(AnyName::new(Some(roots), provider.clone()))
                 } else {
                     WebPkiServerVerifier::builder_with_provider(roots, provider.clone())
                         .build()

@@ -54,7 +54,7 @@ async fn a_dropped_call_closes_its_connection_and_the_server_ends_its_statement(
     .await;
     abandoned.abort();
     assert!(abandoned.await.unwrap_err().is_cancelled());
-    assert_eq!(store.pool_status().size, 0);
+    assert_eq!(store.pool_state().used + store.pool_state().idle, 0);
 
     // The pool's only connection was in that call; this call has a new one, and reads its own response.
     assert_eq!(sleep(&store, 0).await.unwrap(), [false]);
@@ -70,7 +70,7 @@ async fn a_statement_that_takes_too_long_is_a_timeout_and_its_connection_stays()
     let store = store(&database, Duration::from_millis(100)).await;
     let error = sleep(&store, 600).await.unwrap_err();
     assert!(matches!(error, StoreError::Timeout(_)), "{error:?}");
-    assert_eq!(store.pool_status().size, 1);
+    assert_eq!(store.pool_state().used + store.pool_state().idle, 1);
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn run_every_statement(store: &Store) {
         domain::TraceContext::default(),
         Duration::from_secs(60),
     );
-    let failure = Failure::new(FailureCode::PaymentTimeout, "no answer");
+    let failure = Failure::new(FailureCode::PaymentTimeout, "no response");
     let new_order = |id| Order::new(id, customer.clone(), new.clone(), trace.clone());
     let order = store.create(new_order(id), minute).await.unwrap();
     let once = Once {

@@ -253,7 +253,8 @@ async fn the_backoff_has_full_jitter() {
     assert!(delays[19] - delays[0] > 60.0, "{delays:?}");
 }
 
-/// The connection broke after PostgreSQL committed: repeating the claim with its token succeeds, and no other claim does.
+/// The connection broke after PostgreSQL committed: repeating the claim with its token succeeds, and no other
+/// claim does.
 #[tokio::test]
 async fn a_claim_whose_response_was_lost_can_be_repeated_with_its_token() {
     let fixture = Fixture::new().await;

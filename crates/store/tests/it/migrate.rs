@@ -1,4 +1,4 @@
-//! The migrations: applied once by concurrent replicas, and the schema accepts exactly the values of `domain`.
+//! Concurrent replicas migrate once, and the schema accepts exactly the values of `domain`.
 
 use domain::{OrderStatus, PaymentMethod, PaymentStatus};
 use throughline_store::StoreError;

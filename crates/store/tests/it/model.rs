@@ -1,5 +1,6 @@
-//! Any interleaving of two workers, a reconciler, a customer, an operator and a Redis that loses its data, with a crash
-//! between any two steps: PostgreSQL behaves as a small model, and every invariant holds after every step.
+//! Any interleaving of two workers, a reconciler, a customer, an operator and a Redis that loses its data,
+//! with a crash between any two steps: PostgreSQL behaves as a small model, and every invariant holds after
+//! every step.
 
 use std::collections::HashMap;
 
@@ -19,7 +20,7 @@ enum Step {
         age: usize,
     },
     Renew(usize),
-    /// A charge request. The gateway's response is drawn, unless it has seen the key: then it repeats its response.
+    /// A charge request. The gateway's response is drawn, unless it has seen the key: then it is repeated.
     Charge(usize, Response),
     /// Records the attempt's outcome: completed if charged, failed if declined, otherwise as drawn.
     Finish(usize, Ending),
@@ -290,8 +291,8 @@ impl World<'_> {
         }
     }
 
-    /// The row equals the model's, and the invariants hold. Only an operator's retry leads out of a final state, and only
-    /// out of failed.
+    /// The row equals the model's, and the invariants hold. Only an operator's retry leads out of a final
+    /// state, and only out of failed.
     async fn check(&self, before: Row, step: Step) {
         let order = self.fixture.find(self.id()).await;
         let due_in = self.fixture.due_in(self.id()).await;

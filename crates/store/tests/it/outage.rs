@@ -77,7 +77,7 @@ async fn a_connection_that_the_server_ended_is_replaced() {
         fixture.store.totals(None).await.ok()
     })
     .await;
-    assert_eq!(fixture.store.pool_status().size, 1);
+    assert_eq!(fixture.store.pool_state().idle, 1);
 }
 
 #[tokio::test]
@@ -99,15 +99,15 @@ async fn waiting_for_a_connection_has_a_timeout() {
         async move { store.totals(None).await }
     });
     eventually("the only connection to be in use", LONG, async || {
-        let status = store.pool_status();
-        (status.size == 1 && status.available == 0).then_some(())
+        let pool = store.pool_state();
+        (pool.used == 1 && pool.idle == 0).then_some(())
     })
     .await;
     let error = store.totals(Some(&customer())).await.unwrap_err();
     assert!(matches!(error, StoreError::Busy), "{error:?}");
     fixture.sql.batch_execute("COMMIT").await.unwrap();
     blocked.await.unwrap().unwrap();
-    assert_eq!(store.pool_status().available, 1);
+    assert_eq!(store.pool_state().idle, 1);
     store.ping().await.unwrap();
 }
 
@@ -172,8 +172,8 @@ async fn with_too_many_waiting_callers_further_ones_fail_at_once_and_ping_succee
     let mut blocked = vec![call(0)];
     let until = async |size, waiting| {
         eventually("the callers to wait", LONG, async || {
-            let status = store.pool_status();
-            (status.size == size && status.waiting == waiting).then_some(())
+            let pool = store.pool_state();
+            (pool.used + pool.idle == size && pool.pending == waiting).then_some(())
         })
         .await;
     };
@@ -188,7 +188,7 @@ async fn with_too_many_waiting_callers_further_ones_fail_at_once_and_ping_succee
         .ping()
         .await
         .expect("a busy pool does not mean that PostgreSQL is unavailable");
-    assert_eq!(store.pool_status().waiting, 2);
+    assert_eq!(store.pool_state().pending, 2);
 
     fixture.sql.batch_execute("COMMIT").await.unwrap();
     for blocked in blocked {

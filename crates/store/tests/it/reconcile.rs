@@ -244,8 +244,8 @@ async fn after_redis_lost_its_data_all_pending_orders_are_due_and_leases_remain(
     assert_eq!(fixture.find(processing.id).await.status, OrderStatus::Processing);
 }
 
-/// A generic plan knows neither the limit nor, for a while, the present number of orders. It must not read all of them for
-/// each batch: the time to catch up would grow with the number of all orders ever created.
+/// A generic plan knows neither the limit nor, for a while, the present number of orders. It must not read
+/// all of them for each batch: the time to catch up would grow with the number of all orders ever created.
 #[tokio::test]
 async fn a_batch_is_found_by_index_under_a_plan_that_knows_no_numbers() {
     let fixture = Fixture::new().await;

@@ -1,5 +1,5 @@
-//! Every `sslmode` against a server with TLS. Its certificate is for `localhost` only, signed by `tls/ca.pem`; neither key
-//! is used for anything else.
+//! Every `sslmode` against a server with TLS. Its certificate is for `localhost` only, signed by
+//! `tls/ca.pem`; neither key is used for anything else.
 
 use std::time::Duration;
 
