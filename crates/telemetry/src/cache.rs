@@ -1,5 +1,5 @@
-//! Redis as a cache: a CLIENT span and a duration for each command, with the command and the pattern of its key, never a key
-//! or a value.
+//! Redis as a cache: a CLIENT span and a duration for each command, with the command and the pattern of its
+//! key, never the key or a value.
 //!
 //! ```
 //! # async fn get(key: &str) -> redis::RedisResult<Option<String>> { Ok(None) }
@@ -23,19 +23,19 @@ use crate::instruments::instruments;
 use crate::names;
 use crate::operation::Operation;
 
-/// The Redis server that commands go to, as their spans name it. Cheap to clone.
+/// The Redis server as its commands' spans name it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Server {
     attributes: Arc<[KeyValue]>,
 }
 
-/// What a failed command says of itself. A service with an error of its own, such as a time-out, implements it.
+/// The error of a command. Implement it for a service's own errors, such as a timeout.
 pub trait Failure {
     /// `error.type`: a word of a bounded set, never a message.
     fn error_type(&self) -> &'static str;
 
-    /// `db.response.status_code`: the server's own code, such as `WRONGTYPE`, where it answered with one. One that Redis does not
-    /// document, as a script or a module may make up, becomes `_OTHER`.
+    /// `db.response.status_code`: the code of an error response, such as `WRONGTYPE`. A code that Redis does
+    /// not document, from a script or a module, becomes `_OTHER`.
     fn status_code(&self) -> Option<&str> {
         None
     }
@@ -61,42 +61,14 @@ impl Failure for redis::RedisError {
     }
 }
 
-/// The codes of Redis' own errors. What a metric says is one of a bounded set.
-const CODES: [&str; 30] = [
-    "ASK",
-    "BUSY",
-    "BUSYGROUP",
-    "BUSYKEY",
-    "CLUSTERDOWN",
-    "CROSSSLOT",
-    "DENIED",
-    "ERR",
-    "EXECABORT",
-    "INPROG",
-    "LOADING",
-    "MASTERDOWN",
-    "MISCONF",
-    "MOVED",
-    "NOAUTH",
-    "NOGOODSLAVE",
-    "NOGROUP",
-    "NOPERM",
-    "NOPROTO",
-    "NOREPLICAS",
-    "NOSCRIPT",
-    "NOSUB",
-    "NOTBUSY",
-    "OOM",
-    "READONLY",
-    "STALE",
-    "TRYAGAIN",
-    "UNKILLABLE",
-    "WRONGPASS",
-    "WRONGTYPE",
-];
+/// The codes of Redis' own errors. They bound the values of a metric's attribute.
+const CODES: &str = "ASK BUSY BUSYGROUP BUSYKEY CLUSTERDOWN CROSSSLOT DENIED ERR EXECABORT INPROG LOADING \
+    MASTERDOWN MISCONF MOVED NOAUTH NOGOODSLAVE NOGROUP NOPERM NOPROTO NOREPLICAS NOSCRIPT NOSUB NOTBUSY OOM \
+    READONLY STALE TRYAGAIN UNKILLABLE WRONGPASS WRONGTYPE";
 
 fn known_code(code: &str) -> &'static str {
-    CODES.into_iter().find(|known| *known == code).unwrap_or("_OTHER")
+    let mut codes = CODES.split(' ');
+    codes.find(|known| *known == code).unwrap_or("_OTHER")
 }
 
 impl Server {
@@ -113,7 +85,8 @@ impl Server {
         }
     }
 
-    /// Runs a command inside its span. `operation` is the command's name, `text` the command with the pattern of its key.
+    /// Runs a command inside its span. `operation` is the command's name, `text` the command with its key's
+    /// pattern.
     ///
     /// # Errors
     /// The command's own.
@@ -130,14 +103,14 @@ impl Server {
         let span = SpanBuilder::from_name(operation).with_kind(SpanKind::Client);
         let parent = Context::current();
         let mut operation = Operation::start(span, &parent, &instruments().database, common);
-        operation.describe(|| common().chain([KeyValue::new(names::DB_QUERY_TEXT, text)]));
+        operation.set_attributes(|| common().chain([KeyValue::new(names::DB_QUERY_TEXT, text)]));
         let context = operation.context().clone();
 
         let result = command.with_context(context).await;
         let failure = result.as_ref().err();
         if let Some(code) = failure.and_then(Failure::status_code) {
             let code = KeyValue::new(names::DB_RESPONSE_STATUS_CODE, known_code(code));
-            operation.describe_both(code);
+            operation.set_shared_attribute(code);
         }
         operation.end(failure.map(|failure| Cow::Borrowed(failure.error_type())));
         result

@@ -1,9 +1,9 @@
-//! Errors as log records: `exception.type` and `exception.message`, as the conventions have it, and correlated to the span by
-//! being written inside it.
+//! Errors as log records of the current span, with the conventions' `exception.type` and `exception.message`.
 //!
-//! `tracing::error!(error = %error)` gives a record with an attribute of its own making, and `error = &error as &dyn Error` one
-//! without a type. [`log_error!`](crate::log_error) and [`log_warn!`](crate::log_warn) write both, followed by whatever else
-//! `tracing::error!` takes:
+//! `tracing::error!(error = %error)` gives a record with an attribute outside the conventions, and `error =
+//! &error as &dyn Error` one without a type. [`log_error!`](crate::log_error) and
+//! [`log_warn!`](crate::log_warn) set both attributes; their further arguments are those of
+//! `tracing::error!`:
 //!
 //! ```
 //! use throughline_telemetry::{log_error, log_warn};
@@ -13,56 +13,56 @@
 //! log_warn!(error, "trying again");
 //! ```
 //!
-//! An `anyhow::Error` is no [`std::error::Error`] itself, but gives one: `log_error!(*error, "...")`.
+//! An `anyhow::Error` is not a [`std::error::Error`], but dereferences to one: `log_error!(*error, "...")`.
 
 use std::error::Error;
 
 #[doc(hidden)]
 pub use tracing;
 
-/// Writes a log record of level ERROR about an error. See [`exception`](crate::exception).
+/// Logs an error at level ERROR. See [`exception`](crate::exception).
 #[macro_export]
 macro_rules! log_error {
     ($error:expr, $($record:tt)+) => {{
         let error = &$error;
         $crate::exception::tracing::error!(
-            exception.type = $crate::exception::type_of(error),
-            exception.message = $crate::exception::message(error),
+            { $crate::names::EXCEPTION_TYPE } = $crate::exception::type_of(error),
+            { $crate::names::EXCEPTION_MESSAGE } = $crate::exception::message(error),
             $($record)+
         )
     }};
 }
 
-/// Writes a log record of level WARN about an error that something is still done about. See [`exception`](crate::exception).
+/// Logs an error at level WARN, for one that the service still handles. See [`exception`](crate::exception).
 #[macro_export]
 macro_rules! log_warn {
     ($error:expr, $($record:tt)+) => {{
         let error = &$error;
         $crate::exception::tracing::warn!(
-            exception.type = $crate::exception::type_of(error),
-            exception.message = $crate::exception::message(error),
+            { $crate::names::EXCEPTION_TYPE } = $crate::exception::type_of(error),
+            { $crate::names::EXCEPTION_MESSAGE } = $crate::exception::message(error),
             $($record)+
         )
     }};
 }
 
-/// `exception.type`: the name of the error's type, as far as it is known where it is logged.
+/// `exception.type`: the name of the error's static type.
 pub fn type_of<E: Error + ?Sized>(_: &E) -> &'static str {
     std::any::type_name::<E>().trim_start_matches('&')
 }
 
-/// `exception.message`: what the error says, then what its causes say, unless that is in it already.
+/// `exception.message`: the error's message, and those of its causes that it does not contain.
 pub fn message<E: Error + ?Sized>(error: &E) -> String {
     let mut message = error.to_string();
-    let mut said = message.clone();
+    let mut previous = message.clone();
     let mut next = error.source();
     while let Some(cause) = next {
         let text = cause.to_string();
-        if !said.contains(&text) {
+        if !previous.contains(&text) {
             message.push_str(": ");
             message.push_str(&text);
         }
-        said = text;
+        previous = text;
         next = cause.source();
     }
     message
@@ -81,7 +81,7 @@ mod tests {
     struct Gone(#[source] std::num::ParseIntError);
 
     #[test]
-    fn an_error_says_its_type_and_its_causes_once() {
+    fn an_error_has_its_type_and_each_cause_once() {
         let cause = || "x".parse::<i64>().unwrap_err();
         let lost = Lost(cause());
         assert!(type_of(&lost).ends_with("::Lost"));

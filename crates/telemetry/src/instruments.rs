@@ -1,5 +1,4 @@
-//! The instruments of the integrations, with the buckets that the conventions ask for. Made once, at first use, which must be
-//! after [`crate::init`].
+//! The integrations' instruments, with the conventions' buckets. First used after [`crate::init`].
 
 use std::sync::LazyLock;
 
@@ -8,12 +7,12 @@ use opentelemetry::metrics::Counter;
 use crate::metrics::{counter, histogram};
 use crate::operation::Measures;
 
-/// Seconds; the buckets of HTTP and messaging durations.
-const DURATION: &[f64] = &[
+/// The buckets of HTTP and messaging durations, in seconds.
+const DURATION_BUCKETS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
-/// Seconds; the buckets of database durations.
-pub(crate) const DB_DURATION: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
+/// The buckets of database durations, in seconds.
+pub(crate) const DB_DURATION_BUCKETS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
 pub(crate) struct Instruments {
     pub(crate) http_server: Measures,
@@ -30,17 +29,17 @@ pub(crate) fn instruments() -> &'static Instruments {
         http_server: seconds(
             "http.server.request.duration",
             "Duration of HTTP server requests.",
-            DURATION,
+            DURATION_BUCKETS,
         ),
         http_client: seconds(
             "http.client.request.duration",
             "Duration of HTTP client requests.",
-            DURATION,
+            DURATION_BUCKETS,
         ),
         database: seconds(
             "db.client.operation.duration",
             "Duration of database client operations.",
-            DB_DURATION,
+            DB_DURATION_BUCKETS,
         ),
         send: Measures {
             count: Some(counter(
@@ -51,13 +50,13 @@ pub(crate) fn instruments() -> &'static Instruments {
             ..seconds(
                 "messaging.client.operation.duration",
                 "Duration of messaging operation initiated by a producer or consumer client.",
-                DURATION,
+                DURATION_BUCKETS,
             )
         },
         process: seconds(
             "messaging.process.duration",
             "Duration of processing operation.",
-            DURATION,
+            DURATION_BUCKETS,
         ),
         consumed_messages: counter(
             "messaging.client.consumed.messages",

@@ -1,9 +1,9 @@
-//! Names that are made of others at run time, and are needed as `'static` to make a span without copying them.
+//! Names that are built at run time but used as `'static`, so that a span does not copy them.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-/// The same text for as long as the process lives. Only for sets that the program bounds: its routes, its queues.
+/// The same text, never freed. Only for sets that the program bounds, such as its routes and queues.
 pub(crate) fn intern(text: String) -> &'static str {
     static NAMES: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);

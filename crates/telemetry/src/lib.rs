@@ -1,20 +1,21 @@
-//! OpenTelemetry for services of actix-web, diesel-async, apalis, reqwest and Redis: one call sets it up from the environment,
-//! and each integration makes the spans and metrics of the semantic conventions. It knows nothing of what the service does.
+//! OpenTelemetry for services of actix-web, diesel-async, apalis, reqwest and Redis: one call sets it up from
+//! the environment, and each integration makes the spans and metrics of the semantic conventions. It is
+//! independent of the service's domain.
 //!
 //! | module | feature | makes |
 //! |---|---|---|
 //! | [`http::server`] | `actix` | SERVER spans of an actix-web app, and `http.server.request.duration` |
 //! | [`http::client`] | `reqwest` | CLIENT spans of reqwest calls, and `http.client.request.duration` |
-//! | [`db`] | `diesel` | CLIENT spans of diesel statements, `db.client.operation.duration`, and the metrics of a pool |
+//! | [`db`] | `diesel` | CLIENT spans of diesel statements, `db.client.operation.duration`, pool metrics |
 //! | [`cache`] | `redis` | CLIENT spans of Redis as a cache, and `db.client.operation.duration` |
 //! | [`job`] | `apalis` | PRODUCER and CONSUMER spans of queued jobs, and the `messaging.*` metrics |
 //! | [`metrics`] | | a service's own instruments |
 //! | [`exception`] | | errors as log records, with `exception.type` and `exception.message` |
 //!
-//! Spans of the service's own steps are plain `tracing` spans; they nest with the ones above in both directions. Their events
-//! become log records that carry the trace. What is exported is masked first, by the `throughline-mask`
-//! crate. A collector that is away costs no request anything:
-//! queues are bounded, and what does not fit is counted (`telemetry.spans.dropped`, `telemetry.logs.dropped`).
+//! Spans of the service's own steps are plain `tracing` spans; they nest with the ones above in both
+//! directions. Their events become log records that carry the trace. Everything that is exported is masked
+//! first, by the `throughline-mask` crate. An unreachable collector does not slow requests down: queues are
+//! bounded, and records that do not fit are counted (`telemetry.spans.dropped`, `telemetry.logs.dropped`).
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,7 +26,7 @@
 //! let service = throughline_telemetry::Service::new("shop", env!("CARGO_PKG_VERSION"));
 //! let telemetry = throughline_telemetry::init(&service)?; // reads OTEL_*; inside a tokio runtime
 //! tracing::info!("started");
-//! telemetry.shutdown(Duration::from_secs(5)).await; // exports what is still there
+//! telemetry.shutdown(Duration::from_secs(5)).await; // exports what is still queued
 //! # Ok(())
 //! # }
 //! ```
@@ -40,7 +41,7 @@
     )),
     allow(
         dead_code,
-        reason = "what integrations share is there whichever of them are built"
+        reason = "code that integrations share is compiled with any of them"
     )
 )]
 
@@ -60,8 +61,7 @@ pub mod metrics;
 pub mod names;
 mod operation;
 pub mod propagation;
-#[cfg(all(feature = "actix", feature = "diesel"))]
-mod repeats;
+mod scope;
 mod setup;
 pub mod span;
 

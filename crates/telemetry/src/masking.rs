@@ -1,4 +1,4 @@
-//! Masks spans and log records in place, with the `mask` crate. What is clean is not touched.
+//! Masks spans and log records with the `mask` crate. Clean ones are neither changed nor copied.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -9,13 +9,13 @@ use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::SpanData;
 
-/// How long a text attribute may be, in characters.
+/// The longest text attribute, in characters.
 pub(crate) type Limit = Option<usize>;
 
-/// What a log record may have.
+/// The limits of a log record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RecordLimits {
-    /// How many attributes.
+    /// The largest number of attributes.
     pub(crate) attributes: usize,
     pub(crate) value_length: Limit,
 }
@@ -46,7 +46,7 @@ pub(crate) fn span(span: &mut SpanData, limit: Limit) {
     }
 }
 
-/// A `tracestate` is written by callers. Where it is not clean, all of it goes: a masked one would not be one any more.
+/// Removes a `tracestate` that is not clean: callers write it, and a masked one would be invalid.
 fn context(context: &mut SpanContext) {
     let state = context.trace_state();
     if *state != TraceState::NONE && matches!(mask::text(&state.header()), Cow::Owned(_)) {
@@ -74,13 +74,15 @@ fn attributes(attributes: &mut [KeyValue], limit: Limit) {
     }
 }
 
-/// What stands in the value's place; `None` where it can stay.
+/// The masked value; `None` if it is clean.
 fn value(key: &str, value: &Value, limit: Limit) -> Option<Value> {
     match value {
-        Value::String(string) => shown(key, string.as_str(), limit).map(Value::from),
+        Value::String(string) => masked_text(key, string.as_str(), limit).map(Value::from),
         Value::I64(whole) => mask::integer(key, *whole).map(Value::from),
         Value::F64(float) => mask::float(key, *float).map(Value::from),
-        Value::Array(Array::String(strings)) => list(strings, |string| shown(key, string.as_str(), limit)),
+        Value::Array(Array::String(strings)) => {
+            list(strings, |string| masked_text(key, string.as_str(), limit))
+        }
         Value::Array(Array::I64(numbers)) => {
             list(numbers, |whole| mask::integer(key, *whole).map(str::to_owned))
         }
@@ -91,7 +93,7 @@ fn value(key: &str, value: &Value, limit: Limit) -> Option<Value> {
     }
 }
 
-/// A list of texts, where one value or more is masked.
+/// The list as texts; `None` if all values are clean.
 fn list<T: ToString>(values: &[T], masked: impl Fn(&T) -> Option<String>) -> Option<Value> {
     values.iter().any(|value| masked(value).is_some()).then(|| {
         let texts = values
@@ -102,36 +104,36 @@ fn list<T: ToString>(values: &[T], masked: impl Fn(&T) -> Option<String>) -> Opt
     })
 }
 
-/// The text to show instead of `value`; `None` where it can be shown as it is.
-fn shown(key: &str, value: &str, limit: Limit) -> Option<String> {
-    // Cut first, so that a text of any length costs what is shown of it.
+/// The masked and cut text; `None` if it is unchanged.
+fn masked_text(key: &str, value: &str, limit: Limit) -> Option<String> {
+    // Only the part within the limit is masked, so the cost does not depend on the text's length.
     let masked = mask::field(key, value, length(value, limit));
     if std::ptr::eq(&*masked, value) {
         return None;
     }
-    let shown = masked.get(..length(&masked, limit)).unwrap_or_default();
-    // A name that says secret leaves a value of the same text as before only where it was masked already.
-    (shown != value).then(|| shown.to_owned())
+    let cut = masked.get(..length(&masked, limit)).unwrap_or_default();
+    // They are equal if the value of a secret field was masked already.
+    (cut != value).then(|| cut.to_owned())
 }
 
-/// How many bytes of the text are within the limit.
+/// The length in bytes of the part of the text within the limit.
 fn length(text: &str, limit: Limit) -> usize {
     limit
         .and_then(|limit| text.char_indices().nth(limit))
         .map_or(text.len(), |(end, _)| end)
 }
 
-/// What became of a log record.
+/// The result of masking a log record.
 #[derive(Debug)]
 pub(crate) enum Masked {
-    /// It was clean.
+    /// The record is clean.
     Unchanged,
-    /// This stands in its place.
+    /// The record to export instead.
     Instead(Box<SdkLogRecord>),
 }
 
-/// Masks the record's body and attributes; attributes beyond the limit go. The SDK lets nobody change a record's attributes, so
-/// one that is not clean is written again.
+/// Masks the record's body and attributes, and drops attributes beyond the limit. The SDK has no way to
+/// change an attribute, so a record that is not clean is copied.
 pub(crate) fn log_record(record: &SdkLogRecord, limits: RecordLimits) -> Masked {
     let limit = limits.value_length;
     let body = record.body().and_then(|body| any_value("", body, None));
@@ -181,7 +183,7 @@ fn copy_without_content(record: &SdkLogRecord) -> SdkLogRecord {
     copy
 }
 
-/// Only a logger can make a record; this one has no other purpose.
+/// An empty record, which only a logger can create.
 fn blank() -> SdkLogRecord {
     static LOGGER: LazyLock<SdkLogger> =
         LazyLock::new(|| SdkLoggerProvider::builder().build().logger("mask"));
@@ -190,11 +192,11 @@ fn blank() -> SdkLogRecord {
 
 fn any_value(key: &str, value: &AnyValue, limit: Limit) -> Option<AnyValue> {
     match value {
-        AnyValue::String(string) => shown(key, string.as_str(), limit).map(AnyValue::from),
+        AnyValue::String(string) => masked_text(key, string.as_str(), limit).map(AnyValue::from),
         AnyValue::Int(whole) => mask::integer(key, *whole).map(AnyValue::from),
         AnyValue::Double(float) => mask::float(key, *float).map(AnyValue::from),
         AnyValue::Bytes(bytes) => {
-            let text = shown(key, &String::from_utf8_lossy(bytes), None)?;
+            let text = masked_text(key, &String::from_utf8_lossy(bytes), None)?;
             Some(AnyValue::Bytes(Box::new(text.into_bytes())))
         }
         AnyValue::ListAny(list) => {

@@ -1,8 +1,8 @@
-//! A service's own metrics, under the same scope as those of the integrations. Make each instrument once, after
-//! [`init`](crate::init): a `LazyLock` does both.
+//! A service's own metrics, under the scope of the integrations. Create each instrument once, after
+//! [`init`](crate::init); a `LazyLock` does both.
 //!
-//! Units are UCUM (`s`, `By`, `{order}`), a name never contains its unit, and an attribute has few values: each set of values is
-//! a time series that is kept and exported as long as the process lives.
+//! Units are UCUM (`s`, `By`, `{order}`), a name never contains its unit, and an attribute has few values:
+//! each set of values is a time series that is stored and exported for the lifetime of the process.
 //!
 //! ```
 //! use std::sync::LazyLock;
@@ -19,9 +19,9 @@
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, UpDownCounter};
 
-use crate::setup::meter;
+use crate::scope::meter;
 
-/// Something that only grows.
+/// A count that only increases.
 pub fn counter(name: &'static str, unit: &'static str, description: &'static str) -> Counter<u64> {
     meter()
         .u64_counter(name)
@@ -30,7 +30,7 @@ pub fn counter(name: &'static str, unit: &'static str, description: &'static str
         .build()
 }
 
-/// Something that grows and shrinks, by what happens to it.
+/// A count that increases and decreases.
 pub fn up_down_counter(
     name: &'static str,
     unit: &'static str,
@@ -43,7 +43,7 @@ pub fn up_down_counter(
         .build()
 }
 
-/// How values are distributed over buckets, given by their upper bounds.
+/// A distribution of values over buckets with these upper bounds.
 pub fn histogram(
     name: &'static str,
     unit: &'static str,
@@ -58,7 +58,7 @@ pub fn histogram(
         .build()
 }
 
-/// The present value of something, set when it is known; for what must be asked for over a network.
+/// The current value of something, set by the service; for values that must be requested over a network.
 pub fn gauge(name: &'static str, unit: &'static str, description: &'static str) -> Gauge<f64> {
     meter()
         .f64_gauge(name)
@@ -67,7 +67,7 @@ pub fn gauge(name: &'static str, unit: &'static str, description: &'static str) 
         .build()
 }
 
-/// The present value of something, read at every export; for what is at hand. `read` must not block.
+/// The current value of something, read at every export. `read` must not block.
 pub fn observe(
     name: &'static str,
     unit: &'static str,

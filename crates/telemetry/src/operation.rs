@@ -1,7 +1,7 @@
-//! One instrumented operation: its span and its metric, which end together, exactly once, and carry the same `error.type`. A
-//! future that is dropped half-way ends them as `cancelled`, one that panics as `panic`.
+//! One instrumented operation: its span and its metric, which end together, exactly once, and carry the same
+//! `error.type`. If the future is dropped before its end, that is `cancelled`; if it panics, `panic`.
 //!
-//! Where spans or metrics are switched off, nothing is made for them; where a trace is not sampled, only its first span is made.
+//! Signals that are switched off cost nothing. A trace that is not sampled has only its first span.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -11,31 +11,31 @@ use opentelemetry::trace::{SpanBuilder, SpanKind, SpanRef, Status, TraceContextE
 use opentelemetry::{Context, KeyValue};
 
 use crate::names;
-use crate::setup::{is_metering, is_tracing, tracer};
+use crate::scope::{is_metering, is_tracing, tracer};
 
 /// `error.type` of an operation whose future was dropped before it ended.
 pub(crate) const CANCELLED: &str = "cancelled";
 /// `error.type` of an operation whose future panicked.
 const PANIC: &str = "panic";
-/// How many attributes an operation learns only while it runs: a status, an error and a protocol's version.
-const LATER: usize = 3;
+/// Attributes that an operation adds after its start: a status, an error and a protocol version.
+const LATE_ATTRIBUTES: usize = 3;
 
-/// What a failed operation says of itself: a word of a bounded set, never a message.
+/// `error.type`: a word of a bounded set, never a message.
 pub(crate) type ErrorType = Cow<'static, str>;
 
 /// The instruments of one kind of operation.
 #[derive(Debug)]
 pub(crate) struct Measures {
-    /// Gets the seconds that the operation took.
+    /// In seconds.
     pub(crate) duration: Histogram<f64>,
-    /// Gets 1 when it ends.
+    /// Incremented when the operation ends.
     pub(crate) count: Option<Counter<u64>>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Operation {
     context: Context,
-    /// `None` where nobody will see how long it took.
+    /// `None` if neither spans nor metrics are exported.
     started: Option<Instant>,
     measures: &'static Measures,
     metric_attributes: Vec<KeyValue>,
@@ -43,8 +43,8 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
-    /// Starts the span as a child of `parent`; a CLIENT span is only made where there is one, since a trace does not begin with
-    /// it. `metric_attributes` go with the measures.
+    /// Starts the span as a child of `parent`. A CLIENT span without a parent is not made: a trace does not
+    /// begin with one. `metric_attributes` are those of the measures.
     pub(crate) fn start<I: IntoIterator<Item = KeyValue>>(
         span: SpanBuilder,
         parent: &Context,
@@ -52,18 +52,18 @@ impl Operation {
         metric_attributes: impl FnOnce() -> I,
     ) -> Self {
         let rootless = span.span_kind == Some(SpanKind::Client) && !parent.has_active_span();
-        let context = match is_tracing() && !rootless && !is_unsampled(parent) {
-            true => parent.with_span(tracer().build_with_context(span, parent)),
-            false => parent.clone(),
+        let context = if is_tracing() && !rootless && !is_unsampled(parent) {
+            parent.with_span(tracer().build_with_context(span, parent))
+        } else {
+            parent.clone()
         };
-        let metric_attributes = match is_metering() {
-            true => {
-                let attributes = metric_attributes().into_iter();
-                let mut all = Vec::with_capacity(attributes.size_hint().0 + LATER);
-                all.extend(attributes);
-                all
-            }
-            false => Vec::new(),
+        let metric_attributes = if is_metering() {
+            let attributes = metric_attributes().into_iter();
+            let mut all = Vec::with_capacity(attributes.size_hint().0 + LATE_ATTRIBUTES);
+            all.extend(attributes);
+            all
+        } else {
+            Vec::new()
         };
         Self {
             context,
@@ -79,8 +79,8 @@ impl Operation {
         &self.context
     }
 
-    /// Puts a value into the operation's context.
-    pub(crate) fn carry<T: Send + Sync + 'static>(&mut self, value: T) {
+    /// Adds a value to the operation's context.
+    pub(crate) fn add_to_context<T: Send + Sync + 'static>(&mut self, value: T) {
         self.context = self.context.with_value(value);
     }
 
@@ -88,32 +88,32 @@ impl Operation {
         self.context.span()
     }
 
-    /// Sets attributes of the span; they are only made if somebody will see them.
-    pub(crate) fn describe<I: IntoIterator<Item = KeyValue>>(&self, attributes: impl FnOnce() -> I) {
+    /// Sets attributes of the span. They are not made if it is not recorded.
+    pub(crate) fn set_attributes<I: IntoIterator<Item = KeyValue>>(&self, attributes: impl FnOnce() -> I) {
         let span = self.span();
         if span.is_recording() {
             span.set_attributes(attributes());
         }
     }
 
-    /// Links the span to those of these contexts; like attributes, only if somebody will see it.
-    pub(crate) fn link_to<I: IntoIterator<Item = Context>>(&self, others: impl FnOnce() -> I) {
+    /// Links the span to the spans of these contexts. They are not made if it is not recorded.
+    pub(crate) fn add_links<I: IntoIterator<Item = Context>>(&self, contexts: impl FnOnce() -> I) {
         let span = self.span();
         if !span.is_recording() {
             return;
         }
-        for other in others().into_iter().filter(Context::has_active_span) {
-            span.add_link(other.span().span_context().clone(), Vec::new());
+        for context in contexts().into_iter().filter(Context::has_active_span) {
+            span.add_link(context.span().span_context().clone(), Vec::new());
         }
     }
 
-    /// Sets an attribute that the span and the metric both carry.
-    pub(crate) fn describe_both(&mut self, attribute: KeyValue) {
+    /// Sets an attribute of both the span and the metric.
+    pub(crate) fn set_shared_attribute(&mut self, attribute: KeyValue) {
         if is_metering() {
-            self.describe(|| [attribute.clone()]);
+            self.set_attributes(|| [attribute.clone()]);
             self.metric_attributes.push(attribute);
         } else {
-            self.describe(|| [attribute]);
+            self.set_attributes(|| [attribute]);
         }
     }
 
@@ -132,7 +132,7 @@ impl Operation {
         }
         let seconds = self.elapsed().as_secs_f64();
         if let Some(error) = error {
-            self.describe_both(KeyValue::new(names::ERROR_TYPE, error));
+            self.set_shared_attribute(KeyValue::new(names::ERROR_TYPE, error));
             self.span().set_status(Status::error(""));
         }
         if is_metering() {
@@ -146,8 +146,7 @@ impl Operation {
     }
 }
 
-/// Whether the context belongs to a trace that this process decided not to record. No sampler decides otherwise further down, so
-/// spans that nobody would see are not made there: what is inside goes on in their parent.
+/// Whether this process did not sample the context's trace. Then no sampler samples a child either.
 pub(crate) fn is_unsampled(context: &Context) -> bool {
     let span = context.span();
     let span = span.span_context();
@@ -156,9 +155,10 @@ pub(crate) fn is_unsampled(context: &Context) -> bool {
 
 impl Drop for Operation {
     fn drop(&mut self) {
-        let error = match std::thread::panicking() {
-            true => PANIC,
-            false => CANCELLED,
+        let error = if std::thread::panicking() {
+            PANIC
+        } else {
+            CANCELLED
         };
         self.end_once(Some(Cow::Borrowed(error)));
     }

@@ -1,4 +1,4 @@
-//! What a service's own code does with the span it is in. Spans of its own steps are those of `tracing`.
+//! Functions for the current span. A service's own steps are spans of `tracing`.
 //!
 //! ```
 //! use throughline_telemetry::span;
@@ -47,12 +47,11 @@ pub fn fail(error_type: impl Into<Cow<'static, str>>) {
     }
 }
 
-/// Runs a future whose operations make no spans: what a loop does again and again without finding work. Its log records and
-/// metrics are made all the same.
+/// Runs a future without spans, for the polls of a loop. Its log records and metrics are still exported.
 pub async fn untraced<F: Future>(future: F) -> F::Output {
     future.with_context(Context::new().with_value(Untraced)).await
 }
 
-/// Marks a context in which the service's own spans are not made either; those of the integrations need a parent anyway.
+/// Marks a context without spans of the service. It has no parent for those of the integrations.
 #[derive(Debug)]
 pub(crate) struct Untraced;

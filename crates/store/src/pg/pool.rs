@@ -24,7 +24,7 @@ const POOL_NAME: &str = "orders";
 #[derive(Clone)]
 pub(crate) struct Pool {
     connections: Deadpool<AsyncPgConnection>,
-    metrics: telemetry::db::Pool,
+    metrics: telemetry::db::PoolMetrics,
     max_waiting: usize,
 }
 

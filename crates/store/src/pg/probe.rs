@@ -7,7 +7,7 @@ use diesel::dsl::sql;
 use diesel::sql_types::Bool;
 use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use telemetry::db::no_answer;
+use telemetry::db::no_response;
 use tokio::sync::Mutex;
 
 use crate::error::StoreError;
@@ -35,7 +35,7 @@ impl Probe {
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
         match tokio::time::timeout(PING_TIMEOUT, self.check()).await {
             Ok(result) => result,
-            Err(_) => Err(no_answer(PING_TIMEOUT).into()),
+            Err(_) => Err(no_response(PING_TIMEOUT).into()),
         }
     }
 

@@ -9,7 +9,7 @@ use diesel::pg::Pg;
 use diesel::query_builder::QueryFragment;
 use diesel_async::methods::{ExecuteDsl, LoadQuery};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use telemetry::db::{Commented, PoolState, Server, Statement, commented, no_answer};
+use telemetry::db::{Commented, PoolState, Server, Statement, commented, no_response};
 
 use crate::error::StoreError;
 use crate::pg::pool::{Acquired, Pool};
@@ -94,7 +94,7 @@ impl Runner {
     async fn bounded<T>(&self, response: impl Future<Output = QueryResult<T>>) -> QueryResult<T> {
         match tokio::time::timeout(self.response_timeout, response).await {
             Ok(response) => response,
-            Err(_) => Err(no_answer(self.response_timeout)),
+            Err(_) => Err(no_response(self.response_timeout)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What went wrong with a statement, in words of a bounded set.
+//! The `error.type` and the SQLSTATE of a failed statement.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -7,18 +7,18 @@ use diesel::result::{DatabaseErrorKind, Error};
 
 use crate::operation::ErrorType;
 
-/// What the errors of [`no_answer`] start with, by which they are known.
-const NO_ANSWER: &str = "no answer from PostgreSQL within ";
+/// The start of the message of [`no_response`], which identifies its errors.
+const NO_RESPONSE: &str = "no response from PostgreSQL within ";
 
-/// The error of a statement that its caller stopped waiting for: `error.type` is `timeout`. Its connection is of no more use, and
-/// so its kind is [`DatabaseErrorKind::ClosedConnection`].
-pub fn no_answer(waited: Duration) -> Error {
-    let message = format!("{NO_ANSWER}{waited:?}");
+/// The error of a statement that timed out at its caller after `timeout`: its `error.type` is `timeout`. The
+/// connection must not be used again, so the kind is [`DatabaseErrorKind::ClosedConnection`].
+pub fn no_response(timeout: Duration) -> Error {
+    let message = format!("{NO_RESPONSE}{timeout:?}");
     Error::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(message))
 }
 
-/// What PostgreSQL says when it ends a statement at one of its own time-outs, and the SQLSTATE. diesel-async passes on the message
-/// and not the state; a server that speaks another language than English has these told as `database_error`.
+/// PostgreSQL's messages for its own timeouts, and their SQLSTATE. diesel-async passes on only the message;
+/// from a server whose messages are not in English, these errors are `database_error`.
 const TIMEOUTS: [(&str, &str); 3] = [
     ("canceling statement due to statement timeout", "57014"),
     ("canceling statement due to lock timeout", "55P03"),
@@ -33,12 +33,14 @@ fn timeout(message: &str) -> Option<&'static str> {
     known.map(|(_, state)| *state)
 }
 
-/// `error.type`. A row that is not there is an answer, not an error.
+/// `error.type`. A missing row is a result, not an error.
 pub(super) fn error_type(error: &Error) -> Option<ErrorType> {
     match error {
         Error::NotFound => None,
         Error::DatabaseError(kind, information) => Some(Cow::Borrowed(match kind {
-            DatabaseErrorKind::ClosedConnection if information.message().starts_with(NO_ANSWER) => "timeout",
+            DatabaseErrorKind::ClosedConnection if information.message().starts_with(NO_RESPONSE) => {
+                "timeout"
+            }
             DatabaseErrorKind::Unknown if timeout(information.message()).is_some() => "timeout",
             DatabaseErrorKind::UniqueViolation => "unique_violation",
             DatabaseErrorKind::ForeignKeyViolation => "foreign_key_violation",
@@ -57,7 +59,7 @@ pub(super) fn error_type(error: &Error) -> Option<ErrorType> {
     }
 }
 
-/// The SQLSTATE, for the errors that have exactly one. diesel does not pass on the others.
+/// The SQLSTATE of errors that have exactly one. diesel does not pass on the others.
 pub(super) fn sqlstate(error: &Error) -> Option<&'static str> {
     let Error::DatabaseError(kind, information) = error else {
         return None;

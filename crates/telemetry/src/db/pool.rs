@@ -1,52 +1,52 @@
-//! The metrics of a connection pool, whichever it is: the pool says how it stands, and its user how long it waited.
+//! The metrics of any connection pool: its owner supplies the state, and reports waits and timeouts.
 //! <https://opentelemetry.io/docs/specs/semconv/database/database-metrics/#connection-pools>
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
 
-use crate::instruments::DB_DURATION;
+use crate::instruments::DB_DURATION_BUCKETS;
 use crate::metrics::{counter, histogram};
 use crate::names;
-use crate::setup::meter;
+use crate::scope::meter;
 
-/// How a pool stands.
+/// The state of a pool.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PoolState {
-    /// Connections that wait for work.
+    /// Idle connections.
     pub idle: usize,
-    /// Connections at work.
+    /// Connections in use.
     pub used: usize,
-    /// How many connections there may be.
+    /// The largest number of connections.
     pub max: usize,
-    /// Callers that wait for a connection.
+    /// Callers waiting for a connection.
     pub pending: usize,
 }
 
-/// A pool whose metrics are made. Cheap to clone.
+/// The metrics of a pool. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Pool {
+pub struct PoolMetrics {
     attributes: Arc<[KeyValue]>,
     wait_time: Histogram<f64>,
     timeouts: Counter<u64>,
 }
 
-/// Makes the metrics of the pool called `name`. `state` is called at every export; it must not block.
+/// Registers the metrics of the pool called `name`. `state` is called at every export and must not block.
 ///
 /// ```
 /// # async fn get() -> Result<(), &'static str> { Ok(()) }
 /// # async fn run() -> Result<(), &'static str> {
 /// use throughline_telemetry::db::{PoolState, observe_pool};
 ///
-/// let pool = observe_pool("parcels", || PoolState { idle: 3, used: 1, max: 16, pending: 0 });
-/// let connection = pool.wait(get(), |error| *error == "timed out").await?;
+/// let metrics = observe_pool("parcels", || PoolState { idle: 3, used: 1, max: 16, pending: 0 });
+/// let connection = metrics.wait(get(), |error| *error == "timed out").await?;
 /// # Ok(())
 /// # }
 /// ```
-pub fn observe_pool(name: &str, state: impl Fn() -> PoolState + Send + Sync + 'static) -> Pool {
+pub fn observe_pool(name: &str, state: impl Fn() -> PoolState + Send + Sync + 'static) -> PoolMetrics {
     let state = Arc::new(state);
     let pool = KeyValue::new(names::DB_CLIENT_CONNECTION_POOL_NAME, Arc::<str>::from(name));
     let in_state = |state| {
@@ -91,13 +91,13 @@ pub fn observe_pool(name: &str, state: impl Fn() -> PoolState + Send + Sync + 's
         "The number of current pending requests for an open connection.",
         |state| state.pending,
     );
-    Pool {
+    PoolMetrics {
         attributes: [pool].into(),
         wait_time: histogram(
             "db.client.connection.wait_time",
             "s",
             "The time it took to obtain an open connection from the pool.",
-            DB_DURATION,
+            DB_DURATION_BUCKETS,
         ),
         timeouts: counter(
             "db.client.connection.timeouts",
@@ -111,8 +111,8 @@ fn whole(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-impl Pool {
-    /// Waits for a connection, and measures it. `timed_out` tells a time-out from other errors.
+impl PoolMetrics {
+    /// Waits for a connection and records the result. `timed_out` recognizes a timeout among the errors.
     ///
     /// # Errors
     /// Those of `connection`.
@@ -124,20 +124,12 @@ impl Pool {
         let started = Instant::now();
         let result = connection.await;
         match &result {
-            Ok(_) => self.waited(started.elapsed()),
-            Err(error) if timed_out(error) => self.timed_out(),
+            Ok(_) => self
+                .wait_time
+                .record(started.elapsed().as_secs_f64(), &self.attributes),
+            Err(error) if timed_out(error) => self.timeouts.add(1, &self.attributes),
             Err(_) => {}
         }
         result
-    }
-
-    /// A connection was had after this long.
-    pub fn waited(&self, time: Duration) {
-        self.wait_time.record(time.as_secs_f64(), &self.attributes);
-    }
-
-    /// No connection was had in time.
-    pub fn timed_out(&self) {
-        self.timeouts.add(1, &self.attributes);
     }
 }

@@ -1,4 +1,4 @@
-//! What is known of a statement before it runs, and the comment that it carries to the server.
+//! The description of a statement, and the comment that is sent with it.
 
 use std::sync::OnceLock;
 
@@ -6,25 +6,26 @@ use diesel::pg::{Pg, PgQueryBuilder};
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 
-/// What is known of a statement before it runs. Write it with [`statement!`](crate::statement).
+/// The description of a statement. Declare it with [`statement!`](crate::statement).
 pub trait Statement: 'static {
     /// `INSERT`, `SELECT`, `UPDATE`, `DELETE`.
     const OPERATION: &'static str;
-    /// The table.
+    /// The table's name.
     const COLLECTION: &'static str;
-    /// Operation and table: the span's name.
+    /// Operation and table, which is the span's name.
     const SUMMARY: &'static str;
-    /// The comment that the statement carries to the server, in sqlcommenter's form.
+    /// The comment that is sent with the statement, in sqlcommenter's format.
     const COMMENT: &'static str;
 
-    /// Where the statement's text is kept once it is known.
+    /// Holds the statement's text from its first run on.
     #[doc(hidden)]
     fn text() -> &'static OnceLock<String>;
 }
 
-/// Declares [`Statement`](crate::db::Statement) types: `Name: "OPERATION" "table", action "what_for", framework "actix-web";`
+/// Declares [`Statement`](crate::db::Statement) types: `Name: "OPERATION" "table", action "what_for",
+/// framework "actix-web";`
 ///
-/// The action and the framework that asks for it become the statement's comment.
+/// The action and the framework become the statement's comment.
 #[macro_export]
 macro_rules! statement {
     ($($(#[$doc:meta])* $name:ident: $operation:literal $collection:literal, action $action:literal, framework $framework:literal;)+) => {$(
@@ -46,14 +47,14 @@ macro_rules! statement {
     )+};
 }
 
-/// A query with its statement's comment behind it. Runs like the query itself.
+/// A query followed by its statement's comment. Runs like the query.
 #[derive(Debug, Clone, Copy)]
 pub struct Commented<Q, S> {
     query: Q,
     statement: std::marker::PhantomData<S>,
 }
 
-/// Puts the statement's comment behind the query, and notes the query's text for its spans at the first call.
+/// Appends the statement's comment to the query. The first call stores the query's text for the spans.
 pub fn commented<S, Q>(query: Q) -> Commented<Q, S>
 where
     S: Statement,

@@ -1,28 +1,32 @@
-//! Log records on their way out.
+//! The export of log records: masking in front of the queue, accounting behind it, and the request over HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::Severity;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::transform::logs::tonic::group_logs_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogBatch, LogExporter, LogProcessor, SdkLogRecord};
 
-use super::Delivery;
+use super::accounting::{Accounting, Counted};
+use super::http::{Encoding, HttpExporter, json};
+use super::protobuf;
 use crate::masking::{self, Masked, RecordLimits};
 
-/// Masks each record, then hands it to `next`.
+/// Masks each record, then passes it to `next`.
 #[derive(Debug)]
-pub(crate) struct Logs<P> {
-    pub(crate) next: P,
-    pub(crate) delivery: Arc<Delivery>,
+pub(crate) struct MaskedRecords {
+    pub(crate) next: Box<dyn LogProcessor>,
+    pub(crate) accounting: Arc<Accounting>,
     pub(crate) limits: RecordLimits,
 }
 
-impl<P: LogProcessor> LogProcessor for Logs<P> {
+impl LogProcessor for MaskedRecords {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        if !self.delivery.admit() {
+        if !self.accounting.admit() {
             return;
         }
         match masking::log_record(record, self.limits) {
@@ -36,7 +40,7 @@ impl<P: LogProcessor> LogProcessor for Logs<P> {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.delivery.close();
+        self.accounting.close();
         self.next.shutdown_with_timeout(timeout)
     }
 
@@ -49,19 +53,12 @@ impl<P: LogProcessor> LogProcessor for Logs<P> {
     }
 }
 
-/// Keeps the books of `exporter`.
-#[derive(Debug)]
-pub(crate) struct LogDelivery<E> {
-    pub(crate) exporter: E,
-    pub(crate) delivery: Arc<Delivery>,
-}
-
-impl<E: LogExporter> LogExporter for LogDelivery<E> {
+impl<E: LogExporter> LogExporter for Counted<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let records = batch.iter().count();
-        self.delivery.taken(records);
+        self.accounting.dequeued(records);
         let result = self.exporter.export(batch).await;
-        self.delivery.finished(records, &result);
+        self.accounting.exported(records, &result);
         result
     }
 
@@ -75,5 +72,20 @@ impl<E: LogExporter> LogExporter for LogDelivery<E> {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.exporter.set_resource(resource);
+    }
+}
+
+impl LogExporter for HttpExporter {
+    async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
+        let request = match self.encoding {
+            Encoding::Protobuf => protobuf::logs_request(&self.resource, &batch),
+            Encoding::Json => json(&ExportLogsServiceRequest {
+                resource_logs: group_logs_by_resource_and_scope(&batch, &(&self.resource).into()),
+            })?,
+        };
+        self.send(request)
+    }
+    fn set_resource(&mut self, resource: &Resource) {
+        self.resource = resource.clone();
     }
 }

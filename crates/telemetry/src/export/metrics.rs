@@ -1,26 +1,21 @@
-//! Metrics on their way out.
+//! The export of metrics: accounting, and the request over HTTP.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use prost::Message;
 
-use super::Delivery;
+use super::accounting::Counted;
+use super::http::{Encoding, HttpExporter, json};
 
-/// Keeps the books of `exporter`.
-#[derive(Debug)]
-pub(crate) struct MetricDelivery<E> {
-    pub(crate) exporter: E,
-    pub(crate) delivery: Arc<Delivery>,
-}
-
-impl<E: PushMetricExporter> PushMetricExporter for MetricDelivery<E> {
+impl<E: PushMetricExporter> PushMetricExporter for Counted<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let result = self.exporter.export(metrics).await;
-        self.delivery.finished(0, &result);
+        self.accounting.exported(0, &result);
         result
     }
 
@@ -34,5 +29,27 @@ impl<E: PushMetricExporter> PushMetricExporter for MetricDelivery<E> {
 
     fn temporality(&self) -> Temporality {
         self.exporter.temporality()
+    }
+}
+
+impl PushMetricExporter for HttpExporter {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        let request = ExportMetricsServiceRequest::from(metrics);
+        self.send(match self.encoding {
+            Encoding::Protobuf => request.encode_to_vec(),
+            Encoding::Json => json(&request)?,
+        })
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn temporality(&self) -> Temporality {
+        self.temporality
     }
 }

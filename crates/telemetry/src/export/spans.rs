@@ -1,32 +1,36 @@
-//! Spans on their way out.
+//! The export of spans: masking in front of the queue, accounting behind it, and the request over HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::Context;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 
-use super::Delivery;
+use super::accounting::{Accounting, Counted};
+use super::http::{Encoding, HttpExporter, json};
+use super::protobuf;
 use crate::masking;
 
-/// Masks each span, then hands it to `next`.
+/// Masks each span, then passes it to `next`.
 #[derive(Debug)]
-pub(crate) struct Spans<P> {
-    pub(crate) next: P,
-    pub(crate) delivery: Arc<Delivery>,
-    /// How long a text attribute may be, in characters.
+pub(crate) struct MaskedSpans {
+    pub(crate) next: Box<dyn SpanProcessor>,
+    pub(crate) accounting: Arc<Accounting>,
+    /// The longest text attribute, in characters; longer ones are cut.
     pub(crate) value_length: Option<usize>,
 }
 
-impl<P: SpanProcessor> SpanProcessor for Spans<P> {
+impl SpanProcessor for MaskedSpans {
     fn on_start(&self, span: &mut Span, context: &Context) {
         self.next.on_start(span, context);
     }
 
     fn on_end(&self, mut span: SpanData) {
-        if self.delivery.admit() {
+        if self.accounting.admit() {
             masking::span(&mut span, self.value_length);
             self.next.on_end(span);
         }
@@ -37,7 +41,7 @@ impl<P: SpanProcessor> SpanProcessor for Spans<P> {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.delivery.close();
+        self.accounting.close();
         self.next.shutdown_with_timeout(timeout)
     }
 
@@ -46,19 +50,12 @@ impl<P: SpanProcessor> SpanProcessor for Spans<P> {
     }
 }
 
-/// Keeps the books of `exporter`.
-#[derive(Debug)]
-pub(crate) struct SpanDelivery<E> {
-    pub(crate) exporter: E,
-    pub(crate) delivery: Arc<Delivery>,
-}
-
-impl<E: SpanExporter> SpanExporter for SpanDelivery<E> {
+impl<E: SpanExporter> SpanExporter for Counted<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
-        self.delivery.taken(spans);
+        self.accounting.dequeued(spans);
         let result = self.exporter.export(batch).await;
-        self.delivery.finished(spans, &result);
+        self.accounting.exported(spans, &result);
         result
     }
 
@@ -72,5 +69,20 @@ impl<E: SpanExporter> SpanExporter for SpanDelivery<E> {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.exporter.set_resource(resource);
+    }
+}
+
+impl SpanExporter for HttpExporter {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let request = match self.encoding {
+            Encoding::Protobuf => protobuf::trace_request(&self.resource, &batch),
+            Encoding::Json => json(&ExportTraceServiceRequest {
+                resource_spans: group_spans_by_resource_and_scope(batch, &(&self.resource).into()),
+            })?,
+        };
+        self.send(request)
+    }
+    fn set_resource(&mut self, resource: &Resource) {
+        self.resource = resource.clone();
     }
 }

@@ -1,5 +1,5 @@
-//! The HTTP client: reqwest, with a CLIENT span for each call and the trace context in its headers. A retry is a call of its own,
-//! and says so. A call outside a trace is measured and makes no span.
+//! The HTTP client: reqwest, with a CLIENT span for each call and the trace context in its headers. A retry
+//! is a separate call with `http.request.resend_count`. A call outside a trace is measured but makes no span.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), reqwest::Error> {
@@ -24,7 +24,8 @@ use opentelemetry::trace::{FutureExt, SpanBuilder, SpanKind};
 use opentelemetry::{Context, KeyValue, global};
 use reqwest::{Request, Response, StatusCode, header};
 
-use super::{OTHER_METHOD, UNKNOWN_NAME, known_method, redact};
+use super::method::{OTHER_METHOD, UNKNOWN_NAME, known_method};
+use super::redact;
 use crate::instruments::instruments;
 use crate::names;
 use crate::operation::{ErrorType, Operation};
@@ -38,7 +39,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Traces the calls of `client`. They carry the trace context, and no baggage.
+    /// Traces the calls of `client`. They carry the trace context without baggage.
     pub fn new(client: reqwest::Client) -> Self {
         Self {
             client,
@@ -46,7 +47,7 @@ impl Client {
         }
     }
 
-    /// Passes baggage on too, a caller's among it. Only for servers that may know all that callers send.
+    /// Also sends baggage, including the caller's. Only for servers that may see what callers send.
     #[must_use]
     pub fn with_baggage(mut self) -> Self {
         self.baggage = true;
@@ -72,26 +73,27 @@ impl Client {
     ) -> Result<Response, reqwest::Error> {
         let mut operation = start(&request, resends);
         let context = operation.context().clone();
-        let passed_on = match self.baggage {
-            true => Cow::Borrowed(&context),
-            false => without_baggage(&context),
+        let sent = if self.baggage {
+            Cow::Borrowed(&context)
+        } else {
+            without_baggage(&context)
         };
         global::get_text_map_propagator(|propagator| {
-            propagator.inject_context(&passed_on, &mut Headers(request.headers_mut()));
+            propagator.inject_context(&sent, &mut Headers(request.headers_mut()));
         });
 
         let result = self.client.execute(request).with_context(context).await;
 
         if let Ok(response) = &result {
             let code = i64::from(response.status().as_u16());
-            operation.describe_both(KeyValue::new(names::HTTP_RESPONSE_STATUS_CODE, code));
+            operation.set_shared_attribute(KeyValue::new(names::HTTP_RESPONSE_STATUS_CODE, code));
             if let Some(version) = protocol_version(response.version()) {
-                operation.describe_both(version);
+                operation.set_shared_attribute(version);
             }
         }
         operation.end(match &result {
             Ok(response) => status_error(response.status()),
-            Err(error) => Some(Cow::Borrowed(failure(error))),
+            Err(error) => Some(Cow::Borrowed(error_type(error))),
         });
         result
     }
@@ -114,7 +116,7 @@ fn start(request: &Request, resends: u32) -> Operation {
     let span = SpanBuilder::from_name(known.unwrap_or(UNKNOWN_NAME)).with_kind(SpanKind::Client);
     let parent = Context::current();
     let operation = Operation::start(span, &parent, &instruments().http_client, common);
-    operation.describe(|| {
+    operation.set_attributes(|| {
         let unknown = known.is_none().then(|| request.method().as_str().to_owned());
         let resends = (resends > 0).then(|| i64::from(resends));
         common()
@@ -131,13 +133,13 @@ fn host(url: &url::Url) -> String {
     host.trim_matches(['[', ']']).to_owned()
 }
 
-/// For a client, a 4xx is an error too.
+/// `error.type` of a client: a 4xx is an error too.
 fn status_error(status: StatusCode) -> Option<ErrorType> {
     let failed = status.is_client_error() || status.is_server_error();
     failed.then(|| Cow::Owned(status.as_u16().to_string()))
 }
 
-fn failure(error: &reqwest::Error) -> &'static str {
+fn error_type(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
         "timeout"
     } else if error.is_connect() {

@@ -1,8 +1,8 @@
-//! Query strings without their secrets: the key stays, the value goes.
+//! Replaces secrets in query strings: keys are preserved, values removed.
 
 use std::borrow::Cow;
 
-/// Keys whose values are secrets: those of the semantic conventions, and the usual names of credentials.
+/// Keys whose values are secrets: those of the semantic conventions, and common names of credentials.
 const SECRET: &[&str] = &[
     "access_token",
     "api_key",
@@ -38,7 +38,7 @@ pub(crate) fn query(query: &str) -> Cow<'_, str> {
     Cow::Owned(redacted.collect::<Vec<_>>().join("&"))
 }
 
-/// The URL as `url.full` may show it: no credentials, no secret in the query, no fragment.
+/// `url.full`: without credentials, secrets in the query, and the fragment.
 #[cfg(feature = "reqwest")]
 pub(crate) fn url(url: &url::Url) -> String {
     let mut shown = url.clone();
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_go_and_the_rest_stays() {
+    fn secrets_are_replaced_and_the_rest_is_preserved() {
         assert_eq!(query("status=pending&limit=20"), "status=pending&limit=20");
         assert_eq!(
             query("Token=abc&limit=1&sig=x=y"),
@@ -78,7 +78,7 @@ mod tests {
 
     #[cfg(feature = "reqwest")]
     #[test]
-    fn a_url_loses_its_credentials() {
+    fn credentials_in_a_url_are_replaced() {
         let shown = url(&"https://user:pass@example.com/a?api_key=1&b=2#frag"
             .parse()
             .unwrap());

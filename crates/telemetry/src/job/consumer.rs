@@ -1,4 +1,4 @@
-//! The receiving side: `process orders`, a child of the span that sent the job and linked to it.
+//! The consumer: `process orders` spans, children of the span that sent the job, and linked to it.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,15 +16,15 @@ use crate::intern::intern;
 use crate::names;
 use crate::operation::{ErrorType, Operation};
 use crate::propagation;
-use crate::setup::is_metering;
+use crate::scope::is_metering;
 
-/// How a job's processing belongs to the trace that sent it.
+/// How a job's processing relates to the trace that sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum JobTrace {
     /// It continues that trace: child of the send span, and linked to it.
     #[default]
     Parent,
-    /// It starts a trace of its own, only linked.
+    /// It starts a new trace that links to it.
     Link,
 }
 
@@ -40,24 +40,24 @@ impl std::str::FromStr for JobTrace {
     }
 }
 
-/// What a delivered job tells of itself.
+/// A delivered job.
 #[derive(Debug, Clone, Copy)]
 pub struct Received<'a> {
     /// The job's id.
     pub message_id: &'a str,
-    /// The context of the span that sent it, from the payload.
+    /// The trace context of the span that sent it, from the payload.
     pub sent_in: &'a HashMap<String, String>,
-    /// The context of the attempt before this one.
+    /// The trace context of the attempt before this one.
     pub previous_attempt: Option<&'a HashMap<String, String>>,
-    /// Which attempt this is, from 1.
+    /// The number of this attempt, from 1.
     pub attempt: i64,
-    /// How long it waited in the queue.
+    /// The time it spent in the queue.
     pub waited: Duration,
     /// The unique name of the worker.
     pub client_id: &'a str,
 }
 
-/// The receiving side of one queue. Cheap to clone.
+/// The consumer of one queue. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Consumer {
     span_name: &'static str,
@@ -81,14 +81,14 @@ impl Consumer {
         }
     }
 
-    /// How processing belongs to the trace that sent the job.
+    /// How processing relates to the trace that sent the job.
     #[must_use]
     pub fn trace(mut self, trace: JobTrace) -> Self {
         self.trace = trace;
         self
     }
 
-    /// A tower layer that makes the span for each delivery; `read` says what the delivery tells of itself.
+    /// A tower layer that makes a span for each delivery; `read` returns the job in the queue's delivery.
     pub fn layer<R>(&self, read: fn(&R) -> Received<'_>) -> ConsumerLayer<R> {
         ConsumerLayer {
             consumer: self.clone(),
@@ -106,11 +106,11 @@ impl Consumer {
         let common = || self.attributes.iter().cloned();
         let span = SpanBuilder::from_name(self.span_name).with_kind(SpanKind::Consumer);
         let operation = Operation::start(span, parent, &instruments().process, common);
-        operation.link_to(|| {
+        operation.add_links(|| {
             let previous = job.previous_attempt.map(propagation::extract);
             [Some(sent_in), previous].into_iter().flatten()
         });
-        operation.describe(|| {
+        operation.set_attributes(|| {
             let waited = i64::try_from(job.waited.as_millis()).unwrap_or(i64::MAX);
             common().chain([
                 KeyValue::new(names::MESSAGING_MESSAGE_ID, job.message_id.to_owned()),
@@ -124,20 +124,20 @@ impl Consumer {
     }
 }
 
-/// Says of the job being processed that it failed: its span and its metric get this `error.type`, a word of a bounded set. For
-/// services that record failures themselves and answer the queue that all is well.
+/// Marks the job that is being processed as failed: its span and its metric get this `error.type`, a word of
+/// a bounded set. For services that record failures themselves and return success to the queue.
 pub fn fail(error_type: impl Into<Cow<'static, str>>) {
     if let Some(outcome) = Context::current().get::<Outcome>() {
-        // Only the first word counts: it names the cause.
+        // Only the first call counts: it names the cause.
         let _ = outcome.0.set(error_type.into());
     }
 }
 
-/// Where [`fail`] leaves its word for the consumer layer. It travels in the context, so it reaches across tasks' awaits.
+/// The `error.type` that [`fail`] passes to the consumer layer, through the context.
 #[derive(Debug, Clone, Default)]
 struct Outcome(Arc<OnceLock<ErrorType>>);
 
-/// Made by [`Consumer::layer`].
+/// The layer of [`Consumer::layer`].
 #[derive(Debug)]
 pub struct ConsumerLayer<R> {
     consumer: Consumer,
@@ -164,7 +164,7 @@ impl<S, R> Layer<S> for ConsumerLayer<R> {
     }
 }
 
-/// Made by [`ConsumerLayer`].
+/// The service of [`ConsumerLayer`].
 #[derive(Debug)]
 pub struct ConsumerService<S, R> {
     service: S,
@@ -195,8 +195,8 @@ where
     fn call(&mut self, delivery: R) -> Self::Future {
         let operation = self.layer.consumer.start((self.layer.read)(&delivery));
         let mut context = operation.context().clone();
-        let is_seen = operation.span().is_recording() || is_metering();
-        let outcome = is_seen.then(Outcome::default);
+        let is_recorded = operation.span().is_recording() || is_metering();
+        let outcome = is_recorded.then(Outcome::default);
         if let Some(outcome) = &outcome {
             context = context.with_value(outcome.clone());
         }
@@ -212,7 +212,7 @@ where
 }
 
 pin_project_lite::pin_project! {
-    /// The processing of a job, inside its span. Made by [`ConsumerService`].
+    /// The processing of a job inside its span.
     #[derive(Debug)]
     pub struct Processing<F> {
         #[pin]

@@ -1,5 +1,6 @@
-//! Jobs in a queue: a PRODUCER span where one is sent, a CONSUMER span where it is processed, and the W3C trace context in the
-//! job's own payload between them. [`Consumer`] is a tower layer over whatever the queue delivers, apalis' tasks or another's.
+//! Queued jobs: a PRODUCER span for sending, a CONSUMER span for processing, and between them the W3C trace
+//! context in the job's payload. [`Consumer`] is a tower layer over any queue's deliveries, such as apalis'
+//! tasks.
 //!
 //! ```
 //! use std::collections::HashMap;

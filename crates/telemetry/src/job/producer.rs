@@ -1,4 +1,4 @@
-//! The sending side: `send orders`, and the trace context for the payload.
+//! The producer: `send orders` spans, and the trace context for the payload.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use crate::names;
 use crate::operation::Operation;
 use crate::propagation;
 
-/// The sending side of one queue. Cheap to clone.
+/// The producer of one queue. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Producer {
     span_name: &'static str,
@@ -22,7 +22,7 @@ pub struct Producer {
 }
 
 impl Producer {
-    /// Sends to the queue `destination`, which lives on the server `host`:`port`.
+    /// Sends to the queue `destination` on the server `host`:`port`.
     pub fn new(destination: &str, host: &str, port: u16) -> Self {
         Self {
             span_name: intern(format!("send {destination}")),
@@ -38,8 +38,8 @@ impl Producer {
         }
     }
 
-    /// Sends one job as a child of the current span. `send` gets the context that the payload must carry; `error_type` says of its
-    /// error what kind it is, in a word of a bounded set.
+    /// Sends one job in a child of the current span. `send` gets the trace context for the payload;
+    /// `error_type` returns the `error.type` of its error, a word of a bounded set.
     ///
     /// # Errors
     /// Those of `send`.
@@ -56,7 +56,7 @@ impl Producer {
             .await
     }
 
-    /// Sends one job as a child of `parent`, such as the stored context of a request that is long over.
+    /// Sends one job in a child of `parent`, such as the stored context of an earlier request.
     ///
     /// # Errors
     /// Those of `send`.
@@ -73,7 +73,7 @@ impl Producer {
         let common = || self.attributes.iter().cloned();
         let span = SpanBuilder::from_name(self.span_name).with_kind(SpanKind::Producer);
         let operation = Operation::start(span, parent, &instruments().send, common);
-        operation.describe(|| {
+        operation.set_attributes(|| {
             let id = message_id.to_owned();
             common().chain([KeyValue::new(names::MESSAGING_MESSAGE_ID, id)])
         });

@@ -1,12 +1,12 @@
-//! A trace context as a plain text map, to put into a job's payload, a database row, or any other carrier that is not HTTP: the
-//! W3C's `traceparent` and `tracestate`, unless `OTEL_PROPAGATORS` says otherwise. A caller's baggage is never in it: nobody
-//! knows what is in there, and a row or a job would keep it.
+//! The trace context as a text map, for a job's payload, a database row, or any other carrier except HTTP:
+//! the W3C's `traceparent` and `tracestate`, unless `OTEL_PROPAGATORS` selects others. Baggage is left out:
+//! its content is the caller's, and a row or a job would store it.
 //!
 //! ```
 //! use throughline_telemetry::propagation;
 //!
-//! let stored = propagation::inject_current(); // with the row, or in the payload
-//! let sent_in = propagation::extract(&stored); // the parent of what is done about it later
+//! let stored = propagation::inject_current(); // goes into the row or the payload
+//! let sent_in = propagation::extract(&stored); // the parent of later work
 //! ```
 
 mod trace_context;
@@ -15,21 +15,21 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use opentelemetry::baggage::BaggageExt;
-use opentelemetry::propagation::{Extractor, Injector};
+use opentelemetry::propagation::Extractor;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, global};
 
 pub(crate) use trace_context::TraceContextPropagator;
 
-/// The trace context as a map; empty where there is no trace.
+/// The trace context as a map; empty outside a trace.
 pub fn inject(context: &Context) -> HashMap<String, String> {
-    let mut carrier = Filled(HashMap::new());
+    let mut carrier = HashMap::new();
     let context = without_baggage(context);
     global::get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut carrier));
-    carrier.0
+    carrier
 }
 
-/// The trace that the context belongs to, and nothing else of it where it has baggage.
+/// The context; if it has baggage, a new one with only its span.
 pub(crate) fn without_baggage(context: &Context) -> Cow<'_, Context> {
     if context.baggage().is_empty() {
         return Cow::Borrowed(context);
@@ -43,25 +43,18 @@ pub fn inject_current() -> HashMap<String, String> {
     inject(&Context::current())
 }
 
-/// The context that a map holds. A map without one, or with a malformed one, gives a context without a parent.
+/// The context of a map. If the map has none, or a malformed one, it has no span.
 pub fn extract(carrier: &HashMap<String, String>) -> Context {
     global::get_text_map_propagator(|propagator| {
-        propagator.extract_with_context(&Context::new(), &Read(carrier))
+        propagator.extract_with_context(&Context::new(), &MapExtractor(carrier))
     })
 }
 
-/// The map as it is: names are in lower case already, and not made so once more.
-struct Filled(HashMap<String, String>);
+/// Unlike the API's extractor for maps, it does not copy names to lower case, which they are in already: 1
+/// allocation instead of 4 ("parent of a job" in `tests/allocations.rs`).
+struct MapExtractor<'a>(&'a HashMap<String, String>);
 
-impl Injector for Filled {
-    fn set(&mut self, key: &str, value: String) {
-        self.0.insert(key.to_owned(), value);
-    }
-}
-
-struct Read<'a>(&'a HashMap<String, String>);
-
-impl Extractor for Read<'_> {
+impl Extractor for MapExtractor<'_> {
     fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
     }

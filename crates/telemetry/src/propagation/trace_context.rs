@@ -1,5 +1,9 @@
-//! The W3C's `traceparent` and `tracestate` (<https://www.w3.org/TR/trace-context/>). The SDK's propagator takes ids of fewer
-//! digits than the rule has, sends an empty `tracestate`, and makes each id a text of its own on the way.
+//! The W3C's `traceparent` and `tracestate`: <https://www.w3.org/TR/trace-context/>
+//!
+//! Stricter than the SDK's propagator, which accepts ids, versions and flags with fewer digits or a `+`, a
+//! `-` at the end, and sends an empty `tracestate`. It also allocates less: 3 times instead of 6 to inject a
+//! context, once instead of twice to extract one ("context of a job" and "parent of a job" in
+//! `tests/allocations.rs`).
 
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -15,7 +19,7 @@ const STATE: &str = "tracestate";
 /// The length of a `traceparent` of version 00: `00-{32 digits}-{16 digits}-{2 digits}`.
 const LENGTH: usize = 55;
 
-/// Reads and writes both fields.
+/// Extracts and injects both fields.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TraceContextPropagator;
 
@@ -26,7 +30,7 @@ impl TextMapPropagator for TraceContextPropagator {
         if !span.is_valid() {
             return;
         }
-        injector.set(PARENT, written(span));
+        injector.set(PARENT, traceparent(span));
         let state = span.trace_state().header();
         if !state.is_empty() {
             injector.set(STATE, state);
@@ -34,19 +38,14 @@ impl TextMapPropagator for TraceContextPropagator {
     }
 
     fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
-        let Some(parent) = extractor.get(PARENT).and_then(read) else {
+        let Some((trace_id, span_id, flags)) = extractor.get(PARENT).and_then(parse) else {
             return context.clone();
         };
-        // One that cannot be read does not make the parent unreadable (section 3.3).
+        // An invalid `tracestate` does not invalidate the `traceparent` (section 3.3).
         let state = extractor
             .get(STATE)
             .and_then(|state| TraceState::from_str(state).ok())
             .unwrap_or_default();
-        let Parent {
-            trace_id,
-            span_id,
-            flags,
-        } = parent;
         let span = SpanContext::new(trace_id, span_id, flags, true, state);
         context.with_remote_span_context(span)
     }
@@ -57,16 +56,11 @@ impl TextMapPropagator for TraceContextPropagator {
     }
 }
 
-/// What a `traceparent` says.
-#[derive(Debug, PartialEq, Eq)]
-struct Parent {
-    trace_id: TraceId,
-    span_id: SpanId,
-    flags: TraceFlags,
-}
+/// The fields of a `traceparent`.
+type Parent = (TraceId, SpanId, TraceFlags);
 
-/// `None` where the text is not one that the W3C allows. A version above 00 may have more behind what 00 has (section 3.2.2).
-fn read(text: &str) -> Option<Parent> {
+/// `None` if it is malformed. A version above 00 may append fields to those of 00 (section 3.2.2).
+fn parse(text: &str) -> Option<Parent> {
     let (known, rest) = text.trim().as_bytes().split_first_chunk::<LENGTH>()?;
     let [v1, v2, b'-', ids @ .., b'-', f1, f2] = known else {
         return None;
@@ -75,60 +69,41 @@ fn read(text: &str) -> Option<Parent> {
     let [b'-', parent_id @ ..] = parent_id else {
         return None;
     };
-    let is_whole = match number(&[*v1, *v2])? {
+    let is_complete = match hexadecimal(&[*v1, *v2])? {
         0xff => false,
         0 => rest.is_empty(),
         _ => rest.is_empty() || rest.starts_with(b"-"),
     };
-    let trace_id = TraceId::from(number(trace_id)?);
-    let span_id = SpanId::from(u64::try_from(number(parent_id)?).ok()?);
-    let flags = TraceFlags::new(u8::try_from(number(&[*f1, *f2])?).ok()?);
-    let is_valid = is_whole && trace_id != TraceId::INVALID && span_id != SpanId::INVALID;
-    // Flags that are not known are not passed on (section 3.2.2.5.2).
+    let trace_id = TraceId::from(hexadecimal(trace_id)?);
+    let span_id = SpanId::from(u64::try_from(hexadecimal(parent_id)?).ok()?);
+    let flags = TraceFlags::new(u8::try_from(hexadecimal(&[*f1, *f2])?).ok()?);
+    let is_valid = is_complete && trace_id != TraceId::INVALID && span_id != SpanId::INVALID;
+    // Unknown flags are not propagated (section 3.2.2.5.2).
     let flags = flags & TraceFlags::SAMPLED;
-    is_valid.then_some(Parent {
-        trace_id,
-        span_id,
-        flags,
-    })
+    is_valid.then_some((trace_id, span_id, flags))
 }
 
-/// What 32 hexadecimal digits or fewer stand for. Those above 9 must be in lower case.
-fn number(digits: &[u8]) -> Option<u128> {
+/// The value of up to 32 hexadecimal digits, in lower case.
+fn hexadecimal(digits: &[u8]) -> Option<u128> {
     digits.iter().try_fold(0, |number, digit| {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(number << 4 | u128::from(value))
+        let value = char::from(*digit).to_digit(16)?;
+        (!digit.is_ascii_uppercase()).then_some(number << 4 | u128::from(value))
     })
 }
 
-fn written(span: &SpanContext) -> String {
+fn traceparent(span: &SpanContext) -> String {
     let mut text = String::with_capacity(LENGTH);
     text.push_str("00-");
     push_digits(&mut text, &span.trace_id().to_bytes());
     text.push('-');
     push_digits(&mut text, &span.span_id().to_bytes());
-    text.push_str(match span.is_sampled() {
-        true => "-01",
-        false => "-00",
-    });
+    text.push_str(if span.is_sampled() { "-01" } else { "-00" });
     text
 }
 
 fn push_digits(text: &mut String, bytes: &[u8]) {
-    let digit = |value: u8| {
-        char::from(match value {
-            0..=9 => b'0' + value,
-            _ => b'a' + value - 10,
-        })
-    };
-    for byte in bytes {
-        text.push(digit(byte >> 4));
-        text.push(digit(byte & 0xf));
-    }
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    text.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
 }
 
 #[cfg(test)]
@@ -139,36 +114,31 @@ mod tests {
     const SPAN: &str = "b7ad6b7169203331";
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_traceparent_is_parsed_as_it_was_formatted() {
         for (flags, sampled) in [("00", false), ("01", true)] {
             let text = format!("00-{TRACE}-{SPAN}-{flags}");
-            let parent = read(&text).unwrap();
-            assert_eq!(parent.flags.is_sampled(), sampled);
-            let Parent {
-                trace_id,
-                span_id,
-                flags,
-            } = parent;
+            let (trace_id, span_id, flags) = parse(&text).unwrap();
+            assert_eq!(flags.is_sampled(), sampled);
             let span = SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE);
-            assert_eq!(written(&span), text);
+            assert_eq!(traceparent(&span), text);
         }
     }
 
     #[test]
-    fn a_version_to_come_is_read_as_far_as_it_is_known() {
-        let sampled = read(&format!("00-{TRACE}-{SPAN}-01"));
+    fn fields_of_a_later_version_are_ignored() {
+        let sampled = parse(&format!("00-{TRACE}-{SPAN}-01"));
         assert!(sampled.is_some());
         for text in [
             format!("cc-{TRACE}-{SPAN}-01"),
             format!("cc-{TRACE}-{SPAN}-01-what-the-future-holds"),
             format!(" 00-{TRACE}-{SPAN}-ff "),
         ] {
-            assert_eq!(read(&text), sampled, "{text}");
+            assert_eq!(parse(&text), sampled, "{text}");
         }
     }
 
     #[test]
-    fn what_is_malformed_is_nothing() {
+    fn a_malformed_traceparent_is_ignored() {
         for text in [
             String::new(),
             format!("ff-{TRACE}-{SPAN}-01"),
@@ -188,7 +158,7 @@ mod tests {
             format!("00-{}-{SPAN}-01", TRACE.replace('a', "g")),
             format!("00-{}-{SPAN}-01", TRACE.replace("0a", "\u{e4}")),
         ] {
-            assert_eq!(read(&text), None, "{text}");
+            assert_eq!(parse(&text), None, "{text}");
         }
     }
 }

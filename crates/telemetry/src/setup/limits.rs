@@ -1,4 +1,4 @@
-//! How much of a span, of a log record and of a queue there may be: `OTEL_*_LIMIT`, `OTEL_BSP_*`, `OTEL_BLRP_*`.
+//! The limits of spans, log records and export queues: `OTEL_*_LIMIT`, `OTEL_BSP_*`, `OTEL_BLRP_*`.
 //! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>
 
 use std::time::Duration;
@@ -21,8 +21,8 @@ pub(super) fn spans(env: &Env) -> Result<SpanLimits, SettingError> {
     })
 }
 
-/// How long a text of a span may be. The SDK enforces neither this nor the limits of log records; [`crate::mask`] does.
-pub(super) fn span_texts(env: &Env) -> Result<Option<usize>, SettingError> {
+/// The longest text attribute of a span. [`crate::masking`] enforces it and the limits of log records.
+pub(super) fn span_value_length(env: &Env) -> Result<Option<usize>, SettingError> {
     value_length(env, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT")
 }
 
@@ -34,7 +34,7 @@ pub(super) fn log_records(env: &Env) -> Result<RecordLimits, SettingError> {
     })
 }
 
-/// How long a text attribute may be, in characters; `None` where there is no limit, which is the specification's default.
+/// The longest text attribute, in characters; `None` for no limit, which is the specification's default.
 fn value_length(env: &Env, own: &'static str) -> Result<Option<usize>, SettingError> {
     for name in [own, "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"] {
         let limit = env.optional(name, "a number of characters")?;
@@ -45,14 +45,14 @@ fn value_length(env: &Env, own: &'static str) -> Result<Option<usize>, SettingEr
     Ok(None)
 }
 
-/// The queue between the program and an exporter.
+/// The queue in front of an exporter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Batch {
-    /// How many records it holds at most; more are dropped.
+    /// The most records that it holds; further ones are dropped.
     pub(super) queue: usize,
-    /// How many records one request to the collector carries at most.
+    /// The most records in one request to the collector.
     pub(super) size: usize,
-    /// How long a record waits for others at most.
+    /// The longest time that a record waits for a batch to fill.
     pub(super) delay: Duration,
 }
 
@@ -90,7 +90,7 @@ impl Batch {
     }
 }
 
-/// A whole number of milliseconds above zero, as the specification has durations.
+/// A duration in the form of the specification: a whole number of milliseconds above 0.
 pub(super) fn milliseconds(env: &Env, name: &'static str, default: u64) -> Result<Duration, SettingError> {
     let takes = "a number of milliseconds above 0";
     match env.or(name, default, takes)? {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spans_own_limit_wins_over_the_common_one() {
+    fn a_spans_own_limit_overrides_the_common_one() {
         let env = Env::of([
             ("OTEL_ATTRIBUTE_COUNT_LIMIT", "10"),
             ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "20"),
@@ -132,14 +132,14 @@ mod tests {
         let spans = spans(&env).unwrap();
         assert_eq!(spans.max_attributes_per_span, 10);
         assert_eq!(spans.max_links_per_span, 0);
-        assert_eq!(span_texts(&env).unwrap(), Some(30));
+        assert_eq!(span_value_length(&env).unwrap(), Some(30));
         let records = log_records(&env).unwrap();
         assert_eq!(records.attributes, 0);
         assert_eq!(records.value_length, Some(20));
     }
 
     #[test]
-    fn a_time_of_nothing_is_an_error() {
+    fn a_duration_of_0_is_an_error() {
         let env = Env::of([("OTEL_BLRP_SCHEDULE_DELAY", "0")]);
         assert!(Batch::from_env(&env, &LOGS).is_err());
     }

@@ -1,5 +1,4 @@
-//! Log lines on stdout, masked like all that leaves the process: JSON for machines, text for a person at a terminal. Both end
-//! with the trace that the event belongs to.
+//! Masked log lines on stdout: JSON for machines, text for a terminal. Both end with the event's trace.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -15,7 +14,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// One JSON object a line: timestamp (RFC 3339, UTC), severity, target, the event's message and fields, trace_id and span_id.
+/// One JSON object a line: timestamp (RFC 3339, UTC), severity, target, message, fields, trace_id, span_id.
 pub(super) struct JsonLines;
 
 impl<S, N> FormatEvent<S, N> for JsonLines
@@ -35,9 +34,10 @@ where
         object.add("severity", metadata.level().as_str());
         object.add("target", metadata.target());
         event.record(&mut Fields(|name: &str, value: Shown<'_>| {
-            let name = match JsonObject::OWN.contains(&name) {
-                true => Cow::Owned(format!("field.{name}")),
-                false => Cow::Borrowed(name),
+            let name = if JsonObject::RESERVED.contains(&name) {
+                Cow::Owned(format!("field.{name}"))
+            } else {
+                Cow::Borrowed(name)
             };
             match value {
                 Shown::Text(text) => object.add(&name, &text),
@@ -52,23 +52,20 @@ where
     }
 }
 
-/// A JSON object that is written member by member.
+/// A JSON object that is built member by member.
 struct JsonObject(Vec<u8>);
 
 impl JsonObject {
-    /// The members that every line has. A field of the same name is written as `field.{name}`.
-    const OWN: [&str; 5] = ["timestamp", "severity", "target", "trace_id", "span_id"];
+    /// The members of every line. An event's field of the same name becomes `field.{name}`.
+    const RESERVED: [&str; 5] = ["timestamp", "severity", "target", "trace_id", "span_id"];
 
     fn new() -> Self {
         Self(Vec::with_capacity(512))
     }
 
     fn add<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
-        self.0.push(match self.0.is_empty() {
-            true => b'{',
-            false => b',',
-        });
-        // Writing texts and numbers into memory does not fail.
+        self.0.push(if self.0.is_empty() { b'{' } else { b',' });
+        // Serializing texts and numbers into memory does not fail.
         let _ = serde_json::to_writer(&mut self.0, name);
         self.0.push(b':');
         let _ = serde_json::to_writer(&mut self.0, value);
@@ -80,7 +77,7 @@ impl JsonObject {
     }
 }
 
-/// One line for a person: time, level, target, message and fields, and the trace at the end.
+/// One line of text: time, level, target, message, fields, trace.
 pub(super) struct TextLines;
 
 impl<S, N> FormatEvent<S, N> for TextLines
@@ -95,9 +92,10 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let metadata = event.metadata();
-        let (color, reset) = match writer.has_ansi_escapes() {
-            true => (color(*metadata.level()), "\u{1b}[0m"),
-            false => ("", ""),
+        let (color, reset) = if writer.has_ansi_escapes() {
+            (color(*metadata.level()), "\u{1b}[0m")
+        } else {
+            ("", "")
         };
         let level = metadata.level();
         write!(
@@ -133,14 +131,14 @@ fn color(level: Level) -> &'static str {
     }
 }
 
-/// What is shown of a field's value.
+/// A field's value after masking.
 enum Shown<'a> {
     Text(Cow<'a, str>),
-    /// A number, or true or false.
+    /// A number or a boolean.
     Value(Value),
 }
 
-/// Gives each field of an event to a function, masked.
+/// Passes each field of an event to a function, masked.
 struct Fields<F>(F);
 
 impl<F: FnMut(&str, Shown<'_>)> Fields<F> {
@@ -208,13 +206,13 @@ mod tests {
 
     use super::*;
 
-    /// The line of an event, which `write` writes.
-    fn line(write: impl FnOnce()) -> Value {
+    /// The line of the event that `emit` emits.
+    fn line(emit: impl FnOnce()) -> Value {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let lines = tracing_subscriber::fmt::layer()
             .event_format(JsonLines)
             .with_writer(Mutex::new(writer));
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), write);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), emit);
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         assert_eq!(text.matches('\n').count(), 1, "{text}");
@@ -222,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_field_says_the_line_is_one_object() {
+    fn a_line_is_one_object_for_all_field_values() {
         let line = line(|| {
             tracing::info!(
                 text = "a \"quoted\"\nline \u{1}",
@@ -242,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_does_not_take_the_place_of_what_every_line_has() {
+    fn a_field_does_not_replace_a_reserved_member() {
         let line = line(|| tracing::warn!(severity = "low", timestamp = 7, "late"));
         assert_eq!(line["severity"], "WARN");
         assert_eq!(line["field.severity"], "low");

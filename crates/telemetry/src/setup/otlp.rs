@@ -1,38 +1,44 @@
-//! The `OTEL_EXPORTER_OTLP_*` variables: where one signal goes, how, and with which credentials. A signal's own variable wins
-//! over the common one. The exporters would read most of them too, but take no notice of a wrong value.
+//! The `OTEL_EXPORTER_OTLP_*` variables: where and how one signal is exported. A signal's own variable
+//! overrides the common one, and an invalid value is an error.
 //! <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use opentelemetry_otlp::{Compression, Protocol};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 use settings::{Env, SettingError};
 use url::Url;
 
 use super::limits;
+use crate::export::Encoding;
+use crate::intern::intern;
 
-/// What a request to the collector may take, unless the environment says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// The timeout of an export unless the environment sets one.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How to reach the collector for one signal.
 #[derive(Debug)]
 pub(super) struct Otlp {
     pub(super) protocol: Protocol,
-    /// For HTTP with the signal's path.
+    /// With the signal's path if the protocol is HTTP.
     pub(super) endpoint: Url,
-    pub(super) headers: HashMap<String, String>,
+    pub(super) headers: HeaderMap,
     pub(super) timeout: Duration,
-    pub(super) compression: Option<Compression>,
+    pub(super) gzip: bool,
     pub(super) tls: Tls,
 }
 
-/// PEM files, as they were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Grpc,
+    Http(Encoding),
+}
+
+/// The contents of PEM files.
 #[derive(Debug, Default)]
 pub(super) struct Tls {
-    /// Whom to trust besides the system's own authorities.
+    /// Certificates to trust besides the system's.
     pub(super) authority: Option<Vec<u8>>,
-    /// Who this process is.
     pub(super) identity: Option<Identity>,
 }
 
@@ -43,97 +49,93 @@ pub(super) struct Identity {
     pub(super) key: Vec<u8>,
 }
 
-/// A variable of one signal, and the one for all signals.
-type Names = [&'static str; 2];
-
-/// The names of one signal's variables.
+/// The variables of one signal.
 #[derive(Debug)]
 pub(super) struct Variables {
     pub(super) exporter: &'static str,
+    /// As in `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`.
+    signal: &'static str,
     path: &'static str,
-    protocol: Names,
-    endpoint: Names,
-    headers: Names,
-    timeout: Names,
-    compression: Names,
-    insecure: Names,
-    certificate: Names,
-    client_certificate: Names,
-    client_key: Names,
     batch_timeout: &'static str,
 }
 
-macro_rules! variables {
-    ($signal:literal, $path:literal, $batch_timeout:literal) => {
-        Variables {
-            exporter: concat!("OTEL_", $signal, "_EXPORTER"),
-            path: $path,
-            protocol: variables!(both $signal, "PROTOCOL"),
-            endpoint: variables!(both $signal, "ENDPOINT"),
-            headers: variables!(both $signal, "HEADERS"),
-            timeout: variables!(both $signal, "TIMEOUT"),
-            compression: variables!(both $signal, "COMPRESSION"),
-            insecure: variables!(both $signal, "INSECURE"),
-            certificate: variables!(both $signal, "CERTIFICATE"),
-            client_certificate: variables!(both $signal, "CLIENT_CERTIFICATE"),
-            client_key: variables!(both $signal, "CLIENT_KEY"),
-            batch_timeout: $batch_timeout,
-        }
-    };
-    (both $signal:literal, $what:literal) => {
-        [
-            concat!("OTEL_EXPORTER_OTLP_", $signal, "_", $what),
-            concat!("OTEL_EXPORTER_OTLP_", $what),
-        ]
-    };
+pub(super) const TRACES: Variables = Variables {
+    exporter: "OTEL_TRACES_EXPORTER",
+    signal: "TRACES",
+    path: "v1/traces",
+    batch_timeout: "OTEL_BSP_EXPORT_TIMEOUT",
+};
+pub(super) const METRICS: Variables = Variables {
+    exporter: "OTEL_METRICS_EXPORTER",
+    signal: "METRICS",
+    path: "v1/metrics",
+    batch_timeout: "OTEL_METRIC_EXPORT_TIMEOUT",
+};
+pub(super) const LOGS: Variables = Variables {
+    exporter: "OTEL_LOGS_EXPORTER",
+    signal: "LOGS",
+    path: "v1/logs",
+    batch_timeout: "OTEL_BLRP_EXPORT_TIMEOUT",
+};
+
+/// A signal's own variable and the common one.
+type Names = [&'static str; 2];
+
+impl Variables {
+    fn names(&self, of: &str) -> Names {
+        let own = intern(format!("OTEL_EXPORTER_OTLP_{}_{of}", self.signal));
+        [own, intern(format!("OTEL_EXPORTER_OTLP_{of}"))]
+    }
 }
 
-pub(super) const TRACES: Variables = variables!("TRACES", "v1/traces", "OTEL_BSP_EXPORT_TIMEOUT");
-pub(super) const METRICS: Variables = variables!("METRICS", "v1/metrics", "OTEL_METRIC_EXPORT_TIMEOUT");
-pub(super) const LOGS: Variables = variables!("LOGS", "v1/logs", "OTEL_BLRP_EXPORT_TIMEOUT");
-
 impl Otlp {
-    pub(super) fn from_env(env: &Env, names: &Variables) -> Result<Self, SettingError> {
+    pub(super) fn from_env(env: &Env, variables: &Variables) -> Result<Self, SettingError> {
         let protocol = read(
             env,
-            names.protocol,
+            variables.names("PROTOCOL"),
             "grpc, http/protobuf or http/json",
             |word| match word.to_ascii_lowercase().as_str() {
                 "grpc" => Some(Protocol::Grpc),
-                "http/protobuf" => Some(Protocol::HttpBinary),
-                "http/json" => Some(Protocol::HttpJson),
+                "http/protobuf" => Some(Protocol::Http(Encoding::Protobuf)),
+                "http/json" => Some(Protocol::Http(Encoding::Json)),
                 _ => None,
             },
         )?
-        .unwrap_or(Protocol::HttpBinary);
-        let compression = read(env, names.compression, "gzip or none", |word| {
-            match word.to_ascii_lowercase().as_str() {
-                "gzip" => Some(Some(Compression::Gzip)),
-                "none" => Some(None),
+        .unwrap_or(Protocol::Http(Encoding::Protobuf));
+        let gzip = read(
+            env,
+            variables.names("COMPRESSION"),
+            "gzip or none",
+            |word| match word.to_ascii_lowercase().as_str() {
+                "gzip" => Some(true),
+                "none" => Some(false),
                 _ => None,
-            }
-        })?;
-        let timeout = read(env, names.timeout, "a number of milliseconds above 0", |text| {
-            text.parse().ok().filter(|milliseconds| *milliseconds > 0)
-        })?;
-        let timeout = timeout.map_or(TIMEOUT, Duration::from_millis);
-        let of_batch = limits::milliseconds(env, names.batch_timeout, 30_000)?;
+            },
+        )?;
+        let timeout = read(
+            env,
+            variables.names("TIMEOUT"),
+            "a number of milliseconds above 0",
+            |text| text.parse().ok().filter(|milliseconds| *milliseconds > 0),
+        )?;
+        let timeout = timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
+        let batch_timeout = limits::milliseconds(env, variables.batch_timeout, 30_000)?;
         Ok(Self {
             protocol,
-            endpoint: endpoint(env, names, protocol)?,
-            headers: headers(env, names.headers)?,
-            // One bounds what the exporter does for a batch, the other what the batch waits for the exporter.
-            timeout: timeout.min(of_batch),
-            compression: compression.flatten(),
+            endpoint: endpoint(env, variables, protocol)?,
+            headers: headers(env, variables.names("HEADERS"))?,
+            // The first bounds the requests for a batch, the second how long the batch waits for them.
+            timeout: timeout.min(batch_timeout),
+            gzip: gzip.unwrap_or_default(),
             tls: Tls {
-                authority: file(env, names.certificate)?,
-                identity: identity(env, names)?,
+                authority: file(env, variables.names("CERTIFICATE"))?,
+                identity: identity(env, variables)?,
             },
         })
     }
 }
 
-/// The first of the two variables that is set, as `parse` reads it.
+/// The first of the two variables that is set, parsed.
 fn read<T>(
     env: &Env,
     names: Names,
@@ -155,42 +157,41 @@ fn first(env: &Env, names: Names) -> Option<(&'static str, &str)> {
         .find_map(|name| env.get(name).map(|text| (name, text)))
 }
 
-/// HTTP: a signal's own endpoint is taken as it is, the common one gets the signal's path. gRPC: there is no path, and an
-/// endpoint without a scheme is TLS unless `..._INSECURE` says otherwise.
-fn endpoint(env: &Env, names: &Variables, protocol: Protocol) -> Result<Url, SettingError> {
+/// HTTP: a signal's own endpoint is used unchanged, the signal's path is added to the common one. gRPC: no
+/// path, and an endpoint without a scheme means TLS unless `..._INSECURE` is `true`.
+fn endpoint(env: &Env, variables: &Variables, protocol: Protocol) -> Result<Url, SettingError> {
     const TAKES: &str = "a URL such as http://localhost:4318 or https://otlp.example.com";
     let grpc = protocol == Protocol::Grpc;
-    let default = match grpc {
-        true => "http://localhost:4317",
-        false => "http://localhost:4318",
+    let default = if grpc {
+        "http://localhost:4317"
+    } else {
+        "http://localhost:4318"
     };
-    let insecure = read(env, names.insecure, "true or false", |text| {
+    let insecure = read(env, variables.names("INSECURE"), "true or false", |text| {
         text.to_ascii_lowercase().parse().ok()
     })?;
-    let [own, common] = names.endpoint;
-    let (name, text) = first(env, names.endpoint).unwrap_or((common, default));
+    let [own, common] = variables.names("ENDPOINT");
+    let (name, text) = first(env, variables.names("ENDPOINT")).unwrap_or((common, default));
     let bad = || SettingError::bad(name, without_credentials(text), TAKES);
 
-    let scheme = match insecure {
-        Some(true) => "http",
-        _ => "https",
-    };
-    let full = match grpc && !text.contains("://") {
-        true => format!("{scheme}://{text}"),
-        false => text.to_owned(),
+    let scheme = if insecure == Some(true) { "http" } else { "https" };
+    let full = if grpc && !text.contains("://") {
+        format!("{scheme}://{text}")
+    } else {
+        text.to_owned()
     };
     let mut url = Url::parse(&full).map_err(|_| bad())?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(bad());
     }
     if !grpc && name != own {
-        let path = format!("{}/{}", url.path().trim_end_matches('/'), names.path);
+        let path = format!("{}/{}", url.path().trim_end_matches('/'), variables.path);
         url.set_path(&path);
     }
     Ok(url)
 }
 
-/// What comes before an `@` may be a password.
+/// The part before an `@` may be a password.
 fn without_credentials(text: &str) -> String {
     match text.rsplit_once('@') {
         Some((_, host)) => format!("***@{host}"),
@@ -199,9 +200,10 @@ fn without_credentials(text: &str) -> String {
 }
 
 /// `name=value,name=value`, values percent-encoded. The list holds API keys, so an error does not show it.
-fn headers(env: &Env, names: Names) -> Result<HashMap<String, String>, SettingError> {
+fn headers(env: &Env, names: Names) -> Result<HeaderMap, SettingError> {
+    let mut headers = HeaderMap::new();
     let Some((name, list)) = first(env, names) else {
-        return Ok(HashMap::new());
+        return Ok(headers);
     };
     let bad = || {
         let takes = "a list name=value,name=value of HTTP headers, with percent-encoded values";
@@ -209,15 +211,15 @@ fn headers(env: &Env, names: Names) -> Result<HashMap<String, String>, SettingEr
     };
     let header = |pair: &str| {
         let (name, value) = pair.split_once('=')?;
-        let name = http::HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
+        let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
         let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
-        http::HeaderValue::from_str(&value).ok()?;
-        Some((name.as_str().to_owned(), value.into_owned()))
+        Some((name, HeaderValue::from_str(&value).ok()?))
     };
-    list.split(',')
-        .filter(|pair| !pair.trim().is_empty())
-        .map(|pair| header(pair).ok_or_else(bad))
-        .collect()
+    for pair in list.split(',').filter(|pair| !pair.trim().is_empty()) {
+        let (name, value) = header(pair).ok_or_else(bad)?;
+        headers.insert(name, value);
+    }
+    Ok(headers)
 }
 
 fn file(env: &Env, names: Names) -> Result<Option<Vec<u8>>, SettingError> {
@@ -228,11 +230,11 @@ fn file(env: &Env, names: Names) -> Result<Option<Vec<u8>>, SettingError> {
     })
 }
 
-fn identity(env: &Env, names: &Variables) -> Result<Option<Identity>, SettingError> {
-    let certificate = file(env, names.client_certificate)?;
-    let key = file(env, names.client_key)?;
-    let [_, client_certificate] = names.client_certificate;
-    let [_, client_key] = names.client_key;
+fn identity(env: &Env, variables: &Variables) -> Result<Option<Identity>, SettingError> {
+    let certificate = file(env, variables.names("CLIENT_CERTIFICATE"))?;
+    let key = file(env, variables.names("CLIENT_KEY"))?;
+    let [_, client_certificate] = variables.names("CLIENT_CERTIFICATE");
+    let [_, client_key] = variables.names("CLIENT_KEY");
     match (certificate, key) {
         (Some(certificate), Some(key)) => Ok(Some(Identity { certificate, key })),
         (None, None) => Ok(None),
@@ -260,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signals_own_endpoint_is_taken_as_it_is_and_the_common_one_gets_a_path() {
+    fn a_signals_own_endpoint_is_unchanged_and_the_common_one_gets_a_path() {
         assert_eq!(endpoint([]), "http://localhost:4318/v1/traces");
         assert_eq!(
             endpoint([("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otlp.example.com/base/")]),
@@ -276,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grpc_endpoint_may_come_without_a_scheme() {
+    fn a_grpc_endpoint_may_have_no_scheme() {
         let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
         let bare = ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317");
         let insecure = ("OTEL_EXPORTER_OTLP_INSECURE", "true");
@@ -286,21 +288,21 @@ mod tests {
     }
 
     #[test]
-    fn words_are_taken_in_any_case() {
+    fn words_are_accepted_in_any_case() {
         let otlp = traces([
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "HTTP/JSON"),
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "GZip"),
         ])
         .unwrap();
-        assert_eq!(otlp.protocol, Protocol::HttpJson);
-        assert_eq!(otlp.compression, Some(Compression::Gzip));
+        assert_eq!(otlp.protocol, Protocol::Http(Encoding::Json));
+        assert!(otlp.gzip);
     }
 
     #[test]
-    fn an_export_ends_when_its_batch_may_wait_no_longer() {
+    fn the_timeout_of_the_batch_bounds_that_of_the_export() {
         let own = ("OTEL_EXPORTER_OTLP_TIMEOUT", "4000");
-        let timeout = |of_batch| {
-            let otlp = traces([own, ("OTEL_BSP_EXPORT_TIMEOUT", of_batch)]);
+        let timeout = |batch_timeout| {
+            let otlp = traces([own, ("OTEL_BSP_EXPORT_TIMEOUT", batch_timeout)]);
             otlp.unwrap().timeout.as_millis()
         };
         assert_eq!(
@@ -313,12 +315,12 @@ mod tests {
     fn headers_are_decoded() {
         let otlp = traces([("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b%3D, x-team = shop")]);
         let headers = otlp.unwrap().headers;
-        assert_eq!(headers.get("api-key").map(String::as_str), Some("a b="));
-        assert_eq!(headers.get("x-team").map(String::as_str), Some("shop"));
+        assert_eq!(headers["api-key"], "a b=");
+        assert_eq!(headers["x-team"], "shop");
     }
 
     #[test]
-    fn a_wrong_value_is_named_and_a_secret_is_not_shown() {
+    fn an_invalid_value_is_named_and_a_secret_is_not_shown() {
         let error = |name, value| traces([(name, value)]).unwrap_err().to_string();
         assert_eq!(
             error("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),

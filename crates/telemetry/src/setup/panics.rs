@@ -1,10 +1,12 @@
-//! Panics as log records: `exception.type`, `exception.message`, and the span that they happened in. The hook of the standard
-//! library would write what a panic says to stderr, where nothing masks it.
+//! Panics as log records with `exception.type`, `exception.message` and the span they occurred in. The
+//! standard library's hook writes the message to stderr, where nothing masks it.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
 
 use tracing::Level;
+
+use crate::names;
 
 /// `exception.type` of a panic.
 const TYPE: &str = "panic";
@@ -14,7 +16,7 @@ pub(super) fn install() {
         if tracing::event_enabled!(Level::ERROR) {
             record(panic);
         } else {
-            // Whoever wants no log lines at all still sees why a thread ended.
+            // With log lines switched off, the reason why a thread ended is still visible.
             eprintln!("{}", mask::text(&panic.to_string()));
         }
     }));
@@ -22,17 +24,17 @@ pub(super) fn install() {
 
 fn record(panic: &PanicHookInfo<'_>) {
     let at = panic.location().map(ToString::to_string);
-    let at = at.unwrap_or_else(|| "an unknown place".to_owned());
+    let at = at.unwrap_or_else(|| "an unknown location".to_owned());
     let payload = panic.payload();
     let message = payload.downcast_ref::<&str>().copied();
     let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    // Only where RUST_BACKTRACE asks for it.
+    // Captured only if RUST_BACKTRACE is set.
     let backtrace = Backtrace::capture();
     let stacktrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
     tracing::error!(
-        exception.type = TYPE,
-        exception.message = message,
-        exception.stacktrace = stacktrace,
+        { names::EXCEPTION_TYPE } = TYPE,
+        { names::EXCEPTION_MESSAGE } = message,
+        { names::EXCEPTION_STACKTRACE } = stacktrace,
         "panicked at {at}"
     );
 }

@@ -1,181 +1,161 @@
-//! The three providers, each with the exporter that the environment asks for; `None` where a signal is switched off.
+//! The provider of each signal, with the exporter that the environment selects; `None` without one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use opentelemetry_otlp::{LogExporter, MetricExporter, Protocol, SpanExporter};
+use opentelemetry_otlp as grpc;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::{self, BatchLogProcessor, LogProcessor, SdkLoggerProvider, SimpleLogProcessor};
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
-use opentelemetry_sdk::trace::{
-    self, BatchSpanProcessor, SdkTracerProvider, SimpleSpanProcessor, SpanProcessor,
+use opentelemetry_sdk::logs::{
+    self, BatchLogProcessor, LogExporter, LogProcessor, SdkLoggerProvider, SimpleLogProcessor,
 };
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::trace::{
+    self, BatchSpanProcessor, SdkTracerProvider, SimpleSpanProcessor, SpanExporter, SpanProcessor,
+};
+use opentelemetry_stdout as console;
 
-use super::SetupError;
-use super::settings::{Exporter, OtelSettings};
+use super::environment::{Environment, Exporter};
+use super::error::SetupError;
+use super::limits::Batch;
+use super::otlp::{Otlp, Protocol};
 use super::transport;
-use crate::export::{Delivery, LogDelivery, Logs, MetricDelivery, Notices, Signal, SpanDelivery, Spans};
+use crate::export::{Accounting, Counted, ExportReport, HttpExporter, MaskedRecords, MaskedSpans, Signal};
 
-pub(super) fn tracer(
-    settings: &OtelSettings,
-    resource: &Resource,
-    notices: &Arc<Notices>,
-) -> Result<Option<SdkTracerProvider>, SetupError> {
-    let failed = transport::failed("traces");
-    let delivery = Delivery::new(Signal::Traces, settings.span_batch.queue, notices);
-    let provider = match &settings.traces {
-        Exporter::None => return Ok(None),
-        Exporter::Console => {
-            let exporter = SpanDelivery {
-                exporter: opentelemetry_stdout::SpanExporter::default(),
-                delivery: Arc::clone(&delivery),
-            };
-            spans(settings, delivery, SimpleSpanProcessor::new(exporter))
-        }
+/// What one signal is passed to, built by the function for the exporter that the environment selects.
+fn destination<D>(
+    exporter: &Exporter,
+    to_console: impl FnOnce() -> D,
+    over_grpc: impl FnOnce(&Otlp) -> Result<D, SetupError>,
+    over_http: impl FnOnce(HttpExporter) -> D,
+) -> Result<Option<D>, SetupError> {
+    match exporter {
+        Exporter::None => Ok(None),
+        Exporter::Console => Ok(Some(to_console())),
         Exporter::Otlp(otlp) => match otlp.protocol {
-            Protocol::Grpc => {
-                let exporter = transport::grpc(SpanExporter::builder().with_tonic(), otlp)?.build();
-                batched_spans(settings, delivery, exporter.map_err(failed)?)
-            }
-            Protocol::HttpBinary => {
-                let builder = SpanExporter::builder().with_http();
-                let exporter = transport::written(builder, otlp, |builder| builder.build().map_err(failed))?;
-                batched_spans(settings, delivery, exporter)
-            }
-            _ => {
-                let exporter = transport::http(SpanExporter::builder().with_http(), otlp)?.build();
-                batched_spans(settings, delivery, exporter.map_err(failed)?)
-            }
+            Protocol::Grpc => over_grpc(otlp).map(Some),
+            Protocol::Http(encoding) => Ok(Some(over_http(transport::http(otlp, encoding)?))),
         },
-    };
-    Ok(Some(provider.with_resource(resource.clone()).build()))
+    }
 }
 
-fn batched_spans(
-    settings: &OtelSettings,
-    delivery: Arc<Delivery>,
-    exporter: impl trace::SpanExporter + 'static,
-) -> trace::TracerProviderBuilder {
-    let batch = settings.span_batch;
+pub(super) fn tracer(
+    environment: &Environment,
+    resource: &Resource,
+    report: &Arc<ExportReport>,
+) -> Result<Option<SdkTracerProvider>, SetupError> {
+    let batch = environment.span_batch;
+    let accounting = Accounting::new(Signal::Traces, batch.queue, report);
+    let next = destination(
+        &environment.traces,
+        || -> Box<dyn SpanProcessor> {
+            let exporter = Counted::new(console::SpanExporter::default(), &accounting);
+            Box::new(SimpleSpanProcessor::new(exporter))
+        },
+        |otlp| {
+            let exporter = transport::grpc(grpc::SpanExporter::builder().with_tonic(), otlp).build();
+            let exporter = exporter.map_err(SetupError::exporter("traces"))?;
+            Ok(batched_spans(batch, Counted::new(exporter, &accounting)))
+        },
+        |http| batched_spans(batch, Counted::new(http, &accounting)),
+    )?;
+    let provider = SdkTracerProvider::builder()
+        .with_resource(resource.clone())
+        .with_sampler(environment.sampler.clone())
+        .with_span_limits(environment.span_limits);
+    Ok(next.map(|next| {
+        let value_length = environment.span_value_length;
+        let spans = MaskedSpans {
+            next,
+            accounting,
+            value_length,
+        };
+        provider.with_span_processor(spans).build()
+    }))
+}
+
+fn batched_spans(batch: Batch, exporter: impl SpanExporter + 'static) -> Box<dyn SpanProcessor> {
     let config = trace::BatchConfigBuilder::default()
         .with_max_queue_size(batch.queue)
         .with_max_export_batch_size(batch.size)
-        .with_scheduled_delay(batch.delay)
-        .build();
-    let exporter = SpanDelivery {
-        exporter,
-        delivery: Arc::clone(&delivery),
-    };
-    spans(settings, delivery, BatchSpanProcessor::new(exporter, config))
-}
-
-fn spans(
-    settings: &OtelSettings,
-    delivery: Arc<Delivery>,
-    next: impl SpanProcessor + 'static,
-) -> trace::TracerProviderBuilder {
-    SdkTracerProvider::builder()
-        .with_sampler(settings.sampler.clone())
-        .with_span_limits(settings.span_limits)
-        .with_span_processor(Spans {
-            next,
-            delivery,
-            value_length: settings.span_value_length,
-        })
+        .with_scheduled_delay(batch.delay);
+    Box::new(BatchSpanProcessor::new(exporter, config.build()))
 }
 
 pub(super) fn logger(
-    settings: &OtelSettings,
+    environment: &Environment,
     resource: &Resource,
-    notices: &Arc<Notices>,
+    report: &Arc<ExportReport>,
 ) -> Result<Option<SdkLoggerProvider>, SetupError> {
-    let failed = transport::failed("logs");
-    let delivery = Delivery::new(Signal::Logs, settings.log_batch.queue, notices);
-    let provider = match &settings.logs {
-        Exporter::None => return Ok(None),
-        Exporter::Console => {
-            let exporter = LogDelivery {
-                exporter: opentelemetry_stdout::LogExporter::default(),
-                delivery: Arc::clone(&delivery),
-            };
-            records(settings, delivery, SimpleLogProcessor::new(exporter))
-        }
-        Exporter::Otlp(otlp) => match otlp.protocol {
-            Protocol::Grpc => {
-                let exporter = transport::grpc(LogExporter::builder().with_tonic(), otlp)?.build();
-                batched_records(settings, delivery, exporter.map_err(failed)?)
-            }
-            Protocol::HttpBinary => {
-                let builder = LogExporter::builder().with_http();
-                let exporter = transport::written(builder, otlp, |builder| builder.build().map_err(failed))?;
-                batched_records(settings, delivery, exporter)
-            }
-            _ => {
-                let exporter = transport::http(LogExporter::builder().with_http(), otlp)?.build();
-                batched_records(settings, delivery, exporter.map_err(failed)?)
-            }
+    let batch = environment.log_batch;
+    let accounting = Accounting::new(Signal::Logs, batch.queue, report);
+    let next = destination(
+        &environment.logs,
+        || -> Box<dyn LogProcessor> {
+            let exporter = Counted::new(console::LogExporter::default(), &accounting);
+            Box::new(SimpleLogProcessor::new(exporter))
         },
-    };
-    Ok(Some(provider.with_resource(resource.clone()).build()))
+        |otlp| {
+            let exporter = transport::grpc(grpc::LogExporter::builder().with_tonic(), otlp).build();
+            let exporter = exporter.map_err(SetupError::exporter("logs"))?;
+            Ok(batched_records(batch, Counted::new(exporter, &accounting)))
+        },
+        |http| batched_records(batch, Counted::new(http, &accounting)),
+    )?;
+    let provider = SdkLoggerProvider::builder().with_resource(resource.clone());
+    Ok(next.map(|next| {
+        let limits = environment.log_limits;
+        let records = MaskedRecords {
+            next,
+            accounting,
+            limits,
+        };
+        provider.with_log_processor(records).build()
+    }))
 }
 
-fn batched_records(
-    settings: &OtelSettings,
-    delivery: Arc<Delivery>,
-    exporter: impl logs::LogExporter + 'static,
-) -> logs::LoggerProviderBuilder {
-    let batch = settings.log_batch;
+fn batched_records(batch: Batch, exporter: impl LogExporter + 'static) -> Box<dyn LogProcessor> {
     let config = logs::BatchConfigBuilder::default()
         .with_max_queue_size(batch.queue)
         .with_max_export_batch_size(batch.size)
-        .with_scheduled_delay(batch.delay)
-        .build();
-    let exporter = LogDelivery {
-        exporter,
-        delivery: Arc::clone(&delivery),
-    };
-    let processor = BatchLogProcessor::builder(exporter)
-        .with_batch_config(config)
-        .build();
-    records(settings, delivery, processor)
-}
-
-fn records(
-    settings: &OtelSettings,
-    delivery: Arc<Delivery>,
-    next: impl LogProcessor + 'static,
-) -> logs::LoggerProviderBuilder {
-    SdkLoggerProvider::builder().with_log_processor(Logs {
-        next,
-        delivery,
-        limits: settings.log_limits,
-    })
+        .with_scheduled_delay(batch.delay);
+    let processor = BatchLogProcessor::builder(exporter);
+    Box::new(processor.with_batch_config(config.build()).build())
 }
 
 pub(super) fn meter(
-    settings: &OtelSettings,
+    environment: &Environment,
     resource: &Resource,
-    notices: &Arc<Notices>,
+    report: &Arc<ExportReport>,
 ) -> Result<Option<SdkMeterProvider>, SetupError> {
-    let delivery = Delivery::new(Signal::Metrics, 0, notices);
-    let builder = SdkMeterProvider::builder().with_resource(resource.clone());
-    let interval = settings.metric_interval;
-    let builder = match &settings.metrics {
-        Exporter::None => return Ok(None),
-        Exporter::Console => {
-            let exporter = opentelemetry_stdout::MetricExporter::default();
-            let reader = PeriodicReader::builder(MetricDelivery { exporter, delivery });
-            builder.with_reader(reader.with_interval(interval).build())
-        }
-        Exporter::Otlp(otlp) => {
-            let exporter = MetricExporter::builder().with_temporality(settings.temporality);
-            let exporter = match otlp.protocol {
-                Protocol::Grpc => transport::grpc(exporter.with_tonic(), otlp)?.build(),
-                _ => transport::http(exporter.with_http(), otlp)?.build(),
-            };
-            let exporter = exporter.map_err(transport::failed("metrics"))?;
-            let reader = PeriodicReader::builder(MetricDelivery { exporter, delivery });
-            builder.with_reader(reader.with_interval(interval).build())
-        }
-    };
-    Ok(Some(builder.build()))
+    let accounting = Accounting::new(Signal::Metrics, 0, report);
+    let interval = environment.metric_interval;
+    let temporality = environment.temporality;
+    let provider = destination(
+        &environment.metrics,
+        || {
+            periodic(
+                interval,
+                Counted::new(console::MetricExporter::default(), &accounting),
+            )
+        },
+        |otlp| {
+            let builder = grpc::MetricExporter::builder().with_temporality(temporality);
+            let exporter = transport::grpc(builder.with_tonic(), otlp).build();
+            let exporter = exporter.map_err(SetupError::exporter("metrics"))?;
+            Ok(periodic(interval, Counted::new(exporter, &accounting)))
+        },
+        |http| {
+            periodic(
+                interval,
+                Counted::new(HttpExporter { temporality, ..http }, &accounting),
+            )
+        },
+    )?;
+    Ok(provider.map(|provider| provider.with_resource(resource.clone()).build()))
+}
+
+fn periodic(interval: Duration, exporter: impl PushMetricExporter) -> MeterProviderBuilder {
+    let reader = PeriodicReader::builder(exporter).with_interval(interval);
+    SdkMeterProvider::builder().with_reader(reader.build())
 }

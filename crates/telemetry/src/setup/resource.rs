@@ -1,4 +1,4 @@
-//! Who reports: the resource attributes of this process, its host, its pod.
+//! The resource attributes of this process, its host and its pod.
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
@@ -6,11 +6,36 @@ use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use percent_encoding::percent_decode_str;
 use settings::{Env, SettingError};
 
-use super::Service;
 use crate::names;
 
-/// What the Kubernetes downward API is asked for under these names, in the manifests of `deploy/k8s` and in most others.
-const DOWNWARD: &[(&str, &str)] = &[
+/// The service that produces the telemetry. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` override it.
+#[derive(Debug, Clone)]
+pub struct Service {
+    name: &'static str,
+    version: &'static str,
+    namespace: Option<&'static str>,
+}
+
+impl Service {
+    /// A service by its name (`service.name`) and version (`service.version`).
+    pub const fn new(name: &'static str, version: &'static str) -> Self {
+        Self {
+            name,
+            version,
+            namespace: None,
+        }
+    }
+
+    /// The product that the service is part of (`service.namespace`).
+    #[must_use]
+    pub const fn namespace(mut self, namespace: &'static str) -> Self {
+        self.namespace = Some(namespace);
+        self
+    }
+}
+
+/// Variables that manifests commonly fill from the Kubernetes downward API, those in `deploy/k8s` among them.
+const DOWNWARD_API: &[(&str, &str)] = &[
     ("K8S_POD_NAME", names::K8S_POD_NAME),
     ("K8S_POD_UID", names::K8S_POD_UID),
     ("K8S_NAMESPACE_NAME", names::K8S_NAMESPACE_NAME),
@@ -19,7 +44,7 @@ const DOWNWARD: &[(&str, &str)] = &[
     ("K8S_DEPLOYMENT_NAME", names::K8S_DEPLOYMENT_NAME),
 ];
 
-/// What is known of the process, then what `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` say, which wins.
+/// The attributes of the process, overridden by `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`.
 pub(super) fn detect(service: &Service, environment: &str, env: &Env) -> Result<Resource, SettingError> {
     let mut attributes = vec![
         KeyValue::new(names::SERVICE_NAME, service.name),
@@ -37,7 +62,7 @@ pub(super) fn detect(service: &Service, environment: &str, env: &Env) -> Result<
             .map(|name| KeyValue::new(names::SERVICE_NAMESPACE, name)),
     );
     attributes.extend(host_name(env).map(|name| KeyValue::new(names::HOST_NAME, name)));
-    for (variable, name) in DOWNWARD {
+    for (variable, name) in DOWNWARD_API {
         let value = env.get(variable).map(str::to_owned);
         attributes.extend(value.map(|value| KeyValue::new(*name, value)));
     }
@@ -124,12 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn an_operating_system_is_called_what_the_conventions_call_it() {
+    fn an_operating_system_has_the_name_of_the_conventions() {
         assert_eq!(["macos", "linux"].map(os_type), ["darwin", "linux"]);
     }
 
     #[test]
-    fn the_environment_wins() {
+    fn the_environment_overrides() {
         let resource = resource([
             ("OTEL_SERVICE_NAME", "other"),
             (

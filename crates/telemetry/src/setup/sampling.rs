@@ -1,5 +1,5 @@
-//! `OTEL_TRACES_SAMPLER`: which traces are recorded, decided at their first span. The SDK reads it too, but only warns of a
-//! sampler that it does not know, and then records everything.
+//! `OTEL_TRACES_SAMPLER`: which traces are recorded, decided at their first span. The SDK reads it too, but
+//! records everything if it does not know the sampler.
 
 use opentelemetry_sdk::trace::Sampler;
 use settings::{Env, SettingError};
@@ -7,7 +7,7 @@ use settings::{Env, SettingError};
 const NAME: &str = "OTEL_TRACES_SAMPLER";
 const ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
 
-/// All traces by default, and the caller's decision where there is a caller.
+/// By default all traces are recorded, except those that the caller did not sample.
 pub(super) fn from_env(env: &Env) -> Result<Sampler, SettingError> {
     let given = env.get(NAME).unwrap_or("parentbased_always_on");
     let name = given.to_ascii_lowercase();
@@ -19,13 +19,14 @@ pub(super) fn from_env(env: &Env) -> Result<Sampler, SettingError> {
             return Err(SettingError::bad(
                 NAME,
                 given,
-                "always_on, always_off, traceidratio, or one of these behind parentbased_",
+                "always_on, always_off, traceidratio, or one of these after parentbased_",
             ));
         }
     };
-    Ok(match name.starts_with("parentbased_") {
-        true => Sampler::ParentBased(Box::new(root)),
-        false => root,
+    Ok(if name.starts_with("parentbased_") {
+        Sampler::ParentBased(Box::new(root))
+    } else {
+        root
     })
 }
 
@@ -41,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn every_sampler_of_the_specification_is_there() {
+    fn every_sampler_of_the_specification_is_accepted() {
         assert_eq!(sampler([]), "ParentBased(AlwaysOn)");
         assert_eq!(sampler([(NAME, "always_off")]), "AlwaysOff");
         assert_eq!(sampler([(NAME, "Always_Off")]), "AlwaysOff");
@@ -53,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_one_is_an_error() {
+    fn an_unknown_sampler_is_an_error() {
         assert!(sampler([(NAME, "xray")]).starts_with("OTEL_TRACES_SAMPLER: got `xray`; takes"));
         assert_eq!(
             sampler([(NAME, "traceidratio"), (ARG, "25%")]),

@@ -1,39 +1,35 @@
-//! The way to the collector, the same for all three signals: endpoint, headers, time-out, compression and TLS, all as
-//! [`Otlp`] has them from the environment.
+//! The connection to the collector, the same for all three signals: endpoint, headers, timeout, compression
+//! and TLS as [`Otlp`] has them from the environment.
+//!
+//! gRPC is left to `opentelemetry-otlp`: it needs tonic's generated clients, and what the own encoding saves
+//! is not worth a second exporter for the less common protocol.
 
-use opentelemetry_http::HttpClient;
 use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};
-use opentelemetry_otlp::{ExporterBuildError, WithExportConfig, WithHttpConfig, WithTonicConfig};
+use opentelemetry_otlp::{Compression, WithExportConfig, WithTonicConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::Temporality;
 use reqwest::blocking::Client;
 
-use super::SetupError;
+use super::error::SetupError;
 use super::otlp::{Otlp, Tls};
-use crate::export::{Body, Written, WrittenBody};
+use crate::export::{Encoding, HttpExporter};
 
-pub(super) fn grpc<B>(builder: B, otlp: &Otlp) -> Result<B, SetupError>
+pub(super) fn grpc<B>(builder: B, otlp: &Otlp) -> B
 where
     B: WithExportConfig + WithTonicConfig,
 {
-    let mut headers = http::HeaderMap::new();
-    for (name, value) in &otlp.headers {
-        let name = http::HeaderName::from_bytes(name.as_bytes());
-        // Both were checked when they were read.
-        if let (Ok(name), Ok(value)) = (name, http::HeaderValue::from_str(value)) {
-            headers.insert(name, value);
-        }
-    }
     let mut builder = builder
         .with_endpoint(otlp.endpoint.as_str())
         .with_timeout(otlp.timeout)
-        .with_metadata(MetadataMap::from_headers(headers));
-    if let Some(compression) = otlp.compression {
-        builder = builder.with_compression(compression);
+        .with_metadata(MetadataMap::from_headers(otlp.headers.clone()));
+    if otlp.gzip {
+        builder = builder.with_compression(Compression::Gzip);
     }
     if otlp.endpoint.scheme() == "https" {
         builder = builder.with_tls_config(grpc_tls(&otlp.tls));
     }
-    Ok(builder)
+    builder
 }
 
 fn grpc_tls(tls: &Tls) -> ClientTlsConfig {
@@ -47,48 +43,20 @@ fn grpc_tls(tls: &Tls) -> ClientTlsConfig {
     config
 }
 
-pub(super) fn http<B>(builder: B, otlp: &Otlp) -> Result<B, SetupError>
-where
-    B: WithExportConfig + WithHttpConfig,
-{
-    Ok(with_http(builder, otlp, http_client(otlp)?))
-}
-
-/// An exporter over HTTP whose requests are written by us; `build` makes the one that sends them.
-pub(super) fn written<B, E>(
-    builder: B,
-    otlp: &Otlp,
-    build: impl FnOnce(B) -> Result<E, SetupError>,
-) -> Result<Written<E>, SetupError>
-where
-    B: WithExportConfig + WithHttpConfig,
-{
-    let body = Body::default();
-    let client = WrittenBody {
+pub(super) fn http(otlp: &Otlp, encoding: Encoding) -> Result<HttpExporter, SetupError> {
+    Ok(HttpExporter {
         client: http_client(otlp)?,
-        body: body.clone(),
-    };
-    let exporter = build(with_http(builder, otlp, client))?;
-    Ok(Written::new(exporter, body, otlp.compression.is_some()))
+        endpoint: otlp.endpoint.clone(),
+        headers: otlp.headers.clone(),
+        encoding,
+        gzip: otlp.gzip,
+        timeout: otlp.timeout,
+        resource: Resource::builder_empty().build(),
+        temporality: Temporality::default(),
+    })
 }
 
-fn with_http<B>(builder: B, otlp: &Otlp, client: impl HttpClient + 'static) -> B
-where
-    B: WithExportConfig + WithHttpConfig,
-{
-    let mut builder = builder
-        .with_protocol(otlp.protocol)
-        .with_endpoint(otlp.endpoint.as_str())
-        .with_timeout(otlp.timeout)
-        .with_headers(otlp.headers.clone())
-        .with_http_client(client);
-    if let Some(compression) = otlp.compression {
-        builder = builder.with_compression(compression);
-    }
-    builder
-}
-
-/// The batch processors export from threads of their own, so the client blocks; it must be made outside the runtime's threads.
+/// A blocking client. It must be built outside the runtime's threads, and panics without a TLS provider.
 fn http_client(otlp: &Otlp) -> Result<Client, SetupError> {
     let building = std::thread::scope(|scope| {
         let build = || -> Result<Client, reqwest::Error> {
@@ -114,8 +82,4 @@ fn http_client(otlp: &Otlp) -> Result<Client, SetupError> {
                 .to_owned(),
         )),
     }
-}
-
-pub(super) fn failed(signal: &'static str) -> impl Fn(ExporterBuildError) -> SetupError {
-    move |source| SetupError::Exporter { signal, source }
 }

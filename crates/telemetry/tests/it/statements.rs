@@ -1,11 +1,11 @@
-//! Statements of diesel, without a database: their futures end as the tests want.
+//! Statements of diesel, without a database: the tests supply their results.
 
 use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 use lens::{SpanKind, Status};
-use throughline_telemetry::db::{PoolState, Server, commented, no_answer, observe_pool};
+use throughline_telemetry::db::{PoolState, Server, commented, no_response, observe_pool};
 use throughline_telemetry::span::untraced;
 use throughline_telemetry::statement;
 use tracing::Instrument;
@@ -15,7 +15,7 @@ use crate::support::{attribute, eventually, keys, lens, only_span, point, text, 
 diesel::table! { parcels (id) { id -> BigInt, weight -> BigInt, } }
 
 statement! {
-    /// The parcels that a van can still take.
+    /// The parcels that still fit into a van.
     LightParcels: "SELECT" "parcels", action "load_van", framework "actix-web";
     AddParcels: "INSERT" "parcels", action "add_parcels", framework "apalis";
 }
@@ -31,7 +31,7 @@ pub(crate) async fn select<T>(work: impl Future<Output = QueryResult<T>>) -> Que
     server().run::<LightParcels, T>(work).await
 }
 
-/// A trace of its own around the work: the id, and what came of it.
+/// Does the work within a new trace. Returns the trace's id and the result.
 async fn within_a_trace<T>(work: impl Future<Output = T>) -> (lens::TraceId, T) {
     lens();
     let span = tracing::info_span!("test");
@@ -46,7 +46,7 @@ async fn statement_span(id: lens::TraceId) -> lens::Span {
 }
 
 #[tokio::test]
-async fn a_statement_says_what_it_is_and_never_a_value() {
+async fn a_statement_has_its_attributes_and_never_a_value() {
     select(async { Ok(7) }).await.unwrap();
     let server = Server::new("described.example.com", 5432, "shop", Duration::from_secs(60));
     let (id, _) = within_a_trace(server.run::<LightParcels, _>(async { Ok(7) })).await;
@@ -88,7 +88,7 @@ async fn a_statement_says_what_it_is_and_never_a_value() {
 }
 
 #[tokio::test]
-async fn a_failed_statement_says_its_error_class_and_sqlstate_on_span_and_metric() {
+async fn a_failed_statement_has_its_error_type_and_sqlstate_on_span_and_metric() {
     let unique = Error::DatabaseError(DatabaseErrorKind::UniqueViolation, Box::new(String::new()));
     let (id, result) = within_a_trace(select::<()>(async { Err(unique) })).await;
     assert!(result.is_err());
@@ -108,10 +108,11 @@ async fn a_failed_statement_says_its_error_class_and_sqlstate_on_span_and_metric
 }
 
 #[tokio::test]
-async fn a_time_out_is_one_whoever_ended_the_statement() {
-    let by_server = |said: &str| Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(said.to_owned()));
+async fn a_timeout_is_one_on_either_side() {
+    let by_server =
+        |message: &str| Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned()));
     for (error, state) in [
-        (no_answer(Duration::from_secs(6)), None),
+        (no_response(Duration::from_secs(6)), None),
         (
             by_server("canceling statement due to statement timeout"),
             Some("57014"),
@@ -132,7 +133,7 @@ async fn a_time_out_is_one_whoever_ended_the_statement() {
 }
 
 #[tokio::test]
-async fn a_row_that_is_not_there_is_no_error() {
+async fn a_missing_row_is_no_error() {
     let (id, _) = within_a_trace(select::<()>(async { Err(Error::NotFound) })).await;
     let span = statement_span(id).await;
     assert_eq!(span.status, Status::Unset);
@@ -150,7 +151,7 @@ async fn a_statement_whose_future_is_dropped_ends_as_cancelled() {
 }
 
 #[tokio::test]
-async fn a_batch_says_its_size_from_two_on() {
+async fn a_batch_has_its_size_from_two_on() {
     let _ = commented::<AddParcels, _>(diesel::insert_into(parcels::table).default_values());
     for (size, shown) in [(1, None), (2, Some("2".to_owned()))] {
         let server = server();
@@ -188,7 +189,7 @@ async fn without_a_trace_a_statement_is_measured_and_makes_no_span() {
 }
 
 #[tokio::test]
-async fn an_untraced_future_makes_no_spans_but_its_log_records_come_through() {
+async fn an_untraced_future_makes_no_spans_but_log_records() {
     let marker = uuid::Uuid::new_v4().to_string();
     let work = async {
         untraced(async {

@@ -1,13 +1,14 @@
-//! Log records: <https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/logs/v1/logs.proto>
+//! Log records:
+//! <https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/logs/v1/logs.proto>
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::{AnyValue, Severity};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord};
 
-use super::{Message, distinct, nanoseconds, request};
+use super::message::{Message, distinct, nanoseconds, request};
 
-/// An `ExportLogsServiceRequest` of these records, each under its scope, which has the name of the record's target.
+/// An `ExportLogsServiceRequest` with each record under its scope, which is named after the record's target.
 pub(in crate::export) fn logs_request(resource: &Resource, records: &LogBatch<'_>) -> Vec<u8> {
     let scopes = distinct(records.iter().map(scope));
     request(0, resource, scopes, |message, scope| {
@@ -15,7 +16,7 @@ pub(in crate::export) fn logs_request(resource: &Resource, records: &LogBatch<'_
     })
 }
 
-/// A record's scope, by its name and by all else.
+/// A scope: its name, and the SDK's scope for everything else.
 type Scope<'a> = (&'a str, &'a InstrumentationScope);
 
 fn scope<'a>((record, scope): (&'a SdkLogRecord, &'a InstrumentationScope)) -> Scope<'a> {
@@ -24,7 +25,10 @@ fn scope<'a>((record, scope): (&'a SdkLogRecord, &'a InstrumentationScope)) -> S
 }
 
 /// OpenTelemetry's numbers are OTLP's.
-#[expect(clippy::as_conversions, reason = "an enum's number is had no other way")]
+#[expect(
+    clippy::as_conversions,
+    reason = "there is no other conversion from an enum to its number"
+)]
 fn number(severity: Severity) -> u64 {
     severity as u64
 }
@@ -120,7 +124,7 @@ mod tests {
             let list = vec(inner.clone(), 0..3);
             prop_oneof![
                 list.prop_map(|values| AnyValue::ListAny(Box::new(values))),
-                // No more than one entry: a map has them in no order.
+                // No more than one entry: the order of a map is random.
                 ("[a-z]{1,5}", inner).prop_map(|(key, value)| {
                     AnyValue::Map(Box::new(HashMap::from([(Key::from(key), value)])))
                 }),
@@ -142,7 +146,7 @@ mod tests {
     fn record() -> impl Strategy<Value = SdkLogRecord> {
         let times = (proptest::option::of(any::<u32>()), any::<u32>());
         let words = ["", "shop", "shop::orders"];
-        let said = (
+        let content = (
             prop::sample::select(words.to_vec()),
             prop::sample::select(words.to_vec()),
             proptest::option::of(severity()),
@@ -150,8 +154,8 @@ mod tests {
             vec(("[a-z.]{1,30}", value()), 0..8),
         );
         let trace = proptest::option::of(any::<(u128, u64, Option<bool>)>());
-        (times, said, trace).prop_map(|((time, observed), said, trace)| {
-            let (target, event, severity, body, attributes) = said;
+        (times, content, trace).prop_map(|((time, observed), content, trace)| {
+            let (target, event, severity, body, attributes) = content;
             let at = |seconds: u32| UNIX_EPOCH + Duration::from_secs(seconds.into());
             let provider = SdkLoggerProvider::builder().build();
             let mut record = provider.logger("test").create_log_record();
@@ -177,7 +181,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn records_are_written_as_opentelemetry_proto_writes_them(records in vec(record(), 1..6)) {
+        fn records_are_encoded_as_opentelemetry_proto_encodes_them(records in vec(record(), 1..6)) {
             let scopes = [
                 InstrumentationScope::builder("plain").build(),
                 InstrumentationScope::builder("full")
@@ -198,7 +202,7 @@ mod tests {
             let resource_logs = group_logs_by_resource_and_scope(&batch, &resource);
             let mut expected = ExportLogsServiceRequest { resource_logs };
             for request in [&mut written, &mut expected] {
-                // The scopes come in no order from there.
+                // `opentelemetry-proto` returns the scopes in random order.
                 request.resource_logs[0].scope_logs.sort_by_key(|logs| format!("{:?}", logs.scope));
             }
             prop_assert_eq!(written, expected);

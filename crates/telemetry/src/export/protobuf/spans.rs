@@ -1,25 +1,32 @@
-//! Spans: <https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto>
+//! Spans:
+//! <https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto>
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 
-use super::{Message, distinct, nanoseconds, request};
+use super::message::{Message, distinct, nanoseconds, request};
 
-/// Bits of `SpanFlags`: whether the parent is remote is known, and whether it is.
-const KNOWS_REMOTE: u32 = 0x100;
+/// `SpanFlags`: `IS_REMOTE` is valid.
+const HAS_IS_REMOTE: u32 = 0x100;
+/// `SpanFlags`: the parent, or the linked span, is in another process.
 const IS_REMOTE: u32 = 0x200;
 
-/// Room for a span, which most do not fill, in bytes.
-const ROOM: usize = 1_024;
+/// Bytes that are reserved for each span. Most spans take less.
+const BYTES_PER_SPAN: usize = 1_024;
 
-/// An `ExportTraceServiceRequest` of these spans, each under its scope.
+/// An `ExportTraceServiceRequest` with each span under its scope.
 pub(in crate::export) fn trace_request(resource: &Resource, spans: &[SpanData]) -> Vec<u8> {
     let scopes = distinct(spans.iter().map(|span| &span.instrumentation_scope));
-    request(spans.len() * ROOM, resource, scopes, |message, scope| {
-        message.scope_spans(scope, spans);
-    })
+    request(
+        spans.len() * BYTES_PER_SPAN,
+        resource,
+        scopes,
+        |message, scope| {
+            message.scope_spans(scope, spans);
+        },
+    )
 }
 
 impl Message {
@@ -66,7 +73,7 @@ impl Message {
         self.flags(16, &span.span_context, span.parent_span_is_remote);
     }
 
-    /// The fields with which spans and links start.
+    /// The fields that spans and links have in common.
     fn context(&mut self, context: &SpanContext) {
         self.bytes(1, &context.trace_id().to_bytes());
         self.bytes(2, &context.span_id().to_bytes());
@@ -74,12 +81,9 @@ impl Message {
     }
 
     fn flags(&mut self, field: u8, context: &SpanContext, is_remote: bool) {
-        let remote = match is_remote {
-            true => IS_REMOTE,
-            false => 0,
-        };
+        let remote = if is_remote { IS_REMOTE } else { 0 };
         let flags = u32::from(context.trace_flags().to_u8());
-        self.fixed32(field, flags | KNOWS_REMOTE | remote);
+        self.fixed32(field, flags | HAS_IS_REMOTE | remote);
     }
 
     fn status(&mut self, status: &Status) {
@@ -193,7 +197,7 @@ mod tests {
             SpanKind::Consumer,
         ];
         let statuses = [Status::Unset, Status::Ok, Status::error("it failed")];
-        let said = (
+        let content = (
             ".{0,40}",
             prop::sample::select(kinds.to_vec()),
             prop::sample::select(statuses.to_vec()),
@@ -201,9 +205,9 @@ mod tests {
             any::<(u64, bool)>(),
         );
         let many = (attributes(), vec(event(), 0..3), vec(link(), 0..3));
-        (context(), said, time(), time(), many, any::<[u32; 3]>()).prop_map(
-            |(span_context, said, start_time, end_time, many, dropped)| {
-                let (name, span_kind, status, instrumentation_scope, parent) = said;
+        (context(), content, time(), time(), many, any::<[u32; 3]>()).prop_map(
+            |(span_context, content, start_time, end_time, many, dropped)| {
+                let (name, span_kind, status, instrumentation_scope, parent) = content;
                 let (attributes, event_list, link_list) = many;
                 let mut events = SpanEvents::default();
                 (events.events, events.dropped_count) = (event_list, dropped[0]);
@@ -230,7 +234,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn spans_are_written_as_opentelemetry_proto_writes_them(spans in vec(span(), 1..6)) {
+        fn spans_are_encoded_as_opentelemetry_proto_encodes_them(spans in vec(span(), 1..6)) {
             let resource = Resource::builder_empty()
                 .with_schema_url([KeyValue::new("service.name", "shop")], "https://example.com/resource")
                 .build();

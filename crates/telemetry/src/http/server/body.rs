@@ -1,4 +1,4 @@
-//! The response's body, which ends the request's span with its last byte, or when it is dropped before.
+//! A response body that ends the request's span with its last byte, or when it is dropped.
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
@@ -11,15 +11,15 @@ use actix_web::web::Bytes;
 use super::request::Request;
 use crate::operation::CANCELLED;
 
-/// Hands the request to the response's body. A body that is not sent is never polled either, so the request ends here.
+/// Moves the request into the response's body, or ends it if the body is not sent and so never polled.
 pub(super) fn trace<B: MessageBody>(
     mut request: Request,
     response: ServiceResponse<B>,
 ) -> ServiceResponse<TracedBody<B>> {
-    request.settle_route(&response);
+    request.update_route(&response);
     let status = response.status();
     let size = response.response().body().size();
-    if request.head_only || is_without_body(status) || matches!(size, BodySize::None | BodySize::Sized(0)) {
+    if request.is_head || is_without_body(status) || matches!(size, BodySize::None | BodySize::Sized(0)) {
         request.end(status);
         return response.map_body(|_, body| TracedBody::untraced(body));
     }
@@ -29,7 +29,7 @@ pub(super) fn trace<B: MessageBody>(
     })
 }
 
-/// RFC 9110, 6.4.1.
+/// Whether the response has no body by RFC 9110, section 6.4.1.
 fn is_without_body(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
@@ -52,7 +52,7 @@ pin_project_lite::pin_project! {
     impl<B> PinnedDrop for TracedBody<B> {
         fn drop(this: Pin<&mut Self>) {
             if let Some(open) = this.project().open.take() {
-                open.request.end_broken(open.status, CANCELLED);
+                open.request.end_incomplete(open.status, CANCELLED);
             }
         }
     }
@@ -88,7 +88,7 @@ impl<B: MessageBody> MessageBody for TracedBody<B> {
         };
         match ended {
             Some((open, None)) => open.request.end(open.status),
-            Some((open, Some(error))) => open.request.end_broken(open.status, error),
+            Some((open, Some(error))) => open.request.end_incomplete(open.status, error),
             None => {}
         }
         polled

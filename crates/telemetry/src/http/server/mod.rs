@@ -1,5 +1,6 @@
-//! The server middleware for actix-web: a SERVER span for each request, named `{method} {http.route}` and never by the raw path.
-//! It continues the caller's trace, and ends with the last byte of the body, or when the client goes away.
+//! The server middleware for actix-web: a SERVER span for each request, named `{method} {http.route}` and
+//! never by the raw path. It continues the caller's trace, and ends with the last byte of the body, or when
+//! the client disconnects.
 //!
 //! ```no_run
 //! use actix_web::{App, HttpServer, web};
@@ -18,6 +19,7 @@
 //! ```
 
 mod body;
+mod inbound;
 mod request;
 mod route;
 
@@ -37,33 +39,9 @@ use self::request::{Local, Request};
 use crate::span::Untraced;
 
 pub use body::TracedBody;
+pub use inbound::Inbound;
 
-/// What to make of a trace context that a caller sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Inbound {
-    /// Trust it: the request's span is its child, and its sampling decision holds.
-    #[default]
-    Parent,
-    /// Start a new trace that links to it. The caller's baggage is not taken.
-    Link,
-    /// Take no notice of it, nor of baggage.
-    Ignore,
-}
-
-impl std::str::FromStr for Inbound {
-    type Err = ();
-
-    fn from_str(word: &str) -> Result<Self, ()> {
-        match word {
-            "parent" => Ok(Self::Parent),
-            "link" => Ok(Self::Link),
-            "ignore" => Ok(Self::Ignore),
-            _ => Err(()),
-        }
-    }
-}
-
-/// The middleware. Wrap the whole app with it, last of all, so that it is outermost.
+/// The middleware. Wrap the whole app with it last, so that it is outermost.
 #[derive(Debug, Clone, Default)]
 pub struct Tracing {
     inbound: Inbound,
@@ -77,21 +55,21 @@ impl Tracing {
         Self::default()
     }
 
-    /// What to make of a caller's trace context.
+    /// How a caller's trace context is used.
     #[must_use]
     pub fn inbound(mut self, inbound: Inbound) -> Self {
         self.inbound = inbound;
         self
     }
 
-    /// The address that the server listens on, for one that does not tell its apps: `HttpServer` does.
+    /// The server's address, if it is not in the app's configuration, where `HttpServer` sets it.
     #[must_use]
     pub fn listening_on(mut self, address: SocketAddr) -> Self {
         self.address = Some(address);
         self
     }
 
-    /// Makes no spans for this path, nor for paths below it.
+    /// Makes no spans for this path and those below it.
     #[must_use]
     pub fn exclude(mut self, path: &'static str) -> Self {
         self.excluded.push(path);
@@ -127,12 +105,12 @@ where
     }
 }
 
-/// The middleware at work; made by [`Tracing`].
+/// The service of the middleware, created by [`Tracing`].
 #[derive(Debug)]
 pub struct TracingService<S> {
     service: S,
     tracing: Tracing,
-    /// The listener of this worker, known from the first request on.
+    /// Known from this worker's first request on.
     local: OnceCell<Local>,
 }
 
@@ -161,7 +139,7 @@ where
         let traced = Request::start(&request, self.tracing.inbound, local);
         let context = traced.context().clone();
         let response = {
-            // A handler may do its first work before its future is polled.
+            // A handler may start to work before its future is polled.
             let _entered = context.clone().attach();
             self.service.call(request)
         };
@@ -173,7 +151,7 @@ where
 }
 
 pin_project_lite::pin_project! {
-    /// The response to come, inside the span of its request.
+    /// The future of a response, inside the span of its request.
     #[derive(Debug)]
     pub struct TracedResponse<F> {
         #[pin]

@@ -1,4 +1,4 @@
-//! Span names from route templates. A template belongs to the program, so there are few of them, and each name is made once.
+//! Span names from route templates. The program has few templates, so each name is built once.
 
 use std::cell::RefCell;
 use std::collections::HashMap;

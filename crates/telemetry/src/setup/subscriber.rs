@@ -1,8 +1,7 @@
-//! The tracing subscriber: the service's own spans go to OpenTelemetry, events become log records and lines on stdout, both
-//! with the trace they belong to. Events never become span events, which the conventions deprecate.
+//! The tracing subscriber: the service's own spans go to OpenTelemetry, events become log records and lines
+//! on stdout, both with their trace. Events never become span events, which the conventions deprecate.
 //!
-//! `RUST_LOG` governs records and lines. Which spans are made is not its business: a service that logs warnings only still has
-//! whole traces.
+//! `RUST_LOG` filters records and lines, not spans: a service that logs only warnings still has whole traces.
 
 use std::io::IsTerminal;
 
@@ -17,13 +16,13 @@ use tracing_subscriber::layer::{Context as LayerContext, Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use super::SetupError;
+use super::environment::Environment;
+use super::error::SetupError;
 use super::lines::{JsonLines, TextLines};
-use super::settings::OtelSettings;
 use crate::operation::is_unsampled;
 use crate::span::Untraced;
 
-/// Crates that do the exporting. A record of what they say would have to be exported too, and so on without an end.
+/// Crates that take part in the export. Each export of their records would produce further records.
 const EXPORTING: &[&str] = &[
     "h2",
     "hyper",
@@ -37,7 +36,7 @@ const EXPORTING: &[&str] = &[
     "tower",
     "want",
 ];
-/// Crates that make spans of their own, which our integrations make better.
+/// Crates whose spans are left out: the integrations here make better ones.
 const FRAMEWORKS: &[&str] = &[
     "actix_http",
     "actix_server",
@@ -51,13 +50,13 @@ const FRAMEWORKS: &[&str] = &[
 ];
 
 pub(super) fn install(
-    settings: &OtelSettings,
+    environment: &Environment,
     tracer: Option<SdkTracer>,
     logger: Option<&SdkLoggerProvider>,
 ) -> Result<(), SetupError> {
-    // The level was checked when it was read.
-    let level = || EnvFilter::new(&settings.log_level);
-    let wanted = wanted(tracer.is_some(), &level());
+    // `Environment` has checked the directives.
+    let level = || EnvFilter::new(&environment.log_level);
+    let max_level = max_level(tracer.is_some(), &level());
     let spans = tracer.map(|tracer| {
         tracing_opentelemetry::layer()
             .with_tracer(tracer)
@@ -67,14 +66,14 @@ pub(super) fn install(
             .with_tracked_inactivity(false)
             .with_error_records_to_exceptions(false)
             .with_error_fields_to_exceptions(false)
-            .with_filter(spans_of_the_service())
+            .with_filter(service_spans())
     });
     let records = logger.map(|provider| {
         let exportable = filter_fn(|metadata| metadata.is_event() && !is_exporting(root(metadata)));
         OpenTelemetryTracingBridge::new(provider).with_filter(exportable.and(level()))
     });
-    let printable = filter_fn(|metadata| metadata.is_event() && !is_told_by_us(metadata));
-    let lines = match settings.environment.as_str() {
+    let printable = filter_fn(|metadata| metadata.is_event() && !is_reported_by_export(metadata));
+    let lines = match environment.name.as_str() {
         "development" => tracing_subscriber::fmt::layer()
             .event_format(TextLines)
             .with_ansi(std::io::stdout().is_terminal())
@@ -85,56 +84,52 @@ pub(super) fn install(
         .with(spans)
         .with(records)
         .with(lines.with_filter(printable.and(level())))
-        .with(wanted)
+        .with(max_level)
         .try_init()
         .map_err(|_| SetupError::SubscriberInstalled)
 }
 
-/// What any layer takes. The registry does not conclude it from the layers' own filters: it would keep spans that no layer takes,
-/// and have every `trace!` of every crate ask all filters.
-fn wanted(spans: bool, events: &EnvFilter) -> FilterFn<impl Fn(&Metadata<'_>) -> bool + use<>> {
-    let spans = match spans {
-        true => LevelFilter::INFO,
-        false => LevelFilter::OFF,
+/// Filters by the highest level that any layer takes. Without it the registry stores spans that no layer
+/// takes, and every `trace!` of every crate is passed to all filters.
+fn max_level(spans: bool, events: &EnvFilter) -> FilterFn<impl Fn(&Metadata<'_>) -> bool + use<>> {
+    let spans = if spans {
+        LevelFilter::INFO
+    } else {
+        LevelFilter::OFF
     };
     let events = events.max_level_hint().unwrap_or(LevelFilter::TRACE);
-    filter_fn(move |metadata| {
-        let most = match metadata.is_span() {
-            true => spans,
-            false => events,
-        };
-        *metadata.level() <= most
-    })
-    .with_max_level_hint(spans.max(events))
+    filter_fn(move |metadata| *metadata.level() <= if metadata.is_span() { spans } else { events })
+        .with_max_level_hint(spans.max(events))
 }
 
-/// Spans of level INFO and above that are not a framework's, except inside [`crate::span::untraced`] and in traces that are not
-/// recorded.
-fn spans_of_the_service<S: Subscriber>() -> impl Filter<S> {
-    fn is_ours(metadata: &Metadata<'_>) -> bool {
+/// Takes the service's spans from INFO up, not inside [`crate::span::untraced`] or an unsampled trace.
+fn service_spans<S: Subscriber>() -> impl Filter<S> {
+    fn is_service_span(metadata: &Metadata<'_>) -> bool {
         metadata.is_span()
             && *metadata.level() <= Level::INFO
             && !is_exporting(root(metadata))
             && !FRAMEWORKS.contains(&root(metadata))
     }
     DynFilterFn::new(|metadata, _: &LayerContext<'_, S>| {
-        let is_seen = |context: &Context| context.get::<Untraced>().is_none() && !is_unsampled(context);
-        is_ours(metadata) && Context::map_current(is_seen)
+        let is_recorded = |context: &Context| context.get::<Untraced>().is_none() && !is_unsampled(context);
+        is_service_span(metadata) && Context::map_current(is_recorded)
     })
-    .with_callsite_filter(|metadata| match is_ours(metadata) {
-        true => Interest::sometimes(),
-        false => Interest::never(),
+    .with_callsite_filter(|metadata| {
+        if is_service_span(metadata) {
+            Interest::sometimes()
+        } else {
+            Interest::never()
+        }
     })
     .with_max_level_hint(Level::INFO)
 }
 
-/// Whether the crate takes part in exporting. tokio itself does, but not every crate that is named after it, such as
-/// `tokio_postgres`.
+/// Whether the crate takes part in the export. Of `tokio`, unlike others, the prefix does not count.
 fn is_exporting(root: &str) -> bool {
     root == "tokio" || is_one_of(EXPORTING, root)
 }
 
-/// Whether it is one of these crates, or one named after it: `hyper`, `hyper_util`, `opentelemetry-otlp`.
+/// Whether it is one of the crates, or has its name as a prefix: `hyper`, `hyper_util`, `opentelemetry-otlp`.
 fn is_one_of(crates: &[&str], root: &str) -> bool {
     crates.iter().any(|name| {
         root.strip_prefix(name)
@@ -147,8 +142,8 @@ fn root<'a>(metadata: &Metadata<'a>) -> &'a str {
     metadata.target().split(':').next().unwrap_or_default()
 }
 
-/// The SDK writes a line for each failed export; [`crate::export`] says it once a minute.
-fn is_told_by_us(metadata: &Metadata<'_>) -> bool {
+/// Whether it is the SDK's line about a failed export, which [`crate::export`] reports once a minute.
+fn is_reported_by_export(metadata: &Metadata<'_>) -> bool {
     const PREFIXES: [&str; 3] = ["Batch", "Export.Failed", "Periodic"];
     is_one_of(&["opentelemetry"], root(metadata))
         && *metadata.level() <= Level::WARN
@@ -160,23 +155,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_no_layer_takes_is_seen_by_its_level() {
-        for (spans, directives, most) in [
+    fn events_that_no_layer_takes_are_filtered_by_level() {
+        for (spans, directives, max) in [
             (true, "warn", LevelFilter::INFO),
             (false, "warn", LevelFilter::WARN),
             (false, "off", LevelFilter::OFF),
             (true, "info,shop=debug", LevelFilter::DEBUG),
         ] {
-            let wanted = wanted(spans, &EnvFilter::new(directives));
+            let max_level = max_level(spans, &EnvFilter::new(directives));
             let lines = tracing_subscriber::fmt::layer()
                 .with_filter(filter_fn(|_| true).and(EnvFilter::new(directives)));
-            let subscriber = tracing_subscriber::registry().with(lines).with(wanted);
-            assert_eq!(subscriber.max_level_hint(), Some(most), "{directives}");
+            let subscriber = tracing_subscriber::registry().with(lines).with(max_level);
+            assert_eq!(subscriber.max_level_hint(), Some(max), "{directives}");
         }
     }
 
     #[test]
-    fn what_does_the_exporting_is_told_from_what_only_sounds_like_it() {
+    fn exporting_crates_are_known_by_name_and_prefix() {
         for root in [
             "hyper_util",
             "opentelemetry-otlp",

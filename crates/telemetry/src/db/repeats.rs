@@ -1,16 +1,17 @@
-//! Statements that run again and again within one request: most often a loop that asks for each row by itself (`n + 1`). The
-//! server middleware puts a count into the request's context, [`crate::db`] counts, and the request's end tells.
+//! Detects a statement that runs many times within one request, most often a loop with one query per row. The
+//! server middleware adds a [`Repeats`] to the request's context, [`super::server`] counts, and the end of
+//! the request reports.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use opentelemetry::{Context, KeyValue};
 
-use crate::db::Statement;
+use super::statement::Statement;
 use crate::names;
 use crate::operation::Operation;
 
-/// From how many runs of the same statement on a request is suspected.
-const SUSPECTED: u32 = 10;
+/// Runs of the same statement from which it is reported.
+const SUSPECTED_FROM_RUNS: u32 = 10;
 
 /// The statements of one request.
 #[derive(Debug, Clone, Default)]
@@ -18,7 +19,7 @@ pub(crate) struct Repeats(Arc<Mutex<Vec<Runs>>>);
 
 #[derive(Debug)]
 struct Runs {
-    /// Tells statements of the same summary apart.
+    /// Distinguishes statements with the same summary.
     comment: &'static str,
     summary: &'static str,
     text: Option<&'static str>,
@@ -26,7 +27,7 @@ struct Runs {
 }
 
 /// Counts a run of the statement for the request that the context belongs to.
-pub(crate) fn note<S: Statement>(context: &Context) {
+pub(crate) fn count<S: Statement>(context: &Context) {
     let Some(Repeats(runs)) = context.get() else {
         return;
     };
@@ -44,14 +45,14 @@ pub(crate) fn note<S: Statement>(context: &Context) {
 }
 
 impl Repeats {
-    /// Marks the request's span, and writes a log record for each suspect.
-    pub(crate) fn tell(&self, request: &Operation) {
+    /// Marks the request's span, and logs each suspected statement.
+    pub(crate) fn report(&self, request: &Operation) {
         let runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let suspects = || runs.iter().filter(|runs| runs.count >= SUSPECTED);
+        let suspects = || runs.iter().filter(|runs| runs.count >= SUSPECTED_FROM_RUNS);
         if suspects().next().is_none() {
             return;
         }
-        request.describe(|| [KeyValue::new(names::DB_N_PLUS_ONE_SUSPECTED, true)]);
+        request.set_attributes(|| [KeyValue::new(names::DB_N_PLUS_ONE_SUSPECTED, true)]);
         let _entered = request.context().clone().attach();
         for Runs {
             summary, text, count, ..

@@ -1,5 +1,5 @@
-//! All that `OTEL_*`, `ENVIRONMENT` and `RUST_LOG` say, read once and checked. The SDK would read a part of them by itself and
-//! take no notice of a wrong value; here a wrong value is an error.
+//! Reads and checks `OTEL_*`, `ENVIRONMENT` and `RUST_LOG`. The SDK reads some of them too, but ignores an
+//! invalid value; here it is an error.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::sampling;
 use crate::masking::RecordLimits;
 use crate::propagation::TraceContextPropagator;
 
-/// Where a signal goes.
+/// Where a signal is exported to.
 #[derive(Debug)]
 pub(super) enum Exporter {
     Otlp(Box<Otlp>),
@@ -25,14 +25,8 @@ pub(super) enum Exporter {
     None,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Propagator {
-    TraceContext,
-    Baggage,
-}
-
 #[derive(Debug)]
-pub(super) struct OtelSettings {
+pub(super) struct Environment {
     pub(super) traces: Exporter,
     pub(super) metrics: Exporter,
     pub(super) logs: Exporter,
@@ -44,20 +38,24 @@ pub(super) struct OtelSettings {
     pub(super) log_batch: Batch,
     pub(super) metric_interval: Duration,
     pub(super) temporality: Temporality,
-    pub(super) environment: String,
-    /// What `RUST_LOG` and `OTEL_LOG_LEVEL` let through.
+    /// `ENVIRONMENT`, such as `production`.
+    pub(super) name: String,
+    /// The directives of `RUST_LOG` and `OTEL_LOG_LEVEL`.
     pub(super) log_level: String,
-    /// What is set and has no effect, and why.
-    pub(super) ignored: Vec<Ignored>,
-    propagators: Vec<Propagator>,
+    /// Variables that are set without effect, and the reason.
+    pub(super) ignored: Vec<(&'static str, &'static str)>,
+    pub(super) propagator: TextMapCompositePropagator,
 }
 
-impl OtelSettings {
+impl Environment {
     pub(super) fn from_env(env: &Env) -> Result<Self, SettingError> {
         let disabled = env.flag_or("OTEL_SDK_DISABLED", false)?;
-        let exporter = |variables| match disabled {
-            true => Ok(Exporter::None),
-            false => read_exporter(env, variables),
+        let exporter = |variables| {
+            if disabled {
+                Ok(Exporter::None)
+            } else {
+                read_exporter(env, variables)
+            }
         };
         Ok(Self {
             traces: exporter(&otlp::TRACES)?,
@@ -65,62 +63,46 @@ impl OtelSettings {
             logs: exporter(&otlp::LOGS)?,
             sampler: sampling::from_env(env)?,
             span_limits: limits::spans(env)?,
-            span_value_length: limits::span_texts(env)?,
+            span_value_length: limits::span_value_length(env)?,
             log_limits: limits::log_records(env)?,
             span_batch: Batch::from_env(env, &limits::SPANS)?,
             log_batch: Batch::from_env(env, &limits::LOGS)?,
             metric_interval: limits::milliseconds(env, "OTEL_METRIC_EXPORT_INTERVAL", 60_000)?,
             temporality: read_temporality(env)?,
-            environment: env.get("ENVIRONMENT").unwrap_or("development").to_owned(),
+            name: env.get("ENVIRONMENT").unwrap_or("development").to_owned(),
             log_level: read_log_level(env)?,
             ignored: read_ignored(env),
-            propagators: read_propagators(env)?,
+            propagator: read_propagators(env)?,
         })
     }
-
-    pub(super) fn propagator(&self) -> TextMapCompositePropagator {
-        let boxed = |propagator: &Propagator| -> Box<dyn TextMapPropagator + Send + Sync> {
-            match propagator {
-                Propagator::TraceContext => Box::new(TraceContextPropagator),
-                Propagator::Baggage => Box::new(BaggagePropagator::new()),
-            }
-        };
-        TextMapCompositePropagator::new(self.propagators.iter().map(boxed).collect())
-    }
 }
 
-/// A variable of the specification that has no effect here, the value that says what is so anyway, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ignored {
-    pub(super) name: &'static str,
-    as_it_is: &'static str,
-    pub(super) why: &'static str,
-}
-
-const IGNORED: [Ignored; 3] = [
-    Ignored {
-        name: "OTEL_METRICS_EXEMPLAR_FILTER",
-        as_it_is: "always_off",
-        why: "the SDK makes no exemplars",
-    },
-    Ignored {
-        name: "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
-        as_it_is: "explicit_bucket_histogram",
-        why: "histograms have the buckets of the conventions",
-    },
-    Ignored {
-        name: "OTEL_CONFIG_FILE",
-        as_it_is: "",
-        why: "the configuration is that of the environment",
-    },
+/// Variables without effect, the value that needs no warning since it is what happens, and the reason.
+const IGNORED: [[&str; 3]; 3] = [
+    [
+        "OTEL_METRICS_EXEMPLAR_FILTER",
+        "always_off",
+        "the SDK records no exemplars",
+    ],
+    [
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+        "explicit_bucket_histogram",
+        "histograms have the buckets of the conventions",
+    ],
+    [
+        "OTEL_CONFIG_FILE",
+        "",
+        "the configuration comes from the environment",
+    ],
 ];
 
-fn read_ignored(env: &Env) -> Vec<Ignored> {
-    let is_ignored = |it: &Ignored| {
-        env.get(it.name)
-            .is_some_and(|value| !value.eq_ignore_ascii_case(it.as_it_is))
+fn read_ignored(env: &Env) -> Vec<(&'static str, &'static str)> {
+    let is_other = |name, actual| {
+        env.get(name)
+            .is_some_and(|value| !value.eq_ignore_ascii_case(actual))
     };
-    IGNORED.into_iter().filter(is_ignored).collect()
+    let ignored = |[name, actual, reason]: [_; 3]| is_other(name, actual).then_some((name, reason));
+    IGNORED.into_iter().filter_map(ignored).collect()
 }
 
 fn read_exporter(env: &Env, variables: &Variables) -> Result<Exporter, SettingError> {
@@ -160,12 +142,12 @@ fn read_log_level(env: &Env) -> Result<String, SettingError> {
         return Err(SettingError::bad(NAME, level, takes));
     }
     Ok(match read_sdk_log_level(env)? {
-        Some(of_sdk) => format!("{level},opentelemetry={of_sdk}"),
+        Some(sdk_level) => format!("{level},opentelemetry={sdk_level}"),
         None => level.to_owned(),
     })
 }
 
-/// How much the SDK says of itself. Its crates' names all start with `opentelemetry`.
+/// The level of the SDK's own log lines. The names of its crates all start with `opentelemetry`.
 fn read_sdk_log_level(env: &Env) -> Result<Option<LevelFilter>, SettingError> {
     const NAME: &str = "OTEL_LOG_LEVEL";
     let read = |level: &str| match level.to_ascii_lowercase().as_str() {
@@ -178,49 +160,52 @@ fn read_sdk_log_level(env: &Env) -> Result<Option<LevelFilter>, SettingError> {
         .transpose()
 }
 
-fn read_propagators(env: &Env) -> Result<Vec<Propagator>, SettingError> {
+fn read_propagators(env: &Env) -> Result<TextMapCompositePropagator, SettingError> {
     const NAME: &str = "OTEL_PROPAGATORS";
     let list = env.get(NAME).unwrap_or("tracecontext,baggage");
-    if list.eq_ignore_ascii_case("none") {
-        return Ok(Vec::new());
-    }
-    let read = |word: &str| match word.trim().to_ascii_lowercase().as_str() {
-        "tracecontext" => Ok(Propagator::TraceContext),
-        "baggage" => Ok(Propagator::Baggage),
-        _ => Err(SettingError::bad(
-            NAME,
-            list,
-            "a list of tracecontext and baggage, or none",
-        )),
+    let read = |word: &str| -> Result<Box<dyn TextMapPropagator + Send + Sync>, _> {
+        match word.trim().to_ascii_lowercase().as_str() {
+            "tracecontext" => Ok(Box::new(TraceContextPropagator)),
+            "baggage" => Ok(Box::new(BaggagePropagator::new())),
+            _ => Err(SettingError::bad(
+                NAME,
+                list,
+                "a list of tracecontext and baggage, or none",
+            )),
+        }
     };
-    list.split(',').map(read).collect()
+    let is_none = list.eq_ignore_ascii_case("none");
+    let words = list.split(',').filter(|_| !is_none);
+    Ok(TextMapCompositePropagator::new(
+        words.map(read).collect::<Result<_, _>>()?,
+    ))
 }
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry_otlp::Protocol;
-
+    use super::otlp::Protocol;
     use super::*;
+    use crate::export::Encoding;
 
     #[test]
-    fn a_signals_own_protocol_wins() {
+    fn a_signals_own_protocol_overrides_the_common_one() {
         let env = Env::of([
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
             ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json"),
             ("OTEL_METRICS_EXPORTER", "none"),
         ]);
-        let settings = OtelSettings::from_env(&env).unwrap();
+        let environment = Environment::from_env(&env).unwrap();
         let protocol = |exporter: &Exporter| match exporter {
             Exporter::Otlp(otlp) => Some(otlp.protocol),
             _ => None,
         };
-        assert_eq!(protocol(&settings.traces), Some(Protocol::Grpc));
-        assert_eq!(protocol(&settings.logs), Some(Protocol::HttpJson));
-        assert_eq!(protocol(&settings.metrics), None);
+        assert_eq!(protocol(&environment.traces), Some(Protocol::Grpc));
+        assert_eq!(protocol(&environment.logs), Some(Protocol::Http(Encoding::Json)));
+        assert_eq!(protocol(&environment.metrics), None);
     }
 
     #[test]
-    fn words_are_taken_in_any_case() {
+    fn words_are_accepted_in_any_case() {
         let env = Env::of([
             ("OTEL_TRACES_EXPORTER", "Console"),
             ("OTEL_METRICS_EXPORTER", "NONE"),
@@ -228,24 +213,25 @@ mod tests {
             ("OTEL_LOG_LEVEL", "DEBUG"),
             ("RUST_LOG", "warn"),
         ]);
-        let settings = OtelSettings::from_env(&env).unwrap();
-        assert!(matches!(settings.traces, Exporter::Console));
-        assert!(matches!(settings.metrics, Exporter::None));
-        assert_eq!(settings.propagators, [Propagator::TraceContext]);
-        assert_eq!(settings.log_level, "warn,opentelemetry=debug");
+        let environment = Environment::from_env(&env).unwrap();
+        assert!(matches!(environment.traces, Exporter::Console));
+        assert!(matches!(environment.metrics, Exporter::None));
+        let fields: Vec<_> = environment.propagator.fields().collect();
+        assert_eq!(fields, ["traceparent", "tracestate"]);
+        assert_eq!(environment.log_level, "warn,opentelemetry=debug");
     }
 
     #[test]
-    fn disabled_means_no_exporter_whatever_else_is_set() {
+    fn a_disabled_sdk_has_no_exporter() {
         let env = Env::of([("OTEL_SDK_DISABLED", "TRUE"), ("OTEL_TRACES_EXPORTER", "console")]);
-        let settings = OtelSettings::from_env(&env).unwrap();
-        assert!(matches!(settings.traces, Exporter::None));
+        let environment = Environment::from_env(&env).unwrap();
+        assert!(matches!(environment.traces, Exporter::None));
     }
 
     #[test]
-    fn a_wrong_value_is_named_with_what_is_accepted() {
+    fn an_invalid_value_is_named_with_what_is_accepted() {
         let error = |name, value| {
-            OtelSettings::from_env(&Env::of([(name, value)]))
+            Environment::from_env(&Env::of([(name, value)]))
                 .unwrap_err()
                 .to_string()
         };
