@@ -1,6 +1,8 @@
-//! What each part costs on the thread of the request, with its allocations: `cargo bench -p throughline-telemetry --bench parts`.
+//! The time and allocations of each part on the request's thread: `cargo bench -p
+//! throughline-telemetry --bench parts`.
 //!
-//! Sampled spans are not here: in a loop as tight as this they only fill their queue. The `request` bench measures them.
+//! Sampled spans are not here: in a loop as tight as this they only fill their queue. The `request` bench
+//! measures them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::HashMap;
@@ -21,7 +23,7 @@ statement! {
     AddOrder: "INSERT" "orders", action "create_order", framework "actix-web";
 }
 
-/// OpenTelemetry is set up once per process, so each way of setting it up is a process.
+/// OpenTelemetry is set up once per process, so each mode is a process.
 const MODES: [(&str, [(&str, &str); 2]); 3] = [
     ("disabled", [("OTEL_SDK_DISABLED", "true"), ("", "")]),
     (
@@ -48,7 +50,7 @@ fn main() {
     let (_, variables) = MODES.into_iter().find(|(name, _)| *name == mode).unwrap();
     let telemetry = init_from(&Service::new("bench", "1"), &Env::of(variables)).unwrap();
     divan::main();
-    // Nobody takes what it would export.
+    // Its shutdown would wait for a collector that does not exist.
     std::mem::forget(telemetry);
 }
 

@@ -1,11 +1,13 @@
-//! What all telemetry of one `POST /api/orders` costs in CPU time, the exporter included: `cargo bench -p throughline-telemetry
-//! --bench request`; with `-- --test`, only whether it runs. The request is what the api makes of it: the caller's `traceparent` is
-//! read, and there are a SERVER span, an INTERNAL one, the context for the row, a statement, a job sent, their metrics, a counter,
-//! and a log event, which becomes a record and a JSON line.
+//! The CPU time of all telemetry of one `POST /api/orders`, with the export:
+//! `cargo bench -p throughline-telemetry --bench request`; with `-- --test` it only checks that it runs.
 //!
-//! Each mode is a process of its own, with a collector in another; requests come at a rate that the exporter keeps up with. All
-//! modes take their turns, and the least of each is shown: what else the machine does only ever adds. The cost is the difference to
-//! the same request without any instrumentation.
+//! The request is the api's: a `traceparent` is read, and there are a SERVER span, an INTERNAL one, the
+//! context for the row, a statement, a sent job, their metrics, a counter, and a log event, which becomes a
+//! record and a JSON line.
+//!
+//! Each mode is a separate process, with the collector in another; the rate of requests is one that the
+//! exporter sustains. The modes take turns, and the minimum of each is shown: other load on the machine only
+//! adds. The cost is the difference to the same request without instrumentation.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::convert::Infallible;
@@ -26,12 +28,14 @@ use throughline_telemetry::job::Producer;
 use throughline_telemetry::{db, init_from, metrics, propagation, statement};
 use tracing::Instrument;
 
-/// How many requests are measured each time, and how often; then with `--test`.
-const MUCH: (u32, usize) = (20_000, 3);
-const LITTLE: (u32, usize) = (400, 1);
-/// Requests in a row, whose spans fit into the queue, and the pause behind them: 4,000 requests a second at most.
+/// The number of requests in a round, and of rounds.
+const MEASURED: (u32, usize) = (20_000, 3);
+/// The same with `--test`.
+const TESTED: (u32, usize) = (400, 1);
+/// Requests in a row, whose spans fit into the queue, and the pause after them: at most 4,000 requests a
+/// second.
 const BURST: u32 = 400;
-const PAUSE: Duration = Duration::from_millis(100);
+const BURST_PAUSE: Duration = Duration::from_millis(100);
 
 statement! {
     /// The statement of the request.
@@ -76,46 +80,42 @@ fn main() {
     }
 }
 
-fn again(mode: &str) -> Command {
+fn program(mode: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.env_clear().env("MODE", mode);
     command
 }
 
-/// Runs all modes and prints what they cost more than the first.
+/// Runs all modes and prints their cost above that of the first.
 fn compare() {
-    let mut collector = again("collector")
+    let mut collector = program("collector")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(collector.stdout.take().unwrap()).lines();
     let (grpc, http) = (lines.next().unwrap().unwrap(), lines.next().unwrap().unwrap());
-    let (requests, rounds) = match std::env::args().any(|argument| argument == "--test") {
-        true => LITTLE,
-        false => MUCH,
-    };
-    let mut least = [Cost(f64::MAX, f64::MAX); MODES.len()];
+    let is_test = std::env::args().any(|argument| argument == "--test");
+    let (requests, rounds) = if is_test { TESTED } else { MEASURED };
+    let mut minima = [Cost(f64::MAX, f64::MAX); MODES.len()];
     for _ in 0..rounds {
-        for ((mode, variables), least) in MODES.iter().zip(&mut least) {
-            let endpoint = match variables.contains(&("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")) {
-                true => &grpc,
-                false => &http,
-            };
-            let mut program = again(mode);
-            program
+        for ((mode, variables), minimum) in MODES.iter().zip(&mut minima) {
+            let is_grpc = variables.contains(&("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"));
+            let endpoint = if is_grpc { &grpc } else { &http };
+            let mut measured = program(mode);
+            measured
                 .env("REQUESTS", requests.to_string())
                 .env("ENVIRONMENT", "production")
                 .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
                 .envs(variables.iter().copied());
-            let cost = Cost::of(program);
-            *least = Cost(least.0.min(cost.0), least.1.min(cost.1));
+            let cost = Cost::of(measured);
+            *minimum = Cost(minimum.0.min(cost.0), minimum.1.min(cost.1));
         }
     }
     println!("CPU time of one request, in microseconds, above that of a bare one");
     println!("{:<26}{:>16}{:>16}", "", "its own thread", "whole process");
-    let [bare, ..] = least;
-    for ((mode, _), Cost(thread, process)) in MODES.iter().zip(least) {
+    let [bare, ..] = minima;
+    for ((mode, _), Cost(thread, process)) in MODES.iter().zip(minima) {
         let (thread, process) = (thread - bare.0, process - bare.1);
         println!("{mode:<26}{thread:>16.2}{process:>16.2}");
     }
@@ -137,10 +137,10 @@ impl Cost {
     }
 }
 
-/// What the measured process puts in front of its numbers, among its log lines.
+/// Marks the line with the result among the log lines of the measured process.
 const RESULT: &str = "microseconds: ";
 
-/// A collector on ports of its own, until its input ends.
+/// Runs a collector until its input ends, and prints its addresses.
 #[tokio::main(flavor = "current_thread")]
 async fn collect() {
     let config = LensConfig {
@@ -197,14 +197,14 @@ where
     let mut at_start = (0, 0);
     for number in 0..requests + BURST * 5 {
         if number == BURST * 5 {
-            // Everything that is made once has been made.
+            // The first requests have created everything that is created once.
             at_start = cpu();
         }
         let response = app.call(request()).await.unwrap();
         assert!(response.status().is_success());
         let _ = to_bytes(response.into_body()).await;
         if number % BURST == 0 {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(BURST_PAUSE).await;
         }
     }
     let at_end = cpu();

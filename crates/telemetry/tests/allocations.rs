@@ -1,5 +1,6 @@
-//! What telemetry allocates on the thread of the request where nobody sees its spans: nothing where it is switched off, and where
-//! a trace is not sampled only what OpenTelemetry's API asks for. A binary of its own, since it counts what the allocator does.
+//! The allocations of telemetry on the request's thread without an export: none if it is switched off, and
+//! only those of OpenTelemetry's API in a trace that is not sampled. A separate binary, since it counts the
+//! allocator's calls.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ statement! {
     AddParcel: "INSERT" "parcels", action "add_parcel", framework "actix-web";
 }
 
-/// How often each operation allocates, by its name, in a process with these variables.
+/// The number of allocations of each operation, by name, in a process with these variables.
 fn allocations(variables: &[(&str, &str)]) -> BTreeMap<String, u64> {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "the_program", "--ignored", "--nocapture"])
@@ -51,7 +52,7 @@ fn switched_off_it_allocates_nothing() {
         assert_eq!(counted[name], 0, "{name}: {counted:#?}");
     }
     assert_eq!(counted["request"], counted["bare request"], "{counted:#?}");
-    // A trace that comes with a job is read, to be passed on.
+    // The trace context of a job is extracted, to be propagated.
     assert_eq!(counted["process"], counted["parent of a job"]);
 }
 
@@ -68,11 +69,11 @@ fn in_a_trace_that_is_not_sampled_only_the_first_span_allocates() {
     assert_eq!(counted["send"], counted["context of a job"], "{counted:#?}");
     let first = counted["first span"];
     assert_eq!(counted["process"], counted["parent of a job"] + first);
-    // The one more is the route's template, which actix-web puts together.
+    // Plus the route's template, which actix-web builds.
     assert_eq!(counted["request"], counted["bare request"] + first + 1);
 }
 
-/// Runs the operation a few times, until all that is made once has been made, and says how often it allocates.
+/// Prints the allocations of an operation, after a few runs that create everything that is created once.
 fn count(name: &str, operation: impl Fn()) {
     for _ in 0..10 {
         operation();
@@ -80,13 +81,13 @@ fn count(name: &str, operation: impl Fn()) {
     println!("allocations: {name} {}", measure(operation).count_total);
 }
 
-/// The output of a future that never waits.
+/// The output of a future that is ready.
 fn now<T>(future: impl Future<Output = T>) -> T {
     future.now_or_never().unwrap()
 }
 
 #[test]
-#[ignore = "other tests run it, in a process of its own"]
+#[ignore = "other tests run it, in a separate process"]
 fn the_program() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -142,7 +143,7 @@ fn the_program() {
         let handler = service_fn(|_| ready(Ok::<_, Infallible>(())));
         now(layer.layer(handler).oneshot(parcel)).unwrap();
     });
-    // Nobody takes what it would export.
+    // Its shutdown would wait for a collector that does not exist.
     std::mem::forget(telemetry);
 }
 

@@ -1,4 +1,4 @@
-//! A small actix-web service with every kind of answer.
+//! A small actix-web service with every kind of response.
 
 use std::convert::Infallible;
 use std::net::TcpListener;
@@ -19,7 +19,7 @@ use tracing::Instrument;
 use crate::statements;
 use crate::support::lens;
 
-/// Starts the service on a port of its own, for the rest of the process. Its URL.
+/// Starts the service for the rest of the process. Returns its URL.
 pub(crate) fn start(inbound: Inbound) -> String {
     lens();
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -56,11 +56,11 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/short-body", web::get().to(short_body))
         .route(
             "/bad",
-            web::get().to(|| async { answer(Err(ErrorBadRequest("no"))) }),
+            web::get().to(|| async { respond(Err(ErrorBadRequest("no"))) }),
         )
         .route(
             "/broken",
-            web::get().to(|| async { answer(Err(ErrorInternalServerError("no"))) }),
+            web::get().to(|| async { respond(Err(ErrorInternalServerError("no"))) }),
         )
         .route("/panics", web::get().to(panics))
         .route("/never", web::get().to(std::future::pending::<HttpResponse>))
@@ -72,7 +72,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/health/ready", web::get().to(health));
 }
 
-fn answer(result: Result<HttpResponse, actix_web::Error>) -> Result<HttpResponse, actix_web::Error> {
+fn respond(result: Result<HttpResponse, actix_web::Error>) -> Result<HttpResponse, actix_web::Error> {
     result
 }
 
@@ -111,7 +111,7 @@ async fn short_body() -> HttpResponse {
 
 #[allow(clippy::unused_async, reason = "a handler is async")]
 async fn panics() -> HttpResponse {
-    panic!("as asked for");
+    panic!("on purpose");
 }
 
 /// tracing within OpenTelemetry within tracing within OpenTelemetry.
@@ -141,7 +141,7 @@ async fn spawned() -> &'static str {
     "spawned"
 }
 
-/// What of the caller's baggage there is inside the service.
+/// The caller's baggage inside the service.
 async fn baggage() -> String {
     Context::map_current(|context| context.baggage().to_string())
 }

@@ -1,4 +1,4 @@
-//! Redis as a cache, without a Redis: the commands' futures end as the tests want.
+//! Redis as a cache, without a Redis: the tests supply the commands' results.
 
 use lens::{Span, SpanKind, Status};
 use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
@@ -19,7 +19,7 @@ async fn get<T, E: Failure>(command: impl Future<Output = Result<T, E>>) -> Span
 }
 
 #[tokio::test]
-async fn a_command_says_what_it_is_and_never_a_key() {
+async fn a_command_has_its_attributes_and_never_a_key() {
     let span = get(async { RedisResult::Ok(Some("value")) }).await;
     assert_eq!(span.name, "GET");
     assert_eq!(span.status, Status::Unset);
@@ -39,7 +39,7 @@ async fn a_command_says_what_it_is_and_never_a_key() {
 }
 
 #[tokio::test]
-async fn a_servers_error_says_its_code() {
+async fn a_servers_error_has_its_code() {
     let kind = ErrorKind::Server(ServerErrorKind::ReadOnly);
     let span = get::<(), _>(async { Err(RedisError::from((kind, "no"))) }).await;
     assert_eq!(span.status, Status::Error);
@@ -48,7 +48,7 @@ async fn a_servers_error_says_its_code() {
 }
 
 #[tokio::test]
-async fn a_lost_connection_and_a_time_out_are_told_apart() {
+async fn a_lost_connection_and_a_timeout_are_different_errors() {
     let lost = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
     let span = get::<(), _>(async { Err(RedisError::from(lost)) }).await;
     assert_eq!(attribute(&span, "error.type").unwrap(), "connection");
@@ -59,7 +59,7 @@ async fn a_lost_connection_and_a_time_out_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_code_that_a_script_made_up_is_no_value_of_its_own() {
+async fn an_undocumented_code_becomes_other() {
     let error = redis::parse_redis_value(b"-ORDER-7 is gone\r\n").unwrap();
     let error = error.extract_error().unwrap_err();
     let span = get::<(), _>(async { Err(error) }).await;

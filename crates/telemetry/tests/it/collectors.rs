@@ -1,4 +1,4 @@
-//! Collectors that show how they are called, or that behave badly.
+//! Collectors that record their requests, or that fail.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -29,33 +29,33 @@ fn listen() -> (TcpListener, u16) {
     (listener, port)
 }
 
-/// Takes connections and never answers.
+/// Accepts connections and never responds.
 pub(crate) fn silent() -> String {
     let (listener, port) = listen();
     std::thread::spawn(move || listener.incoming().collect::<Vec<_>>());
     format!("http://127.0.0.1:{port}")
 }
 
-/// Answers every request with 400.
-pub(crate) fn refusing() -> String {
+/// Rejects every request with 400.
+pub(crate) fn rejecting() -> String {
     let (listener, port) = listen();
     std::thread::spawn(move || {
         for socket in listener.incoming() {
-            let _ = answer(&mut socket.unwrap(), "400 Bad Request");
+            let _ = respond(&mut socket.unwrap(), "400 Bad Request");
         }
     });
     format!("http://127.0.0.1:{port}")
 }
 
-/// A request as it came.
-struct Taken {
+/// A received request.
+struct Received {
     /// In lower case.
     head: String,
     body: Vec<u8>,
 }
 
-/// Reads a request and answers it.
-fn answer(socket: &mut (impl Read + Write), status: &str) -> std::io::Result<Taken> {
+/// Reads a request and responds to it.
+fn respond(socket: &mut (impl Read + Write), status: &str) -> std::io::Result<Received> {
     let mut request = Vec::new();
     let head = loop {
         let mut chunk = [0; 4096];
@@ -82,10 +82,10 @@ fn answer(socket: &mut (impl Read + Write), status: &str) -> std::io::Result<Tak
         "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
     )?;
     socket.flush()?;
-    Ok(Taken { head, body })
+    Ok(Received { head, body })
 }
 
-/// Heads of requests to a collector that speaks HTTPS.
+/// A collector over HTTPS: its port, and the heads of its requests.
 fn over_tls() -> (u16, mpsc::Receiver<String>) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let certificate = CertificateDer::from_pem_file(CERTIFICATE).unwrap();
@@ -101,7 +101,7 @@ fn over_tls() -> (u16, mpsc::Receiver<String>) {
         for socket in listener.incoming() {
             let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
             let mut stream = rustls::StreamOwned::<_, TcpStream>::new(connection, socket.unwrap());
-            if let Ok(request) = answer(&mut stream, "200 OK") {
+            if let Ok(request) = respond(&mut stream, "200 OK") {
                 let _ = seen.send(request.head);
             }
         }
@@ -109,7 +109,7 @@ fn over_tls() -> (u16, mpsc::Receiver<String>) {
     (port, heads)
 }
 
-/// What a collector gets that takes no request at its first try.
+/// A collector that rejects the first attempt: its port, and the bodies of its requests.
 fn busy_at_first() -> (u16, mpsc::Receiver<Vec<u8>>) {
     let (listener, port) = listen();
     let (seen, bodies) = mpsc::channel();
@@ -119,7 +119,7 @@ fn busy_at_first() -> (u16, mpsc::Receiver<Vec<u8>>) {
                 0 => "503 Service Unavailable",
                 _ => "200 OK",
             };
-            if let Ok(request) = answer(&mut socket.unwrap(), status) {
+            if let Ok(request) = respond(&mut socket.unwrap(), status) {
                 let _ = seen.send(request.body);
             }
         }
@@ -128,7 +128,7 @@ fn busy_at_first() -> (u16, mpsc::Receiver<Vec<u8>>) {
 }
 
 #[tokio::test]
-async fn a_busy_collector_gets_the_same_spans_once_more() {
+async fn a_busy_collector_gets_the_same_spans_again() {
     let (port, bodies) = busy_at_first();
     run(
         Task::Once,
@@ -172,7 +172,7 @@ async fn a_hosted_backend_gets_its_key_over_tls_by_http() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_vouches_for_is_not_trusted() {
+async fn a_certificate_of_an_unknown_authority_is_not_trusted() {
     let (port, heads) = over_tls();
     run(
         Task::Once,

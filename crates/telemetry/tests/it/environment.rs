@@ -1,11 +1,11 @@
-//! What each variable does, in the whole program.
+//! The effect of each variable on a whole program.
 
 use lens::{Lens, LogRecord, Span};
 
 use crate::probe::{Task, output, run};
 use crate::support::{start_lens, text};
 
-/// Where a receiver takes OTLP over HTTP.
+/// The URL for OTLP over HTTP.
 fn http(lens: &Lens) -> String {
     lens.otlp_http_url()
 }
@@ -53,7 +53,7 @@ async fn every_protocol_and_compression_arrives() {
 }
 
 #[tokio::test]
-async fn the_resource_says_who_reports() {
+async fn the_resource_describes_the_process() {
     let lens = own_lens().await;
     run(
         Task::Once,
@@ -89,7 +89,7 @@ async fn the_resource_says_who_reports() {
 }
 
 #[tokio::test]
-async fn nothing_personal_leaves_the_process() {
+async fn personal_data_does_not_leave_the_process() {
     let lens = own_lens().await;
     let endpoint = http(&lens);
     let env = [
@@ -126,7 +126,7 @@ async fn an_error_is_a_log_record_of_its_span_with_type_and_message() {
 }
 
 #[tokio::test]
-async fn a_panic_is_a_log_record_of_its_span_and_nothing_of_it_is_written_unmasked() {
+async fn a_panic_is_a_masked_log_record_of_its_span() {
     for level in ["info", "off"] {
         let lens = own_lens().await;
         let endpoint = http(&lens);
@@ -155,7 +155,7 @@ async fn a_panic_is_a_log_record_of_its_span_and_nothing_of_it_is_written_unmask
 }
 
 #[tokio::test]
-async fn disabled_exports_nothing_but_passes_a_callers_trace_on() {
+async fn a_disabled_sdk_exports_nothing_but_propagates_a_callers_trace() {
     let lens = own_lens().await;
     let endpoint = http(&lens);
     let lines = run(
@@ -174,7 +174,7 @@ async fn disabled_exports_nothing_but_passes_a_callers_trace_on() {
 }
 
 #[tokio::test]
-async fn one_signal_can_be_switched_off_by_itself() {
+async fn one_signal_can_be_switched_off_alone() {
     let lens = own_lens().await;
     let endpoint = http(&lens);
     run(
@@ -191,7 +191,7 @@ async fn one_signal_can_be_switched_off_by_itself() {
 }
 
 #[tokio::test]
-async fn the_sampler_decides_which_traces_are_made() {
+async fn the_sampler_decides_which_traces_are_recorded() {
     for (sampler, argument, expected) in [
         ("always_off", "", 0),
         ("traceidratio", "0", 0),
@@ -216,7 +216,7 @@ async fn the_sampler_decides_which_traces_are_made() {
 }
 
 #[tokio::test]
-async fn limits_cut_what_is_too_much() {
+async fn limits_cut_attributes() {
     let lens = own_lens().await;
     let endpoint = http(&lens);
     run(
@@ -233,7 +233,7 @@ async fn limits_cut_what_is_too_much() {
 }
 
 #[tokio::test]
-async fn without_propagators_no_trace_is_passed_on() {
+async fn without_propagators_no_trace_is_propagated() {
     let lines = run(
         Task::Once,
         &[("OTEL_SDK_DISABLED", "true"), ("OTEL_PROPAGATORS", "none")],
@@ -243,7 +243,7 @@ async fn without_propagators_no_trace_is_passed_on() {
 }
 
 #[tokio::test]
-async fn a_wrong_value_ends_the_set_up_with_one_clear_line() {
+async fn an_invalid_value_ends_the_setup_with_one_line() {
     for (name, value, line) in [
         (
             "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -263,7 +263,7 @@ async fn a_wrong_value_ends_the_set_up_with_one_clear_line() {
 }
 
 #[tokio::test]
-async fn a_variable_that_has_no_effect_is_said() {
+async fn a_variable_without_effect_is_logged() {
     let env = [
         ("OTEL_SDK_DISABLED", "true"),
         ("OTEL_METRICS_EXEMPLAR_FILTER", "always_on"),
@@ -273,8 +273,11 @@ async fn a_variable_that_has_no_effect_is_said() {
         ),
     ];
     let lines = run(Task::Once, &env).await;
-    let said = |name: &str| lines.iter().any(|line| line.contains(name));
-    assert!(said("OTEL_METRICS_EXEMPLAR_FILTER has no effect"), "{lines:?}");
-    // It says what is so anyway.
-    assert!(!said("HISTOGRAM_AGGREGATION"), "{lines:?}");
+    let is_logged = |name: &str| lines.iter().any(|line| line.contains(name));
+    assert!(
+        is_logged("OTEL_METRICS_EXEMPLAR_FILTER has no effect"),
+        "{lines:?}"
+    );
+    // Its value is the actual behaviour.
+    assert!(!is_logged("HISTOGRAM_AGGREGATION"), "{lines:?}");
 }

@@ -20,7 +20,7 @@ fn url() -> &'static str {
     &URL
 }
 
-/// Calls within a trace of its own.
+/// Calls within a new trace.
 async fn call(method: &str, url: &str, resends: u32) -> (TraceId, Result<u16, reqwest::Error>) {
     lens();
     let plain = reqwest::Client::builder()
@@ -98,7 +98,7 @@ async fn a_4xx_and_a_5xx_are_errors_of_the_call() {
 }
 
 #[tokio::test]
-async fn a_time_out_and_a_refused_connection_are_told_apart() {
+async fn a_timeout_and_a_refused_connection_are_different_errors() {
     let (id, result) = call("GET", &format!("{}/never", url()), 0).await;
     assert!(result.is_err());
     let span = client_span(id).await;
@@ -106,7 +106,7 @@ async fn a_time_out_and_a_refused_connection_are_told_apart() {
     assert_eq!(attribute(&span, "error.type").unwrap(), "timeout");
     assert_eq!(attribute(&span, "http.response.status_code"), None);
 
-    // Bound and closed again: nobody listens there.
+    // Bound and closed again, so it has no listener.
     let port = TcpListener::bind(("127.0.0.1", 0))
         .unwrap()
         .local_addr()
@@ -119,7 +119,7 @@ async fn a_time_out_and_a_refused_connection_are_told_apart() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_an_error() {
+async fn an_incomplete_response_is_an_error() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let hang_up = std::thread::spawn(move || {
@@ -134,7 +134,7 @@ async fn an_answer_that_breaks_off_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_retry_says_which_it_is() {
+async fn a_retry_has_its_number() {
     let (id, _) = call("GET", &format!("{}/empty", url()), 2).await;
     let span = client_span(id).await;
     assert_eq!(attribute(&span, "http.request.resend_count").unwrap(), "2");
@@ -164,7 +164,7 @@ async fn a_call_that_is_dropped_ends_as_cancelled() {
 }
 
 #[tokio::test]
-async fn a_callers_baggage_goes_on_only_if_asked_for() {
+async fn a_callers_baggage_is_sent_only_on_request() {
     lens();
     let plain = reqwest::Client::new();
     let client = Client::new(plain.clone());
@@ -182,7 +182,7 @@ async fn a_callers_baggage_goes_on_only_if_asked_for() {
     }
 }
 
-/// Answers one request. Its URL, and what the head of the request will be.
+/// Responds to one request. Returns its URL, and the head of that request.
 fn listen_once() -> (String, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -26,7 +26,7 @@ fn client() -> reqwest::Client {
         .unwrap()
 }
 
-/// Sends a request in a trace of its own. The trace, and the answer's status where there was one.
+/// Sends a request in a new trace. Returns the trace, and the status if there was a response.
 async fn send(method: &str, path: &str) -> (TraceId, Option<u16>) {
     let caller = caller();
     let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
@@ -115,7 +115,7 @@ async fn the_duration_is_measured_with_few_attributes() {
 }
 
 #[tokio::test]
-async fn the_server_address_is_never_what_the_client_calls_it() {
+async fn the_server_address_is_never_the_host_header() {
     let caller = caller();
     let mut socket = TcpStream::connect(url().trim_start_matches("http://")).unwrap();
     write!(
@@ -132,7 +132,7 @@ async fn the_server_address_is_never_what_the_client_calls_it() {
 }
 
 #[tokio::test]
-async fn every_kind_of_body_ends_its_span_well() {
+async fn every_kind_of_body_ends_its_span() {
     for (method, path, status) in [
         ("HEAD", "/items/1", 200),
         ("GET", "/empty", 200),
@@ -150,7 +150,7 @@ async fn every_kind_of_body_ends_its_span_well() {
 }
 
 #[tokio::test]
-async fn the_span_lasts_as_long_as_the_body_and_what_it_makes_is_inside() {
+async fn the_span_lasts_as_long_as_the_body_and_contains_its_spans() {
     let (id, status) = send("GET", "/stream").await;
     assert_eq!(status, Some(200));
     let server = span_of(id, "GET /stream").await;
@@ -161,7 +161,7 @@ async fn the_span_lasts_as_long_as_the_body_and_what_it_makes_is_inside() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_in_mid_body_ends_the_span_as_cancelled() {
+async fn a_client_that_disconnects_during_the_body_ends_the_span_as_cancelled() {
     let caller = caller();
     let mut socket = TcpStream::connect(url().trim_start_matches("http://")).unwrap();
     write!(
@@ -249,7 +249,7 @@ async fn a_path_that_matches_no_route_does_not_become_a_name() {
 }
 
 #[tokio::test]
-async fn a_path_that_a_middleware_further_in_normalizes_has_its_route() {
+async fn a_path_that_an_inner_middleware_normalizes_has_its_route() {
     let span = server_span("GET", "/items/1/").await;
     assert_eq!(span.name, "GET /items/{id}");
     assert_eq!(attribute(&span, "http.route").unwrap(), "/items/{id}");
@@ -268,7 +268,7 @@ async fn an_excluded_path_makes_no_spans_at_all() {
     let roots = lens().store().traces();
     let mut spans = roots.iter().flat_map(|trace| &trace.spans);
     assert!(!spans.any(|span| span.name == "check"));
-    // Below the path means below a slash.
+    // A longer name is not below the path.
     let span = server_span("GET", "/healthy").await;
     assert_eq!(span.name, "GET");
 }
@@ -294,7 +294,7 @@ async fn a_malformed_trace_context_is_ignored() {
     }
 }
 
-/// The span of the request for the item called `marker`, in whatever trace.
+/// The span of the request for the item called `marker`, in any trace.
 async fn server_span_of(marker: &str) -> Span {
     eventually("the span", || {
         let traces = lens().store().traces();
@@ -358,7 +358,7 @@ async fn a_statement_that_repeats_ten_times_in_one_request_is_suspected() {
 }
 
 #[tokio::test]
-async fn baggage_is_taken_only_from_a_caller_that_is_trusted() {
+async fn baggage_is_accepted_only_from_a_trusted_caller() {
     for (inbound, taken) in [
         (Inbound::Parent, "customer=joe"),
         (Inbound::Link, ""),
@@ -377,7 +377,7 @@ async fn baggage_is_taken_only_from_a_caller_that_is_trusted() {
 }
 
 #[tokio::test]
-async fn a_span_says_no_more_of_a_caller_than_two_kib_each() {
+async fn an_attribute_from_a_caller_is_at_most_two_kib() {
     let caller = caller();
     let long = |text: &str| text.repeat((20 << 10) / text.len());
     let path = format!("/items/{}", long("a"));
@@ -393,7 +393,7 @@ async fn a_span_says_no_more_of_a_caller_than_two_kib_each() {
     assert_eq!(attribute(&span, "url.path").unwrap(), path[..2_048]);
     let query = attribute(&span, "url.query").unwrap();
     assert!(query.starts_with("token=REDACTED&q=bbb"), "{query}");
-    // The addresses were cut in two, and are masked all the same.
+    // The addresses are masked even where the cut is within one.
     assert!(query.ends_with("b&e=[email]"), "{query}");
     let agent = attribute(&span, "user_agent.original").unwrap();
     assert!(agent.ends_with("c [email]"), "{agent}");

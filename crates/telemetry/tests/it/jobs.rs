@@ -32,7 +32,7 @@ fn received(parcel: &Parcel) -> Received<'_> {
     }
 }
 
-/// Sends a parcel within a trace of its own.
+/// Sends a parcel within a new trace.
 async fn send(queue: &str) -> (TraceId, Parcel) {
     lens();
     let producer = Producer::new(queue, "redis.example.com", 6379);
@@ -161,7 +161,7 @@ fn caller_context(id: TraceId) -> HashMap<String, String> {
 }
 
 #[tokio::test]
-async fn a_job_can_start_a_trace_of_its_own_that_only_links() {
+async fn a_job_can_start_a_new_trace_that_only_links() {
     let (id, parcel) = send("linked").await;
     let consumer = Consumer::new("linked").trace(JobTrace::Link);
     process(consumer, parcel, service_fn(works)).await.unwrap();
@@ -178,7 +178,7 @@ async fn a_job_can_start_a_trace_of_its_own_that_only_links() {
 }
 
 #[tokio::test]
-async fn a_failed_job_is_marked_whichever_way_it_fails() {
+async fn a_failed_job_is_marked() {
     async fn gives_up(_: Parcel) -> Result<(), Infallible> {
         tokio::task::yield_now().await;
         fail("card_declined");
@@ -211,7 +211,7 @@ async fn a_job_that_is_dropped_or_panics_ends_its_span() {
         std::future::pending().await
     }
     async fn panics(_: Parcel) -> Result<(), Infallible> {
-        panic!("as asked for")
+        panic!("on purpose")
     }
     let (id, parcel) = send("dropped").await;
     let processing = process(Consumer::new("dropped"), parcel, service_fn(hangs));
@@ -263,7 +263,7 @@ async fn a_stored_context_can_send_long_after_its_request() {
 }
 
 #[tokio::test]
-async fn neither_a_row_nor_a_job_keeps_a_callers_baggage() {
+async fn neither_a_row_nor_a_job_stores_a_callers_baggage() {
     lens();
     let caller = caller_with_baggage();
     let context = propagation::extract(&caller);
@@ -280,7 +280,7 @@ async fn neither_a_row_nor_a_job_keeps_a_callers_baggage() {
     assert_eq!(row["traceparent"], caller["traceparent"]);
     assert_eq!(names(row), ["traceparent", "tracestate"]);
 
-    let producer = Producer::new("kept", "redis.example.com", 6379);
+    let producer = Producer::new("stored", "redis.example.com", 6379);
     let push = |job| async { Ok::<_, Infallible>(job) };
     let sending = producer.send_from(&context, "1", push, |never| match *never {});
     assert_eq!(names(sending.await.unwrap()), ["traceparent", "tracestate"]);

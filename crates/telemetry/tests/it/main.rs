@@ -1,4 +1,4 @@
-//! What the library promises, seen from outside: real HTTP, real OTLP, and [`lens`] as the receiver of both.
+//! The library from outside: real HTTP, real OTLP, and [`lens`] as the receiver.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

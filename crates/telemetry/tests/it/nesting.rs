@@ -41,7 +41,7 @@ async fn a_spawned_task_that_is_instrumented_stays_in_the_tree() {
 }
 
 #[tokio::test]
-async fn a_services_own_span_says_nothing_but_its_fields() {
+async fn a_services_own_span_has_only_its_fields() {
     let id = get("/nested").await;
     let outer = span_of(id, "outer").await;
     assert_eq!(outer.attributes.len(), 0, "{}", outer.attributes);

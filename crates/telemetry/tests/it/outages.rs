@@ -1,4 +1,4 @@
-//! A collector that is absent, slow, refusing, or restarted: the program goes on, loses what it must and says how much.
+//! A collector that is absent, slow, rejecting or restarted: the program continues and reports its losses.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::collectors;
 use crate::probe::{Task, finish, run, start, wait_for};
 use crate::support::{eventually, start_lens};
 
-/// A port on which nobody listens.
+/// A port without a listener.
 fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     listener.local_addr().unwrap().port()
@@ -53,25 +53,25 @@ async fn an_absent_collector_costs_neither_memory_nor_more_than_a_line_a_minute(
         .await;
         let grown = growth(&lines);
         assert!(grown < 64 << 10, "{protocol}: {grown} KiB");
-        let told = about_telemetry(&lines);
-        let outage = told
+        let reports = about_telemetry(&lines);
+        let outage = reports
             .iter()
             .filter(|line| line.contains("does not reach the collector"));
-        assert!(outage.count() <= 1, "{told:#?}");
-        // The other line is the shutdown's.
-        assert!(told.len() <= 2, "{told:#?}");
+        assert!(outage.count() <= 1, "{reports:#?}");
+        // The other line is from the shutdown.
+        assert!(reports.len() <= 2, "{reports:#?}");
     }
 }
 
-/// What the program says that its memory grew by, in KiB.
+/// The growth of memory that the program reports, in KiB.
 fn growth(lines: &[String]) -> u64 {
     let grown = lines.iter().find_map(|line| line.strip_prefix("grew by "));
     grown.unwrap().trim_end_matches(" KiB").parse().unwrap()
 }
 
-/// The 512 spans that wait would be 60 MB if they held all that their callers wrote.
+/// The 512 queued spans would be 60 MB if they held all that the callers sent.
 #[tokio::test]
-async fn callers_with_long_requests_do_not_fill_the_memory_while_the_collector_is_away() {
+async fn long_requests_do_not_fill_the_memory_while_the_collector_is_unreachable() {
     let absent = format!("http://127.0.0.1:{}", free_port());
     let lines = run(
         Task::LongRequests,
@@ -88,7 +88,7 @@ async fn callers_with_long_requests_do_not_fill_the_memory_while_the_collector_i
 }
 
 #[tokio::test]
-async fn what_is_lost_is_counted() {
+async fn lost_records_are_counted() {
     let lens = start_lens(0, 0).await;
     let absent = format!("http://127.0.0.1:{}", free_port());
     let metrics = format!("{}/v1/metrics", lens.otlp_http_url());
@@ -110,10 +110,10 @@ async fn what_is_lost_is_counted() {
 }
 
 #[tokio::test]
-async fn a_slow_or_refusing_collector_does_not_hold_the_program_up() {
+async fn a_slow_or_rejecting_collector_does_not_block_the_program() {
     let lens = start_lens(0, 0).await;
     let metrics = format!("{}/v1/metrics", lens.otlp_http_url());
-    for collector in [collectors::silent(), collectors::refusing()] {
+    for collector in [collectors::silent(), collectors::rejecting()] {
         let lines = run(
             Task::Flood,
             &[
@@ -127,10 +127,10 @@ async fn a_slow_or_refusing_collector_does_not_hold_the_program_up() {
         )
         .await;
         assert_eq!(lines.last().map(String::as_str), Some("ended"));
-        let told = lines
+        let reports = lines
             .iter()
             .filter(|line| line.contains("does not reach the collector"));
-        assert_eq!(told.count(), 1);
+        assert_eq!(reports.count(), 1);
     }
 }
 
@@ -160,7 +160,7 @@ async fn export_resumes_with_a_restarted_collector() {
         eventually("spans before the restart", || arrived(&first)).await;
         first.stop().await;
         wait_for(&mut child, "telemetry does not reach the collector");
-        // Long enough for a batch to be given up: its time-out is that of 40 ticks.
+        // Long enough for a batch to fail: its timeout is 40 ticks.
         let ticks = drain(&mut child);
         eventually("ticks without a collector", || {
             Some(()).filter(|()| ticks.load(Ordering::Relaxed) > 200)
@@ -168,7 +168,7 @@ async fn export_resumes_with_a_restarted_collector() {
         .await;
         let second = start_lens(grpc, http).await;
         eventually("spans after the restart", || arrived(&second)).await;
-        eventually("the count of what was lost", || {
+        eventually("the count of dropped spans", || {
             Some(()).filter(|()| counted(&second, "telemetry.spans.dropped") > 0)
         })
         .await;
@@ -177,7 +177,7 @@ async fn export_resumes_with_a_restarted_collector() {
     }
 }
 
-/// Reads on, so that the program is not held up by a full pipe. Counts lines.
+/// Counts lines, and keeps the pipe from filling up, which would block the program.
 fn drain(child: &mut std::process::Child) -> Arc<AtomicU64> {
     use std::io::{BufRead, BufReader};
     let lines = Arc::new(AtomicU64::new(0));

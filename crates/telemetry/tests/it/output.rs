@@ -1,4 +1,4 @@
-//! What the program writes to stdout, and what it does not send for it.
+//! The program's stdout.
 
 use crate::probe::{Task, finish, run, start};
 use crate::support::{eventually, start_lens};
@@ -12,7 +12,7 @@ async fn lines_are_json_with_the_trace_outside_development() {
             ("OTEL_TRACES_EXPORTER", "otlp"),
             ("OTEL_METRICS_EXPORTER", "none"),
             ("OTEL_LOGS_EXPORTER", "none"),
-            // Nobody listens there.
+            // There is no listener.
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9"),
         ],
     )
@@ -45,7 +45,7 @@ async fn lines_are_text_in_development() {
 }
 
 #[tokio::test]
-async fn rust_log_governs_lines_and_records_and_not_spans() {
+async fn rust_log_filters_lines_and_records_and_not_spans() {
     for (level, records, spans) in [("off", 0, 2), ("debug", 2, 2)] {
         let lens = start_lens(0, 0).await;
         let endpoint = lens.otlp_http_url();
@@ -61,9 +61,10 @@ async fn rust_log_governs_lines_and_records_and_not_spans() {
     }
 }
 
-/// Each export writes hundreds of lines of level TRACE. Not one of them may become a record, which would have to be exported.
+/// Each export writes hundreds of lines of level TRACE. None of them may become a record, which would be
+/// exported in turn.
 #[tokio::test]
-async fn exporting_does_not_feed_on_itself_at_any_level() {
+async fn an_export_causes_no_further_export_at_any_level() {
     for protocol in ["grpc", "http/protobuf"] {
         let lens = start_lens(0, 0).await;
         let endpoint = match protocol {
@@ -94,7 +95,7 @@ async fn exporting_does_not_feed_on_itself_at_any_level() {
 }
 
 #[tokio::test]
-async fn the_console_exporter_writes_what_it_is_given_masked() {
+async fn the_console_exporter_writes_masked_records() {
     let lines = run(
         Task::Once,
         &[
@@ -110,7 +111,7 @@ async fn the_console_exporter_writes_what_it_is_given_masked() {
 }
 
 #[tokio::test]
-async fn a_program_that_is_interrupted_exports_what_it_has() {
+async fn an_interrupted_program_exports_its_queue() {
     let lens = start_lens(0, 0).await;
     let endpoint = lens.otlp_http_url();
     let env = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];

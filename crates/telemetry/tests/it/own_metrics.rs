@@ -7,7 +7,7 @@ use throughline_telemetry::metrics;
 use crate::support::{lens, point};
 
 #[tokio::test]
-async fn a_services_own_instruments_arrive_with_unit_and_description() {
+async fn a_services_own_instruments_have_unit_and_description() {
     lens();
     let small = [KeyValue::new("parcel.size", "small")];
     metrics::counter("it.parcels", "{parcel}", "Parcels.").add(2, &small);

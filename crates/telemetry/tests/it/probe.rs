@@ -1,4 +1,5 @@
-//! A small instrumented program, run in a process of its own with an environment of its own: this test binary, called again.
+//! A small instrumented program in a separate process with its own environment: this test binary, started
+//! again.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -12,14 +13,14 @@ use opentelemetry::trace::{Span, Tracer};
 use throughline_telemetry::http::server::Tracing;
 use throughline_telemetry::{Service, log_error, metrics, propagation, span};
 
-/// What the program does between set-up and shutdown.
+/// The work of the program between setup and shutdown.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Task {
     /// One span, one log record, one metric.
     Once,
     /// 20,000 spans and as many log records, as fast as it can.
     Flood,
-    /// 600 requests with the longest head that actix-web takes.
+    /// 600 requests with the longest head that actix-web accepts.
     LongRequests,
     /// A panic inside a span, with an e-mail address.
     Panic,
@@ -27,12 +28,12 @@ pub(crate) enum Task {
     Steady,
 }
 
-/// Starts the program with these variables and no others.
+/// Starts the program with only these variables.
 pub(crate) fn start(task: Task, env: &[(&str, &str)]) -> Child {
     command(task, env).spawn().unwrap()
 }
 
-/// Runs the program to its end. All that it wrote to stdout and stderr.
+/// Runs the program to its end. Returns its stdout and stderr.
 pub(crate) fn output(task: Task, env: &[(&str, &str)]) -> String {
     let output = command(task, env).stderr(Stdio::piped()).output().unwrap();
     assert!(output.status.success());
@@ -53,13 +54,13 @@ fn command(task: Task, env: &[(&str, &str)]) -> Command {
     command
 }
 
-/// Runs the program to its end. What it wrote, without what the test harness wrote.
+/// Runs the program to its end. Returns its lines, without the test harness's.
 pub(crate) async fn run(task: Task, env: &[(&str, &str)]) -> Vec<String> {
     let child = start(task, env);
     tokio::task::spawn_blocking(move || finish(child)).await.unwrap()
 }
 
-/// Ends the program, and gives what it wrote.
+/// Ends the program. Returns its lines.
 pub(crate) fn finish(mut child: Child) -> Vec<String> {
     drop(child.stdin.take());
     let mut output = String::new();
@@ -82,7 +83,7 @@ pub(crate) fn wait_for(child: &mut Child, text: &str) {
 }
 
 #[test]
-#[ignore = "other tests run it, in a process of its own"]
+#[ignore = "other tests run it, in a separate process"]
 fn the_program() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -170,7 +171,7 @@ async fn long_requests() {
     println!("grew by {} KiB", resident_kib().saturating_sub(before));
 }
 
-/// How much memory the process has, in KiB.
+/// The resident memory of the process, in KiB.
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();

@@ -1,4 +1,5 @@
-//! One receiver and one set-up for the process, since OpenTelemetry's providers are global. Tests find their own by trace id.
+//! One receiver and one setup for the process, since OpenTelemetry's providers are global. Tests find their
+//! own by trace id.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -8,8 +9,8 @@ use lens::{Lens, LensConfig, LogRecord, Metric, Point, Span, Trace, TraceId};
 use settings::Env;
 use throughline_telemetry::{Service, Telemetry, init_from};
 
-/// How long anything may take to arrive.
-const DEADLINE: Duration = Duration::from_secs(20);
+/// The timeout for telemetry to arrive.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The receiver, with telemetry set up to export to it.
 pub(crate) fn lens() -> &'static Lens {
@@ -35,7 +36,7 @@ pub(crate) fn lens() -> &'static Lens {
     &RUNNING.0
 }
 
-/// A receiver of its own on these ports; 0 takes any.
+/// Starts a receiver on these ports; 0 is any free one.
 pub(crate) async fn start_lens(grpc: u16, http: u16) -> Lens {
     let config = LensConfig {
         http_port: 0,
@@ -47,7 +48,7 @@ pub(crate) async fn start_lens(grpc: u16, http: u16) -> Lens {
     Lens::start(config).await.unwrap()
 }
 
-/// A trace id of a caller that nobody else uses, and the header that carries it.
+/// A new trace id of a caller, and its `traceparent`.
 pub(crate) struct Caller {
     pub(crate) trace_id: TraceId,
     pub(crate) traceparent: String,
@@ -63,7 +64,7 @@ pub(crate) fn caller() -> Caller {
     }
 }
 
-/// What a caller sends that is in a trace and has state and baggage.
+/// The headers of a caller in a trace, with `tracestate` and baggage.
 pub(crate) fn caller_with_baggage() -> HashMap<String, String> {
     [
         ("traceparent", caller().traceparent.as_str()),
@@ -74,11 +75,11 @@ pub(crate) fn caller_with_baggage() -> HashMap<String, String> {
     .into()
 }
 
-/// Waits until `look` finds something.
-pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + DEADLINE;
+/// Polls until `find` returns something.
+pub(crate) async fn eventually<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + TIMEOUT;
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = find() {
             return found;
         }
         assert!(Instant::now() < deadline, "{what} did not come");
@@ -147,13 +148,13 @@ pub(crate) fn attribute(span: &Span, key: &str) -> Option<String> {
     text(&span.attributes, key)
 }
 
-/// The names of all attributes, sorted; none may be there twice.
+/// The sorted names of all attributes. Fails if one appears twice.
 pub(crate) fn keys(attributes: &lens::Attributes) -> Vec<String> {
     let mut keys: Vec<String> = attributes.iter().map(|(key, _)| key.to_owned()).collect();
     keys.sort();
     let count = keys.len();
     keys.dedup();
-    assert_eq!(keys.len(), count, "an attribute is there twice: {keys:?}");
+    assert_eq!(keys.len(), count, "an attribute appears twice: {keys:?}");
     keys
 }
 
