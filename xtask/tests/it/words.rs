@@ -26,7 +26,6 @@ const STILL_FORBIDDEN: &[&str] = &[
     "crates/dispatch/",
     "crates/e2e/",
     "crates/service/",
-    "crates/telemetry/",
     "crates/testkit/",
     "docs/",
     "xtask/",
@@ -37,7 +36,6 @@ const STILL_WIDE: &[&str] = &[
     "crates/dispatch/",
     "crates/e2e/",
     "crates/service/",
-    "crates/telemetry/",
     "crates/testkit/",
     "xtask/",
 ];
