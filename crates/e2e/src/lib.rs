@@ -1,3 +1,3 @@
-//! The whole product, as real processes: the tests are in `tests/it`. Here is what they hold its telemetry to.
+//! The telemetry contract. The end-to-end tests, which run the product as real processes, are in `tests/it`.
 
 pub mod contract;

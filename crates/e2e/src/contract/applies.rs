@@ -1,11 +1,20 @@
-//! Where an attribute applies, as far as the span itself tells, and the few attributes that this is read from.
+//! Whether an attribute applies to a span, as far as the span itself shows.
 
 use lens::{Span, SpanKind, Value};
 
-use super::spans::FAILURES;
+/// `order.failure.code`: why an order failed, or an attempt at it.
+pub(super) const FAILURES: &[&str] = &[
+    "amount_mismatch",
+    "attempts_exhausted",
+    "card_declined",
+    "internal_error",
+    "payment_rejected",
+    "payment_timeout",
+    "payment_unavailable",
+];
 
-/// Whether the other end said how it ended.
-pub(super) fn is_answered(span: &Span) -> bool {
+/// Whether the span has an HTTP response: it did not fail, or its error is a status code.
+pub(super) fn has_response(span: &Span) -> bool {
     error(span).is_none_or(|error| error.parse::<u16>().is_ok())
 }
 

@@ -1,10 +1,10 @@
-//! All that a run of the product exported, and what the run did that the checker has to know.
+//! Everything that a run of the product exported, and the facts about the run that the checks need.
 
 use std::collections::{HashMap, HashSet};
 
 use lens::{Attributes, LogRecord, Metric, Span, SpanId, TelemetryStore, Trace};
 
-/// What the processes of one run said.
+/// Everything that the processes of one run exported or printed.
 #[derive(Debug, Clone, Default)]
 pub struct Capture {
     /// Every span, by trace.
@@ -15,41 +15,41 @@ pub struct Capture {
     pub logs: Vec<LogRecord>,
     /// Every line on the processes' stdout.
     pub lines: Vec<Line>,
-    /// Spans of the callers, who export nothing here.
+    /// Span ids of the callers, which do not export to the capture.
     pub callers: HashSet<SpanId>,
-    /// The pids of processes that were killed: what they had not exported is lost, and nobody else's fault.
+    /// The pids of killed processes, which may have lost spans and records that they had not exported.
     pub killed: Vec<i64>,
-    /// Processes that were told not to continue the traces of others, by pid.
+    /// Processes with TRACE_INBOUND or JOB_TRACE other than the default, by pid.
     pub inbound: HashMap<i64, Inbound>,
-    /// The paths that were asked for and leave no trace.
+    /// The requested paths that make no spans.
     pub untraced: Vec<String>,
-    /// Personal data and secrets that the callers sent. None may be found in anything that left a process.
+    /// Personal data and secrets that the callers sent. No process may export or print them.
     pub planted: Vec<String>,
 }
 
-/// What a process makes of a trace that somebody else began: a caller (TRACE_INBOUND), or whoever sent a job (JOB_TRACE).
+/// How a process treats the trace of a caller (TRACE_INBOUND) or of a job's sender (JOB_TRACE).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Inbound {
     /// It continues it.
     #[default]
     Parent,
-    /// It begins another that links to it.
+    /// It begins a new trace that links to it.
     Link,
-    /// It begins another.
+    /// It begins a new trace.
     Ignore,
 }
 
 /// A line on stdout.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// Whose.
+    /// The `service.name` of the process.
     pub service: String,
-    /// What it says.
+    /// Without the line break.
     pub text: String,
 }
 
 impl Capture {
-    /// What a receiver holds at this moment.
+    /// The current content of a receiver.
     #[must_use]
     pub fn of(store: &TelemetryStore) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl Capture {
         self.traces.iter().flat_map(|trace| &trace.spans)
     }
 
-    /// This run and another, of other processes.
+    /// This run and another one, with other processes.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.traces.extend(other.traces);
@@ -84,8 +84,8 @@ impl Capture {
     }
 
     pub(super) fn inbound_of(&self, resource: &Attributes) -> Inbound {
-        let told = pid(resource).and_then(|pid| self.inbound.get(&pid));
-        told.copied().unwrap_or_default()
+        let inbound = pid(resource).and_then(|pid| self.inbound.get(&pid));
+        inbound.copied().unwrap_or_default()
     }
 }
 

@@ -1,4 +1,6 @@
-//! The paths of the services. `http.route` is one of these templates, and each has to be visited; those of `UNTRACED` make no spans.
+//! The paths of the services. `http.route` is one of these templates, and a run must request each of them.
+//! Paths in
+//! `UNTRACED` make no spans.
 
 use std::collections::HashMap;
 
@@ -9,10 +11,10 @@ use super::{Capture, Report, Rule, applies};
 
 const API: &str = "throughline-api";
 const GATEWAY: &str = "throughline-gateway";
-/// The service that shows what the product has no occasion for.
+/// The service of the tests that shows what the product never exports.
 const PARCELS: &str = "parcels";
 
-/// Service, template, methods. A path is of the first template that it fits.
+/// Service, template, methods. A path belongs to the first template that it matches.
 const ENDPOINTS: &[(&str, &str, &[&str])] = &[
     (API, "/api/orders", &["GET", "POST"]),
     (API, "/api/orders/analytics", &["GET"]),
@@ -26,12 +28,12 @@ const ENDPOINTS: &[(&str, &str, &[&str])] = &[
     (PARCELS, "/parcels", &["POST"]),
 ];
 
-/// What the api answers with.
-const ANSWERS: &[i64] = &[
+/// The status codes of the api.
+const STATUS_CODES: &[i64] = &[
     200, 201, 202, 204, 400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503,
 ];
 
-/// Paths of which nobody wants to know: health checks, icons and static files.
+/// Paths that are not worth a span: health checks, icons and static files.
 pub const UNTRACED: &[&str] = &[
     "/health",
     "/health/ready",
@@ -67,7 +69,7 @@ pub(super) fn check(capture: &Capture, report: &mut Report) {
     rows(capture, report);
 }
 
-/// The template of a request's path, if the service has one for it.
+/// The template of a request's path, if the service has one.
 pub(super) fn route_of(span: &Span) -> Option<&'static str> {
     let path = span.attributes.get_str("url.path")?;
     let templates = ENDPOINTS.iter().filter(|(of, ..)| *of == span.service);
@@ -97,13 +99,13 @@ fn path_of(url: &str) -> &str {
 
 fn rows(capture: &Capture, report: &mut Report) {
     let mut visits: HashMap<(&str, &str, &str), usize> = HashMap::new();
-    let mut answers: HashMap<i64, usize> = HashMap::new();
+    let mut responses: HashMap<i64, usize> = HashMap::new();
     for span in capture.spans().filter(|span| span.kind == SpanKind::Server) {
         let text = |name| span.attributes.get_str(name).unwrap_or_default();
         let visit = (&*span.service, text("http.route"), text("http.request.method"));
         *visits.entry(visit).or_default() += 1;
         if let (API, Some(code)) = (&*span.service, applies::status_code(span)) {
-            *answers.entry(code).or_default() += 1;
+            *responses.entry(code).or_default() += 1;
         }
     }
     for (service, route, methods) in ENDPOINTS {
@@ -114,11 +116,11 @@ fn rows(capture: &Capture, report: &mut Report) {
         }
     }
     for path in UNTRACED {
-        let asked = capture.untraced.iter().filter(|it| it == path).count();
-        report.row("asked for, without a span", *path, asked);
+        let requested = capture.untraced.iter().filter(|it| it == path).count();
+        report.row("requested, without a span", *path, requested);
     }
-    for code in ANSWERS {
-        let seen = answers.get(code).copied().unwrap_or_default();
-        report.row("answers of the api", code.to_string(), seen);
+    for code in STATUS_CODES {
+        let seen = responses.get(code).copied().unwrap_or_default();
+        report.row("responses of the api", code.to_string(), seen);
     }
 }

@@ -4,7 +4,7 @@ use lens::{Metric, MetricKind};
 
 use super::spans::{DATABASE, HTTP_CLIENT, HTTP_SERVER, PROCESS, SEND};
 
-/// How a metric's points are to be read.
+/// The instrument of a metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     Counter,
@@ -21,7 +21,7 @@ pub(super) struct MetricRow {
     pub(super) kind: Kind,
     /// The attributes that each point has.
     pub(super) always: &'static [&'static str],
-    /// The attributes that a point may have besides.
+    /// The attributes that a point may have as well.
     pub(super) allowed: &'static [&'static str],
 }
 
@@ -172,8 +172,8 @@ pub(super) const ROWS: &[MetricRow] = &[
     row("telemetry.logs.dropped", "{log_record}", Kind::Counter, &[], &[]),
 ];
 
-/// Words that must each be seen as the value of a metric's attribute.
-pub(super) const WORDS: &[(&str, &str, &[&str])] = &[
+/// Values of a metric's attribute. A run must show each of them.
+pub(super) const VALUES: &[(&str, &str, &[&str])] = &[
     (
         "queue.reconciled",
         "queue.reason",
@@ -191,7 +191,7 @@ pub(super) fn row_of(metric: &Metric) -> Option<&'static MetricRow> {
 }
 
 impl Kind {
-    /// Whether the metric is of this kind; the buckets are the points' own.
+    /// Whether the metric is of this kind. The buckets are in its points.
     pub(super) fn fits(self, metric: &Metric) -> bool {
         match self {
             Self::Counter => metric.kind == MetricKind::Sum && metric.monotonic,

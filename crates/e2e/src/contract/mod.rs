@@ -1,14 +1,14 @@
-//! The telemetry contract as data, and the checker that holds a capture to it. The contract is closed: a span name, an attribute
-//! or a metric that does not stand here fails the check, and so does a row that nobody ever saw.
+//! The telemetry contract as data, and the checks of a capture against it. The contract is closed: a span
+//! name, an attribute or a metric without a row fails the check, and so does a row that no run showed.
 //!
-//! | module | holds |
+//! | module | content |
 //! |---|---|
 //! | `spans`, `metrics`, `resource` | the rows: names, types, units, buckets |
-//! | `applies` | where an attribute has to be |
+//! | `applies` | which spans must have an attribute |
 //! | `rows` | each span, point and resource against its row |
-//! | `endpoints` | which paths there are, by service; what a span may call its route |
-//! | `traces` | what holds between spans: parents, links, one trace an order |
-//! | `signals` | what holds between signals: error types, logs, personal data |
+//! | `endpoints` | the paths of each service, and the routes of their spans |
+//! | `traces` | rules between spans: parents, links, one trace per order |
+//! | `signals` | rules between signals: error types, logs, personal data |
 
 mod applies;
 mod capture;
@@ -25,7 +25,7 @@ pub use capture::{Capture, Inbound, Line};
 pub use endpoints::UNTRACED;
 pub use report::{Broken, Report, Row, Rule};
 
-/// Holds the capture to every row and every rule.
+/// Checks the capture against every row and every rule.
 #[must_use]
 pub fn check(capture: &Capture) -> Report {
     let mut report = Report::default();

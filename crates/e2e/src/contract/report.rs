@@ -1,33 +1,33 @@
-//! What a check found: how often each row was seen, and what broke which rule.
+//! The result of a check: how often each row was seen, and every violation of a rule.
 
 use std::fmt;
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// Every row of the contract.
     pub rows: Vec<Row>,
-    /// Everything that is not as the contract says.
+    /// Every violation of a rule.
     pub broken: Vec<Broken>,
 }
 
 /// One row of the contract.
 #[derive(Debug, Clone)]
 pub struct Row {
-    /// Which table it stands in.
+    /// The heading under which it is shown.
     pub table: &'static str,
-    /// What it is called.
+    /// The name of a span, attribute, metric, value or situation.
     pub name: String,
-    /// How many instances were seen.
+    /// The number of instances in the capture.
     pub seen: usize,
 }
 
-/// Something that is not as the contract says.
+/// A violation of a rule.
 #[derive(Debug, Clone)]
 pub struct Broken {
-    /// Which rule.
+    /// The violated rule.
     pub rule: Rule,
-    /// What was seen instead, and where.
+    /// The span, metric or record, and its wrong value.
     pub what: String,
 }
 
@@ -59,17 +59,18 @@ rules! {
     NeverSeen,
     /// a span has a kind and a name of the contract
     SpanName,
-    /// an attribute is there, always or wherever it applies
+    /// an attribute is present, always or wherever it applies
     AttributeMissing,
-    /// an attribute stands in the contract
+    /// an attribute is in the contract
     AttributeUnknown,
-    /// an attribute has the type of the contract, and is there once
+    /// an attribute has the type of the contract, and is present once
     AttributeType,
-    /// an attribute says what the contract lets it say
+    /// an attribute has a value of the contract
     AttributeValue,
     /// http.route is the template of the path, never the path itself
     Route,
-    /// a status follows from the code: 5xx fails, 4xx fails a client only; a failure has an error.type, a success none
+    /// a status follows from the code: 5xx fails, 4xx only fails a client; a failure has an error.type, a
+    /// success none
     Status,
     /// error.type is a word of a bounded set, never a message
     ErrorType,
@@ -85,9 +86,9 @@ rules! {
     ClientRoot,
     /// health checks, icons and static files make no spans
     Untraced,
-    /// a request continues its caller's trace, links to it or takes no notice, as TRACE_INBOUND says
+    /// a request continues its caller's trace, links to it or ignores it, as TRACE_INBOUND says
     Inbound,
-    /// a root INTERNAL span is a loop's that found work
+    /// a root INTERNAL span belongs to a loop that found work
     IdleLoop,
     /// at most 10 INTERNAL spans per service and trace
     InternalSpans,
@@ -97,11 +98,11 @@ rules! {
     Links,
     /// a retry links to the attempt before
     Attempts,
-    /// all that is sent and processed of an order belongs to the trace of its creation
+    /// all send and process spans of an order belong to the trace of its creation
     OneTrace,
-    /// a call that is sent again says how often it was sent before
+    /// a call that is sent again has the number of earlier sends
     Resend,
-    /// a metric stands in the contract
+    /// a metric is in the contract
     MetricUnknown,
     /// a metric has the unit, the kind and the buckets of the contract
     MetricShape,
@@ -126,13 +127,13 @@ rules! {
 }
 
 impl Report {
-    /// Whether the capture is as the contract says.
+    /// Whether no rule is broken.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.broken.is_empty()
     }
 
-    /// Whether anything broke this rule.
+    /// Whether this rule is broken.
     #[must_use]
     pub fn breaks(&self, rule: Rule) -> bool {
         self.broken.iter().any(|broken| broken.rule == rule)
@@ -162,10 +163,10 @@ impl Report {
     }
 }
 
-/// How much of what broke one rule is shown.
-const SHOWN: usize = 10;
+/// The maximum number of printed violations of one rule.
+const MAX_PRINTED: usize = 10;
 
-/// The table of all rows, then what is broken, by rule.
+/// The table of all rows, then the violations by rule.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = "";
@@ -187,11 +188,11 @@ impl fmt::Display for Report {
                 continue;
             }
             writeln!(f, "\nBROKEN: {rule} ({} times)", what.len())?;
-            for what in what.iter().take(SHOWN) {
+            for what in what.iter().take(MAX_PRINTED) {
                 writeln!(f, "  {what}")?;
             }
-            if what.len() > SHOWN {
-                writeln!(f, "  and {} more", what.len() - SHOWN)?;
+            if what.len() > MAX_PRINTED {
+                writeln!(f, "  and {} more", what.len() - MAX_PRINTED)?;
             }
         }
         match self.broken.len() {

@@ -1,8 +1,8 @@
-//! The rows of resource attributes: what each process says of itself.
+//! The rows of resource attributes, by which each process describes itself.
 
 use super::spans::Type::{self, Int, Text};
 
-/// On every resource.
+/// Attributes of every resource.
 pub(super) const ALWAYS: &[(&str, Type)] = &[
     ("service.name", Text),
     ("service.version", Text),
@@ -19,5 +19,5 @@ pub(super) const ALWAYS: &[(&str, Type)] = &[
     ("telemetry.sdk.version", Text),
 ];
 
-/// From the environment.
+/// Prefixes of attributes that come from the environment.
 pub(super) const PREFIXES: &[&str] = &["k8s.", "cloud."];

@@ -8,8 +8,8 @@ use super::metrics::{self, Kind, MetricRow};
 use super::spans::{self, Attribute, OUTCOMES, OWN, Presence, SpanRow};
 use super::{Capture, Report, Rule, applies, resource};
 
-/// More points than this, and an attribute's set of values is not bounded.
-const POINTS: usize = 100;
+/// A metric with more points has an attribute whose set of values is not bounded.
+const MAX_POINTS: usize = 100;
 
 pub(super) fn check(capture: &Capture, report: &mut Report) {
     span_rows(capture, report);
@@ -22,8 +22,6 @@ pub(super) fn check(capture: &Capture, report: &mut Report) {
     }
     resources(capture, report);
 }
-
-// === spans ===
 
 fn span_rows(capture: &Capture, report: &mut Report) {
     let of_row = |row: &SpanRow| -> Vec<&Span> {
@@ -62,7 +60,7 @@ fn outcome_rows(spans: &[&Span], report: &mut Report) {
     let completed = jobs().filter(|job| job.attributes.get_str("order.status") == Some("completed"));
     report.row(TABLE, "completed", completed.count());
     let dropped = |job: &&&Span| !job.failed() && job.attributes.get("order.status").is_none();
-    let name = "not claimed: final, or somebody else's";
+    let name = "not claimed: final, or claimed by another worker";
     report.row(TABLE, name, jobs().filter(dropped).count());
     for word in OUTCOMES.iter().copied().flatten() {
         let seen = jobs().filter(|job| applies::error(job) == Some(*word));
@@ -161,7 +159,7 @@ fn check_status(span: &Span, report: &mut Report) {
         lens::SpanKind::Client => code >= 400,
         _ => code >= 500,
     };
-    // A body that broke off fails whatever the code; a code alone fails a server from 500 on only.
+    // An incomplete body fails with any code. A code alone fails a server only from 500 on.
     let failed_by_4xx = span.kind == lens::SpanKind::Server
         && (400..500).contains(&code)
         && error.is_some_and(|error| error == code.to_string());
@@ -184,7 +182,8 @@ fn check_status(span: &Span, report: &mut Report) {
     }
 }
 
-/// A statement's text has no literal that looks like data; a command's is the command and the pattern of its key.
+/// A statement's text has no literal that resembles data; a command's text is the command and its key
+/// pattern.
 fn is_static(span: &Span, text: &str) -> bool {
     if !spans::is_redis(span) {
         return !has_literal(text);
@@ -200,8 +199,8 @@ fn is_static(span: &Span, text: &str) -> bool {
         && words.all(|word| word == "?" || word.chars().all(|c| c.is_ascii_uppercase()))
 }
 
-/// Whether a statement's text has a literal that looks like data: anything in quotes that is not one word or interval, or a long
-/// number.
+/// Whether a statement's text has a literal that resembles data: quoted text that is not one word or
+/// interval, or a long number.
 fn has_literal(text: &str) -> bool {
     let without_comment = text.split("/*").next().unwrap_or_default();
     let is_static =
@@ -216,8 +215,6 @@ pub(super) fn shown(span: &Span) -> String {
     format!("`{}` of {} in {}", span.name, span.service, span.trace_id)
 }
 
-// === metrics ===
-
 fn metric_rows(capture: &Capture, report: &mut Report) {
     let points = |name: &str| {
         let of_name = capture.metrics.iter().filter(move |metric| metric.name == name);
@@ -226,7 +223,7 @@ fn metric_rows(capture: &Capture, report: &mut Report) {
     for row in metrics::ROWS {
         report.row("metrics", row.name, points(row.name).len());
     }
-    for (metric, attribute, words) in metrics::WORDS {
+    for (metric, attribute, words) in metrics::VALUES {
         for word in *words {
             let points = points(metric);
             let says = points
@@ -251,7 +248,7 @@ fn check_metric(metric: &Metric, report: &mut Report) {
         let shape = format!("{what} is {:?} in {}", metric.kind, metric.unit);
         report.break_rule(Rule::MetricShape, shape);
     }
-    if metric.points.len() > POINTS {
+    if metric.points.len() > MAX_POINTS {
         let points = metric.points.len();
         report.break_rule(Rule::MetricAttribute, format!("{what} has {points} points"));
     }
@@ -285,25 +282,23 @@ fn has_buckets(metric: &Metric, kind: Kind) -> bool {
 fn has_attributes(row: &MetricRow, attributes: &Attributes) -> bool {
     let has = |name: &str| attributes.get(name).is_some();
     let known = |name: &str| row.always.contains(&name) || row.allowed.contains(&name);
-    // Who answered said so with a code; who did not is an error of another kind.
-    let answered = !row.allowed.contains(&"http.response.status_code")
+    // A request has a status code, or failed without a response.
+    let has_outcome = !row.allowed.contains(&"http.response.status_code")
         || has("http.response.status_code")
         || has("error.type");
     // A statement has a table; Redis as a cache has none.
     let of_table = attributes.get_str("db.system.name") != Some("postgresql") || has("db.collection.name");
     row.always.iter().all(|name| has(name))
-        && answered
+        && has_outcome
         && of_table
         && attributes.iter().all(|(name, _)| known(name))
 }
-
-// === resources ===
 
 fn resources(capture: &Capture, report: &mut Report) {
     let of_spans = capture.spans().map(|span| &span.resource);
     let of_metrics = capture.metrics.iter().map(|metric| &metric.resource);
     let of_logs = capture.logs.iter().map(|log| &log.resource);
-    // One process writes the same resource with every export.
+    // A process has the same resource in every export.
     let all: BTreeMap<String, &Attributes> = of_spans
         .chain(of_metrics)
         .chain(of_logs)

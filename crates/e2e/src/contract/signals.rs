@@ -1,4 +1,5 @@
-//! What holds between signals: errors of spans and of their metrics, log records and their traces, and what must be in none.
+//! Rules between signals: spans and metrics have the same errors, log records belong to traces, and no signal
+//! has personal data.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use super::{Capture, Report, Rule};
 
 /// The lowest severity that is exported by default.
 const INFO: Severity = Severity(9);
-/// What is written in the place of personal data and secrets.
+/// The replacements of personal data and secrets.
 const MASKS: &[&str] = &["[email]", "[phone]", "[card]", "[token]", "[secret]"];
 
 pub(super) fn check(capture: &Capture, report: &mut Report) {
@@ -21,9 +22,7 @@ pub(super) fn check(capture: &Capture, report: &mut Report) {
     masking(capture, report);
 }
 
-// === errors ===
-
-/// The `error.type`s of each service, by the metric that measures what failed.
+/// Metric, service and `error.type` of every failed operation.
 type Errors<'a> = BTreeSet<(&'a str, &'a str, &'a str)>;
 
 fn error_types(capture: &Capture, report: &mut Report) {
@@ -67,8 +66,6 @@ fn error_types(capture: &Capture, report: &mut Report) {
     }
 }
 
-// === logs ===
-
 fn logs(capture: &Capture, report: &mut Report) {
     const TABLE: &str = "logs";
     let spans: HashMap<SpanId, TraceId> = capture
@@ -96,7 +93,7 @@ fn logs(capture: &Capture, report: &mut Report) {
         }
         match (has(log, "exception.type"), has(log, "exception.message")) {
             (true, true) => errors += usize::from(log.span_id.is_some()),
-            (false, false) if log.severity < Severity::ERROR || !is_ours(log) => {}
+            (false, false) if log.severity < Severity::ERROR || !is_from_product(log) => {}
             _ => report.break_rule(Rule::Exception, what()),
         }
     }
@@ -109,8 +106,8 @@ fn logs(capture: &Capture, report: &mut Report) {
     );
 }
 
-/// Libraries write their errors in their own way.
-fn is_ours(log: &LogRecord) -> bool {
+/// Libraries log their errors in their own format.
+fn is_from_product(log: &LogRecord) -> bool {
     log.scope.name.starts_with("throughline_")
 }
 
@@ -130,11 +127,9 @@ fn lines(capture: &Capture, report: &mut Report) {
     report.row("logs", "JSON line with trace_id and span_id", correlated);
 }
 
-// === personal data ===
-
 fn masking(capture: &Capture, report: &mut Report) {
     let mut masked: HashMap<&str, usize> = HashMap::new();
-    let mut look = |place: &str, texts: &mut dyn Iterator<Item = String>| {
+    let mut search = |place: &str, texts: &mut dyn Iterator<Item = String>| {
         for text in texts {
             let planted = capture.planted.iter();
             if planted.into_iter().any(|secret| text.contains(secret)) {
@@ -146,29 +141,29 @@ fn masking(capture: &Capture, report: &mut Report) {
         }
     };
     for span in capture.spans() {
-        look(&shown(span), &mut texts_of_span(span));
+        search(&shown(span), &mut texts_of_span(span));
     }
     for log in &capture.logs {
         let place = format!("a log record of {}", log.service);
-        look(&place, &mut texts_of_log(log));
+        search(&place, &mut texts_of_log(log));
     }
     for metric in &capture.metrics {
-        look(&metric.name, &mut texts_of_metric(metric));
+        search(&metric.name, &mut texts_of_metric(metric));
     }
     for line in &capture.lines {
         let place = format!("stdout of {}", line.service);
-        look(&place, &mut std::iter::once(line.text.clone()));
+        search(&place, &mut std::iter::once(line.text.clone()));
     }
     let (resources, scopes) = origins(capture);
-    look("a resource", &mut resources.into_iter());
-    look("a scope", &mut scopes.into_iter());
+    search("a resource", &mut resources.into_iter());
+    search("a scope", &mut scopes.into_iter());
     for mask in MASKS {
         let seen = masked.get(mask).copied().unwrap_or_default();
         report.row("personal data, masked", *mask, seen);
     }
 }
 
-/// The processes and the libraries that everything came from, each once.
+/// The processes and the libraries that exported something, each once.
 fn origins(capture: &Capture) -> (HashSet<String>, HashSet<String>) {
     let (mut resources, mut scopes) = (HashSet::new(), HashSet::new());
     let spans = capture.spans().map(|it| (&it.resource, &it.scope));

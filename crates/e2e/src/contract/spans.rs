@@ -3,7 +3,8 @@
 use lens::{Span, SpanKind, Value};
 
 use super::applies::{
-    creates, error, fails_its_order, has_unknown_method, is_answered, is_of_one_order, pays, sqlstate,
+    FAILURES, creates, error, fails_its_order, has_response, has_unknown_method, is_of_one_order, pays,
+    sqlstate,
 };
 
 /// The type of an attribute's value.
@@ -26,14 +27,14 @@ impl Type {
     }
 }
 
-/// When an attribute is there.
+/// When a span has an attribute.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Presence {
-    /// On every instance.
+    /// Every span.
     Always,
-    /// On every instance of which this is true.
+    /// Every span for which this is true.
     Where(fn(&Span) -> bool),
-    /// On one instance of a run at least: the span does not tell whether it applies.
+    /// At least one span of a run: the span does not show whether it applies.
     Once,
 }
 
@@ -65,12 +66,12 @@ use Type::{Bool, Double, Int, Text};
 pub(super) struct SpanRow {
     pub(super) title: &'static str,
     pub(super) kind: SpanKind,
-    /// Whether a span of this kind is one of these.
+    /// Whether a span of this kind belongs to this row.
     is_one: fn(&Span) -> bool,
     /// The name that it must have.
     pub(super) name: fn(&Span) -> Option<String>,
     pub(super) attributes: &'static [Attribute],
-    /// What its error.type can be, besides the code of an HTTP answer.
+    /// Its values of error.type, besides the status code of an HTTP response.
     errors: &'static [&'static [&'static str]],
     /// The metric that measures the same.
     pub(super) metric: Option<&'static str>,
@@ -114,8 +115,8 @@ pub(super) const ROWS: &[SpanRow] = &[
             always("url.path", Text),
             always("url.scheme", Text),
             attribute("error.type", Text, Where(Span::failed)),
-            attribute("http.response.status_code", Int, Where(is_answered)),
-            // Where it has to be, and what it has to be: `endpoints`.
+            attribute("http.response.status_code", Int, Where(has_response)),
+            // `endpoints` checks its presence and value.
             once("http.route", Text),
             once("url.query", Text),
             always("server.port", Int),
@@ -142,10 +143,10 @@ pub(super) const ROWS: &[SpanRow] = &[
             always("server.port", Int),
             always("url.full", Text),
             attribute("error.type", Text, Where(Span::failed)),
-            attribute("http.response.status_code", Int, Where(is_answered)),
-            // On which it has to be: `traces`.
+            attribute("http.response.status_code", Int, Where(has_response)),
+            // `traces` checks its presence and value.
             once("http.request.resend_count", Int),
-            attribute("network.protocol.version", Text, Where(is_answered)),
+            attribute("network.protocol.version", Text, Where(has_response)),
         ],
         errors: &[&[
             "body", CANCELLED, "connect", PANIC, "redirect", "request", "timeout",
@@ -277,7 +278,7 @@ pub(super) const ROWS: &[SpanRow] = &[
     },
 ];
 
-/// Attributes that are in no convention. Any span may carry those that concern it.
+/// Attributes that are in no convention. Any span may have them.
 pub(super) const OWN: &[Attribute] = &[
     attribute("order.id", Text, Where(is_of_one_order)),
     once("order.status", Text),
@@ -303,23 +304,12 @@ pub(super) const OWN: &[Attribute] = &[
     ),
 ];
 
-/// What an operation says that was dropped, or panicked, half-way.
+/// The error.type of an operation that was dropped, or that panicked, before its end.
 const CANCELLED: &str = "cancelled";
 const PANIC: &str = "panic";
 
-/// `order.failure.code`: why an order failed, or an attempt at it.
-pub(super) const FAILURES: &[&str] = &[
-    "amount_mismatch",
-    "attempts_exhausted",
-    "card_declined",
-    "internal_error",
-    "payment_rejected",
-    "payment_timeout",
-    "payment_unavailable",
-];
-
-/// How a job can fail: its order did, or the attempt was lost, given up, refused by the database at its claim or at its end, or
-/// stopped with its worker.
+/// The error.type of a failed job: its order failed, its lease was lost, the worker abandoned it or stopped,
+/// or the database rejected its claim or its outcome.
 pub(super) const OUTCOMES: &[&[&str]] = &[
     FAILURES,
     &["abandoned", CANCELLED, "claim", "lease_lost", "record"],
@@ -339,7 +329,7 @@ fn is_database(span: &Span) -> bool {
     span.attributes.iter().any(|(name, _)| name.starts_with("db."))
 }
 
-/// What `error.type` of a metric can be: what the spans can say that it measures or counts.
+/// The values of a metric's `error.type`: those of the spans that it measures or counts.
 pub(super) fn errors_of(metric: &str) -> impl Iterator<Item = &'static str> {
     let measured = match metric {
         "messaging.client.sent.messages" => SEND,
@@ -354,7 +344,7 @@ pub(super) fn is_redis(span: &Span) -> bool {
     span.attributes.get_str("db.system.name") == Some("redis")
 }
 
-/// How the span's name says the method.
+/// The method as it is in the span's name.
 fn method(span: &Span) -> Option<&str> {
     let method = span.attributes.get_str("http.request.method")?;
     Some(if method == "_OTHER" { "HTTP" } else { method })
@@ -364,7 +354,7 @@ fn destination(span: &Span) -> Option<&str> {
     span.attributes.get_str("messaging.destination.name")
 }
 
-/// What an attribute can say, wherever it is; each word is to be seen.
+/// All values of an attribute. A run must show each of them.
 pub(super) const VALUES: &[(SpanKind, &str, &[&str])] = &[
     (SpanKind::Client, "db.system.name", &["postgresql", "redis"]),
     (SpanKind::Producer, "messaging.operation.name", &["send"]),

@@ -1,4 +1,4 @@
-//! What holds between the spans of a trace.
+//! Rules between the spans of a trace.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use lens::{Link, Span, SpanId, SpanKind, Trace, TraceId, Value};
 use super::rows::shown;
 use super::{Capture, Inbound, Report, Rule, applies, spans};
 
-const INTERNAL: usize = 10;
-const SHORT: usize = 20;
+const MAX_INTERNAL: usize = 10;
+const MAX_SHORT: usize = 20;
 const SHORT_SPAN: Duration = Duration::from_millis(5);
-/// The root spans of loops.
+/// The names of the root spans of loops.
 const LOOPS: &[&str] = &["reconcile_orders"];
 
 pub(super) fn check(capture: &Capture, report: &mut Report) {
@@ -36,7 +36,7 @@ pub(super) fn check(capture: &Capture, report: &mut Report) {
     rows(&index, report);
 }
 
-/// Every span by its id, across traces: links lead from one to another.
+/// Every span by its id, across traces, because links lead from one trace to another.
 struct Index<'a> {
     capture: &'a Capture,
     spans: HashMap<(TraceId, SpanId), &'a Span>,
@@ -61,7 +61,7 @@ impl<'a> Index<'a> {
         self.spans.get(&(link.trace_id, link.span_id)).copied()
     }
 
-    /// The span that sent a job: the parent of its processing, or what that links to where it is a root by JOB_TRACE=link.
+    /// The span that sent a job: the parent of its process span, or with JOB_TRACE=link the span it links to.
     fn sender(&self, process: &Span) -> Option<&'a Span> {
         let sends = |span: &&Span| span.kind == SpanKind::Producer;
         match self.capture.inbound_of(&process.resource) {
@@ -86,7 +86,7 @@ fn parents(capture: &Capture, trace: &Trace, report: &mut Report) {
         let Some(parent) = span.parent_span_id else {
             continue;
         };
-        // The call of a killed process is lost, but not its answer.
+        // A killed process loses the client span of a call whose server span exists.
         let is_lost = killed(span) || one_was_killed && span.kind == SpanKind::Server;
         if !known.contains_key(&parent) && !capture.callers.contains(&parent) && !is_lost {
             report.break_rule(Rule::Orphan, shown(span));
@@ -110,7 +110,7 @@ fn is_loop(span: &Span) -> bool {
     LOOPS.contains(&span.name.as_str())
 }
 
-/// Whether a job was sent once more meanwhile, which its order's trace tells.
+/// Whether the loop sent a job again meanwhile; that span is in the order's trace.
 fn found_work(capture: &Capture, root: &Span) -> bool {
     let during = root.start_unix_nano..=root.end_unix_nano;
     capture.spans().any(|span| {
@@ -126,22 +126,22 @@ fn bounds(trace: &Trace, report: &mut Report) {
         *internal.entry(&span.service).or_default() += 1;
     }
     for (service, count) in internal {
-        if count > INTERNAL {
+        if count > MAX_INTERNAL {
             let what = format!("{count} of {service} in {}", trace.trace_id);
             report.break_rule(Rule::InternalSpans, what);
         }
     }
     let short = trace.spans.iter().filter(|span| span.duration() < SHORT_SPAN);
     let count = short.count();
-    if count > SHORT {
+    if count > MAX_SHORT {
         report.break_rule(Rule::ShortSpans, format!("{count} in {}", trace.trace_id));
     }
 }
 
-/// A request and its caller's trace.
+/// A request treats its caller's trace as TRACE_INBOUND says.
 fn inbound(capture: &Capture, span: &Span, report: &mut Report) {
     let (parent, links) = (span.parent_span_id, &span.links);
-    let as_told = match capture.inbound_of(&span.resource) {
+    let as_configured = match capture.inbound_of(&span.resource) {
         Inbound::Parent => links.is_empty(),
         Inbound::Link => {
             let of_callers = links.iter().all(|link| capture.callers.contains(&link.span_id));
@@ -149,16 +149,16 @@ fn inbound(capture: &Capture, span: &Span, report: &mut Report) {
         }
         Inbound::Ignore => parent.is_none() && links.is_empty(),
     };
-    if !as_told {
+    if !as_configured {
         report.break_rule(Rule::Inbound, shown(span));
     }
 }
 
-/// A job's processing and the span that sent it. A worker that is killed may take a send span with it.
+/// A process span links to the span that sent its job. A killed worker may have lost the send span.
 fn sender_link(index: &Index<'_>, process: &Span, report: &mut Report) {
     let links_to = |id: SpanId| process.links.iter().any(|link| link.span_id == id);
     let inbound = index.capture.inbound_of(&process.resource);
-    let as_told = match (inbound, process.parent_span_id) {
+    let as_configured = match (inbound, process.parent_span_id) {
         (Inbound::Parent, Some(parent)) => {
             let is_lost = index.parent(process).is_none() && !index.capture.killed.is_empty();
             links_to(parent) && (is_lost || index.sender(process).is_some())
@@ -166,12 +166,12 @@ fn sender_link(index: &Index<'_>, process: &Span, report: &mut Report) {
         (Inbound::Link, None) => index.sender(process).is_some(),
         _ => false,
     };
-    if !as_told {
+    if !as_configured {
         report.break_rule(Rule::Links, shown(process));
     }
 }
 
-/// A retry and the attempt before it, of which a worker that was killed left nothing.
+/// A redelivered job links to the attempt before it. A killed worker may have lost that attempt's span.
 fn attempt_link(index: &Index<'_>, process: &Span, report: &mut Report) {
     let number = attempt(process);
     let is_the_one_before = |link: &&Link| match index.linked(link) {
@@ -196,7 +196,7 @@ fn attempt(process: &Span) -> i64 {
     attempt.and_then(Value::as_i64).unwrap_or_default()
 }
 
-/// A call of an attempt that is not the first was made before, by each of those before it.
+/// Each earlier attempt has made the same call; its number is the call's resend count.
 fn resend(index: &Index<'_>, call: &Span, report: &mut Report) {
     if call.attributes.get("url.full").is_none() {
         return;
@@ -212,7 +212,7 @@ fn resend(index: &Index<'_>, call: &Span, report: &mut Report) {
     }
 }
 
-/// How often each situation that the rules speak of was seen.
+/// How often each situation that a rule covers was seen.
 fn rows(index: &Index<'_>, report: &mut Report) {
     const TABLE: &str = "situations";
     let capture = index.capture;
@@ -255,17 +255,17 @@ fn rows(index: &Index<'_>, report: &mut Report) {
     let retried = count(&|span| span.links.iter().any(is_attempt));
     report.row(TABLE, "process, linked to the attempt before", retried);
     let dispatched_again = count(&|span| span.attributes.get("queue.reason").is_some());
-    report.row(TABLE, "send once more, in the order's trace", dispatched_again);
+    report.row(TABLE, "send again, in the order's trace", dispatched_again);
     let of_caller = count(&|span| {
         let parent = span.parent_span_id;
         parent.is_some_and(|parent| capture.callers.contains(&parent))
     });
     report.row(TABLE, "child of a caller's span", of_caller);
-    let asked =
+    let received =
         |span: &Span, inbound| span.kind == SpanKind::Server && capture.inbound_of(&span.resource) == inbound;
-    let linked = count(&|span| asked(span, Inbound::Link) && !span.links.is_empty());
+    let linked = count(&|span| received(span, Inbound::Link) && !span.links.is_empty());
     report.row(TABLE, "root that links to a caller's span", linked);
-    let ignored = count(&|span| asked(span, Inbound::Ignore));
+    let ignored = count(&|span| received(span, Inbound::Ignore));
     report.row(TABLE, "root that ignores a caller's span", ignored);
     let root_of_loop = count(&|span| span.parent_span_id.is_none() && is_loop(span));
     report.row(TABLE, "root of a loop that found work", root_of_loop);
@@ -277,7 +277,7 @@ fn one_trace_an_order(index: &Index<'_>, report: &mut Report) {
         if span.kind != SpanKind::Producer {
             continue;
         }
-        // Each send, the first and every other, is made from the span that created the order.
+        // The parent of each send span, also of later ones, is the span that created the order.
         match index.parent(span).filter(|it| it.name == "create_order") {
             Some(create) => {
                 let order = create.order_id().unwrap_or_default();
@@ -291,7 +291,7 @@ fn one_trace_an_order(index: &Index<'_>, report: &mut Report) {
             continue;
         }
         let of_order = created.get(span.order_id().unwrap_or_default());
-        // With JOB_TRACE=link it is in a trace of its own, and linked to the order's.
+        // With JOB_TRACE=link it is in a separate trace that links to the order's.
         let belongs_to = match index.capture.inbound_of(&span.resource) {
             Inbound::Parent => Some(span.trace_id),
             Inbound::Link | Inbound::Ignore => index.sender(span).map(|send| send.trace_id),

@@ -1,4 +1,5 @@
-//! Nothing is lost or charged twice, whatever breaks; and a worker that would lose or charge twice is found out.
+//! Nothing is lost or charged twice under faults; and a worker that loses orders or charges twice is
+//! detected.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use chaos::{Chaos, Fault, Report};
 use testkit::Binaries;
 use tokio::sync::OnceCell;
 
-use crate::shop::binaries;
+use crate::shop::{TIMEOUT, binaries};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_charged_twice_under_faults() {
@@ -16,7 +17,8 @@ async fn nothing_is_lost_or_charged_twice_under_faults() {
     assert!(report.total().accepted > 500, "{report}");
 }
 
-/// Clients come through a front that sends requests to replicas that are ready, and to another one where a connection is refused.
+/// Clients use a load balancer that sends requests to ready replicas, and to another one if a connection is
+/// refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_rolling_restarts_under_load_fail_no_request_and_lose_no_order() {
     let faults = vec![Fault::RollingRestarts];
@@ -30,29 +32,28 @@ async fn twenty_rolling_restarts_under_load_fail_no_request_and_lose_no_order() 
     assert_eq!((total.refused, total.no_response), (0, 0), "{report}");
 }
 
-// === the proof can fail ===
-
-/// Payments take long, so that many are under way when a worker is paused; and their time-out is longer than the pause, or the
-/// answers that wait for the worker when it goes on would come too late.
+/// Payments take long, so that many are in flight when a worker is paused. Their timeout is longer than the
+/// pause: otherwise the responses that arrive meanwhile would be too late.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_without_fencing_is_found_out() {
-    const PATIENT: (&str, &str) = ("PAYMENT_TIMEOUT", "60s");
+async fn a_worker_without_fencing_is_detected() {
+    const PAYMENT_TIMEOUT: (&str, &str) = ("PAYMENT_TIMEOUT", "60s");
     let paused = async |env: &[(&str, &str)]| {
         let chaos = Chaos {
             gateway_latency: Duration::from_secs(2),
+            final_timeout: TIMEOUT,
             ..under(Fault::WorkerPaused, sabotaged().await, env)
         };
         run(chaos).await.total()
     };
-    let broken = paused(&[PATIENT, sabotage("fencing")]).await;
+    let broken = paused(&[PAYMENT_TIMEOUT, sabotage("fencing")]).await;
     assert!(broken.changed_when_final > 0, "{broken:?}");
-    // It is the fencing that makes the difference.
-    let whole = paused(&[PATIENT]).await;
+    // Only the fencing makes the difference.
+    let whole = paused(&[PAYMENT_TIMEOUT]).await;
     assert!(whole.is_clean(), "{whole:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_without_the_charges_idempotency_key_is_found_out() {
+async fn a_worker_without_the_charges_idempotency_key_is_detected() {
     let env = [sabotage("idempotency")];
     let broken = run(under(Fault::ResponsesLost, sabotaged().await, &env))
         .await
@@ -61,7 +62,7 @@ async fn a_worker_without_the_charges_idempotency_key_is_found_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_without_a_reconciler_is_found_out() {
+async fn a_worker_without_a_reconciler_is_detected() {
     let env = [sabotage("reconciler")];
     let broken = run(under(Fault::ResponsesLost, sabotaged().await, &env))
         .await
@@ -80,7 +81,7 @@ fn sabotage(part: &'static str) -> (&'static str, &'static str) {
     ("SABOTAGE", part)
 }
 
-/// A worker that leaves out what SABOTAGE says.
+/// A worker without the part that SABOTAGE names.
 async fn sabotaged() -> PathBuf {
     const FEATURE: &str = "throughline-worker/sabotage";
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
@@ -89,7 +90,7 @@ async fn sabotaged() -> PathBuf {
     BUILT.get_or_try_init(build).await.unwrap().clone()
 }
 
-/// Orders of this worker, under one fault.
+/// Orders under one fault, processed by this program.
 fn under(fault: Fault, program: PathBuf, env: &[(&str, &str)]) -> Chaos {
     let env = env
         .iter()

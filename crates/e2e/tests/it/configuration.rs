@@ -1,4 +1,4 @@
-//! A program that cannot run says why in one line, and ends with code 1.
+//! A program that cannot run prints the reason in one line, and ends with code 1.
 
 use std::process::Output;
 
@@ -13,15 +13,15 @@ async fn run(service: Service, env: &[(&str, &str)]) -> Output {
     run.await.unwrap()
 }
 
-async fn complaint(service: Service, env: &[(&str, &str)]) -> String {
+async fn error_line(service: Service, env: &[(&str, &str)]) -> String {
     let output = run(service, env).await;
     assert_eq!(output.status.code(), Some(1));
-    let complaint = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(complaint.lines().count(), 1, "{complaint}");
-    complaint.trim_end().to_owned()
+    let line = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(line.lines().count(), 1, "{line}");
+    line.trim_end().to_owned()
 }
 
-const PLACES: [(&str, &str); 2] = [
+const URLS: [(&str, &str); 2] = [
     ("DATABASE_URL", "postgres://user:hunter2@127.0.0.1/orders"),
     ("REDIS_URL", "redis://127.0.0.1"),
 ];
@@ -29,18 +29,18 @@ const PLACES: [(&str, &str); 2] = [
 #[tokio::test]
 async fn a_missing_variable_is_named() {
     for service in [Service::Api, Service::Worker] {
-        let complaint = complaint(service, &[]).await;
+        let line = error_line(service, &[]).await;
         let required = "DATABASE_URL: is required; takes a URL: postgres://user:password@host:5432/database";
-        assert_eq!(complaint, format!("{}: {required}", service.binary()));
+        assert_eq!(line, format!("{}: {required}", service.binary()));
     }
 }
 
 #[tokio::test]
 async fn a_bad_value_is_named_with_what_is_accepted() {
-    let env = [PLACES[0], PLACES[1], ("ORDER_LEASE", "soon")];
-    let complaint = complaint(Service::Worker, &env).await;
+    let env = [URLS[0], URLS[1], ("ORDER_LEASE", "soon")];
+    let line = error_line(Service::Worker, &env).await;
     assert_eq!(
-        complaint,
+        line,
         "throughline-worker: ORDER_LEASE: got `soon`; takes a duration such as 500ms, 5s, 2m, or a number of seconds"
     );
 }
@@ -48,16 +48,16 @@ async fn a_bad_value_is_named_with_what_is_accepted() {
 #[tokio::test]
 async fn only_development_starts_without_authentication() {
     for environment in ["production", "Production", "staging"] {
-        let env = [PLACES[0], PLACES[1], ("ENVIRONMENT", environment)];
-        let complaint = complaint(Service::Api, &env).await;
-        assert!(complaint.contains("AUTH"), "{complaint}");
+        let env = [URLS[0], URLS[1], ("ENVIRONMENT", environment)];
+        let line = error_line(Service::Api, &env).await;
+        assert!(line.contains("AUTH"), "{line}");
     }
 }
 
-/// The variable, what it got without a password, and what it takes.
+/// The message has the variable, its value without the password, and the accepted values.
 #[tokio::test]
-async fn a_bad_place_is_named_without_its_password() {
-    for (name, value, said) in [
+async fn a_bad_url_is_named_without_its_password() {
+    for (name, value, message) in [
         (
             "DATABASE_URL",
             "mysql://user:hunter2@127.0.0.1/orders",
@@ -86,10 +86,10 @@ async fn a_bad_place_is_named_without_its_password() {
     ] {
         for service in [Service::Api, Service::Worker] {
             // The last value of a name counts.
-            let complaint = complaint(service, &[PLACES[0], PLACES[1], (name, value)]).await;
-            let expected = format!("{}: {name}: {said}", service.binary());
-            assert!(complaint.starts_with(&expected), "{complaint}");
-            assert!(!complaint.contains("hunter2"), "{complaint}");
+            let line = error_line(service, &[URLS[0], URLS[1], (name, value)]).await;
+            let expected = format!("{}: {name}: {message}", service.binary());
+            assert!(line.starts_with(&expected), "{line}");
+            assert!(!line.contains("hunter2"), "{line}");
         }
     }
 }
@@ -99,14 +99,14 @@ async fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let env = [
-        PLACES[0],
-        PLACES[1],
+        URLS[0],
+        URLS[1],
         ("PORT", port.as_str()),
         ("OTEL_SDK_DISABLED", "true"),
     ];
-    let complaint = complaint(Service::Worker, &env).await;
+    let line = error_line(Service::Worker, &env).await;
     assert!(
-        complaint.contains(&format!("cannot listen on 127.0.0.1:{port}")),
-        "{complaint}"
+        line.contains(&format!("cannot listen on 127.0.0.1:{port}")),
+        "{line}"
     );
 }

@@ -1,15 +1,17 @@
-//! A primary dies, and its replica takes its place: orders are taken before, meanwhile and afterwards, and all of them complete.
+//! A primary fails, and its replica is promoted: orders are accepted before, during and after, and all
+//! complete.
 
 use std::sync::Arc;
 
 use reqwest::StatusCode;
 use testkit::{Postgres, Proxy, Redis, Sentinel, Service};
 
-use crate::shop::{PATIENCE, Shop, widget};
+use crate::shop::{Shop, TIMEOUT, widget};
 
-/// The endpoint is a proxy that follows the primary, as in front of any Sentinel. Without Redis, an order is taken all the same.
+/// The endpoint is a proxy to the current primary, as in front of any Sentinel. Orders are accepted without
+/// Redis.
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_behind_sentinel_fails_over_and_every_order_is_taken_and_completes() {
+async fn redis_behind_sentinel_fails_over_and_every_order_is_accepted_and_completes() {
     let (primary, replica) = (Redis::start().await.unwrap(), Redis::start().await.unwrap());
     replica.replicate(&primary).await.unwrap();
     let sentinel = Sentinel::monitor(&primary).await.unwrap();
@@ -31,18 +33,18 @@ async fn redis_behind_sentinel_fails_over_and_every_order_is_taken_and_completes
         ids.push(shop.order(&widget()).await);
     }
     for id in ids {
-        assert_eq!(shop.settled(&id).await["status"], "completed");
+        assert_eq!(shop.final_order(&id).await["status"], "completed");
     }
 }
 
-/// Both servers stand in the URL. The replica confirms each commit, so none that was answered 201 is lost with the primary.
+/// The URL has both servers. The replica confirms each commit, so no order with a response of 201 is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn postgresql_fails_over_to_its_replica_and_no_accepted_order_is_lost() {
     let mut primary = Postgres::start().await.unwrap();
     let database = primary.database().await.unwrap();
     let replica = primary.start_replica().await.unwrap();
     let port = |url: &str| url::Url::parse(url).unwrap().port().unwrap();
-    // The replica first: who connects to it before it is promoted has to go on to the other.
+    // The replica comes first: before its promotion, a client must go on to the other host.
     let hosts = format!(
         "127.0.0.1:{},127.0.0.1:{}",
         port(&replica.url()),
@@ -58,26 +60,26 @@ async fn postgresql_fails_over_to_its_replica_and_no_accepted_order_is_lost() {
         ids.push(shop.order(&widget()).await);
     }
     primary.kill().await.unwrap();
-    let refused = testkit::eventually("a refusal", PATIENCE, || async {
+    let rejected = testkit::eventually("a rejected order", TIMEOUT, || async {
         let (status, _) = shop.post(&widget()).await;
         (status != StatusCode::CREATED).then_some(status)
     });
-    assert_eq!(refused.await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(rejected.await, StatusCode::SERVICE_UNAVAILABLE);
     replica.promote().await.unwrap();
-    let taken = testkit::eventually("an order to be taken", PATIENCE, || async {
+    let accepted = testkit::eventually("an accepted order", TIMEOUT, || async {
         let (status, order) = shop.post(&widget()).await;
         (status == StatusCode::CREATED).then(|| order["id"].as_str().unwrap().to_owned())
     });
-    ids.push(taken.await);
+    ids.push(accepted.await);
     for _ in 0..20 {
         ids.push(shop.order(&widget()).await);
     }
     for id in ids {
-        assert_eq!(shop.settled(&id).await["status"], "completed");
+        assert_eq!(shop.final_order(&id).await["status"], "completed");
     }
 }
 
-/// Nothing says that the connections are dead: they are open, and silent.
+/// The connections give no sign of the failure: they are open, and nothing arrives.
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_complete_though_the_connections_to_redis_swallow_everything() {
     let redis = Redis::start().await.unwrap();
@@ -90,56 +92,57 @@ async fn orders_complete_though_the_connections_to_redis_swallow_everything() {
         ids.push(shop.order(&widget()).await);
     }
     for id in ids {
-        assert_eq!(shop.settled(&id).await["status"], "completed");
+        assert_eq!(shop.final_order(&id).await["status"], "completed");
     }
     let api = shop.stack.url(Service::Api);
-    testkit::eventually("the api to reach Redis", PATIENCE, || async {
-        let answer = shop.http.get(format!("{api}/health/ready")).send().await.unwrap();
-        let answer: serde_json::Value = answer.json().await.unwrap();
-        (answer["status"] == "ok").then_some(())
+    testkit::eventually("the api to reach Redis", TIMEOUT, || async {
+        let response = shop.http.get(format!("{api}/health/ready")).send().await.unwrap();
+        let health: serde_json::Value = response.json().await.unwrap();
+        (health["status"] == "ok").then_some(())
     })
     .await;
 }
 
-/// PostgreSQL did what it was asked, and nobody heard of it: the worker has the order all the same, and knows how it ended.
+/// PostgreSQL executed the statement, but its response was lost: the worker still has the order, and knows
+/// its outcome.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_whose_answers_from_postgresql_are_lost_neither_strands_an_order_nor_forgets_its_end() {
+async fn a_worker_whose_responses_from_postgresql_are_lost_neither_strands_an_order_nor_loses_its_outcome() {
     let database = testkit::database().await.unwrap();
-    let way = Proxy::start(database.url()).await.unwrap();
+    let proxy = Proxy::start(database.url()).await.unwrap();
     let env = [
-        (Service::Worker, "DATABASE_URL", way.url()),
+        (Service::Worker, "DATABASE_URL", proxy.url()),
         (Service::Worker, "DATABASE_POOL_SIZE", "1"),
         (Service::Worker, "DATABASE_STATEMENT_TIMEOUT", "1s"),
     ];
     let redis = Redis::start().await.unwrap();
     let shop = Shop::start_with(database, redis, &env).await;
-    // By now the pool's only connection is there.
+    // Afterwards the pool's only connection is open.
     let first = shop.order(&widget()).await;
-    assert_eq!(shop.settled(&first).await["status"], "completed");
+    assert_eq!(shop.final_order(&first).await["status"], "completed");
 
-    // A claim, or a look of the reconciler just before it.
-    way.swallow_responses();
+    // It affects a claim, or a pass of the reconciler just before it.
+    proxy.swallow_responses();
     let claimed = shop.order(&widget()).await;
-    let order = shop.settled(&claimed).await;
+    let order = shop.final_order(&claimed).await;
     assert_eq!(order["status"], "completed");
-    assert_eq!(order["attempt"], 1, "it waited for the end of a lease");
+    assert_eq!(order["attempt"], 1, "it waited until a lease expired");
 
     shop.gateway_faults(&serde_json::json!({ "latency_ms": 1000 }))
         .await;
     let mut paid = widget();
     paid["payment_method"] = "credit_card".into();
-    let ending = shop.order(&paid).await;
-    testkit::eventually("the charge", PATIENCE, || async {
-        (shop.read(&ending).await["status"] == "processing").then_some(())
+    let charged = shop.order(&paid).await;
+    testkit::eventually("the charge", TIMEOUT, || async {
+        (shop.read(&charged).await["status"] == "processing").then_some(())
     })
     .await;
-    way.swallow_responses();
-    let order = shop.settled(&ending).await;
+    proxy.swallow_responses();
+    let order = shop.final_order(&charged).await;
     assert_eq!(order["attempt"], 1);
     let log = shop.stack.logs().join("throughline-worker.log");
-    testkit::eventually("the worker to know the end", PATIENCE, || async {
+    testkit::eventually("the worker to know the outcome", TIMEOUT, || async {
         let log = std::fs::read_to_string(&log).unwrap();
-        let of_order = |line: &&str| line.contains(&ending) && line.contains("attempt ended");
+        let of_order = |line: &&str| line.contains(&charged) && line.contains("attempt ended");
         log.lines().find(of_order).map(|_| ())
     })
     .await;

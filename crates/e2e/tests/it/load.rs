@@ -1,22 +1,23 @@
-//! Many orders at the same time, and nothing left behind.
+//! Many concurrent orders, which leave nothing behind in Redis.
 
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use testkit::Service;
 
-use crate::shop::{PATIENCE, Shop, widget};
+use crate::shop::{Shop, TIMEOUT, widget};
 
 const WARM_UP: usize = 4;
-/// For buffers of connections, which grow with use, and the heap's own fragments. A thousand jobs left behind take more.
+/// Bytes for connection buffers, which grow with use, and for heap fragmentation. A thousand leaked jobs take
+/// more.
 const TOLERANCE: usize = 512 * 1024;
 
-/// A thousand answers of 201, and each order completes exactly once; Redis is as empty as before.
+/// Every response is 201, each order completes exactly once, and Redis has as many keys as before.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_orders_of_32_clients_all_complete_and_leave_nothing_in_redis() {
     let shop = Shop::open().await;
-    // The first orders load scripts and open connections, which stay.
+    // The first orders load scripts and open connections, which remain.
     warm_up(&shop).await;
-    let before = Left::of(&shop).await;
+    let before = RedisUsage::of(&shop).await;
     let created: Vec<String> = stream::iter(0..1000)
         .map(|_| async { shop.order(&widget()).await })
         .buffer_unordered(32)
@@ -25,9 +26,9 @@ async fn a_thousand_orders_of_32_clients_all_complete_and_leave_nothing_in_redis
     assert_eq!(created.len(), 1000);
 
     let url = format!("{}/api/orders/analytics", shop.stack.url(Service::Api));
-    testkit::eventually("all orders to complete", PATIENCE, || async {
-        let answer = shop.http.get(&url).send().await.unwrap();
-        let analytics: Value = answer.json().await.unwrap();
+    testkit::eventually("all orders to complete", TIMEOUT, || async {
+        let response = shop.http.get(&url).send().await.unwrap();
+        let analytics: Value = response.json().await.unwrap();
         let completed = analytics["by_status"]
             .as_array()?
             .iter()
@@ -38,8 +39,8 @@ async fn a_thousand_orders_of_32_clients_all_complete_and_leave_nothing_in_redis
     for id in &created {
         assert_eq!(shop.read(id).await["attempt"], 1);
     }
-    testkit::eventually("the sweeper to finish", PATIENCE, || async {
-        let left = Left::of(&shop).await;
+    testkit::eventually("the sweeper to finish", TIMEOUT, || async {
+        let left = RedisUsage::of(&shop).await;
         (left.keys <= before.keys && left.bytes <= before.bytes + TOLERANCE).then_some(())
     })
     .await;
@@ -47,17 +48,17 @@ async fn a_thousand_orders_of_32_clients_all_complete_and_leave_nothing_in_redis
 
 async fn warm_up(shop: &Shop) {
     for _ in 0..WARM_UP {
-        shop.settled(&shop.order(&widget()).await).await;
+        shop.final_order(&shop.order(&widget()).await).await;
     }
 }
 
-/// What is in Redis.
-struct Left {
+/// The content of Redis.
+struct RedisUsage {
     keys: usize,
     bytes: usize,
 }
 
-impl Left {
+impl RedisUsage {
     async fn of(shop: &Shop) -> Self {
         let client = redis::Client::open(shop.redis.url()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();

@@ -1,5 +1,5 @@
-//! The whole product as real processes: API, worker, gateway, PostgreSQL, Redis, and a receiver of their telemetry.
-//! `Shop` is all of it, ready for orders.
+//! The whole product as real processes: api, worker, gateway, PostgreSQL, Redis, and an OTLP receiver. `Shop`
+//! starts all of them.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,15 +1,15 @@
-//! What becomes of an order.
+//! The final states of orders.
 
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::shop::{PATIENCE, Shop, widget};
+use crate::shop::{Shop, TIMEOUT, widget};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_without_a_payment_completes() {
     let shop = Shop::open().await;
     let id = shop.order(&widget()).await;
-    let order = shop.settled(&id).await;
+    let order = shop.final_order(&id).await;
     assert_eq!(order["status"], "completed");
     assert_eq!(order["payment_status"], "not_required");
     assert_eq!(order["attempt"], 1);
@@ -22,7 +22,7 @@ async fn an_order_with_a_payment_is_charged_once() {
     let mut body = widget();
     body["payment_method"] = json!("credit_card");
     let id = shop.order(&body).await;
-    let order = shop.settled(&id).await;
+    let order = shop.final_order(&id).await;
     assert_eq!(order["status"], "completed");
     assert_eq!(order["payment_status"], "charged");
     assert!(order["payment_id"].as_str().unwrap().starts_with("pi_"));
@@ -36,7 +36,7 @@ async fn a_declined_card_fails_the_order_at_the_first_attempt() {
     body["payment_method"] = json!("credit_card");
     body["payment_token"] = json!("pm_card_chargeDeclined");
     let id = shop.order(&body).await;
-    let order = shop.settled(&id).await;
+    let order = shop.final_order(&id).await;
     assert_eq!(order["status"], "failed");
     assert_eq!(order["payment_status"], "refused");
     assert_eq!(order["failure"]["code"], "card_declined");
@@ -44,12 +44,12 @@ async fn a_declined_card_fails_the_order_at_the_first_attempt() {
     assert_eq!(shop.charges(&id).await, 0);
 }
 
-/// Stripe counts some currencies otherwise than ISO 4217: 5 kronur are 500.
+/// Stripe's minor unit of some currencies differs from ISO 4217: 5 kronur are 500.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_charged_what_it_says_in_a_currency_that_stripe_counts_otherwise() {
+async fn an_order_is_charged_its_amount_in_a_currency_whose_minor_unit_differs_at_stripe() {
     let shop = Shop::open().await;
     let mut body = json!({ "product_name": "Widget", "amount": "5", "currency": "ISK", "payment_method": "credit_card" });
-    let charged = shop.settled(&shop.order(&body).await).await;
+    let charged = shop.final_order(&shop.order(&body).await).await;
     assert_eq!(charged["payment_status"], "charged", "{charged}");
     let path = format!("/v1/payment_intents/{}", charged["payment_id"].as_str().unwrap());
     let url = format!("{}{path}", shop.stack.url(testkit::Service::Gateway));
@@ -59,11 +59,11 @@ async fn an_order_is_charged_what_it_says_in_a_currency_that_stripe_counts_other
 
     body["amount"] = json!("5.124");
     body["currency"] = json!("KWD");
-    let refused = shop.settled(&shop.order(&body).await).await;
-    assert_eq!(refused["failure"]["code"], "payment_rejected", "{refused}");
+    let rejected = shop.final_order(&shop.order(&body).await).await;
+    assert_eq!(rejected["failure"]["code"], "payment_rejected", "{rejected}");
 }
 
-/// A row that somebody changed behind the service's back moves no money, where much of it is at stake.
+/// A row that was changed outside the service moves no money, if the amount is large.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_order_whose_amount_is_not_the_sum_of_its_items_is_not_charged() {
     let mut shop = Shop::open().await;
@@ -75,15 +75,15 @@ async fn a_large_order_whose_amount_is_not_the_sum_of_its_items_is_not_charged()
         .await
         .unwrap();
     shop.stack.restart(testkit::Service::Worker).await.unwrap();
-    let order = shop.settled(&id).await;
+    let order = shop.final_order(&id).await;
     assert_eq!(order["status"], "failed");
     assert_eq!(order["failure"]["code"], "amount_mismatch", "{order}");
     assert_eq!(shop.charges(&id).await, 0);
 }
 
-/// The service's key is its operator's to mend: orders wait for that, and no customer reads about it.
+/// Only an operator can fix the service's key: orders wait for that, and no customer sees the reason.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_refuses_the_services_key_fails_no_order() {
+async fn a_gateway_that_rejects_the_services_key_fails_no_order() {
     let shop = Shop::open_with(&[(
         testkit::Service::Worker,
         "PAYMENT_GATEWAY_KEY",
@@ -93,7 +93,7 @@ async fn a_gateway_that_refuses_the_services_key_fails_no_order() {
     let mut body = widget();
     body["payment_method"] = json!("credit_card");
     let id = shop.order(&body).await;
-    let order = testkit::eventually("a second attempt", PATIENCE, || async {
+    let order = testkit::eventually("a second attempt", TIMEOUT, || async {
         let order = shop.read(&id).await;
         (order["attempt"].as_i64()? >= 2 && order["status"] == "pending").then_some(order)
     })
@@ -104,25 +104,25 @@ async fn a_gateway_that_refuses_the_services_key_fails_no_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_charge_whose_answer_was_lost_is_found_again_and_not_repeated() {
+async fn a_charge_whose_response_was_lost_is_found_again_and_not_repeated() {
     let shop = Shop::open().await;
     shop.gateway_faults(&json!({ "drop_after_charge_rate": 1.0 }))
         .await;
     let mut body = widget();
     body["payment_method"] = json!("debit_card");
     let id = shop.order(&body).await;
-    let order = shop.settled(&id).await;
+    let order = shop.final_order(&id).await;
     assert_eq!(order["payment_status"], "charged");
     assert!(order["attempt"].as_i64().unwrap() >= 2, "{order}");
     assert_eq!(shop.charges(&id).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_that_a_worker_has_taken_cannot_be_cancelled() {
+async fn an_order_that_a_worker_has_claimed_cannot_be_cancelled() {
     let shop = Shop::open().await;
     let id = shop.order(&widget()).await;
-    shop.settled(&id).await;
+    shop.final_order(&id).await;
     let url = format!("{}/api/orders/{id}", shop.stack.url(testkit::Service::Api));
-    let answer = shop.http.delete(url).send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::CONFLICT);
+    let response = shop.http.delete(url).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::CONFLICT);
 }

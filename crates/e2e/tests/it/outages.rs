@@ -1,13 +1,13 @@
-//! Redis and workers go away and come back; no order is lost.
+//! Redis, PostgreSQL and workers fail and recover; no order is lost.
 
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use testkit::{Service, Signal};
 
-use crate::shop::{PATIENCE, Shop, widget};
+use crate::shop::{Shop, TIMEOUT, widget};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn orders_taken_while_redis_is_down_complete_once_it_is_back() {
+async fn orders_accepted_while_redis_is_unavailable_complete_once_it_recovers() {
     let mut shop = Shop::open().await;
     shop.redis.stop().await.unwrap();
     let widget = widget();
@@ -15,7 +15,7 @@ async fn orders_taken_while_redis_is_down_complete_once_it_is_back() {
     assert_eq!(orders.buffer_unordered(32).count().await, 1000);
     shop.redis.restart().await.unwrap();
     let sql = shop.database.connect().await.unwrap();
-    testkit::eventually("all of them to complete", PATIENCE, || async {
+    testkit::eventually("all orders to complete", TIMEOUT, || async {
         const COUNT: &str = "SELECT count(*) FROM orders WHERE status = 'completed'";
         let row = sql.query_one(COUNT, &[]).await.unwrap();
         (row.get::<_, i64>(0) == 1000).then_some(())
@@ -24,7 +24,7 @@ async fn orders_taken_while_redis_is_down_complete_once_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn orders_whose_jobs_redis_lost_complete_all_the_same() {
+async fn orders_whose_jobs_redis_lost_complete() {
     let mut shop = Shop::open().await;
     shop.stack.stop(Service::Worker).await.unwrap();
     let mut ids = Vec::new();
@@ -36,11 +36,11 @@ async fn orders_whose_jobs_redis_lost_complete_all_the_same() {
     let _: () = redis::cmd("FLUSHALL").query_async(&mut connection).await.unwrap();
     shop.stack.restart(Service::Worker).await.unwrap();
     for id in ids {
-        assert_eq!(shop.settled(&id).await["status"], "completed");
+        assert_eq!(shop.final_order(&id).await["status"], "completed");
     }
 }
 
-/// The api still takes orders, so only the worker is unavailable.
+/// The api still accepts orders, so only the worker is unavailable.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_cannot_reconcile_is_not_ready() {
     let mut shop = Shop::open().await;
@@ -49,9 +49,9 @@ async fn a_worker_that_cannot_reconcile_is_not_ready() {
         let url = format!("{}/health/ready", shop.stack.url(service));
         async { shop.http.get(url).send().await.unwrap() }
     };
-    testkit::eventually("the reconciler to fail", PATIENCE, || async {
-        let answer: Value = ready(Service::Worker).await.json().await.unwrap();
-        (answer["checks"]["reconciler"] == "unavailable").then_some(())
+    testkit::eventually("the reconciler to fail", TIMEOUT, || async {
+        let health: Value = ready(Service::Worker).await.json().await.unwrap();
+        (health["checks"]["reconciler"] == "unavailable").then_some(())
     })
     .await;
     assert_eq!(ready(Service::Worker).await.status(), 503);
@@ -60,9 +60,9 @@ async fn a_worker_that_cannot_reconcile_is_not_ready() {
     assert_eq!(api.json::<Value>().await.unwrap()["status"], "degraded");
 }
 
-/// The claim waits, with the job, instead of dropping it until its order falls due again.
+/// The worker retries the claim instead of dropping the job until its order is due again.
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_that_meet_a_postgresql_that_is_away_are_processed_at_its_return() {
+async fn jobs_that_are_delivered_while_postgresql_is_unavailable_are_processed_once_it_recovers() {
     let postgres = testkit::Postgres::start().await.unwrap();
     let mut shop = Shop::open_on(postgres.database().await.unwrap()).await;
     let mut postgres = postgres;
@@ -71,26 +71,26 @@ async fn jobs_that_meet_a_postgresql_that_is_away_are_processed_at_its_return() 
     postgres.crash().await.unwrap();
     shop.stack.signal(Service::Worker, Signal::CONT).unwrap();
     let log = shop.stack.logs().join("throughline-worker.log");
-    testkit::eventually("the claim to wait", PATIENCE, || async {
+    testkit::eventually("the claim to wait", TIMEOUT, || async {
         let log = std::fs::read_to_string(&log).unwrap();
         log.contains("not claimed yet").then_some(())
     })
     .await;
     postgres.restart().await.unwrap();
-    let order = shop.settled(&id).await;
+    let order = shop.final_order(&id).await;
     assert_eq!(order["status"], "completed");
     assert_eq!(order["attempt"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_survives_a_worker_killed_in_mid_attempt() {
-    let mut shop = Shop::open_with(&[(Service::Worker, "ORDER_LEASE", "3s")]).await;
+async fn an_order_survives_a_worker_that_is_killed_during_an_attempt() {
+    let mut shop = Shop::open_with(&[(Service::Worker, "ORDER_LEASE", "5s")]).await;
     shop.gateway_faults(&serde_json::json!({ "hang_rate": 1.0 }))
         .await;
     let mut body = widget();
     body["payment_method"] = "credit_card".into();
     let id = shop.order(&body).await;
-    testkit::eventually("a worker to take the order", PATIENCE, || async {
+    testkit::eventually("a worker to claim the order", TIMEOUT, || async {
         (shop.read(&id).await["status"] == "processing").then_some(())
     })
     .await;
@@ -99,7 +99,7 @@ async fn an_order_survives_a_worker_killed_in_mid_attempt() {
     shop.gateway_faults(&serde_json::json!({})).await;
     shop.stack.restart(Service::Worker).await.unwrap();
 
-    let order = shop.settled(&id).await;
+    let order = shop.final_order(&id).await;
     assert_eq!(order["status"], "completed");
     assert_eq!(order["attempt"], 2);
     assert_eq!(shop.charges(&id).await, 1);

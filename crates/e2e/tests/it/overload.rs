@@ -1,4 +1,4 @@
-//! Too much to do, or too slow a gateway: the service says so, and the rest goes on.
+//! Overload and a hanging gateway: the service rejects or delays some orders, and the others proceed.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -6,39 +6,39 @@ use reqwest::StatusCode;
 use serde_json::json;
 use testkit::Service;
 
-use crate::shop::{PATIENCE, Shop, widget};
+use crate::shop::{Shop, TIMEOUT, widget};
 
-/// Every connection of the pool waits for a lock; who finds none free in time is told when to come again.
+/// Every connection of the pool waits for a lock. The response to the other requests is 503 with Retry-After.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_finds_no_connection_free_in_time_is_told_to_come_again() {
+async fn a_request_that_gets_no_connection_in_time_is_rejected_with_retry_after() {
     let shop = Shop::open_with(&[(Service::Api, "DATABASE_POOL_SIZE", "2")]).await;
     let sql = shop.database.connect().await.unwrap();
     sql.batch_execute("BEGIN; LOCK TABLE orders").await.unwrap();
     let url = format!("{}/api/orders", shop.stack.url(Service::Api));
     let posts = (0..12).map(|_| shop.http.post(&url).json(&widget()).send());
     let ready = async {
-        until_the_pool_is_busy(&shop).await;
+        wait_for_a_busy_pool(&shop).await;
         let url = format!("{}/health/ready", shop.stack.url(Service::Api));
         shop.http.get(url).send().await.unwrap().status()
     };
-    let (answers, ready) = tokio::join!(futures_util::future::join_all(posts), ready);
-    assert_eq!(ready, StatusCode::OK, "overload is no reason to take no more");
+    let (responses, ready) = tokio::join!(futures_util::future::join_all(posts), ready);
+    assert_eq!(ready, StatusCode::OK, "overload must not fail readiness");
     sql.batch_execute("COMMIT").await.unwrap();
 
-    for answer in answers {
-        let answer = answer.unwrap();
-        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(answer.headers()["retry-after"], "1");
+    for response in responses {
+        let response = response.unwrap();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()["retry-after"], "1");
     }
-    // Nothing is left of it.
+    // Afterwards the service works as before.
     let id = shop.order(&widget()).await;
-    assert_eq!(shop.settled(&id).await["status"], "completed");
+    assert_eq!(shop.final_order(&id).await["status"], "completed");
 }
 
-/// Until every connection of the api waits for the lock.
-async fn until_the_pool_is_busy(shop: &Shop) {
+/// Waits until every connection of the api waits for the lock.
+async fn wait_for_a_busy_pool(shop: &Shop) {
     let sql = shop.database.connect().await.unwrap();
-    testkit::eventually("the pool to be busy", PATIENCE, || async {
+    testkit::eventually("the pool to be busy", TIMEOUT, || async {
         const WAITING: &str = "SELECT count(*) FROM pg_stat_activity \
              WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name = 'throughline-api'";
         let row = sql.query_one(WAITING, &[]).await.unwrap();
@@ -47,10 +47,10 @@ async fn until_the_pool_is_busy(shop: &Shop) {
     .await;
 }
 
-/// As many as may run are stuck at the gateway, and more than that wait: never more than the setting are charged at once, and the
-/// time-out of each makes room for those without a payment.
+/// Three times as many orders as WORKER_CONCURRENCY hang at the gateway: never more than that are charged at
+/// once, and the payment timeout frees workers for the orders without a payment.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_hangs_exhausts_nothing() {
+async fn a_hanging_gateway_blocks_no_order_without_a_payment() {
     const CONCURRENCY: i64 = 4;
     const FREE: i64 = 10;
     let env = [
@@ -72,36 +72,37 @@ async fn a_gateway_that_hangs_exhausts_nothing() {
     }
 
     let sql = shop.database.connect().await.unwrap();
-    let most = AtomicI64::new(0);
-    testkit::eventually("the orders without a payment to complete", PATIENCE, || async {
+    let max_processing = AtomicI64::new(0);
+    testkit::eventually("the orders without a payment to complete", TIMEOUT, || async {
         const COUNT: &str = "SELECT count(*) FILTER (WHERE status = 'processing'), \
              count(*) FILTER (WHERE status = 'completed' AND payment_method IS NULL) FROM orders";
         let row = sql.query_one(COUNT, &[]).await.unwrap();
-        most.fetch_max(row.get(0), Ordering::Relaxed);
+        max_processing.fetch_max(row.get(0), Ordering::Relaxed);
         (row.get::<_, i64>(1) == FREE).then_some(())
     })
     .await;
-    let most = most.into_inner();
-    assert!(most <= CONCURRENCY, "{most} at once");
+    let max_processing = max_processing.into_inner();
+    assert!(max_processing <= CONCURRENCY, "{max_processing} at once");
     for id in stuck {
-        let order = shop.settled(&id).await;
+        let order = shop.final_order(&id).await;
         assert_eq!(order["failure"]["code"], "payment_timeout", "{order}");
         assert_eq!(order["attempt"], 2);
     }
 }
 
-/// A queue that goes on growing fills Redis. Beyond its limit an order stays in PostgreSQL, and is dispatched when its grace is over.
+/// An unbounded queue would fill Redis. Beyond the limit an order stays in PostgreSQL until the reconciler
+/// dispatches it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_queue_takes_no_more_and_the_order_waits_in_postgresql() {
+async fn a_full_queue_accepts_no_job_and_the_order_waits_in_postgresql() {
     const LIMIT: usize = 50_000;
     let mut shop = Shop::open().await;
     shop.stack.stop(Service::Worker).await.unwrap();
     let client = redis::Client::open(shop.redis.url()).unwrap();
     let mut redis = client.get_multiplexed_async_connection().await.unwrap();
-    let crowd: Vec<String> = (0..LIMIT).map(|n| format!("crowd-{n}")).collect();
+    let jobs: Vec<String> = (0..LIMIT).map(|n| format!("job-{n}")).collect();
     let waiting: usize = redis::cmd("RPUSH")
         .arg("orders:active")
-        .arg(crowd)
+        .arg(jobs)
         .query_async(&mut redis)
         .await
         .unwrap();
@@ -112,9 +113,9 @@ async fn a_full_queue_takes_no_more_and_the_order_waits_in_postgresql() {
     let waiting: usize = length.query_async(&mut redis).await.unwrap();
     assert_eq!(waiting, LIMIT);
     let sql = shop.database.connect().await.unwrap();
-    const GRACE: &str = "SELECT extract(epoch FROM dispatch_after - created_at)::float8 FROM orders";
-    let grace: f64 = sql.query_one(GRACE, &[]).await.unwrap().get(0);
-    assert!((grace - 30.0).abs() < 1.0, "due after {grace} s");
+    const DELAY: &str = "SELECT extract(epoch FROM dispatch_after - created_at)::float8 FROM orders";
+    let delay: f64 = sql.query_one(DELAY, &[]).await.unwrap().get(0);
+    assert!((delay - 30.0).abs() < 1.0, "due after {delay} s");
 
     let emptied: usize = redis::cmd("DEL")
         .arg("orders:active")
@@ -122,10 +123,10 @@ async fn a_full_queue_takes_no_more_and_the_order_waits_in_postgresql() {
         .await
         .unwrap();
     assert_eq!(emptied, 1);
-    // Rather than waiting for the grace.
+    // Instead of waiting for the delay.
     sql.batch_execute("UPDATE orders SET dispatch_after = now()")
         .await
         .unwrap();
     shop.stack.restart(Service::Worker).await.unwrap();
-    assert_eq!(shop.settled(&id).await["status"], "completed");
+    assert_eq!(shop.final_order(&id).await["status"], "completed");
 }

@@ -1,4 +1,4 @@
-//! A shop: the product's processes on private servers, and the few things that a customer or an operator does with it.
+//! A shop: the product's processes on private servers, and what a customer or an operator does with them.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use testkit::{Binaries, Profile, Service, Stack};
 use tokio::sync::OnceCell;
 
-/// Two cores run many tests at the same time; a promise that is kept late is still kept.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// The upper bound of every wait; generous because the machine may be busy.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(crate) struct Shop {
     pub(crate) stack: Stack,
@@ -19,7 +19,7 @@ pub(crate) struct Shop {
 }
 
 impl Shop {
-    /// A shop with a Redis of its own, so that a test may do to it what it likes.
+    /// A shop with a private Redis, which the test may stop or change.
     pub(crate) async fn open() -> Self {
         Self::open_with(&[]).await
     }
@@ -33,7 +33,7 @@ impl Shop {
         Self::start(database, &[]).await
     }
 
-    /// A shop that finds its servers where these URLs lead.
+    /// A shop whose api and worker use these URLs.
     pub(crate) async fn open_at(
         database: testkit::Database,
         redis: testkit::Redis,
@@ -56,7 +56,7 @@ impl Shop {
         redis: testkit::Redis,
         env: &[(Service, &str, &str)],
     ) -> Self {
-        // The second test of this process finds it installed.
+        // It fails in all tests of this process but the first.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let lens = testkit::lens().await.unwrap();
         let mut stack = Stack::builder(database.url(), redis.url())
@@ -80,7 +80,7 @@ impl Shop {
         (response.status(), response.json().await.unwrap())
     }
 
-    /// Creates an order that must be taken; its id.
+    /// Creates an order, which must succeed; returns its id.
     pub(crate) async fn order(&self, body: &Value) -> String {
         let (status, order) = self.post(body).await;
         assert_eq!(status, StatusCode::CREATED, "{order}");
@@ -94,8 +94,8 @@ impl Shop {
     }
 
     /// The order once it is in a final state.
-    pub(crate) async fn settled(&self, id: &str) -> Value {
-        testkit::eventually(&format!("a final state of order {id}"), PATIENCE, || async {
+    pub(crate) async fn final_order(&self, id: &str) -> Value {
+        testkit::eventually(&format!("a final state of order {id}"), TIMEOUT, || async {
             let order = self.read(id).await;
             let done = ["completed", "failed", "cancelled"].contains(&order["status"].as_str()?);
             done.then_some(order)
@@ -103,7 +103,7 @@ impl Shop {
         .await
     }
 
-    /// How many orders the gateway charged for this id.
+    /// How often the gateway charged this order.
     pub(crate) async fn charges(&self, order_id: &str) -> usize {
         let url = format!(
             "{}/v1/payment_intents?limit=100",
@@ -121,7 +121,7 @@ impl Shop {
         list["data"].as_array().unwrap().iter().filter(of_order).count()
     }
 
-    /// Makes the gateway misbehave, by the fields of its faults.
+    /// Sets the faults of the payment sandbox.
     pub(crate) async fn gateway_faults(&self, faults: &Value) {
         let url = format!("{}/sandbox/faults", self.stack.url(Service::Gateway));
         let response = self.http.post(url).json(faults).send().await.unwrap();
@@ -133,7 +133,7 @@ pub(crate) fn widget() -> Value {
     json!({ "product_name": "Widget", "amount": "99.99" })
 }
 
-/// The programs of this very source, built once by this process.
+/// The programs of this source, built once by this process.
 pub(crate) async fn binaries() -> Binaries {
     static BUILT: OnceCell<Binaries> = OnceCell::const_new();
     let build = || Binaries::build(Profile::Dev);

@@ -1,4 +1,5 @@
-//! For each rule: a capture in which one thing was changed breaks it. The capture as it is breaks none, which the test beside shows.
+//! For each rule: a capture with one change breaks it. The unchanged capture breaks none, as the test in
+//! `mod.rs` shows.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ macro_rules! broken_by {
         )+
 
         #[test]
-        fn no_rule_goes_without_its_test() {
+        fn every_rule_has_a_test() {
             let tested = [$(Rule::$rule,)+];
             for rule in Rule::ALL {
                 assert!(tested.contains(rule), "{rule}");
@@ -36,29 +37,29 @@ broken_by! {
     a_span_kind_that_is_missing: NeverSeen, |capture| for trace in &mut capture.traces {
         trace.spans.retain(|span| span.kind != SpanKind::Producer);
     };
-    an_endpoint_that_nobody_visited: NeverSeen, |capture| for trace in &mut capture.traces {
+    an_endpoint_that_was_not_requested: NeverSeen, |capture| for trace in &mut capture.traces {
         trace.spans.retain(|span| span.name != "POST /api/orders/{id}/retry");
     };
-    an_answer_that_nobody_got: NeverSeen, |capture| for trace in &mut capture.traces {
+    a_status_code_that_is_missing: NeverSeen, |capture| for trace in &mut capture.traces {
         let code = Value::Int(429);
         trace.spans.retain(|span| span.attributes.get("http.response.status_code") != Some(&code));
     };
-    an_end_of_a_job_that_nobody_saw: NeverSeen, |capture| for trace in &mut capture.traces {
+    an_outcome_of_a_job_that_is_missing: NeverSeen, |capture| for trace in &mut capture.traces {
         trace.spans.retain(|span| span.attributes.get_str("error.type") != Some("lease_lost"));
     };
-    a_static_file_that_nobody_asked_for: NeverSeen, |capture| capture.untraced.retain(|path| path != "/docs");
-    a_batch_that_nobody_ran: NeverSeen, |capture| remove(&mut having(capture, "db.operation.batch.size").attributes, "db.operation.batch.size");
+    a_static_file_that_was_not_requested: NeverSeen, |capture| capture.untraced.retain(|path| path != "/docs");
+    a_batch_that_is_missing: NeverSeen, |capture| remove(&mut having(capture, "db.operation.batch.size").attributes, "db.operation.batch.size");
     a_span_named_by_its_raw_path: SpanName, |capture| server(capture).name = "GET /api/orders/17".to_owned();
     a_step_of_another_name: SpanName, |capture| named(capture, "create_order").name = "make_order".to_owned();
     a_kind_that_the_contract_does_not_have: SpanName, |capture| server(capture).kind = SpanKind::Unspecified;
     an_attribute_that_is_missing: AttributeMissing, |capture| remove(&mut server(capture).attributes, "url.path");
-    an_answer_without_its_code: AttributeMissing, |capture| {
+    a_response_without_its_code: AttributeMissing, |capture| {
         remove(&mut server(capture).attributes, "http.response.status_code");
     };
     a_call_without_its_code: AttributeMissing, |capture| {
-        remove(&mut answered(capture, SpanKind::Client, 402).attributes, "http.response.status_code");
+        remove(&mut with_code(capture, SpanKind::Client, 402).attributes, "http.response.status_code");
     };
-    an_unknown_method_that_is_not_told: AttributeMissing, |capture| {
+    an_unknown_method_that_is_not_recorded: AttributeMissing, |capture| {
         let name = "http.request.method_original";
         remove(&mut having(capture, name).attributes, name);
     };
@@ -68,10 +69,10 @@ broken_by! {
     a_statement_without_its_text: AttributeMissing, |capture| {
         remove(&mut named(capture, "SELECT orders").attributes, "db.query.text");
     };
-    a_refusal_without_its_sqlstate: AttributeMissing, |capture| {
+    a_rejected_statement_without_its_sqlstate: AttributeMissing, |capture| {
         remove(&mut failed_by(capture, "check_violation").attributes, "db.response.status_code");
     };
-    a_command_refused_without_its_code: AttributeMissing, |capture| {
+    a_rejected_command_without_its_code: AttributeMissing, |capture| {
         remove(&mut failed_by(capture, "server").attributes, "db.response.status_code");
     };
     a_sent_job_without_its_id: AttributeMissing, |capture| {
@@ -80,14 +81,14 @@ broken_by! {
     a_job_without_its_attempt: AttributeMissing, |capture| {
         remove(&mut of_kind(capture, SpanKind::Consumer).attributes, "queue.attempt");
     };
-    a_read_that_does_not_say_of_which_order: AttributeMissing, |capture| {
+    a_read_without_its_order: AttributeMissing, |capture| {
         let read = find(capture, |span| span.name == "GET /api/orders/{id}" && span.order_id().is_some());
         remove(&mut read.attributes, "order.id");
     };
-    an_attribute_that_nobody_listed: AttributeUnknown, |capture| {
+    an_attribute_that_is_not_listed: AttributeUnknown, |capture| {
         set(&mut server(capture).attributes, "order.count", Value::Int(3));
     };
-    a_value_that_nobody_listed: AttributeValue, |capture| {
+    a_value_that_is_not_listed: AttributeValue, |capture| {
         set(&mut of_kind(capture, SpanKind::Producer).attributes, "messaging.system", text("kafka"));
     };
     a_batch_of_one: AttributeValue, |capture| {
@@ -117,27 +118,27 @@ broken_by! {
         set(&mut named(capture, "create_order").attributes, "order.items", text("1"));
     };
     a_4xx_that_fails_the_server: Status, |capture| {
-        let span = answered(capture, SpanKind::Server, 404);
+        let span = with_code(capture, SpanKind::Server, 404);
         span.status = Status::Error;
         set(&mut span.attributes, "error.type", text("404"));
     };
     a_5xx_that_does_not_fail_the_server: Status, |capture| {
-        answered(capture, SpanKind::Server, 500).status = Status::Unset;
+        with_code(capture, SpanKind::Server, 500).status = Status::Unset;
     };
     a_4xx_that_does_not_fail_the_client: Status, |capture| {
-        answered(capture, SpanKind::Client, 402).status = Status::Unset;
+        with_code(capture, SpanKind::Client, 402).status = Status::Unset;
     };
     a_success_with_an_error_type: Status, |capture| {
-        set(&mut answered(capture, SpanKind::Server, 200).attributes, "error.type", text("timeout"));
+        set(&mut with_code(capture, SpanKind::Server, 200).attributes, "error.type", text("timeout"));
     };
     a_failure_without_an_error_type: Status, |capture| {
-        remove(&mut answered(capture, SpanKind::Server, 500).attributes, "error.type");
+        remove(&mut with_code(capture, SpanKind::Server, 500).attributes, "error.type");
     };
     a_message_as_error_type: ErrorType, |capture| {
-        let span = answered(capture, SpanKind::Server, 500);
+        let span = with_code(capture, SpanKind::Server, 500);
         set(&mut span.attributes, "error.type", text("connection to 10.0.0.1 refused"));
     };
-    a_word_that_nobody_listed_as_error_type: ErrorType, |capture| {
+    an_error_type_that_is_not_listed: ErrorType, |capture| {
         set(&mut failed_by(capture, "check_violation").attributes, "error.type", text("constraint_moving"));
     };
     a_message_as_error_type_of_a_metric: ErrorType, |capture| {
@@ -145,7 +146,7 @@ broken_by! {
         set(&mut points[0].attributes, "error.type", text("relation \"orders\" does not exist"));
     };
     a_description_that_repeats_the_code: Description, |capture| {
-        answered(capture, SpanKind::Server, 500).status_message = "500".to_owned();
+        with_code(capture, SpanKind::Server, 500).status_message = "500".to_owned();
     };
     a_span_that_was_cut: Dropped, |capture| server(capture).dropped.attributes = 1;
     a_bind_value_in_a_statement: QueryText, |capture| {
@@ -170,7 +171,7 @@ broken_by! {
     a_page_that_is_traced: Untraced, |capture| {
         set(&mut server(capture).attributes, "url.path", text("/docs/docs.js"));
     };
-    a_health_check_that_is_traced_by_who_asks: Untraced, |capture| {
+    a_health_check_that_is_traced_by_its_client: Untraced, |capture| {
         let span = having(capture, "url.full");
         set(&mut span.attributes, "url.full", text("http://127.0.0.1:8090/health?verbose"));
     };
@@ -184,7 +185,7 @@ broken_by! {
     };
     a_caller_that_is_not_ignored: Inbound, |capture| {
         let links = find(capture, |span| span.kind == SpanKind::Server && !span.links.is_empty()).links.clone();
-        answered(capture, SpanKind::Server, 401).links = links;
+        with_code(capture, SpanKind::Server, 401).links = links;
     };
     a_loop_that_found_no_work: IdleLoop, |capture| {
         let root = named(capture, "reconcile_orders");
@@ -205,7 +206,7 @@ broken_by! {
         let root = root_job(capture);
         root.parent_span_id = Some(root.links[0].span_id);
     };
-    a_root_that_links_to_nobody_that_sent_it: Links, |capture| root_job(capture).links[0].span_id = some_id();
+    a_root_that_does_not_link_to_its_sender: Links, |capture| root_job(capture).links[0].span_id = some_id();
     a_retry_without_a_link_to_the_attempt_before: Attempts, |capture| {
         let retry = find(capture, |span| span.kind == SpanKind::Consumer && span.links.len() > 1);
         let parent = retry.parent_span_id;
@@ -230,7 +231,7 @@ broken_by! {
     an_attempt_in_another_trace: OneTrace, |capture| {
         of_kind(capture, SpanKind::Consumer).trace_id = "00000000000000000000000000000001".parse().unwrap();
     };
-    a_metric_that_nobody_listed: MetricUnknown, |capture| metric(capture, "orders.created").name = "orders.made".to_owned();
+    a_metric_that_is_not_listed: MetricUnknown, |capture| metric(capture, "orders.created").name = "orders.made".to_owned();
     a_metric_in_milliseconds: MetricShape, |capture| {
         metric(capture, "http.server.request.duration").unit = "ms".to_owned();
     };
@@ -255,15 +256,15 @@ broken_by! {
         let metric = metrics.find(|it| it.name == "db.client.operation.duration" && it.service == "throughline-worker");
         remove(&mut metric.unwrap().points[0].attributes, "db.collection.name");
     };
-    a_metric_with_a_point_for_everybody: MetricAttribute, |capture| {
+    a_metric_with_unbounded_points: MetricAttribute, |capture| {
         let points = &mut metric(capture, "http.server.request.duration").points;
         let point = points[0].clone();
         points.extend(std::iter::repeat_n(point, 100));
     };
-    an_error_that_only_the_span_tells: SameErrorType, |capture| {
-        set(&mut answered(capture, SpanKind::Server, 500).attributes, "error.type", text("crash"));
+    an_error_that_only_the_span_has: SameErrorType, |capture| {
+        set(&mut with_code(capture, SpanKind::Server, 500).attributes, "error.type", text("crash"));
     };
-    an_error_that_only_the_metric_tells: SameErrorType, |capture| {
+    an_error_that_only_the_metric_has: SameErrorType, |capture| {
         let metric = metric(capture, "http.server.request.duration");
         set(&mut metric.points[0].attributes, "error.type", text("crash"));
     };
@@ -273,7 +274,7 @@ broken_by! {
         set(resource(server(capture)), "process.pid", Value::Int(1));
     };
     a_log_record_without_a_severity: Severity, |capture| capture.logs[0].severity = Severity(0);
-    a_log_record_of_nobodys_span: LogCorrelation, |capture| {
+    a_log_record_of_an_unknown_span: LogCorrelation, |capture| {
         let log = capture.logs.iter_mut().find(|log| log.span_id.is_some()).unwrap();
         log.span_id = Some(some_id());
     };
@@ -333,8 +334,6 @@ broken_by! {
     };
 }
 
-// === what is changed ===
-
 fn find(capture: &mut Capture, is: impl Fn(&Span) -> bool) -> &mut Span {
     let mut spans = capture.traces.iter_mut().flat_map(|trace| &mut trace.spans);
     spans.find(|span| is(span)).unwrap()
@@ -358,7 +357,7 @@ fn failed_by<'a>(capture: &'a mut Capture, error: &str) -> &'a mut Span {
     })
 }
 
-/// A job whose processing only links to who sent it.
+/// A process span that is a root and only links to its sender.
 fn root_job(capture: &mut Capture) -> &mut Span {
     find(capture, |span| {
         span.kind == SpanKind::Consumer && span.parent_span_id.is_none()
@@ -369,7 +368,7 @@ fn named<'a>(capture: &'a mut Capture, name: &str) -> &'a mut Span {
     find(capture, |span| span.name == name)
 }
 
-fn answered(capture: &mut Capture, kind: SpanKind, code: i64) -> &mut Span {
+fn with_code(capture: &mut Capture, kind: SpanKind, code: i64) -> &mut Span {
     let code = Value::Int(code);
     find(capture, |span| {
         span.kind == kind && span.attributes.get("http.response.status_code") == Some(&code)
@@ -388,7 +387,7 @@ fn resource(span: &mut Span) -> &mut Attributes {
     Arc::make_mut(&mut span.resource)
 }
 
-/// The span's trace has it so many times.
+/// Repeats the span in its trace.
 fn repeat(capture: &mut Capture, name: &str, times: usize) {
     let has = |span: &Span| span.name == name;
     let mut traces = capture.traces.iter_mut();

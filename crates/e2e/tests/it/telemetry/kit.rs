@@ -1,5 +1,6 @@
-//! What the product has no occasion for, a batch and the same statement again and again, shown by a small service that is built on the
-//! same library: actix-web in front of a real PostgreSQL. It is a process of its own: this test binary, called again.
+//! A small service on the same library that exports what the product never does: a batch, and the same
+//! statement many times in one request. It is actix-web and a real PostgreSQL, in a separate process: this
+//! test binary, run again.
 
 use std::net::TcpListener;
 use std::process::Stdio;
@@ -22,11 +23,11 @@ telemetry::statement! {
     OneParcel: "SELECT" "parcels", action "one_parcel", framework "actix-web";
 }
 
-/// As many as make a loop suspicious.
+/// The number of equal statements from which a loop is reported.
 const PARCELS: i64 = 10;
 const DATABASE: &str = "PARCELS_DATABASE_URL";
 
-/// What the service exports of one request.
+/// The telemetry of one request to the service.
 pub(super) async fn capture() -> Capture {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let database = testkit::database().await.unwrap();
@@ -42,13 +43,13 @@ pub(super) async fn capture() -> Capture {
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", lens.otlp_http_url())
         .kill_on_drop(true);
     let ended = service.stdin(Stdio::null()).output().await.unwrap();
-    let said = String::from_utf8_lossy(&ended.stdout);
-    assert!(ended.status.success(), "{said}");
+    let output = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success(), "{output}");
     Capture::of(lens.store())
 }
 
 #[test]
-#[ignore = "the run starts it, in a process of its own"]
+#[ignore = "the run starts it, in a separate process"]
 fn the_service() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -56,7 +57,7 @@ fn the_service() {
         let service = telemetry::Service::new("parcels", "1.0.0").namespace("kit");
         let telemetry = telemetry::init(&service).unwrap();
         one_request().await;
-        telemetry.shutdown(Duration::from_secs(5)).await;
+        telemetry.shutdown(Duration::from_secs(60)).await;
     });
 }
 
@@ -75,8 +76,8 @@ async fn one_request() {
     let server = HttpServer::new(app).workers(1).disable_signals();
     let server = server.listen(listener).unwrap().run();
     let (handle, running) = (server.handle(), tokio::spawn(server));
-    let answer = reqwest::Client::new().post(url).send().await.unwrap();
-    assert_eq!(answer.status(), 201);
+    let response = reqwest::Client::new().post(url).send().await.unwrap();
+    assert_eq!(response.status(), 201);
     handle.stop(true).await;
     running.await.unwrap().unwrap();
 }

@@ -1,5 +1,5 @@
-//! The telemetry of a run of the whole product, held to the contract; and for each rule, that breaking it is noticed.
-//! `cargo xtask telemetry-check` runs the first test and shows the table.
+//! The telemetry of a run of the whole product is checked against the contract; and for each rule, that a
+//! violation is detected. `cargo xtask telemetry-check` runs the first test and prints the table.
 
 mod doctored;
 mod kit;
@@ -8,13 +8,13 @@ mod run;
 use throughline_e2e::contract::{Capture, Report, check};
 use tokio::sync::OnceCell;
 
-/// What one run exported. It takes a minute, so all tests look at the same one.
+/// The telemetry of one run. The run takes a minute, so all tests share it.
 async fn captured() -> &'static Capture {
     static CAPTURED: OnceCell<Capture> = OnceCell::const_new();
     CAPTURED.get_or_init(run::capture).await
 }
 
-/// What is said of that run.
+/// The report about that run.
 async fn reported() -> &'static Report {
     static REPORTED: OnceCell<Report> = OnceCell::const_new();
     REPORTED.get_or_init(async || check(captured().await)).await
@@ -24,5 +24,5 @@ async fn reported() -> &'static Report {
 async fn telemetry_is_exactly_what_the_contract_says() {
     let report = reported().await;
     println!("{report}");
-    assert!(report.passed(), "the contract is broken, as said above");
+    assert!(report.passed(), "the contract is broken: see the report above");
 }

@@ -1,4 +1,4 @@
-//! A request and the answer that it must get.
+//! A request and its expected response.
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
@@ -37,16 +37,16 @@ impl Call {
         Self(self.0.body(body))
     }
 
-    /// Sends it; the answer's head.
-    pub(super) async fn sent(self) -> Response {
+    /// Sends it; returns the head of the response.
+    pub(super) async fn send(self) -> Response {
         self.0.send().await.unwrap()
     }
 
-    /// The body of the answer, which must have this status.
-    pub(super) async fn answers(self, status: u16) -> String {
-        let answer = self.sent().await;
-        let (seen, url) = (answer.status(), answer.url().clone());
-        let body = answer.text().await.unwrap();
+    /// Returns the body of the response, which must have this status.
+    pub(super) async fn expect_status(self, status: u16) -> String {
+        let response = self.send().await;
+        let (seen, url) = (response.status(), response.url().clone());
+        let body = response.text().await.unwrap();
         assert_eq!(seen, StatusCode::from_u16(status).unwrap(), "{url}: {body}");
         body
     }

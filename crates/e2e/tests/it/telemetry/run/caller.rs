@@ -1,4 +1,4 @@
-//! Who calls the api: outside of development it asks.
+//! Callers of the api, which authenticates them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,11 +12,11 @@ use testkit::Service::{self, Api};
 
 const SECRET: &str = "a secret for tests, of 32 bytes.";
 
-/// What makes an api take these tokens.
+/// The settings with which an api accepts these tokens.
 pub(super) const AUTHENTICATION: [(Service, &str, &str); 2] =
     [(Api, "AUTH", "jwt"), (Api, "JWT_SECRET", SECRET)];
 
-/// A client of ada's, who may do everything. A request with a token of its own goes with that one.
+/// A client with an operator's token. A request can override it.
 pub(super) fn ada() -> Client {
     let bearer = format!("Bearer {}", token("ada", "orders:admin"));
     let bearer = HeaderValue::try_from(bearer).unwrap();
@@ -24,7 +24,7 @@ pub(super) fn ada() -> Client {
     Client::builder().default_headers(headers).build().unwrap()
 }
 
-/// HS256, good for an hour.
+/// A token of HS256 that expires in an hour.
 pub(super) fn token(customer: &str, scope: &str) -> String {
     let expires = SystemTime::now() + Duration::from_secs(3600);
     let expires = expires.duration_since(UNIX_EPOCH).unwrap().as_secs();

@@ -1,5 +1,5 @@
-//! The product where it does not continue the traces of others: JOB_TRACE=link, TRACE_INBOUND=link, and a second api with
-//! TRACE_INBOUND=ignore, which also asks how often.
+//! The product as it does not continue its callers' traces: JOB_TRACE=link, TRACE_INBOUND=link, and a second
+//! api with TRACE_INBOUND=ignore and a rate limit.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,20 +11,20 @@ use throughline_e2e::contract::{Capture, Inbound};
 
 use super::call::Call;
 use super::caller::{self, AUTHENTICATION};
-use super::{described, lines, settled, span_id, traceparent};
-use crate::shop::{PATIENCE, Shop, binaries, widget};
+use super::{environment, final_order, lines, span_id, traceparent};
+use crate::shop::{Shop, TIMEOUT, binaries, widget};
 
 const LINKED: &str = "a1ad6b7169203331";
 const IGNORED: &str = "c7ad6b7169203331";
 
 pub(super) async fn capture() -> Capture {
     let env = [(Api, "TRACE_INBOUND", "link"), (Worker, "JOB_TRACE", "link")];
-    let env = env.into_iter().chain(AUTHENTICATION).chain(described());
+    let env = env.into_iter().chain(AUTHENTICATION).chain(environment());
     let mut shop = Shop::open_with(&env.collect::<Vec<_>>()).await;
     shop.http = caller::ada();
-    let mut guarded = guarded(&shop).await;
+    let mut second_api = rate_limited_api(&shop).await;
     linked_order(&shop).await;
-    refusals(&guarded).await;
+    refusals(&second_api).await;
 
     let pids = |stack: &Stack, inbound| {
         let pids = stack.pids().filter_map(|(_, pid)| pid);
@@ -32,13 +32,13 @@ pub(super) async fn capture() -> Capture {
         pids.collect::<HashMap<_, _>>()
     };
     let mut inbound = pids(&shop.stack, Inbound::Link);
-    inbound.extend(pids(&guarded, Inbound::Ignore));
+    inbound.extend(pids(&second_api, Inbound::Ignore));
     // The gateway continues the trace of the worker that calls it.
     inbound.retain(|pid, _| !is_gateway(&shop, *pid));
-    guarded.end().await.unwrap();
+    second_api.end().await.unwrap();
     shop.stack.end().await.unwrap();
     Capture {
-        lines: [lines(&shop.stack), lines(&guarded)].concat(),
+        lines: [lines(&shop.stack), lines(&second_api)].concat(),
         callers: HashSet::from([span_id(LINKED), span_id(IGNORED)]),
         inbound,
         ..Capture::of(shop.lens.store())
@@ -50,8 +50,8 @@ fn is_gateway(shop: &Shop, pid: i64) -> bool {
     pids.any(|(service, of)| service == testkit::Service::Gateway && of.map(i64::from) == Some(pid))
 }
 
-/// One more api before the same orders.
-async fn guarded(shop: &Shop) -> Stack {
+/// A second api on the same database.
+async fn rate_limited_api(shop: &Shop) -> Stack {
     let mut stack = Stack::builder(shop.database.url(), shop.redis.url())
         .binaries(binaries().await)
         .telemetry_to(&shop.lens.otlp_http_url())
@@ -60,7 +60,7 @@ async fn guarded(shop: &Shop) -> Stack {
         (Api, "TRACE_INBOUND", "ignore"),
         (Api, "RATE_LIMIT_PER_SECOND", "2"),
     ];
-    let env = env.into_iter().chain(AUTHENTICATION).chain(described());
+    let env = env.into_iter().chain(AUTHENTICATION).chain(environment());
     for (service, name, value) in env {
         stack = stack.env(service, name, value);
     }
@@ -75,34 +75,34 @@ async fn linked_order(shop: &Shop) {
     let created = Call::new(shop, Method::POST, "/api/orders")
         .header("traceparent", &traceparent(LINKED))
         .json(&body)
-        .answers(201)
+        .expect_status(201)
         .await;
     let created: Value = serde_json::from_str(&created).unwrap();
-    let order = settled(shop, created["id"].as_str().unwrap()).await;
+    let order = final_order(shop, created["id"].as_str().unwrap()).await;
     assert_eq!(
         (&order["status"], &order["attempt"]),
         (&json!("completed"), &json!(2))
     );
 }
 
-/// Who has no token, no scope, or no patience.
-async fn refusals(guarded: &Stack) {
-    let anybody = Client::new();
+/// Requests without a token, without a scope, and over the rate limit.
+async fn refusals(api: &Stack) {
+    let client = Client::new();
     let call = |method, path| {
-        let call = Call::to(&anybody, &guarded.url(Api), method, path);
+        let call = Call::to(&client, &api.url(Api), method, path);
         call.header("traceparent", &traceparent(IGNORED))
     };
     let with = |call: Call, scope| {
         let token = caller::token(&format!("has {scope}"), scope);
         call.header("authorization", &format!("Bearer {token}"))
     };
-    call(Method::GET, "/api/orders").answers(401).await;
+    call(Method::GET, "/api/orders").expect_status(401).await;
     let create = || call(Method::POST, "/api/orders").json(&widget());
-    with(create(), "orders:read").answers(403).await;
-    with(create(), "orders:write").answers(201).await;
-    testkit::eventually("a request too many", PATIENCE, || async {
-        let asked = with(call(Method::GET, "/api/orders"), "orders:read");
-        (asked.sent().await.status() == 429).then_some(())
+    with(create(), "orders:read").expect_status(403).await;
+    with(create(), "orders:write").expect_status(201).await;
+    testkit::eventually("a rate-limited request", TIMEOUT, || async {
+        let request = with(call(Method::GET, "/api/orders"), "orders:read");
+        (request.send().await.status() == 429).then_some(())
     })
     .await;
 }

@@ -1,6 +1,6 @@
-//! A run that visits every endpoint and every end of a job, with personal data where callers might put it. It takes three stacks: the
-//! product as most run it, the product where it does not continue the traces of others, and a small service that does what the
-//! product has no occasion for.
+//! A run that covers every endpoint and every outcome of a job, with personal data where callers might put
+//! it. It has three parts: the product with its defaults, the product as it does not continue its callers'
+//! traces, and a small service that exports what the product never does.
 
 mod call;
 mod caller;
@@ -21,7 +21,7 @@ use throughline_e2e::contract::{Capture, Line, UNTRACED};
 use self::call::Call;
 use self::caller::AUTHENTICATION;
 use super::kit;
-use crate::shop::{PATIENCE, Shop};
+use crate::shop::{Shop, TIMEOUT};
 
 const EMAIL: &str = "jane.doe@example.com";
 const CARD: &str = "4111111111111111";
@@ -31,10 +31,10 @@ const PASSWORD: &str = "planted-hunter2";
 const KEY: &str = "planted-idempotency-key";
 const COOKIE: &str = "planted-session";
 const CALLER: &str = "b7ad6b7169203331";
-const NOBODY: &str = "0192e4a0-0000-7000-8000-000000000000";
+const UNKNOWN: &str = "0192e4a0-0000-7000-8000-000000000000";
 
-/// Short times, so that what goes wrong goes wrong soon, but time enough to do something to an order whose payment hangs; two
-/// connections, so that they run out.
+/// Short timeouts, so that failures come soon, but long enough to change an order whose payment hangs; two
+/// connections, so that the pool is exhausted.
 const ENV: &[(Service, &str, &str)] = &[
     (Api, "DATABASE_POOL_SIZE", "2"),
     (Api, "HTTP_BODY_LIMIT", "4KiB"),
@@ -47,24 +47,24 @@ const ENV: &[(Service, &str, &str)] = &[
 ];
 
 pub(super) async fn capture() -> Capture {
-    let (usual, foreign, kit) = tokio::join!(usual(), foreign::capture(), kit::capture());
-    usual.and(foreign).and(kit)
+    let (defaults, foreign, kit) = tokio::join!(with_defaults(), foreign::capture(), kit::capture());
+    defaults.and(foreign).and(kit)
 }
 
-async fn usual() -> Capture {
-    let env = ENV.iter().copied().chain(AUTHENTICATION).chain(described());
+async fn with_defaults() -> Capture {
+    let env = ENV.iter().copied().chain(AUTHENTICATION).chain(environment());
     let mut shop = Shop::open_with(&env.collect::<Vec<_>>()).await;
     shop.http = caller::ada();
     let database = shop.database.connect().await.unwrap();
 
     requests::requests(&shop).await;
-    outcomes::answered(&shop).await;
-    outages::refused_statement(&shop, &database).await;
-    outcomes::refused(&shop, &database).await;
+    outcomes::payments(&shop).await;
+    outages::rejected_statement(&shop, &database).await;
+    outcomes::rejected_writes(&shop, &database).await;
     outages::locked_table(&shop, &database).await;
     outages::cache(&shop).await;
     outcomes::cancelled_and_lost(&mut shop, &database).await;
-    outages::redis_away(&mut shop).await;
+    outages::redis_unavailable(&mut shop).await;
     outcomes::abandoned(&mut shop).await;
     outcomes::lease_lost(&shop, &database).await;
     outcomes::stopped(&mut shop, &database).await;
@@ -82,19 +82,19 @@ async fn usual() -> Capture {
     }
 }
 
-/// The order once it is final. Each look makes a trace, so the api is asked to wait.
-async fn settled(shop: &Shop, id: &str) -> Value {
+/// The order once it is final. Each request makes a trace, so the api waits for the final state.
+async fn final_order(shop: &Shop, id: &str) -> Value {
     let path = format!("/api/orders/{id}");
-    testkit::eventually("an order's final state", PATIENCE, || async {
-        let look = Call::new(shop, Method::GET, &path).query("wait=2");
-        let order: Value = serde_json::from_str(&look.answers(200).await).unwrap();
+    testkit::eventually("an order's final state", TIMEOUT, || async {
+        let read = Call::new(shop, Method::GET, &path).query("wait=2");
+        let order: Value = serde_json::from_str(&read.expect_status(200).await).unwrap();
         (!order["completed_at"].is_null()).then_some(order)
     })
     .await
 }
 
-/// What the environment says of each process.
-fn described() -> impl Iterator<Item = (Service, &'static str, &'static str)> {
+/// The variables from which each process takes resource attributes.
+fn environment() -> impl Iterator<Item = (Service, &'static str, &'static str)> {
     [Api, Worker, Gateway].into_iter().flat_map(|service| {
         [
             (service, "ENVIRONMENT", "test"),
@@ -123,9 +123,9 @@ fn lines(stack: &Stack) -> Vec<Line> {
                 service: service.to_string(),
                 text: text.to_owned(),
             };
-            // The shell that watches over the process says how it ended.
-            let said = text.lines().filter(|text| *text != "Killed");
-            said.map(line).collect::<Vec<_>>()
+            // The supervising shell prints how the process ended.
+            let lines = text.lines().filter(|text| *text != "Killed");
+            lines.map(line).collect::<Vec<_>>()
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! Every end of a job.
+//! Every outcome of a job.
 
 use std::collections::HashSet;
 
@@ -8,11 +8,11 @@ use testkit::Service::Worker;
 use tokio_postgres::Client;
 
 use super::call::Call;
-use super::{requests, settled};
-use crate::shop::{PATIENCE, Shop, widget};
+use super::{final_order, requests};
+use crate::shop::{Shop, TIMEOUT, widget};
 
-/// Every way in which the gateway's answer ends an order.
-pub(super) async fn answered(shop: &Shop) {
+/// Every outcome of a payment.
+pub(super) async fn payments(shop: &Shop) {
     let paid =
         |amount: &str| json!({ "product_name": "Engine", "amount": amount, "payment_method": "credit_card" });
     let with = |token: &str| {
@@ -22,18 +22,18 @@ pub(super) async fn answered(shop: &Shop) {
     };
     let order = async |body: &Value, status: &str| {
         let id = shop.order(body).await;
-        let order = settled(shop, &id).await;
+        let order = final_order(shop, &id).await;
         assert_eq!(order["status"], status, "{order}");
         order
     };
     let completed = order(&paid("1500"), "completed").await;
     requests::payments(shop, completed["payment_id"].as_str().unwrap()).await;
-    order(&with("pm_nobody_knows"), "failed").await;
+    order(&with("pm_unknown"), "failed").await;
     let declined = order(&with("pm_card_chargeDeclined"), "failed").await;
     let declined = declined["id"].as_str().unwrap();
     let retry = format!("/api/orders/{declined}/retry");
-    Call::new(shop, Method::POST, &retry).answers(202).await;
-    assert_eq!(settled(shop, declined).await["attempt"], 2);
+    Call::new(shop, Method::POST, &retry).expect_status(202).await;
+    assert_eq!(final_order(shop, declined).await["attempt"], 2);
 
     for faults in [json!({ "error_rate": 1.0 }), json!({ "hang_rate": 1.0 })] {
         shop.gateway_faults(&faults).await;
@@ -46,16 +46,16 @@ pub(super) async fn answered(shop: &Shop) {
     shop.gateway_faults(&json!({})).await;
 }
 
-/// The database refuses what a worker writes: at its claim, then at its end.
-pub(super) async fn refused(shop: &Shop, database: &Client) {
+/// The database rejects what a worker writes: its claim, then its outcome.
+pub(super) async fn rejected_writes(shop: &Shop, database: &Client) {
     for (name, status, error) in [
         ("Sisyphus", "processing", "claim"),
         ("Tantalus", "completed", "record"),
     ] {
-        let refuse = format!(
+        let constraint = format!(
             "ALTER TABLE orders ADD CONSTRAINT possible CHECK (items::text NOT LIKE '%{name}%' OR status <> '{status}')"
         );
-        database.batch_execute(&refuse).await.unwrap();
+        database.batch_execute(&constraint).await.unwrap();
         let body = json!({ "product_name": name, "amount": "1" });
         let id = shop.order(&body).await;
         let failed = |trace: &lens::Trace| {
@@ -65,12 +65,12 @@ pub(super) async fn refused(shop: &Shop, database: &Client) {
         shop.lens.trace_of_order(&id, failed).await;
         let allow = "ALTER TABLE orders DROP CONSTRAINT possible; UPDATE orders SET dispatch_after = now() WHERE completed_at IS NULL";
         database.batch_execute(allow).await.unwrap();
-        assert_eq!(settled(shop, &id).await["status"], "completed");
+        assert_eq!(final_order(shop, &id).await["status"], "completed");
     }
 }
 
-/// While no worker runs, an order is cancelled, another one's amount is tampered with, one is made unreadable, and Redis forgets their
-/// jobs.
+/// While no worker runs, an order is cancelled, another one's amount is changed, one is made unreadable, and
+/// Redis loses their jobs.
 pub(super) async fn cancelled_and_lost(shop: &mut Shop, database: &Client) {
     shop.stack.stop(Worker).await.unwrap();
     cancelled(shop).await;
@@ -84,16 +84,17 @@ pub(super) async fn cancelled_and_lost(shop: &mut Shop, database: &Client) {
     );
     database.batch_execute(&tamper).await.unwrap();
     let mut redis = shop.redis.connect().await.unwrap();
-    let forget = redis::cmd("FLUSHALL");
-    let _: () = forget.query_async(&mut redis).await.unwrap();
+    let flush = redis::cmd("FLUSHALL");
+    let _: () = flush.query_async(&mut redis).await.unwrap();
     shop.stack.restart(Worker).await.unwrap();
-    assert_eq!(settled(shop, &lost).await["status"], "completed");
-    let failed = settled(shop, &tampered).await;
+    assert_eq!(final_order(shop, &lost).await["status"], "completed");
+    let failed = final_order(shop, &tampered).await;
     assert_eq!(failed["failure"]["code"], "amount_mismatch");
     // The api cannot read it either.
-    let ended = format!("DELETE FROM orders WHERE id = '{unreadable}' AND failure_code = 'internal_error'");
-    testkit::eventually("an end of the unreadable order", PATIENCE, || async {
-        (database.execute(&ended, &[]).await.unwrap() == 1).then_some(())
+    let delete_failed =
+        format!("DELETE FROM orders WHERE id = '{unreadable}' AND failure_code = 'internal_error'");
+    testkit::eventually("the unreadable order to fail", TIMEOUT, || async {
+        (database.execute(&delete_failed, &[]).await.unwrap() == 1).then_some(())
     })
     .await;
 }
@@ -101,26 +102,27 @@ pub(super) async fn cancelled_and_lost(shop: &mut Shop, database: &Client) {
 async fn cancelled(shop: &Shop) {
     let id = shop.order(&widget()).await;
     let path = format!("/api/orders/{id}");
-    Call::new(shop, Method::DELETE, &path).answers(204).await;
+    Call::new(shop, Method::DELETE, &path).expect_status(204).await;
 }
 
-/// A worker that has to end gives its order up to the next one, which finds the job of another order that was cancelled.
+/// A worker releases its order at shutdown. The next one also gets the job of an order that was cancelled
+/// meanwhile.
 pub(super) async fn abandoned(shop: &mut Shop) {
-    let id = in_work(shop).await;
+    let id = in_flight(shop).await;
     requests::disconnected(shop, &id).await;
     shop.stack.stop(Worker).await.unwrap();
     cancelled(shop).await;
     shop.gateway_faults(&json!({})).await;
     shop.stack.restart(Worker).await.unwrap();
-    assert_eq!(settled(shop, &id).await["status"], "completed");
+    assert_eq!(final_order(shop, &id).await["status"], "completed");
 }
 
-/// The lease of an attempt ends before it does, so that another one takes the order.
+/// The lease of an attempt expires before its end, and another attempt claims the order.
 pub(super) async fn lease_lost(shop: &Shop, database: &Client) {
-    let id = in_work(shop).await;
-    let end = format!("UPDATE orders SET dispatch_after = now() WHERE id = '{id}' AND attempt = 1");
-    testkit::eventually("the attempt to lose its order", PATIENCE, || async {
-        database.batch_execute(&end).await.unwrap();
+    let id = in_flight(shop).await;
+    let expire = format!("UPDATE orders SET dispatch_after = now() WHERE id = '{id}' AND attempt = 1");
+    testkit::eventually("the attempt to lose its lease", TIMEOUT, || async {
+        database.batch_execute(&expire).await.unwrap();
         (shop.read(&id).await["attempt"] == 2).then_some(())
     })
     .await;
@@ -130,42 +132,43 @@ pub(super) async fn lease_lost(shop: &Shop, database: &Client) {
     };
     shop.lens.trace_of_order(&id, lost).await;
     shop.gateway_faults(&json!({})).await;
-    settled(shop, &id).await;
+    final_order(shop, &id).await;
 }
 
-/// A worker that has to end cannot even give its order up: its handler is stopped.
+/// A worker cannot release its order at shutdown: the handler is stopped.
 pub(super) async fn stopped(shop: &mut Shop, database: &Client) {
-    let id = in_work(shop).await;
+    let id = in_flight(shop).await;
     let lock = "BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE";
     database.batch_execute(lock).await.unwrap();
     shop.stack.stop(Worker).await.unwrap();
     database.batch_execute("ROLLBACK").await.unwrap();
     shop.gateway_faults(&json!({})).await;
     shop.stack.restart(Worker).await.unwrap();
-    assert_eq!(settled(shop, &id).await["status"], "completed");
+    assert_eq!(final_order(shop, &id).await["status"], "completed");
 }
 
-/// A worker that is killed leaves its order to the lease: the next one completes it. An order that every attempt's worker is killed
-/// at, fails. The pids of the killed.
+/// The order of a killed worker completes after its lease has expired. An order whose worker is killed in
+/// every attempt fails. Returns the pids of the killed workers.
 pub(super) async fn killed(shop: &mut Shop) -> Vec<i64> {
-    let id = in_work(shop).await;
+    let id = in_flight(shop).await;
     let mut killed = vec![kill(shop, &id, 1).await];
     shop.gateway_faults(&json!({})).await;
     shop.stack.restart(Worker).await.unwrap();
-    assert_eq!(settled(shop, &id).await["status"], "completed");
+    assert_eq!(final_order(shop, &id).await["status"], "completed");
 
-    let id = in_work(shop).await;
+    let id = in_flight(shop).await;
     for attempt in 1..=2 {
         killed.push(kill(shop, &id, attempt).await);
         shop.stack.restart(Worker).await.unwrap();
     }
-    let failed = settled(shop, &id).await;
+    let failed = final_order(shop, &id).await;
     assert_eq!(failed["failure"]["code"], "attempts_exhausted");
     shop.gateway_faults(&json!({})).await;
     killed
 }
 
-/// Kills the worker in this attempt, once it has exported its claim: that is what the trace tells of it.
+/// Kills the worker in this attempt, once it has exported its claim, which makes the attempt visible in the
+/// trace.
 async fn kill(shop: &mut Shop, id: &str, attempt: usize) -> i64 {
     let claimed = |trace: &lens::Trace| {
         let of_worker = |span: &&lens::Span| span.name == "UPDATE orders" && span.service == Worker.binary();
@@ -181,11 +184,11 @@ async fn kill(shop: &mut Shop, id: &str, attempt: usize) -> i64 {
 }
 
 /// An order whose payment hangs.
-async fn in_work(shop: &Shop) -> String {
+async fn in_flight(shop: &Shop) -> String {
     shop.gateway_faults(&json!({ "hang_rate": 1.0 })).await;
     let body = json!({ "product_name": "Gear", "amount": "5", "payment_method": "paypal" });
     let id = shop.order(&body).await;
-    testkit::eventually("a worker to take the order", PATIENCE, || async {
+    testkit::eventually("a worker to claim the order", TIMEOUT, || async {
         (shop.read(&id).await["status"] == "processing").then_some(())
     })
     .await;

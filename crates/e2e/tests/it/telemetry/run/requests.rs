@@ -1,4 +1,4 @@
-//! Every endpoint, every answer, and what callers should not have sent.
+//! Every endpoint, every status code, and personal data that callers should not send.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use testkit::Service::Gateway;
 use throughline_e2e::contract::UNTRACED;
 
 use super::call::Call;
-use super::{CALLER, CARD, COOKIE, EMAIL, KEY, NOBODY, PASSWORD, PHONE, TOKEN, traceparent};
+use super::{CALLER, CARD, COOKIE, EMAIL, KEY, PASSWORD, PHONE, TOKEN, UNKNOWN, traceparent};
 use crate::shop::{Shop, widget};
 
 pub(super) async fn requests(shop: &Shop) {
@@ -24,52 +24,52 @@ pub(super) async fn requests(shop: &Shop) {
 async fn creations(shop: &Shop) {
     let create = || Call::new(shop, Method::POST, "/api/orders");
     let items = json!([{ "product_name": "Bolt", "quantity": 2, "unit_price": "1.50" }]);
-    create().json(&json!({ "items": items })).answers(201).await;
+    create().json(&json!({ "items": items })).expect_status(201).await;
     let called = create()
         .header("traceparent", &traceparent(CALLER))
         .header("tracestate", &format!("shop={EMAIL}"));
-    called.json(&widget()).answers(201).await;
+    called.json(&widget()).expect_status(201).await;
     for status in [201, 201] {
         let keyed = create().header("Idempotency-Key", KEY).json(&widget());
-        keyed.answers(status).await;
+        keyed.expect_status(status).await;
     }
     let other = json!({ "product_name": "Other", "amount": "1" });
     let reused = create().header("Idempotency-Key", KEY).json(&other);
-    reused.answers(422).await;
-    create().json(&json!({ "amount": "-1" })).answers(422).await;
+    reused.expect_status(422).await;
+    create().json(&json!({ "amount": "-1" })).expect_status(422).await;
     let large = json!({ "product_name": "x".repeat(5000), "amount": "1" });
-    create().json(&large).answers(413).await;
+    create().json(&large).expect_status(413).await;
     let typed = create().header("content-type", "application/json");
-    typed.body("{").answers(400).await;
-    create().body("<order/>").answers(415).await;
+    typed.body("{").expect_status(400).await;
+    create().body("<order/>").expect_status(415).await;
 }
 
 async fn lists(shop: &Shop) {
     let orders = || Call::new(shop, Method::GET, "/api/orders");
     let filtered = orders().query("status=completed&limit=5");
-    filtered.answers(200).await;
+    filtered.expect_status(200).await;
     let planted = orders().query(&format!("password={PASSWORD}&call={PHONE}"));
-    planted.answers(400).await;
+    planted.expect_status(400).await;
     let agent = format!("shop/1.0 ({EMAIL}) Bearer {TOKEN} password={PASSWORD}");
     let planted = orders()
         .header("user-agent", &agent)
         .header("authorization", &format!("Bearer {TOKEN}"))
         .header("cookie", &format!("session={COOKIE}"));
-    planted.answers(401).await;
+    planted.expect_status(401).await;
 }
 
-/// Waited for, and followed to its end.
+/// Waits for the order's final state, and reads its events.
 async fn followed(shop: &Shop, id: &str) {
     let path = format!("/api/orders/{id}");
     Call::new(shop, Method::GET, &path)
         .query("wait=20")
-        .answers(200)
+        .expect_status(200)
         .await;
     let events = format!("{path}/events");
-    let told = Call::new(shop, Method::GET, &events).answers(200).await;
-    assert!(told.contains("completed"), "{told}");
-    let nobodys = format!("/api/orders/{NOBODY}/events");
-    Call::new(shop, Method::GET, &nobodys).answers(404).await;
+    let read = Call::new(shop, Method::GET, &events).expect_status(200).await;
+    assert!(read.contains("completed"), "{read}");
+    let unknown = format!("/api/orders/{UNKNOWN}/events");
+    Call::new(shop, Method::GET, &unknown).expect_status(404).await;
 }
 
 async fn paths(shop: &Shop, id: &str) {
@@ -77,10 +77,10 @@ async fn paths(shop: &Shop, id: &str) {
     for (method, path, status) in [
         (Method::GET, format!("/api/orders/{id}"), 200),
         (Method::HEAD, format!("/api/orders/{id}"), 200),
-        (Method::GET, format!("/api/orders/{NOBODY}"), 404),
+        (Method::GET, format!("/api/orders/{UNKNOWN}"), 404),
         (Method::GET, format!("/api/orders/{CARD}"), 404),
         (Method::DELETE, format!("/api/orders/{id}"), 409),
-        (Method::DELETE, format!("/api/orders/{NOBODY}"), 404),
+        (Method::DELETE, format!("/api/orders/{UNKNOWN}"), 404),
         (Method::POST, format!("/api/orders/{id}/retry"), 409),
         (Method::GET, format!("/api/orders/{id}/retry"), 405),
         (Method::PUT, "/api/orders".to_owned(), 405),
@@ -90,33 +90,33 @@ async fn paths(shop: &Shop, id: &str) {
         (Method::GET, "/console/status".to_owned(), 200),
         (Method::GET, "/nowhere".to_owned(), 404),
     ] {
-        Call::new(shop, method, &path).answers(status).await;
+        Call::new(shop, method, &path).expect_status(status).await;
     }
     for path in UNTRACED {
         let status = if *path == "/favicon.ico" { 404 } else { 200 };
-        Call::new(shop, Method::GET, path).answers(status).await;
+        Call::new(shop, Method::GET, path).expect_status(status).await;
     }
 }
 
-/// What the gateway tells of a payment that was made.
+/// Reads a payment at the gateway.
 pub(super) async fn payments(shop: &Shop, payment_id: &str) {
     let of_payment = format!("/v1/payment_intents/{payment_id}");
     let sandbox = shop.stack.url(Gateway);
     for path in ["/v1/payment_intents", &of_payment, "/sandbox/faults"] {
         Call::to(&shop.http, &sandbox, Method::GET, path)
             .header("authorization", "Bearer sk_test_throughline")
-            .answers(200)
+            .expect_status(200)
             .await;
     }
 }
 
-/// Clients that go away: one that waits for the order, and one that follows it.
+/// Clients that disconnect: one that waits for the order, and one that reads its events.
 pub(super) async fn disconnected(shop: &Shop, id: &str) {
     let path = format!("/api/orders/{id}");
     let wait = Call::new(shop, Method::GET, &path).query("wait=5");
-    let gave_up = tokio::time::timeout(Duration::from_millis(300), wait.sent()).await;
-    assert!(gave_up.is_err(), "the order is in work");
+    let gave_up = tokio::time::timeout(Duration::from_millis(300), wait.send()).await;
+    assert!(gave_up.is_err(), "the order is in flight");
     let follow = Call::new(shop, Method::GET, &format!("{path}/events"));
-    let mut events = follow.sent().await;
+    let mut events = follow.send().await;
     assert!(events.chunk().await.unwrap().is_some());
 }
