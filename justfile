@@ -4,11 +4,11 @@
 default:
     @just --list
 
-# Start everything; Ctrl-C ends it. --detach returns once all is ready, --release builds with optimizations
+# Start everything; Ctrl-C stops it. --detach returns once all is ready, --release builds with optimizations
 up *arguments:
     cargo xtask up {{ arguments }}
 
-# End what `up` started; --clean deletes its data
+# Stop what `up` started; --clean deletes its data
 down *arguments:
     cargo xtask down {{ arguments }}
 
@@ -16,7 +16,7 @@ down *arguments:
 test:
     cargo xtask test
 
-# How often each row of the telemetry contract is seen in a run, and what breaks it
+# Check the telemetry of a run against the contract, and print how often each row was seen
 telemetry-check:
     cargo xtask telemetry-check
 
@@ -24,7 +24,7 @@ telemetry-check:
 chaos *arguments:
     cargo xtask chaos {{ arguments }}
 
-# Check every answer of the api against its OpenAPI document, by requests that schemathesis makes up
+# Check every response of the api against its OpenAPI document, with requests that schemathesis generates
 fuzz-api *arguments:
     cargo xtask fuzz-api {{ arguments }}
 
@@ -36,7 +36,7 @@ bench *arguments:
 token *arguments:
     cargo xtask token {{ arguments }}
 
-# Create an order; --watch follows it to its end
+# Create an order; --watch waits for its final state
 order *arguments:
     cargo xtask order {{ arguments }}
 
@@ -44,6 +44,6 @@ order *arguments:
 trace id:
     cargo xtask trace {{ id }}
 
-# Bring the schema of DATABASE_URL, or of the running stack, up to date
+# Apply migrations to DATABASE_URL, or to the database of the running stack
 migrate:
     cargo xtask migrate

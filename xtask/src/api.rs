@@ -1,4 +1,4 @@
-//! Asking the services of a running stack.
+//! Requests to the services of a running stack.
 
 use anyhow::{Context, bail};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -8,12 +8,12 @@ use serde_json::Value;
 use crate::state::State;
 use crate::token;
 
-/// Where the api is: THROUGHLINE_API_URL, the stack that is up, or the documented default.
+/// The api's URL: THROUGHLINE_API_URL, that of the running stack, or the documented default.
 pub(crate) fn api_url() -> anyhow::Result<String> {
     address("THROUGHLINE_API_URL", |state| state.api, "http://127.0.0.1:8080")
 }
 
-/// Where lens is: THROUGHLINE_LENS_URL, the stack that is up, or the documented default.
+/// Lens' URL: THROUGHLINE_LENS_URL, that of the running stack, or the documented default.
 pub(crate) fn lens_url() -> anyhow::Result<String> {
     address(
         "THROUGHLINE_LENS_URL",
@@ -29,12 +29,12 @@ fn address(variable: &str, of_stack: impl FnOnce(State) -> String, default: &str
     Ok(State::running()?.map_or_else(|| default.to_owned(), of_stack))
 }
 
-/// For whoever asks no token.
+/// A client for services without authentication.
 pub(crate) fn client() -> anyhow::Result<Client> {
     client_with(HeaderMap::new())
 }
 
-/// For the api: with a token, where JWT_SECRET says how to sign one.
+/// A client for the api. It sends a token if JWT_SECRET is set.
 pub(crate) fn api_client() -> anyhow::Result<Client> {
     let mut headers = HeaderMap::new();
     if let Some(secret) = token::secret_if_set()? {
@@ -46,7 +46,7 @@ pub(crate) fn api_client() -> anyhow::Result<Client> {
 }
 
 fn client_with(headers: HeaderMap) -> anyhow::Result<Client> {
-    // What runs on this machine is not behind a proxy.
+    // The services run on this machine, not behind a proxy.
     Ok(Client::builder()
         .no_proxy()
         .default_headers(headers)
@@ -54,7 +54,7 @@ fn client_with(headers: HeaderMap) -> anyhow::Result<Client> {
         .build()?)
 }
 
-/// Sends a request; nobody answering is an error that says what to do.
+/// Sends a request. If the service is unreachable, the error says what to do.
 pub(crate) async fn send(request: RequestBuilder) -> anyhow::Result<Response> {
     match request.send().await {
         Err(error) if error.is_connect() => {
@@ -62,19 +62,19 @@ pub(crate) async fn send(request: RequestBuilder) -> anyhow::Result<Response> {
                 .url()
                 .map(|url| url.origin().ascii_serialization())
                 .unwrap_or_default();
-            bail!("nothing answers at {address}: start the stack with `cargo xtask up`")
+            bail!("nothing listens at {address}: start the stack with `cargo xtask up`")
         }
-        answer => Ok(answer?),
+        response => Ok(response?),
     }
 }
 
-/// The JSON of a good answer; of another, its problem as an error.
+/// The JSON of a successful response; the body of another one is an error.
 pub(crate) async fn json(request: RequestBuilder) -> anyhow::Result<Value> {
-    let answer = send(request).await?;
-    let status = answer.status();
-    let text = answer.text().await?;
+    let response = send(request).await?;
+    let status = response.status();
+    let text = response.text().await?;
     if status.is_success() {
-        return serde_json::from_str(&text).with_context(|| format!("the answer is no JSON: {text}"));
+        return serde_json::from_str(&text).with_context(|| format!("the response is no JSON: {text}"));
     }
     bail!("{status}: {text}")
 }

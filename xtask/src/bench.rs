@@ -1,4 +1,4 @@
-//! `bench`: the figures of BENCHMARKS.md, on processes and servers of its own.
+//! `bench`: the figures of BENCHMARKS.md, on private processes and servers.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use crate::signals::Signals;
 pub(crate) struct Bench {
     /// Only these: price, life, events, backlog
     benchmarks: Vec<Benchmark>,
-    /// One short round of each: whether it runs
+    /// One short round of each, to see that it runs
     #[arg(long)]
     short: bool,
 }

@@ -1,4 +1,5 @@
-//! `chaos`: orders under faults, on processes and servers of its own. Exit code 1 if any was lost, charged twice, or is stuck.
+//! `chaos`: orders under faults, on private processes and servers. Exit code 1 if an order was lost, was
+//! charged twice, or is not final.
 
 use std::process::ExitCode;
 use std::time::SystemTime;

@@ -1,4 +1,4 @@
-//! `down`: ends the local stack.
+//! `down`: stops the local stack.
 
 use std::fs;
 use std::process::ExitCode;
@@ -10,10 +10,10 @@ use testkit::Postgres;
 
 use crate::state::{Lock, State, local_folder};
 
-/// The services finish what they have in hand, each within SHUTDOWN_TIMEOUT.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// The services stop one after the other, each within SHUTDOWN_TIMEOUT.
+const STOP_TIMEOUT: Duration = Duration::from_secs(150);
 
-/// End what `up` started
+/// Stop what `up` started
 #[derive(clap::Args)]
 pub(crate) struct Down {
     /// Delete its data, too: the folder .local
@@ -25,7 +25,7 @@ impl Down {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         match State::read()? {
             Some(state) => {
-                end(&state).await?;
+                stop(&state).await?;
                 State::remove()?;
                 println!("Down.");
             }
@@ -38,13 +38,13 @@ impl Down {
     }
 }
 
-async fn end(state: &State) -> anyhow::Result<()> {
+async fn stop(state: &State) -> anyhow::Result<()> {
     state.supervisor.signal(Signal::TERM)?;
-    if !state.supervisor.ends_within(PATIENCE).await {
+    if !state.supervisor.ends_within(STOP_TIMEOUT).await {
         state.supervisor.signal(Signal::KILL)?;
     }
     for process in &state.processes {
-        // All are gone by now, unless the supervisor was killed a moment ago: then they are about to end by themselves.
+        // All have ended, unless the supervisor was killed: then they are about to stop by themselves.
         if !process.ends_within(Duration::from_secs(15)).await {
             process.signal(Signal::KILL)?;
             if !process.ends_within(Duration::from_secs(5)).await {
@@ -61,7 +61,7 @@ fn clean() -> anyhow::Result<()> {
         return Ok(());
     }
     let Some(_lock) = Lock::take()? else {
-        bail!("`cargo xtask up` is starting: end it with Ctrl-C first");
+        bail!("`cargo xtask up` is starting: stop it with Ctrl-C first");
     };
     Postgres::delete_persistent(&folder.join("postgres"))?;
     fs::remove_dir_all(&folder).with_context(|| format!("cannot delete {}", folder.display()))?;

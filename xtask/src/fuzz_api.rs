@@ -1,7 +1,8 @@
-//! `fuzz-api`: schemathesis makes requests from the OpenAPI document, good and bad, and checks every answer against it.
+//! `fuzz-api`: schemathesis generates valid and invalid requests from the OpenAPI document, and checks every
+//! response.
 //!
-//! It comes from PyPI, into an environment of its own below `.local/`; python3 is the only thing that has to be there. Unless
-//! THROUGHLINE_API_URL names an api, a stack of its own is started, with authentication and an empty database.
+//! It is installed from PyPI into a virtual environment below `.local/`, which requires python3. Unless
+//! THROUGHLINE_API_URL is set, it starts a private stack with authentication and an empty database.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,18 +15,18 @@ use crate::signals::Signals;
 use crate::state::local_folder;
 use crate::token;
 
-/// What the findings were made with; another version may find more.
+/// Pinned, so that every run makes the same checks.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
-/// Of the stack that is started here, and of nothing else.
+/// Only the stack that is started here uses it.
 const SECRET: &str = "only for the stack of fuzz-api..";
 
-/// Check every answer of the api against its OpenAPI document, by requests that schemathesis makes up
+/// Check every response of the api against its OpenAPI document, with requests that schemathesis generates
 #[derive(clap::Args)]
 pub(crate) struct FuzzApi {
-    /// Requests that are made up for each endpoint
+    /// Generated requests for each endpoint
     #[arg(long, default_value_t = 100)]
     examples: u32,
-    /// Makes the same requests again
+    /// Generate the same requests again
     #[arg(long)]
     seed: Option<u64>,
 }
@@ -69,7 +70,7 @@ impl FuzzApi {
             .args(["--checks", "all", "--max-examples"])
             .arg(self.examples.to_string())
             .env("THROUGHLINE_TOKEN", token::admin(secret)?)
-            // It keeps what it has seen in the working folder.
+            // It stores its state in the working folder.
             .current_dir(local_folder())
             .kill_on_drop(true);
         if let Some(seed) = self.seed {
@@ -84,7 +85,7 @@ impl FuzzApi {
     }
 }
 
-/// The program, installed into this folder unless it is there.
+/// Installs the program into this folder unless it exists; returns its path.
 async fn installed(folder: &Path) -> anyhow::Result<PathBuf> {
     let program = folder.join("bin/schemathesis");
     let version = folder.join("version");

@@ -1,4 +1,5 @@
-//! The local stack while it runs: its PostgreSQL and Redis, ours or somebody else's, and the services.
+//! The running local stack: the services, and PostgreSQL and Redis unless the environment names existing
+//! ones.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,20 +7,20 @@ use std::time::Duration;
 use anyhow::Context;
 use testkit::{Binaries, Ports, Postgres, Redis, Service, Stack, is_free};
 
-use crate::process::Process;
+use crate::recorded_process::RecordedProcess;
 use crate::state::{State, local_folder};
 
 const DATABASE: &str = "throughline";
 const POSTGRES_PORT: u16 = 5432;
 const REDIS_PORT: u16 = 6379;
 
-/// Servers that the environment names.
-pub(crate) struct Given {
+/// The existing servers that the environment names.
+pub(crate) struct ExistingServers {
     database_url: Option<String>,
     redis_url: Option<String>,
 }
 
-impl Given {
+impl ExistingServers {
     pub(crate) fn from_env() -> Self {
         let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self {
@@ -28,7 +29,7 @@ impl Given {
         }
     }
 
-    /// Whether those that are given answer, and the programs of those that are not are there.
+    /// Checks that these servers are reachable, and that the programs of the others are installed.
     pub(crate) async fn check(&self) -> anyhow::Result<()> {
         match &self.database_url {
             Some(url) => Postgres::reach(url).await.context("DATABASE_URL")?,
@@ -42,9 +43,9 @@ impl Given {
     }
 }
 
-/// Everything that `up` started. Dropping it ends it.
+/// Everything that `up` started. Dropping it stops it.
 pub(crate) struct LocalStack {
-    // In the order in which they end.
+    // Dropped in this order.
     stack: Stack,
     redis: Option<Redis>,
     postgres: Option<Postgres>,
@@ -53,17 +54,21 @@ pub(crate) struct LocalStack {
 }
 
 impl LocalStack {
-    /// Listens on the documented ports, or on any that are free if `ports` is `None`.
+    /// Listens on the documented ports, or on free ones if `ports` is `None`.
     pub(crate) async fn start(
-        given: Given,
+        existing: ExistingServers,
         binaries: Binaries,
         ports: Option<Ports>,
     ) -> anyhow::Result<Self> {
         let folder = local_folder();
         let usual = |port: u16| (ports.is_some() && is_free(port)).then_some(port);
-        let (postgres, database_url) =
-            postgres(given.database_url, &folder.join("postgres"), usual(POSTGRES_PORT)).await?;
-        let (redis, redis_url) = redis(given.redis_url, &folder.join("redis"), usual(REDIS_PORT)).await?;
+        let (postgres, database_url) = postgres(
+            existing.database_url,
+            &folder.join("postgres"),
+            usual(POSTGRES_PORT),
+        )
+        .await?;
+        let (redis, redis_url) = redis(existing.redis_url, &folder.join("redis"), usual(REDIS_PORT)).await?;
         let mut builder = Stack::builder(&database_url, &redis_url).binaries(binaries);
         if let Some(ports) = ports {
             builder = builder.ports(ports);
@@ -78,7 +83,7 @@ impl LocalStack {
         })
     }
 
-    /// What others need to know of it.
+    /// The state for other commands.
     pub(crate) fn state(&self) -> anyhow::Result<State> {
         let supervisor = i32::try_from(std::process::id())?;
         let servers = [
@@ -88,12 +93,12 @@ impl LocalStack {
         let services = self.stack.pids().map(|(service, pid)| (service.binary(), pid));
         let processes = services
             .chain(servers)
-            .filter_map(|(name, pid)| Process::running(name, pid?))
+            .filter_map(|(name, pid)| RecordedProcess::running(name, pid?))
             .collect();
         let ports = self.stack.ports();
         Ok(State {
-            supervisor: Process::running("xtask up", supervisor)
-                .context("the system does not know this process")?,
+            supervisor: RecordedProcess::running("xtask up", supervisor)
+                .context("this process has no start time")?,
             processes,
             api: self.stack.url(Service::Api),
             worker: self.stack.url(Service::Worker),
@@ -107,7 +112,7 @@ impl LocalStack {
         })
     }
 
-    /// Waits until a part of it ends by itself; tells which, and its last words.
+    /// Waits until a part of it ends by itself; returns its name, exit status and last log lines.
     pub(crate) async fn part_ended(&self) -> anyhow::Result<String> {
         loop {
             if let Some(how) = self.stack.ended()? {
@@ -123,8 +128,8 @@ impl LocalStack {
         }
     }
 
-    /// Ends all of it, in order, and waits for the end.
-    pub(crate) async fn end(mut self) -> anyhow::Result<()> {
+    /// Stops all of it in order, and waits until it has ended.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         self.stack.end().await?;
         if let Some(redis) = &mut self.redis {
             redis.stop().await?;
@@ -137,11 +142,11 @@ impl LocalStack {
 }
 
 async fn postgres(
-    given: Option<String>,
+    existing: Option<String>,
     folder: &Path,
     port: Option<u16>,
 ) -> anyhow::Result<(Option<Postgres>, String)> {
-    if let Some(url) = given {
+    if let Some(url) = existing {
         return Ok((None, url));
     }
     let postgres = Postgres::start_persistent(folder, port).await?;
@@ -157,11 +162,11 @@ async fn postgres(
 }
 
 async fn redis(
-    given: Option<String>,
+    existing: Option<String>,
     folder: &Path,
     port: Option<u16>,
 ) -> anyhow::Result<(Option<Redis>, String)> {
-    if let Some(url) = given {
+    if let Some(url) = existing {
         return Ok((None, url));
     }
     let redis = Redis::start_persistent(folder, port).await?;

@@ -8,7 +8,7 @@ mod fuzz_api;
 mod local;
 mod migrate;
 mod order;
-mod process;
+mod recorded_process;
 mod signals;
 mod state;
 mod telemetry_check;

@@ -1,4 +1,4 @@
-//! `migrate`: brings a database's schema up to date, as `throughline-api migrate` does.
+//! `migrate`: runs the migrations of a database, as `throughline-api migrate` does.
 
 use std::process::ExitCode;
 
@@ -7,15 +7,15 @@ use testkit::{Binaries, Profile};
 
 use crate::state::State;
 
-/// Apply migrations to DATABASE_URL, or to the database of the stack that is up
+/// Apply migrations to DATABASE_URL, or to the database of the running stack
 #[derive(clap::Args)]
 pub(crate) struct Migrate {}
 
 impl Migrate {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let given = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
+        let url = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
         let running = || anyhow::Ok(State::running()?.map(|state| state.database_url));
-        let Some(url) = given.map_or_else(running, |url| Ok(Some(url)))? else {
+        let Some(url) = url.map_or_else(running, |url| Ok(Some(url)))? else {
             bail!("set DATABASE_URL, or start a stack with `cargo xtask up`");
         };
         Binaries::build(Profile::Dev).await?.migrate(&url).await?;

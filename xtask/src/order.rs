@@ -1,4 +1,4 @@
-//! `order`: creates an order, and follows it.
+//! `order`: creates an order, and can watch it until it is final.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use tokio::time::{Instant, sleep};
 
 use crate::api;
 
-/// Longer than all attempts of an order that ends at all while somebody watches.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Longer than all attempts of an order with the default settings.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Create an order and print it
 #[derive(clap::Args)]
 pub(crate) struct Order {
-    /// What is bought
+    /// Name of the product
     #[arg(long, default_value = "Widget")]
     product: String,
     /// Its price; above 1000 it is validated as a high-value order
@@ -27,7 +27,7 @@ pub(crate) struct Order {
     /// A token for the payment gateway, such as pm_card_chargeDeclined
     #[arg(long, value_name = "TOKEN", requires = "payment")]
     payment_token: Option<String>,
-    /// Follow it to its final state; exit code 1 unless that is `completed`
+    /// Watch it until its final state; exit code 1 unless that is `completed`
     #[arg(long)]
     watch: bool,
 }
@@ -61,13 +61,13 @@ impl Order {
     }
 }
 
-/// Asks for the order until it is final; tells each state that it sees.
-async fn watch<F, Fut>(mut order: Value, ask: F) -> anyhow::Result<Value>
+/// Reads the order until it is final; prints each new status.
+async fn watch<F, Fut>(mut order: Value, read: F) -> anyhow::Result<Value>
 where
     F: Fn() -> Fut,
     Fut: Future<Output = anyhow::Result<Value>>,
 {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + WATCH_TIMEOUT;
     let mut seen = String::new();
     let mut pause = Duration::from_millis(10);
     loop {
@@ -80,12 +80,12 @@ where
             return Ok(order);
         }
         if Instant::now() >= end {
-            bail!("the order is still {status} after {PATIENCE:?}: see the logs in .local/logs");
+            bail!("the order is still {status} after {WATCH_TIMEOUT:?}: see the logs in .local/logs");
         }
-        // Each look makes a trace of its own, so they become rarer.
+        // Each request makes a trace, so the interval grows.
         pause = (pause * 2).min(Duration::from_secs(1));
         sleep(pause).await;
-        order = ask().await?;
+        order = read().await?;
     }
 }
 

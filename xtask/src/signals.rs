@@ -1,8 +1,8 @@
-//! Being asked to end: Ctrl-C, SIGTERM, or the terminal going away.
+//! The signals that end a command: SIGINT (Ctrl-C), SIGTERM, and SIGHUP (the terminal is closed).
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// From its creation on, these signals no longer end the process.
+/// While it exists, these signals do not kill the process.
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,

@@ -1,4 +1,5 @@
-//! `.local/stack.json`: what runs and where, for `down`, `order`, `trace` and the next `up`.
+//! `.local/stack.json`: the processes and URLs of the running stack, for `down`, `order`, `trace` and the
+//! next `up`.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
@@ -8,14 +9,14 @@ use std::path::PathBuf;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::process::Process;
+use crate::recorded_process::RecordedProcess;
 
-/// A stack that is up.
+/// A running stack.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct State {
-    /// The xtask that ends everything else when it is asked to, or dies.
-    pub(crate) supervisor: Process,
-    pub(crate) processes: Vec<Process>,
+    /// The xtask process. Everything else stops with it.
+    pub(crate) supervisor: RecordedProcess,
+    pub(crate) processes: Vec<RecordedProcess>,
     pub(crate) api: String,
     pub(crate) worker: String,
     pub(crate) gateway: String,
@@ -27,8 +28,8 @@ pub(crate) struct State {
     pub(crate) logs: PathBuf,
 }
 
-/// The folder of the local stack's data, logs and state: `.local`, or what THROUGHLINE_LOCAL names, so that tests, and people who
-/// want a second stack, keep out of the way of the first.
+/// The folder of the local stack's data, logs and state: THROUGHLINE_LOCAL, which a second stack needs, or
+/// `.local`.
 pub(crate) fn local_folder() -> PathBuf {
     let named = std::env::var_os("THROUGHLINE_LOCAL").map(PathBuf::from);
     named.unwrap_or_else(|| testkit::workspace().join(".local"))
@@ -39,7 +40,7 @@ fn path() -> PathBuf {
 }
 
 impl State {
-    /// What the last `up` wrote, unless it ended in an orderly way.
+    /// The state that the last `up` wrote, unless it has stopped in an orderly way.
     pub(crate) fn read() -> anyhow::Result<Option<Self>> {
         match fs::read(path()) {
             Ok(json) => serde_json::from_slice(&json)
@@ -50,12 +51,13 @@ impl State {
         }
     }
 
-    /// The stack that is up, if one is.
+    /// The state of the running stack, if one runs.
     pub(crate) fn running() -> anyhow::Result<Option<Self>> {
         Ok(Self::read()?.filter(|state| state.supervisor.is_running()))
     }
 
-    /// Appears under its name only once it is complete. Readable for us alone: a URL may hold a password.
+    /// Writes the file under another name first, so that it is never incomplete. Only its owner can read it,
+    /// because a URL may have a password.
     pub(crate) fn write(&self) -> anyhow::Result<()> {
         let unfinished = path().with_extension("json.unfinished");
         let mut file = OpenOptions::new()
@@ -76,7 +78,7 @@ impl State {
     }
 }
 
-/// Only one `up` at a time; the system lets go of it when the process that holds it ends.
+/// Allows one `up` at a time. The system releases it when the process ends.
 pub(crate) struct Lock(#[expect(dead_code, reason = "held, never read")] File);
 
 impl Lock {

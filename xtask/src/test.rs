@@ -21,13 +21,13 @@ const STEPS: [&str; 4] = [
     "test --workspace",
 ];
 
-/// Others take `throughline-telemetry` with the features that they need, so each has to compile without the others; and none of them.
+/// The features of `throughline-telemetry`. It must compile with each of them alone, and without any.
 const FEATURES: [&str; 6] = ["", "actix", "diesel", "apalis", "reqwest", "redis"];
-const LIBRARY: &str = "clippy --package throughline-telemetry --lib --no-default-features";
+const CHECK_FEATURE: &str = "clippy --package throughline-telemetry --lib --no-default-features";
 
 impl Test {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        // From here on a signal no longer ends us before our servers have ended.
+        // From here on, a signal stops the servers before this process ends.
         let mut signals = Signals::new()?;
         tokio::select! {
             done = steps() => done,
@@ -47,19 +47,19 @@ async fn steps() -> anyhow::Result<ExitCode> {
             return Ok(exit_code(status));
         }
     }
-    let took = Duration::from_secs(start.elapsed().as_secs());
-    println!("== all passed in {took:?}");
+    let duration = Duration::from_secs(start.elapsed().as_secs());
+    println!("== all passed in {duration:?}");
     Ok(ExitCode::SUCCESS)
 }
 
-/// The features come last: they build dependencies with features of their own, which nobody who waits for a test should wait for.
+/// The features come last: they rebuild dependencies, which would delay the tests.
 fn all_steps() -> impl Iterator<Item = String> {
-    let alone = |feature| format!("{LIBRARY} --features={feature} -- -D warnings");
+    let alone = |feature| format!("{CHECK_FEATURE} --features={feature} -- -D warnings");
     let steps = STEPS.into_iter().map(str::to_owned);
     steps.chain(FEATURES.into_iter().map(alone))
 }
 
-/// The run's own servers, unless the environment names others.
+/// Private servers for this run, unless the environment names existing ones.
 struct Servers {
     postgres: Option<Postgres>,
     redis: Option<Redis>,
@@ -90,7 +90,7 @@ async fn cargo(step: &str, servers: &Servers) -> anyhow::Result<ExitStatus> {
     cargo.status().await.context("cannot run cargo")
 }
 
-/// cargo's own; a signal's end counts as failure.
+/// cargo's exit code; `FAILURE` if a signal killed it.
 fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     code.map_or(ExitCode::FAILURE, ExitCode::from)

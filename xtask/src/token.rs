@@ -9,22 +9,22 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use serde_json::{Value, json};
 
-const LOCAL: &str = "local";
-const OWN_SCOPES: &str = "orders:read orders:write";
-const ALL_SCOPES: &str = "orders:read orders:write orders:admin";
-/// As long as a day of work.
-const GOOD_FOR: Duration = Duration::from_secs(12 * 3600);
-/// The api takes no shorter secret.
-const SECRET_BYTES: usize = 32;
+const LOCAL_CUSTOMER: &str = "local";
+const CUSTOMER_SCOPES: &str = "orders:read orders:write";
+const OPERATOR_SCOPES: &str = "orders:read orders:write orders:admin";
+/// A working day.
+const VALIDITY: Duration = Duration::from_secs(12 * 3600);
+/// The api rejects a shorter secret.
+const MIN_SECRET_BYTES: usize = 32;
 
 /// Print a bearer token, signed with JWT_SECRET (HS256), for local use
 #[derive(clap::Args)]
 pub(crate) struct Token {
-    /// The customer whose token it is
-    #[arg(long, value_name = "ID", default_value = LOCAL)]
+    /// The customer
+    #[arg(long, value_name = "ID", default_value = LOCAL_CUSTOMER)]
     sub: String,
-    /// What it allows
-    #[arg(long, default_value = OWN_SCOPES)]
+    /// Its scopes, separated by spaces
+    #[arg(long, default_value = CUSTOMER_SCOPES)]
     scope: String,
 }
 
@@ -35,14 +35,14 @@ impl Token {
     }
 }
 
-/// A token of the customer that `token` names unless it is told another.
+/// A token of the default customer of `token`.
 pub(crate) fn local(secret: &str) -> anyhow::Result<String> {
-    sign(secret, LOCAL, OWN_SCOPES)
+    sign(secret, LOCAL_CUSTOMER, CUSTOMER_SCOPES)
 }
 
 /// A token of an operator.
 pub(crate) fn admin(secret: &str) -> anyhow::Result<String> {
-    sign(secret, "operator", ALL_SCOPES)
+    sign(secret, "operator", OPERATOR_SCOPES)
 }
 
 /// The JWT_SECRET of the environment.
@@ -52,12 +52,12 @@ pub(crate) fn secret() -> anyhow::Result<String> {
     )
 }
 
-/// The same, where there is one.
+/// The JWT_SECRET of the environment, if it is set.
 pub(crate) fn secret_if_set() -> anyhow::Result<Option<String>> {
     match std::env::var("JWT_SECRET") {
         Ok(secret) if secret.is_empty() => Ok(None),
-        Ok(secret) if secret.len() >= SECRET_BYTES => Ok(Some(secret)),
-        Ok(_) => bail!("JWT_SECRET: got `***`; takes at least {SECRET_BYTES} bytes"),
+        Ok(secret) if secret.len() >= MIN_SECRET_BYTES => Ok(Some(secret)),
+        Ok(_) => bail!("JWT_SECRET: got `***`; takes at least {MIN_SECRET_BYTES} bytes"),
         Err(_) => Ok(None),
     }
 }
@@ -68,7 +68,7 @@ fn sign(secret: &str, customer: &str, scope: &str) -> anyhow::Result<String> {
         "sub": customer,
         "scope": scope,
         "iat": now.as_secs(),
-        "exp": (now + GOOD_FOR).as_secs(),
+        "exp": (now + VALIDITY).as_secs(),
     });
     for (variable, claim) in [("JWT_ISSUER", "iss"), ("JWT_AUDIENCE", "aud")] {
         if let (Ok(value), Some(claims)) = (std::env::var(variable), claims.as_object_mut()) {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_says_whose_it_is_and_what_it_allows() {
+    fn a_token_has_its_customer_and_scopes() {
         let token = sign("a secret for tests, of 32 bytes.", "ada", "orders:read").unwrap();
         let claims = token.split('.').nth(1).unwrap();
         let claims = URL_SAFE_NO_PAD.decode(claims).unwrap();

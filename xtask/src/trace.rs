@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::api;
 
-/// Services export their spans in batches, a moment after they ended.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// A trace that has not grown for so long is taken to be complete.
-const QUIET: Duration = Duration::from_millis(600);
+/// Upper bound of waiting for the trace; services export their spans in batches.
+const TRACE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A trace that has not changed for this long is complete.
+const UNCHANGED_FOR: Duration = Duration::from_millis(600);
 const WORKER: &str = "throughline-worker";
 
 /// Print a trace as a waterfall
@@ -32,13 +32,13 @@ impl Trace {
             client: api::client()?,
             url: api::lens_url()?,
         };
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TRACE_TIMEOUT;
         let mut seen: Option<(String, Instant)> = None;
         loop {
             let now = lens.waterfall(&self.id).await?;
             match (now, &seen) {
                 (Some(text), Some((last, since))) if text == *last => {
-                    if since.elapsed() >= QUIET || Instant::now() >= end {
+                    if since.elapsed() >= UNCHANGED_FOR || Instant::now() >= end {
                         print!("{text}");
                         return Ok(ExitCode::SUCCESS);
                     }
@@ -60,7 +60,7 @@ struct Lens {
 }
 
 impl Lens {
-    /// What lens has of it so far.
+    /// The spans that lens has received so far, as text.
     async fn waterfall(&self, id: &str) -> anyhow::Result<Option<String>> {
         match self.trace_id(id).await? {
             Some(trace_id) => self.text(&trace_id).await,
@@ -68,21 +68,21 @@ impl Lens {
         }
     }
 
-    /// An order's id is a UUID, with hyphens; everything else is taken for a trace id. The trace wanted is that of the request that
-    /// created the order, which goes on in the worker.
+    /// An order's id is a UUID, with hyphens; everything else is a trace id. The trace of an order is the one
+    /// in which it was created, which continues in the worker.
     async fn trace_id(&self, id: &str) -> anyhow::Result<Option<String>> {
         if !id.contains('-') {
             return Ok(Some(id.to_ascii_lowercase()));
         }
-        let in_work = format!("service={WORKER}&order_id={id}");
-        if let Some(created) = created(&self.traces(&in_work).await?) {
+        let in_worker = format!("service={WORKER}&order_id={id}");
+        if let Some(created) = created(&self.traces(&in_worker).await?) {
             return Ok(Some(created));
         }
         let all = self.traces(&format!("order_id={id}")).await?;
         Ok(created(&all).or_else(|| all.last().and_then(trace_id)))
     }
 
-    /// The newest 100, newest first. Reading an order makes a trace as well, in which no worker takes part.
+    /// The newest 100, newest first. Reading an order makes a trace as well, but without the worker.
     async fn traces(&self, filter: &str) -> anyhow::Result<Vec<Value>> {
         let url = format!("{}/api/traces?{filter}&limit=100", self.url);
         let mut found = api::json(self.client.get(url)).await?;
@@ -93,16 +93,16 @@ impl Lens {
     }
 
     async fn text(&self, trace_id: &str) -> anyhow::Result<Option<String>> {
-        let answer = api::send(self.client.get(format!("{}/traces/{trace_id}.txt", self.url))).await?;
-        match answer.status() {
-            StatusCode::OK => Ok(Some(answer.text().await?)),
+        let response = api::send(self.client.get(format!("{}/traces/{trace_id}.txt", self.url))).await?;
+        match response.status() {
+            StatusCode::OK => Ok(Some(response.text().await?)),
             StatusCode::NOT_FOUND => Ok(None),
-            status => bail!("lens answers {status}: {}", answer.text().await?),
+            status => bail!("lens responds {status}: {}", response.text().await?),
         }
     }
 }
 
-/// The oldest one that begins with a creation.
+/// The oldest trace that begins with the creation of an order.
 fn created(newest_first: &[Value]) -> Option<String> {
     let creates = |trace: &&Value| text(trace, "root_name") == Some("POST /api/orders");
     newest_first.iter().rev().find(creates).and_then(trace_id)

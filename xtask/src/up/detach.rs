@@ -1,4 +1,4 @@
-//! Leaves a supervisor behind, once everything that it started is ready.
+//! Starts a supervisor in the background, and waits until everything that it starts is ready.
 
 use std::fs::{self, File};
 use std::process::{Child, Command, Stdio};
@@ -7,26 +7,20 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use rustix::process::Signal;
 
-use super::Up;
-use crate::process::Process;
+use crate::recorded_process::RecordedProcess;
 use crate::signals::Signals;
 use crate::state::{State, local_folder};
 
-/// How long a supervisor that is interrupted while it starts may take to end what it had started.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an interrupted supervisor may take to stop what it has started.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Starts the supervisor; returns when it has written its state. Its failure is an error with what it said.
-pub(super) async fn start(up: &Up) -> anyhow::Result<State> {
+/// Runs `up` with these arguments; returns once it has written its state. If it fails, the error is what it
+/// printed.
+pub(super) async fn start(arguments: &[&str]) -> anyhow::Result<State> {
     let log = local_folder().join("logs").join("up.log");
     let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["up", "--supervisor"]);
-    if up.release {
-        command.arg("--release");
-    }
-    if up.free_ports {
-        command.arg("--free-ports");
-    }
+    command.arg("up").args(arguments);
     let mut signals = Signals::new()?;
     let mut supervisor = command
         .stdin(Stdio::null())
@@ -37,26 +31,26 @@ pub(super) async fn start(up: &Up) -> anyhow::Result<State> {
     tokio::select! {
         state = ready(&mut supervisor, pid) => match state? {
             Some(state) => {
-                // What it had to say while it started, such as where the data is.
+                // Its messages during the start, such as where the data is.
                 eprint!("{}", fs::read_to_string(&log).unwrap_or_default());
                 Ok(state)
             }
             None => {
-                let said = fs::read_to_string(&log).unwrap_or_default();
-                bail!("{}", said.trim().trim_start_matches("error: "))
+                let output = fs::read_to_string(&log).unwrap_or_default();
+                bail!("{}", output.trim().trim_start_matches("error: "))
             }
         },
         () = signals.received() => {
-            if let Some(process) = Process::running("xtask up", pid) {
+            if let Some(process) = RecordedProcess::running("xtask up", pid) {
                 process.signal(Signal::TERM)?;
-                process.ends_within(PATIENCE).await;
+                process.ends_within(STOP_TIMEOUT).await;
             }
             bail!("interrupted: nothing was left running")
         }
     }
 }
 
-/// Waits for the state; `None` when the supervisor ended instead.
+/// Waits for the state; `None` if the supervisor has ended.
 async fn ready(supervisor: &mut Child, pid: i32) -> anyhow::Result<Option<State>> {
     loop {
         if supervisor.try_wait()?.is_some() {

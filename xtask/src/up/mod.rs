@@ -1,7 +1,7 @@
 //! `up`: the whole product on this machine.
 //!
-//! One process supervises it: this one, or, with `--detach`, a copy of it in a session of its own. Whatever ends that process,
-//! everything that it started ends with it.
+//! One process supervises it: this one, or with `--detach` a copy of it in a new session. However that
+//! process ends, everything that it started stops.
 
 mod detach;
 
@@ -11,23 +11,23 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow, bail};
 use testkit::{Binaries, Ports, Profile};
 
-use crate::local::{Given, LocalStack};
+use crate::local::{ExistingServers, LocalStack};
 use crate::signals::Signals;
 use crate::state::{Lock, State, local_folder};
 
-/// Start PostgreSQL, Redis, lens, gateway, api and worker; Ctrl-C ends them
+/// Start PostgreSQL, Redis, lens, gateway, api and worker; Ctrl-C stops them
 #[derive(clap::Args)]
 pub(crate) struct Up {
-    /// Return once all is ready; `cargo xtask down` ends it
+    /// Return once everything is ready; `cargo xtask down` stops it
     #[arg(long)]
     detach: bool,
     /// Build with optimizations
     #[arg(long)]
     release: bool,
-    /// Listen on any free ports instead of the documented ones
+    /// Listen on free ports instead of the documented ones
     #[arg(long)]
     free_ports: bool,
-    /// Run what `--detach` leaves behind
+    /// Run as the background process of `--detach`
     #[arg(long, hide = true)]
     supervisor: bool,
 }
@@ -35,30 +35,40 @@ pub(crate) struct Up {
 impl Up {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         if self.supervisor {
-            rustix::process::setsid().context("cannot leave the terminal's session")?;
+            rustix::process::setsid().context("cannot start a new session")?;
             return supervise(Binaries::built(self.profile())?, self.ports(), |_| ()).await;
         }
         if let Some(state) = State::running()? {
-            print_addresses("Already up; `cargo xtask down` ends it.", &state);
+            print_addresses("Already up; `cargo xtask down` stops it.", &state);
             return Ok(ExitCode::SUCCESS);
         }
         let folder = local_folder();
-        let made = fs::create_dir_all(folder.join("logs"));
-        made.with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        // What would fail in the end had better fail before the build.
+        let created = fs::create_dir_all(folder.join("logs"));
+        created.with_context(|| format!("cannot create the folder {}", folder.display()))?;
+        // These errors should come before the build.
         if let Some(ports) = self.ports() {
             let free = ports.ensure_free();
             free.map_err(|error| anyhow!("{error}, or use --free-ports"))?;
         }
-        Given::from_env().check().await?;
+        ExistingServers::from_env().check().await?;
         let binaries = Binaries::build(self.profile()).await?;
         if self.detach {
-            let state = detach::start(&self).await?;
-            print_addresses("Up. `cargo xtask down` ends it.", &state);
+            let state = detach::start(&self.supervisor_arguments()).await?;
+            print_addresses("Up. `cargo xtask down` stops it.", &state);
             return Ok(ExitCode::SUCCESS);
         }
-        let ready = |state: &State| print_addresses("Up. Ctrl-C ends it.", state);
+        let ready = |state: &State| print_addresses("Up. Ctrl-C stops it.", state);
         supervise(binaries, self.ports(), ready).await
+    }
+
+    fn supervisor_arguments(&self) -> Vec<&'static str> {
+        let flags = [
+            (true, "--supervisor"),
+            (self.release, "--release"),
+            (self.free_ports, "--free-ports"),
+        ];
+        let set = flags.into_iter().filter(|(is_set, _)| *is_set);
+        set.map(|(_, flag)| flag).collect()
     }
 
     fn profile(&self) -> Profile {
@@ -69,24 +79,24 @@ impl Up {
         }
     }
 
-    /// `None`: any that are free.
+    /// `None`: free ports.
     fn ports(&self) -> Option<Ports> {
         (!self.free_ports).then_some(Ports::LOCAL)
     }
 }
 
-/// Starts everything, and ends it when asked to or when a part of it ends by itself.
+/// Starts everything, and stops it at a signal or when a part of it ends by itself.
 async fn supervise(
     binaries: Binaries,
     ports: Option<Ports>,
     ready: impl FnOnce(&State),
 ) -> anyhow::Result<ExitCode> {
     let Some(_lock) = Lock::take()? else {
-        bail!("another `cargo xtask up` is starting or ending here: try again when it is done");
+        bail!("another `cargo xtask up` is starting or stopping here: try again later");
     };
     let mut signals = Signals::new()?;
     let local = tokio::select! {
-        started = LocalStack::start(Given::from_env(), binaries, ports) => started?,
+        started = LocalStack::start(ExistingServers::from_env(), binaries, ports) => started?,
         () = signals.received() => return Ok(ExitCode::FAILURE),
     };
     let state = local.state()?;
@@ -96,7 +106,7 @@ async fn supervise(
         how = local.part_ended() => Some(how?),
         () = signals.received() => None,
     };
-    local.end().await?;
+    local.stop().await?;
     State::remove()?;
     match part_ended {
         Some(how) => bail!("{how}"),
@@ -137,7 +147,7 @@ fn print_addresses(headline: &str, state: &State) {
     );
 }
 
-/// A URL that may be shown.
+/// The URL without its password, for printing.
 fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return "(set)".to_owned();

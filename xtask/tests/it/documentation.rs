@@ -8,13 +8,13 @@ use crate::xtask::Xtask;
 
 const DOCS: &str = include_str!("../../../docs/api.md");
 
-/// The same commands, on ports of the test's own.
+/// Runs the same commands, but `up` with free ports.
 const CARGO: &str = r#"#!/bin/sh
 shift
 [ "$1" = up ] && shift && set -- up --free-ports "$@"
 exec "$XTASK" "$@"
 "#;
-/// An answer that is an error fails the example.
+/// An error response fails the example.
 const CURL: &str = r#"#!/bin/sh
 exec "$CURL" --fail-with-body --silent --show-error "$@"
 "#;
@@ -38,7 +38,7 @@ fn every_example_of_the_api_works_as_printed() {
         .collect();
     assert_eq!(examples.len(), 5);
     let examples = examples.concat().replace("http://127.0.0.1:8080", API);
-    // With the JWT_SECRET of the last example, which started the api with authentication.
+    // It uses the JWT_SECRET of the last example, which starts the api with authentication.
     let script = examples + "cargo xtask order --watch\n";
     let path = std::env::var("PATH").unwrap();
     let curl = std::env::split_paths(&path)
@@ -48,16 +48,16 @@ fn every_example_of_the_api_works_as_printed() {
     let mut shell = xtask.shell(&script);
     shell.env("CURL", curl).env("PATH", prefixed(&programs, &path));
     let ran = shell.output().unwrap();
-    let said = String::from_utf8_lossy(&ran.stdout);
-    let complaint = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{said}\n{complaint}");
-    for answer in [
+    let output = String::from_utf8_lossy(&ran.stdout);
+    let errors = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{output}\n{errors}");
+    for text in [
         "HTTP/1.1 201 Created",
         "\"status\":\"completed\"",
         "data: {",
         "\"next_cursor\"",
     ] {
-        assert!(said.contains(answer), "{answer}: {said}\n{complaint}");
+        assert!(output.contains(text), "{text}: {output}\n{errors}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The commands as a person runs them: the program itself, on a folder and ports of the test's own.
+//! The commands as a person runs them, each test with its own folder and ports; and rules about all sources.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The short names of the commands.
+//! The justfile has a recipe for each command.
 
 use crate::xtask::Xtask;
 
@@ -9,7 +9,7 @@ fn every_command_is_a_recipe_of_just() {
     let commands: Vec<&str> = commands
         .lines()
         .take_while(|line| !line.is_empty())
-        // What a command does may go on in the next line, further in.
+        // A description may continue in the next line, with more indentation.
         .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
         .filter(|name| !name.is_empty())
         .collect();

@@ -7,10 +7,13 @@ use crate::xtask::Xtask;
 #[test]
 fn a_stack_comes_up_takes_an_order_shows_its_trace_and_goes_down() {
     let xtask = Xtask::new("whole");
-    let said = xtask.run("up --detach --free-ports").succeeds();
+    let output = xtask.run("up --detach --free-ports").succeeds();
     let state = xtask.state();
     let api = state["api"].as_str().unwrap();
-    assert!(said.contains(&format!("curl -X POST {api}/api/orders")), "{said}");
+    assert!(
+        output.contains(&format!("curl -X POST {api}/api/orders")),
+        "{output}"
+    );
     let pids = pids(&state);
     assert_eq!(pids.len(), 7, "{state}");
 
@@ -49,10 +52,10 @@ fn a_stack_comes_up_takes_an_order_shows_its_trace_and_goes_down() {
     );
 
     xtask.run("up --detach --free-ports").succeeds();
-    let kept = xtask.run("order --watch").succeeds();
+    let output = xtask.run("order --watch").succeeds();
     assert!(
-        kept.contains("completed"),
-        "a second stack on the same data: {kept}"
+        output.contains("completed"),
+        "a second stack on the same data: {output}"
     );
     xtask.run("down --clean").succeeds();
     assert!(!xtask.folder().exists());
@@ -72,7 +75,7 @@ fn a_declined_card_makes_order_fail() {
 }
 
 #[test]
-fn a_stack_whose_supervisor_was_killed_goes_down_all_the_same() {
+fn down_stops_a_stack_whose_supervisor_was_killed() {
     let xtask = Xtask::new("killed");
     xtask.run("up --detach --free-ports").succeeds();
     let state = xtask.state();
@@ -91,11 +94,11 @@ fn a_stack_whose_supervisor_was_killed_goes_down_all_the_same() {
 }
 
 #[test]
-fn with_nothing_up_down_says_so_and_succeeds() {
+fn down_without_a_stack_prints_that_and_succeeds() {
     assert_eq!(Xtask::new("nothing").run("down").succeeds(), "Nothing is up.\n");
 }
 
-/// The supervisor's and all others'.
+/// The process ids of the supervisor and all other processes.
 fn pids(state: &Value) -> Vec<i64> {
     let processes = state["processes"].as_array().unwrap().iter();
     processes
@@ -104,15 +107,15 @@ fn pids(state: &Value) -> Vec<i64> {
         .collect()
 }
 
-/// A zombie has ended; its parent may be slow to ask.
+/// A zombie has ended, but its parent has not yet read its status.
 fn is_running(pid: i64) -> bool {
     match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => !stat.contains(") Z "),
-        Err(_) => !Path::new("/proc/self").exists() && ps_knows(pid),
+        Err(_) => !Path::new("/proc/self").exists() && is_in_ps(pid),
     }
 }
 
-fn ps_knows(pid: i64) -> bool {
+fn is_in_ps(pid: i64) -> bool {
     let ps = std::process::Command::new("ps")
         .args(["-p", &pid.to_string()])
         .output();

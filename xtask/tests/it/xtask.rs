@@ -1,4 +1,4 @@
-//! Runs the program, each test with a folder of its own in place of `.local`.
+//! Runs the program, each test with its own folder instead of `.local`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -28,7 +28,8 @@ impl Xtask {
         &self.folder
     }
 
-    /// Runs a command to its end: what `up --detach` leaves running holds none of the pipes that are read here.
+    /// Runs a command to its end. The background process of `up --detach` does not hold the pipes that are
+    /// read here.
     pub(crate) fn run(&self, arguments: &str) -> Ran {
         let mut command = self.command(arguments);
         Ran(command.stdin(Stdio::null()).output().unwrap())
@@ -71,7 +72,7 @@ impl Xtask {
 
 impl Drop for Xtask {
     fn drop(&mut self) {
-        // After a failure, too, nothing may stay behind.
+        // Also after a failure, nothing may stay behind.
         let _ = self.command("down --clean").output();
     }
 }
@@ -85,14 +86,14 @@ impl Ran {
         self.stdout()
     }
 
-    /// One line that says what is wrong, and exit code 1.
+    /// Exit code 1 and one line on stderr; returns that line.
     #[track_caller]
     pub(crate) fn fails_with_one_line(self) -> String {
-        let said = self.stderr();
-        assert_eq!(self.0.status.code(), Some(1), "{said}");
-        assert_eq!(said.lines().count(), 1, "{said}");
+        let line = self.stderr();
+        assert_eq!(self.0.status.code(), Some(1), "{line}");
+        assert_eq!(line.lines().count(), 1, "{line}");
         assert!(self.0.stdout.is_empty(), "{}", self.stdout());
-        said
+        line
     }
 
     fn stdout(&self) -> String {

@@ -117,7 +117,7 @@ enum Target {
 /// Imports lead to each other; a circle among them ends here.
 const MAX_IMPORTS: usize = 16;
 
-/// What a path in `module` means; `None` where it is another crate's, or a name of the file's own.
+/// What a path in `module` refers to; `None` for another crate, or for a name that the module itself defines.
 fn resolve(
     modules: &BTreeMap<ModulePath, Module>,
     module: &ModulePath,

@@ -1,4 +1,5 @@
-//! A process as a file can name it: by its id and the moment it started, so that a recycled id is never taken for it.
+//! A process that is recorded in a file, by its id and start time, so that a recycled id is never confused
+//! with it.
 
 use std::process::Command;
 use std::time::Duration;
@@ -8,15 +9,15 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(crate) struct Process {
+pub(crate) struct RecordedProcess {
     pub(crate) name: String,
     pub(crate) pid: i32,
-    /// As the system tells it; only good for comparing.
+    /// In the format of the system; it can only be compared.
     started: String,
 }
 
-impl Process {
-    /// The running process with this id; `None` if there is none.
+impl RecordedProcess {
+    /// The running process with this id; `None` if it does not exist.
     pub(crate) fn running(name: &str, pid: i32) -> Option<Self> {
         Some(Self {
             name: name.to_owned(),
@@ -40,9 +41,9 @@ impl Process {
         Ok(())
     }
 
-    /// Whether it has ended by the deadline.
-    pub(crate) async fn ends_within(&self, deadline: Duration) -> bool {
-        let end = Instant::now() + deadline;
+    /// Waits until it has ended; returns `false` after `timeout`.
+    pub(crate) async fn ends_within(&self, timeout: Duration) -> bool {
+        let end = Instant::now() + timeout;
         while self.is_running() {
             if Instant::now() >= end {
                 return false;
@@ -53,11 +54,11 @@ impl Process {
     }
 }
 
-/// When a process started; `None` when there is none, or only a zombie.
+/// When a process started; `None` if it does not exist or is a zombie.
 fn started(pid: i32) -> Option<String> {
-    if let Ok(own) = std::fs::read_to_string("/proc/self/stat") {
-        // Guards against a /proc that is something else.
-        start_in_stat(&own)?;
+    if let Ok(stat) = std::fs::read_to_string("/proc/self/stat") {
+        // Checks that /proc has the format of Linux.
+        start_in_stat(&stat)?;
         return start_in_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?);
     }
     let output = Command::new("ps")
@@ -68,7 +69,8 @@ fn started(pid: i32) -> Option<String> {
     (!line.is_empty() && !line.starts_with('Z')).then_some(line.split_once(' ')?.1.trim().to_owned())
 }
 
-/// `pid (name) state ...`: the start is the 20th field after the state's; the name may contain anything, parentheses too.
+/// `pid (name) state ...`: the start is the 20th field after the state's; the name may contain anything,
+/// parentheses too.
 fn start_in_stat(stat: &str) -> Option<String> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
@@ -89,11 +91,11 @@ mod tests {
 
     #[test]
     fn a_recycled_id_is_another_process() {
-        let us = Process::running("us", i32::try_from(std::process::id()).unwrap()).unwrap();
-        assert!(us.is_running());
-        let earlier = Process {
+        let own = RecordedProcess::running("own", i32::try_from(std::process::id()).unwrap()).unwrap();
+        assert!(own.is_running());
+        let earlier = RecordedProcess {
             started: "1".to_owned(),
-            ..us
+            ..own
         };
         assert!(!earlier.is_running());
         assert!(earlier.signal(Signal::KILL).is_ok());
