@@ -1,5 +1,5 @@
--- One row per order. Reliability rests on `dispatch_after`: the order must be dispatched (again) at or after that
--- time; NULL means that it is final. Columns of fixed width come first, which saves padding.
+-- One row per order. Reliability rests on `dispatch_after`: the order must be dispatched (again) at or after
+-- that time; NULL means that it is final. Columns of fixed width come first, which saves padding.
 CREATE TABLE orders (
     id                    uuid        PRIMARY KEY,
     amount                bigint      NOT NULL CHECK (amount > 0),
@@ -47,15 +47,16 @@ CREATE TABLE orders (
 
 -- Due orders, for the reconciler. Final orders are not in it.
 CREATE INDEX orders_due ON orders (dispatch_after) WHERE dispatch_after IS NOT NULL;
--- A customer's orders, newest first. Ascending and read backwards: ids grow, so new entries go to the right edge,
--- where pages are filled instead of split.
+-- A customer's orders, newest first. Ascending and read backwards: ids grow, so new entries go to the right
+-- edge, where pages are filled instead of split.
 CREATE INDEX orders_of_customer ON orders (customer, id);
 -- The same for one status; and, by its first column, the few orders of a rare status among all customers'.
 CREATE INDEX orders_by_status ON orders (status, customer, id);
 
--- Every order is soon updated twice, and both updates change indexed columns, so none is HOT. The fillfactor stays
--- 100: at 85, the heap was measured to grow twice as large for 3 % less WAL. Frequent vacuums reuse the space of old
--- versions, and keep the left edge of orders_due, where every reconciler starts, free of dead entries.
+-- Every order is soon updated twice, and both updates change indexed columns, so none is HOT. The fillfactor
+-- stays 100: at 85, the heap was measured to grow twice as large for 3 % less WAL. Frequent vacuums reuse the
+-- space of old versions, and keep the left edge of orders_due, where every reconciler starts, free of dead
+-- entries.
 ALTER TABLE orders SET (
     autovacuum_vacuum_scale_factor = 0.02,
     autovacuum_vacuum_threshold = 1000,

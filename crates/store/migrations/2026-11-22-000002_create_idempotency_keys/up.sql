@@ -1,5 +1,6 @@
--- One row per request with an Idempotency-Key, written by the statement that writes its order, so neither exists
--- without the other. The first response is not stored: it is made from columns of the order that never change.
+-- One row per request with an Idempotency-Key, written by the statement that writes its order, so neither
+-- exists without the other. The first response is not stored: it is made from columns of the order that never
+-- change.
 CREATE TABLE idempotency_keys (
     created_at  timestamptz NOT NULL DEFAULT now(),
     order_id    uuid        NOT NULL,
