@@ -11,7 +11,7 @@ use crate::deployment::Deployment;
 /// The charges' ids by order.
 pub(crate) type Charges = HashMap<Uuid, Vec<String>>;
 
-/// Reads the whole ledger, page by page.
+/// Reads the whole list of payment intents, page by page.
 pub(crate) async fn read(deployment: &Deployment) -> anyhow::Result<Charges> {
     let mut charges = Charges::new();
     let mut last: Option<String> = None;
@@ -27,9 +27,11 @@ pub(crate) async fn read(deployment: &Deployment) -> anyhow::Result<Charges> {
         };
         for intent in intents {
             let id = text(intent, "/id")?.to_owned();
-            let order = text(intent, "/metadata/order_id")?.parse()?;
             last = Some(id.clone());
-            charges.entry(order).or_default().push(id);
+            if text(intent, "/status")? == "succeeded" {
+                let order = text(intent, "/metadata/order_id")?.parse()?;
+                charges.entry(order).or_default().push(id);
+            }
         }
         if page.get("has_more").and_then(Value::as_bool) != Some(true) {
             return Ok(charges);

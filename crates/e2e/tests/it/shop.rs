@@ -117,7 +117,8 @@ impl Shop {
             .await
             .unwrap();
         let list: Value = list.json().await.unwrap();
-        let of_order = |intent: &&Value| intent["metadata"]["order_id"] == order_id;
+        let of_order =
+            |intent: &&Value| intent["metadata"]["order_id"] == order_id && intent["status"] == "succeeded";
         list["data"].as_array().unwrap().iter().filter(of_order).count()
     }
 
