@@ -17,6 +17,7 @@ async fn after_the_last_attempt_an_order_fails_with_its_reason() {
     assert_eq!(order["attempt"], 3);
     assert_eq!(order["failure"]["code"], "payment_unavailable");
     assert_eq!(order["payment_status"], "pending");
+    shop.gateway_faults(&json!({})).await;
     assert_eq!(shop.charges(&id).await, 0);
 }
 
