@@ -11,8 +11,13 @@ use settings::{Env, SettingError};
 pub struct Config {
     pub(crate) address: Address,
     pub(crate) keys: AcceptedKeys,
+    /// How long the result of an idempotency key is stored.
+    pub(crate) key_ttl: Duration,
     pub(crate) shutdown_timeout: Duration,
 }
+
+/// Stripe stores results for "at least 24 hours". <https://docs.stripe.com/api/idempotent_requests>
+const KEY_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Which API keys the sandbox accepts.
 #[derive(Clone)]
@@ -24,11 +29,12 @@ pub(crate) enum AcceptedKeys {
 }
 
 impl Config {
-    /// Reads HOST, PORT, PAYMENT_GATEWAY_KEY and SHUTDOWN_TIMEOUT.
+    /// Reads HOST, PORT, PAYMENT_GATEWAY_KEY, SANDBOX_KEY_TTL and SHUTDOWN_TIMEOUT.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         Ok(Self {
             address: Address::from_env(env, 8090)?,
             keys: accepted_keys(env)?,
+            key_ttl: env.duration_or("SANDBOX_KEY_TTL", KEY_TTL)?,
             shutdown_timeout: env.duration_or("SHUTDOWN_TIMEOUT", Duration::from_secs(30))?,
         })
     }
@@ -41,6 +47,7 @@ impl Config {
                 port: 0,
             },
             keys: AcceptedKeys::AnyTestKey,
+            key_ttl: KEY_TTL,
             shutdown_timeout: Duration::from_secs(5),
         }
     }
@@ -49,6 +56,13 @@ impl Config {
     #[must_use]
     pub fn with_key(mut self, key: &str) -> Self {
         self.keys = AcceptedKeys::Only(key.to_owned());
+        self
+    }
+
+    /// Stores the result of an idempotency key for this time.
+    #[must_use]
+    pub fn with_key_ttl(mut self, ttl: Duration) -> Self {
+        self.key_ttl = ttl;
         self
     }
 }
@@ -91,6 +105,7 @@ mod tests {
         let config = Config::from_env(&Env::of([])).unwrap();
         let Address { host, port } = &config.address;
         assert_eq!((host.as_str(), *port), ("127.0.0.1", 8090));
+        assert_eq!(config.key_ttl, Duration::from_secs(86_400));
         assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
         assert!(config.keys.accept("sk_test_anything"));
         assert!(!config.keys.accept("sk_test_"));

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 use crate::cards::Decline;
 
+/// The rate limit allows a second's requests again after a second.
+const RETRY_AFTER_SECONDS: &str = "1";
+
 #[derive(Debug)]
 pub(crate) struct StripeError {
     status: StatusCode,
@@ -109,9 +112,29 @@ impl StripeError {
     }
 
     /// 400: the idempotency key was used with other parameters.
-    pub(crate) fn key_reused() -> Self {
+    pub(crate) fn other_parameters() -> Self {
         let message = "Keys for idempotent requests can only be used with the same parameters they were first used with.";
         Self::new(StatusCode::BAD_REQUEST, "idempotency_error", message)
+    }
+
+    /// 400: the idempotency key was used for another path.
+    pub(crate) fn other_endpoint() -> Self {
+        let message =
+            "Keys for idempotent requests can only be used for the same endpoint they were first used for.";
+        Self::new(StatusCode::BAD_REQUEST, "idempotency_error", message)
+    }
+
+    /// 400: the intent's state does not allow the operation.
+    pub(crate) fn unexpected_state(message: &str, payment_intent: Value) -> Self {
+        let mut error = Self::invalid(message).code("payment_intent_unexpected_state");
+        error.body.payment_intent = Some(payment_intent);
+        error
+    }
+
+    /// 429: the requests are beyond the rate limit.
+    pub(crate) fn rate_limited() -> Self {
+        let message = "Request rate limit exceeded.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "invalid_request_error", message).code("rate_limit")
     }
 
     /// 409: another request with this idempotency key is in flight.
@@ -122,7 +145,7 @@ impl StripeError {
 
     /// 500: a failure of Stripe; in the sandbox always an injected one.
     pub(crate) fn outage() -> Self {
-        let message = "An error was injected into the payment sandbox. Nothing was charged.";
+        let message = "An error was injected into the payment sandbox.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "api_error", message)
     }
 
@@ -163,6 +186,9 @@ impl ResponseError for StripeError {
         let mut response = HttpResponse::build(self.status);
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header(("WWW-Authenticate", "Bearer realm=\"payment sandbox\""));
+        }
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            response.insert_header(("Retry-After", RETRY_AFTER_SECONDS));
         }
         response.json(json!({ "error": self.body }))
     }

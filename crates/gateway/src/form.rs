@@ -14,7 +14,7 @@ use url::form_urlencoded;
 use crate::error::StripeError;
 
 /// The parameters of a request, by their names as written: `metadata[order_id]` is one name.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(crate) struct Form(BTreeMap<String, String>);
 
 impl Form {

@@ -1,11 +1,13 @@
-//! The `Idempotency-Key` header: one key makes one payment, however often the request is sent.
+//! The `Idempotency-Key` header: the first result of a key is the result of every request with it.
 //! <https://docs.stripe.com/api/idempotent_requests>
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
 
 use crate::error::StripeError;
+use crate::form::Form;
 
 /// Stripe's limit, in characters.
 const MAX_LENGTH: usize = 255;
@@ -13,6 +15,30 @@ const MAX_LENGTH: usize = 255;
 /// A key: 1 to 255 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct IdempotencyKey(Arc<str>);
+
+/// What a request was sent to and with. Two requests with one key must have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    /// Hash of the path.
+    pub(crate) endpoint: u64,
+    /// Hash of the form.
+    pub(crate) parameters: u64,
+}
+
+impl Fingerprint {
+    pub(crate) fn of(path: &str, form: &Form) -> Self {
+        Self {
+            endpoint: hash(path),
+            parameters: hash(form),
+        }
+    }
+}
+
+fn hash(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
 
 impl IdempotencyKey {
     /// The request's key; `None` where it has no such header.

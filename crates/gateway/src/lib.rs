@@ -14,19 +14,23 @@
 //! # }
 //! ```
 
-mod auth;
+mod admission;
 mod cards;
 mod config;
 mod error;
 mod faults;
 mod form;
 mod idempotency;
+mod intent;
 mod ledger;
-mod payment;
+mod outcome;
+mod parameters;
+mod rate_limit;
 mod request_id;
 mod routes;
 mod startup;
 mod state;
+mod stats;
 
 pub use config::Config;
 pub use startup::Gateway;

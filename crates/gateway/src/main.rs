@@ -1,5 +1,5 @@
 //! `throughline-gateway`: the payment sandbox as a process, configured by HOST, PORT, PAYMENT_GATEWAY_KEY,
-//! SHUTDOWN_TIMEOUT and OTEL_*.
+//! SANDBOX_KEY_TTL, SHUTDOWN_TIMEOUT and OTEL_*.
 
 use std::process::ExitCode;
 

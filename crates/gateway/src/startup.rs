@@ -19,6 +19,7 @@ use crate::ledger::Ledger;
 use crate::request_id::add_request_id;
 use crate::routes;
 use crate::state::Sandbox;
+use crate::stats::Stats;
 
 /// Longer than the worker's HTTP client keeps an idle connection, so that the client never sends on a
 /// connection that the sandbox is closing.
@@ -76,7 +77,8 @@ impl Gateway {
 fn build_server(listener: TcpListener, config: Config, stopping: CancellationToken) -> io::Result<Server> {
     let sandbox = Data::new(Sandbox {
         keys: config.keys,
-        ledger: Arc::new(Ledger::new()),
+        ledger: Arc::new(Ledger::new(config.key_ttl)),
+        stats: Stats::default(),
         faults: FaultInjector::new(stopping),
     });
     let server = HttpServer::new(move || {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use crate::config::AcceptedKeys;
 use crate::faults::FaultInjector;
 use crate::ledger::Ledger;
+use crate::stats::Stats;
 
 pub(crate) struct Sandbox {
     pub(crate) keys: AcceptedKeys,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) faults: FaultInjector,
+    pub(crate) stats: Stats,
 }

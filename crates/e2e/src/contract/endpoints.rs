@@ -24,7 +24,10 @@ const ENDPOINTS: &[(&str, &str, &[&str])] = &[
     (API, "/console/status", &["GET"]),
     (GATEWAY, "/v1/payment_intents", &["GET", "POST"]),
     (GATEWAY, "/v1/payment_intents/{id}", &["GET"]),
+    (GATEWAY, "/v1/payment_intents/{id}/confirm", &["POST"]),
+    (GATEWAY, "/v1/payment_intents/{id}/cancel", &["POST"]),
     (GATEWAY, "/sandbox/faults", &["GET", "POST"]),
+    (GATEWAY, "/sandbox/stats", &["GET"]),
     (PARCELS, "/parcels", &["POST"]),
 ];
 

@@ -1,6 +1,6 @@
 //! The sandbox's endpoints.
 
-mod faults_control;
+mod control;
 mod payment_intents;
 
 use actix_web::error::JsonPayloadError;
@@ -21,8 +21,17 @@ pub(crate) fn configure(service: &mut ServiceConfig) {
         .route(payment_intents::PATH, web::post().to(payment_intents::create))
         .route(payment_intents::PATH, web::get().to(payment_intents::list))
         .route("/v1/payment_intents/{id}", web::get().to(payment_intents::get))
-        .route("/sandbox/faults", web::get().to(faults_control::get))
-        .route("/sandbox/faults", web::post().to(faults_control::replace))
+        .route(
+            "/v1/payment_intents/{id}/confirm",
+            web::post().to(payment_intents::confirm),
+        )
+        .route(
+            "/v1/payment_intents/{id}/cancel",
+            web::post().to(payment_intents::cancel),
+        )
+        .route("/sandbox/faults", web::get().to(control::faults))
+        .route("/sandbox/faults", web::post().to(control::replace_faults))
+        .route("/sandbox/stats", web::get().to(control::stats))
         .default_service(web::to(unknown_url));
 }
 

@@ -64,16 +64,42 @@ impl Sandbox {
         self.request("GET", path).bearer_auth(KEY).send().await.unwrap()
     }
 
-    /// All charged payments, newest first.
-    pub(crate) async fn charged(&self) -> Vec<Value> {
-        let page: Value = self
-            .get("/v1/payment_intents?limit=100")
-            .await
-            .json()
-            .await
-            .unwrap();
+    /// The id of an unconfirmed intent of 15.00 USD.
+    pub(crate) async fn create(&self, card: &str) -> String {
+        let form = [("amount", "1500"), ("currency", "usd"), ("payment_method", card)];
+        let response = self.payment(&form).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        json(response).await["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A request for `operation`, `confirm` or `cancel`, of an intent, not sent yet.
+    pub(crate) fn post(&self, id: &str, operation: &str) -> RequestBuilder {
+        self.request("POST", &format!("/v1/payment_intents/{id}/{operation}"))
+            .bearer_auth(KEY)
+            .form::<[(&str, &str)]>(&[])
+    }
+
+    /// Every intent, newest first.
+    pub(crate) async fn intents(&self) -> Vec<Value> {
+        let page = json(self.get("/v1/payment_intents?limit=100").await).await;
         assert_eq!(page["has_more"], json!(false));
         page["data"].as_array().unwrap().clone()
+    }
+
+    /// The intents that succeeded, newest first.
+    pub(crate) async fn charged(&self) -> Vec<Value> {
+        let mut intents = self.intents().await;
+        intents.retain(|intent| intent["status"] == "succeeded");
+        intents
+    }
+
+    pub(crate) async fn status(&self, id: &str) -> Value {
+        let intent = json(self.get(&format!("/v1/payment_intents/{id}")).await).await;
+        intent["status"].clone()
+    }
+
+    pub(crate) async fn stats(&self) -> Value {
+        json(self.get("/sandbox/stats").await).await
     }
 
     /// Makes a charge with `key` hang; the returned request ends only when the sandbox ends the hang.

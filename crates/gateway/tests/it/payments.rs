@@ -65,7 +65,6 @@ async fn a_declined_card_is_a_card_error_and_no_charge() {
         assert_eq!(intent["amount_received"], 0);
         assert_eq!(intent["metadata"]["order_id"], card);
 
-        // The payment exists but is not in the list of charges.
         let path = format!("/v1/payment_intents/{}", intent["id"].as_str().unwrap());
         assert_eq!(&json(sandbox.get(&path).await).await, intent);
     }

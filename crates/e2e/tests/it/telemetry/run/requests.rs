@@ -102,10 +102,18 @@ async fn paths(shop: &Shop, id: &str) {
 pub(super) async fn payments(shop: &Shop, payment_id: &str) {
     let of_payment = format!("/v1/payment_intents/{payment_id}");
     let sandbox = shop.stack.url(Gateway);
-    for path in ["/v1/payment_intents", &of_payment, "/sandbox/faults"] {
-        Call::to(&shop.http, &sandbox, Method::GET, path)
+    for (method, path, status) in [
+        (Method::GET, "/v1/payment_intents", 200),
+        (Method::GET, &of_payment, 200),
+        // The payment succeeded.
+        (Method::POST, &format!("{of_payment}/confirm"), 400),
+        (Method::POST, &format!("{of_payment}/cancel"), 400),
+        (Method::GET, "/sandbox/faults", 200),
+        (Method::GET, "/sandbox/stats", 200),
+    ] {
+        Call::to(&shop.http, &sandbox, method, path)
             .header("authorization", "Bearer sk_test_throughline")
-            .expect_status(200)
+            .expect_status(status)
             .await;
     }
 }

@@ -1,0 +1,39 @@
+//! The handlers of `/sandbox`, the endpoints that Stripe does not have. They need no API key and have no
+//! faults.
+
+use actix_web::web;
+use serde_json::{Value, json};
+
+use crate::error::StripeError;
+use crate::faults::Faults;
+use crate::state::Sandbox;
+
+/// `GET /sandbox/faults`
+pub(crate) async fn faults(sandbox: web::Data<Sandbox>) -> web::Json<Faults> {
+    web::Json(sandbox.faults.faults())
+}
+
+/// `POST /sandbox/faults`: replaces all of them; `{}` ends every fault.
+pub(crate) async fn replace_faults(
+    faults: web::Json<Faults>,
+    sandbox: web::Data<Sandbox>,
+) -> Result<web::Json<Faults>, StripeError> {
+    let faults = faults.into_inner();
+    faults.check()?;
+    sandbox.faults.replace(faults);
+    if faults.forget_keys() {
+        sandbox.ledger.forget_keys();
+    }
+    tracing::info!(?faults, "faults changed");
+    Ok(web::Json(faults))
+}
+
+/// `GET /sandbox/stats`: what happened since the start.
+pub(crate) async fn stats(sandbox: web::Data<Sandbox>) -> web::Json<Value> {
+    web::Json(json!({
+        "requests": sandbox.stats.requests.get(),
+        "charges": sandbox.ledger.charges(),
+        "rate_limited": sandbox.stats.rate_limited.get(),
+        "replayed": sandbox.stats.replayed.get(),
+    }))
+}
