@@ -69,8 +69,9 @@ impl Dispatcher {
     }
 
     /// Enqueues the job of an order that is due again, as a child of `parent`: the stored context of the request that
-    /// created the order. Does not check the queue's capacity; the caller has. `reason` is why the order is due, one of a
-    /// few words; it becomes the span's `queue.reason`.
+    /// created the order. Does not check the queue's capacity; the caller has. Enqueues the job unless the list of waiting
+    /// jobs has it, whatever else Redis says of it. `reason` is why the order is due, one of a few words; it becomes the
+    /// span's `queue.reason`.
     pub async fn dispatch_again(
         &self,
         parent: &Context,
@@ -95,7 +96,7 @@ impl Dispatcher {
             let enqueue = async {
                 match reason {
                     None => self.queue.enqueue_within(QUEUE_CAPACITY, &id, &job).await,
-                    Some(_) => self.queue.enqueue(&id, &job).await,
+                    Some(_) => self.queue.enqueue_again(&id, &job).await,
                 }
             };
             match tokio::time::timeout(ENQUEUE_TIMEOUT, enqueue).await {

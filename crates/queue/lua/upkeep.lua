@@ -5,7 +5,7 @@
 -- keys.
 --
 -- KEYS: 1 workers  2 inflight prefix  3 active  4 data  5 meta prefix  6 worker metadata prefix
---       7 wake channel
+--       7 wake channel  8 scheduled
 -- ARGV: 1 seconds without a heartbeat after which a worker is dead  2.. names of this process' workers
 -- Returns {dead workers, jobs put back, jobs lost}.
 
@@ -13,6 +13,9 @@ local now = tonumber(redis.call('TIME')[1])
 for i = 2, #ARGV do
     redis.call('ZADD', KEYS[1], 'XX', now, ARGV[i])
 end
+
+-- Nothing of this crate adds to `:scheduled`, and apalis' fetch fails permanently when too much is in it.
+redis.call('DEL', KEYS[8])
 
 local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[1]))
 local returned, lost = 0, 0

@@ -1,6 +1,9 @@
 //! Puts jobs into a queue. apalis' `push` is not used: it goes through `:scheduled`, whose fetch fails
 //! permanently above about 8,000 due jobs, and it does not report whether the job is new.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use apalis_core::task::task_id::TaskId;
 
 use crate::error::QueueError;
@@ -9,6 +12,17 @@ use crate::scripts;
 
 /// Jobs per call of the script, so that Redis is not blocked for longer than about 2 ms.
 const CHUNK: usize = 500;
+
+/// Ids per call of the script that looks them up in the active list, for the same reason: in a list of 10,000
+/// ids each takes up to 0.1 ms.
+const LOOKUP_CHUNK: usize = 20;
+
+/// Workers per round trip when jobs are looked up in their inflight sets.
+const WORKERS_CHUNK: usize = 100;
+
+/// A job that was enqueued longer ago, and does not wait, is not taken for one in flight, whatever the
+/// workers' sets say. It bounds how long a wrong entry in Redis can hold back a job.
+const IN_FLIGHT_LIMIT: Duration = Duration::from_secs(600);
 
 /// The result of enqueueing one job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +36,33 @@ pub enum Enqueued {
     Full,
 }
 
+/// What proves that a job is queued.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// Its payload and meta: O(1).
+    Record,
+    /// Its place in the list of waiting jobs: O(number of waiting jobs).
+    List,
+}
+
 impl<J: Job> Queue<J> {
-    /// Enqueues one job, unless a job with this id already waits or is in flight. One round trip. Safe to
-    /// repeat, for instance after a timeout.
+    /// Enqueues one job, unless a job with this id already waits or is in flight, as its payload and meta say.
+    /// One round trip, O(1). Safe to repeat, for instance after a timeout.
     ///
     /// # Errors
     /// The id or the job is not valid, or Redis is unavailable.
     pub async fn enqueue(&self, id: &str, job: &J) -> Result<Enqueued, QueueError> {
-        self.enqueue_one(id, job, None).await
+        self.enqueue_one(id, job, None, Trust::Record).await
+    }
+
+    /// Enqueues one job, unless the list of waiting jobs has it: for a job that is overdue, and that
+    /// [`queued`](Self::queued) did not find. A payload and a meta whose id Redis lost from its lists do not
+    /// keep it from being enqueued. O(number of waiting jobs) if Redis knows the job.
+    ///
+    /// # Errors
+    /// As for [`enqueue`](Self::enqueue).
+    pub async fn enqueue_again(&self, id: &str, job: &J) -> Result<Enqueued, QueueError> {
+        self.enqueue_one(id, job, None, Trust::List).await
     }
 
     /// Like [`enqueue`](Self::enqueue), but returns [`Enqueued::Full`] for a new job while `limit` jobs wait.
@@ -39,7 +72,7 @@ impl<J: Job> Queue<J> {
     /// # Errors
     /// As for [`enqueue`](Self::enqueue).
     pub async fn enqueue_within(&self, limit: u32, id: &str, job: &J) -> Result<Enqueued, QueueError> {
-        self.enqueue_one(id, job, Some(limit)).await
+        self.enqueue_one(id, job, Some(limit), Trust::Record).await
     }
 
     /// Enqueues many jobs, with one round trip per 500; the results are in the order of the jobs.
@@ -50,28 +83,85 @@ impl<J: Job> Queue<J> {
         let mut outcome = Vec::with_capacity(jobs.len());
         for chunk in jobs.chunks(CHUNK) {
             let chunk = chunk.iter().map(|(id, job)| (id.as_str(), job));
-            outcome.extend(self.enqueue_chunk(chunk, None).await?);
+            outcome.extend(self.enqueue_chunk(chunk, None, Trust::Record).await?);
         }
         Ok(outcome)
     }
 
-    /// Whether each of these jobs waits or is in flight, in their order; one round trip per 500.
+    /// Whether each of these jobs waits or is in flight, in their order. Reads the lists themselves, so it
+    /// costs O(number of waiting jobs) for each job that Redis knows and that is not finished, and one command
+    /// per worker if any of those does not wait.
+    ///
+    /// A job counts as in flight only within 10 min after it was enqueued.
     ///
     /// # Errors
     /// Redis is unavailable.
     pub async fn queued(&self, ids: &[String]) -> Result<Vec<bool>, QueueError> {
-        let mut queued = Vec::with_capacity(ids.len());
-        for chunk in ids.chunks(CHUNK) {
+        const WAITING: u8 = 1;
+        const IN_FLIGHT_OR_LOST: u8 = 2;
+        let keys = &self.keys;
+        let mut places: Vec<u8> = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(LOOKUP_CHUNK) {
             let mut script = scripts::QUEUED.prepare_invoke();
-            script.key(&[&self.keys.data, &self.keys.meta]).arg(chunk);
-            let response: Vec<bool> = self.connection.run("look up jobs", &script).await?;
-            queued.extend(response);
+            script.key(&[&keys.data, &keys.meta, &keys.active]);
+            script.arg(IN_FLIGHT_LIMIT.as_secs() * 1000).arg(chunk);
+            let response: Vec<u8> = self.connection.run("look up jobs", &script).await?;
+            places.extend(response);
         }
-        Ok(queued)
+        let found = || ids.iter().map(String::as_str).zip(places.iter().copied());
+        let uncertain: Vec<&str> = found()
+            .filter_map(|(id, place)| (place == IN_FLIGHT_OR_LOST).then_some(id))
+            .collect();
+        let in_flight = self.in_flight(&uncertain).await?;
+        Ok(found()
+            .map(|(id, place)| place == WAITING || in_flight.contains(id))
+            .collect())
     }
 
-    async fn enqueue_one(&self, id: &str, job: &J, limit: Option<u32>) -> Result<Enqueued, QueueError> {
-        let outcome = self.enqueue_chunk(std::iter::once((id, job)), limit).await?;
+    /// Which of these jobs are in the inflight set of a registered worker. The set of a worker that died
+    /// counts until its jobs are put back; one whose worker is not registered does not count.
+    async fn in_flight<'a>(&self, ids: &[&'a str]) -> Result<HashSet<&'a str>, QueueError> {
+        let mut in_flight = HashSet::new();
+        if ids.is_empty() {
+            return Ok(in_flight);
+        }
+        let failed = |source| self.connection.error("look up jobs", source);
+        let mut connection = self.connection.clone();
+        let workers: Vec<String> = redis::cmd("ZRANGE")
+            .arg(&self.keys.workers)
+            .arg(&[0, -1])
+            .query_async(&mut connection)
+            .await
+            .map_err(failed)?;
+        for chunk in workers.chunks(WORKERS_CHUNK) {
+            let mut pipeline = redis::pipe();
+            for worker in chunk {
+                pipeline
+                    .cmd("SMISMEMBER")
+                    .arg(self.keys.inflight_of(worker))
+                    .arg(ids);
+            }
+            let sets: Vec<Vec<bool>> = pipeline.query_async(&mut connection).await.map_err(failed)?;
+            for set in sets {
+                in_flight.extend(
+                    ids.iter()
+                        .zip(set)
+                        .filter_map(|(id, is_member)| is_member.then_some(*id)),
+                );
+            }
+        }
+        Ok(in_flight)
+    }
+
+    async fn enqueue_one(
+        &self,
+        id: &str,
+        job: &J,
+        limit: Option<u32>,
+        trust: Trust,
+    ) -> Result<Enqueued, QueueError> {
+        let job = std::iter::once((id, job));
+        let outcome = self.enqueue_chunk(job, limit, trust).await?;
         Ok(outcome.first().copied().unwrap_or(Enqueued::AlreadyQueued))
     }
 
@@ -79,12 +169,15 @@ impl<J: Job> Queue<J> {
         &self,
         jobs: impl Iterator<Item = (&str, &J)>,
         limit: Option<u32>,
+        trust: Trust,
     ) -> Result<Vec<Enqueued>, QueueError> {
         let keys = &self.keys;
         let mut script = scripts::ENQUEUE.prepare_invoke();
         script.key(&[&keys.data, &keys.meta, &keys.active, &keys.done, &keys.dead]);
-        script.key(&[&keys.workers, &keys.inflight, &keys.wake]);
-        script.arg(limit.map_or(-1, i64::from));
+        script.key(&keys.wake);
+        script
+            .arg(limit.map_or(-1, i64::from))
+            .arg(u8::from(trust == Trust::List));
         for (id, job) in jobs {
             check_id(id)?;
             let payload = serde_json::to_vec(job).map_err(|source| QueueError::Encode {

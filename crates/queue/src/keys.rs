@@ -19,6 +19,8 @@ pub(crate) struct Keys {
     pub(crate) done: String,
     /// Set of ids whose payload cannot be read: `{queue}:dead`.
     pub(crate) dead: String,
+    /// Sorted set of ids that apalis would move into the active list: `{queue}:scheduled`. Always empty here.
+    pub(crate) scheduled: String,
     /// Pub/sub channel that wakes idle workers: `{queue}:wake`. Not used by apalis.
     pub(crate) wake: String,
     /// String, the time of [`Queue::begin_epoch`](crate::Queue::begin_epoch): `{queue}:epoch`. Not used by
@@ -41,6 +43,7 @@ impl Keys {
             worker_metadata: format!("{queue}:workers:metadata"),
             done: apalis.done_jobs_set(),
             dead: apalis.dead_jobs_set(),
+            scheduled: apalis.scheduled_jobs_set(),
             wake: format!("{queue}:wake"),
             epoch: format!("{queue}:epoch"),
             epoch_reported: format!("{queue}:epoch:told"),

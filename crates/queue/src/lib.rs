@@ -3,10 +3,12 @@
 //!
 //! A [`Queue`] hands jobs from the processes that [`enqueue`](Queue::enqueue) them to the processes that
 //! [`work`](Queue::work) on them. Redis only carries: a job may be delivered twice, and is gone when Redis
-//! loses its data. A caller that must not lose a job keeps it in a database, enqueues it again when it is
-//! overdue, and claims it there before acting on it. With that, these guarantees suffice:
+//! loses its data or a part of it. A caller that must not lose a job keeps it in a database, claims it there
+//! before acting on it, and looks up overdue jobs with [`queued`](Queue::queued): those that it does not find
+//! go to [`enqueue_again`](Queue::enqueue_again). With that, these guarantees suffice:
 //!
-//! - a job that waits or is in flight is not enqueued again; a finished or lost one is;
+//! - a job that waits or is in flight is not enqueued again; a finished one is. One that Redis lost from its
+//!   lists, while its payload and meta stayed, is found by `queued`, which reads the lists;
 //! - a job is delivered at once: workers are woken by pub/sub, and polling at short intervals covers a lost
 //!   message;
 //! - a job of a worker that died is redelivered within [`DEAD_AFTER`] plus one [`HEARTBEAT`];
@@ -61,7 +63,7 @@
 //! ```
 //!
 //! Not used, because each has a trap: `:scheduled` (its fetch `unpack`s every due id and fails permanently
-//! above about 8,000), `:idempotency`, locks, task events, and `vacuum`. apalis writes `:signal` and never
+//! above about 8,000, so it is deleted at every heartbeat), `:idempotency`, locks, task events, and `vacuum`. apalis writes `:signal` and never
 //! reads it.
 //!
 //! Redis must not fill up: apalis' fetch writes before it frees, so a queue that filled its Redis cannot be

@@ -13,7 +13,8 @@ use crate::worker::DEAD_AFTER;
 pub struct QueueStats {
     /// Waiting jobs.
     pub depth: u64,
-    /// Jobs that were fetched and not acknowledged yet.
+    /// Jobs that were fetched and not acknowledged yet. Includes jobs that Redis lost from its lists, until
+    /// they are enqueued again.
     pub in_flight: u64,
     /// Age of the oldest waiting job, by Redis' clock; `None` if no job waits.
     pub oldest_age: Option<Duration>,
@@ -22,14 +23,21 @@ pub struct QueueStats {
 }
 
 impl<J: Job> Queue<J> {
-    /// Measures the queue. O(number of workers), independent of the queue's length; one round trip.
+    /// Measures the queue. O(1): independent of its length and of the number of workers; one round trip.
     ///
     /// # Errors
     /// Redis is unavailable.
     pub async fn stats(&self) -> Result<QueueStats, QueueError> {
         let keys = &self.keys;
         let mut script = scripts::STATS.prepare_invoke();
-        script.key(&[&keys.active, &keys.workers, &keys.inflight, &keys.meta]);
+        script.key(&[
+            &keys.active,
+            &keys.data,
+            &keys.done,
+            &keys.dead,
+            &keys.workers,
+            &keys.meta,
+        ]);
         script.arg(DEAD_AFTER.as_secs());
         let (depth, in_flight, age_ms, workers): (u64, u64, i64, u64) =
             self.connection.run("measure the queue", &script).await?;

@@ -73,7 +73,7 @@ impl Upkeep {
         let keys = &self.keys;
         let mut script = scripts::UPKEEP.prepare_invoke();
         script.key(&[&keys.workers, &keys.inflight, &keys.active, &keys.data]);
-        script.key(&[&keys.meta, &keys.worker_metadata, &keys.wake]);
+        script.key(&[&keys.meta, &keys.worker_metadata, &keys.wake, &keys.scheduled]);
         script.arg(DEAD_AFTER.as_secs()).arg(alive);
         let (dead, returned, lost): (u64, u64, u64) = self
             .connection

@@ -119,19 +119,76 @@ async fn queued_jobs_are_found_without_enqueueing() {
     stuck.kill().await;
     queue.enqueue("waiting", &3).await.unwrap();
     queue.enqueue("without payload", &4).await.unwrap();
-    let data = key(&queue, "data");
-    let _: u32 = run_redis(&mut queue.connection(), &["HDEL", &data, "without payload"]).await;
+    queue.enqueue("not in the list", &5).await.unwrap();
+    let (data, active) = (key(&queue, "data"), key(&queue, "active"));
+    let mut redis = queue.connection();
+    let _: u32 = run_redis(&mut redis, &["HDEL", &data, "without payload"]).await;
+    let _: u32 = run_redis(&mut redis, &["LREM", &active, "1", "not in the list"]).await;
 
     let ids = [
         "finished",
         "in flight",
         "waiting",
         "without payload",
+        "not in the list",
         "never seen",
-    ];
-    let queued = queue.queued(&ids.map(str::to_owned)).await.unwrap();
-    assert_eq!(queued, [false, true, true, false, false]);
+    ]
+    .map(str::to_owned);
+    let queued = queue.queued(&ids).await.unwrap();
+    assert_eq!(queued, [false, true, true, false, false, false]);
     assert!(queue.queued(&[]).await.unwrap().is_empty());
+
+    // Long after it was enqueued, a worker's set is no proof: the entry may be wrong, or the worker may hang.
+    let meta = key(&queue, "meta:in flight");
+    let _: u32 = run_redis(&mut redis, &["HSET", &meta, "enqueued_at", "1000"]).await;
+    assert_eq!(queue.queued(&ids[1..2]).await.unwrap(), [false]);
+}
+
+#[tokio::test]
+async fn a_job_in_the_set_of_a_worker_that_is_not_registered_is_lost() {
+    let queue = queue::<u32>().await;
+    queue.enqueue("a", &1).await.unwrap();
+    let stuck = Worker::start(&queue, 1, |_| std::future::pending());
+    stuck.until_seen(1).await;
+    stuck.kill().await;
+    let ids = ["a".to_owned()];
+    assert_eq!(queue.queued(&ids).await.unwrap(), [true]);
+    let _: u32 = run_redis(&mut queue.connection(), &["DEL", &key(&queue, "workers")]).await;
+    assert_eq!(queue.queued(&ids).await.unwrap(), [false]);
+}
+
+#[tokio::test]
+async fn a_job_whose_id_was_lost_from_the_list_is_enqueued_again_once() {
+    let queue = queue::<u32>().await;
+    queue.enqueue_many(&jobs(0..20)).await.unwrap();
+    let mut redis = queue.connection();
+    let _: u32 = run_redis(&mut redis, &["DEL", &key(&queue, "active")]).await;
+    // The payload and the meta say that it is queued; one round trip cannot know better in O(1).
+    assert_eq!(queue.enqueue("job-0", &0).await.unwrap(), Enqueued::AlreadyQueued);
+    for expected in [Enqueued::New, Enqueued::AlreadyQueued] {
+        for (id, job) in jobs(0..20) {
+            assert_eq!(queue.enqueue_again(&id, &job).await.unwrap(), expected, "{id}");
+        }
+    }
+    assert_eq!(queue.stats().await.unwrap().depth, 20);
+    let worker = Worker::start(&queue, 4, nothing);
+    until_idle(&queue).await;
+    assert_eq!(worker.stop().await.len(), 20);
+}
+
+#[tokio::test]
+async fn a_waiting_job_that_seems_finished_is_enqueued_again_without_a_second_entry() {
+    let queue = queue::<u32>().await;
+    queue.enqueue("a", &1).await.unwrap();
+    let meta = key(&queue, "meta:a");
+    let _: u32 = run_redis(&mut queue.connection(), &["HSET", &meta, "status", "Done"]).await;
+    assert_eq!(
+        queue.enqueue_again("a", &1).await.unwrap(),
+        Enqueued::AlreadyQueued
+    );
+    let worker = Worker::start(&queue, 1, nothing);
+    until_idle(&queue).await;
+    assert_eq!(worker.stop().await, ["a"]);
 }
 
 #[tokio::test]

@@ -71,3 +71,19 @@ async fn a_finished_job_that_lost_its_meta_can_be_enqueued_again() {
     until_idle(&queue).await;
     assert_eq!(worker.stop().await, ["a", "a"]);
 }
+
+/// apalis' fetch moves all of them at once, which fails permanently above about 8,000.
+#[tokio::test]
+async fn entries_that_apalis_would_move_into_the_queue_do_not_stop_it() {
+    let queue = queue::<u32>().await;
+    let mut scheduled = redis::cmd("ZADD");
+    scheduled.arg(key(&queue, "scheduled"));
+    for n in 0..10_000 {
+        scheduled.arg(1).arg(format!("phantom-{n}"));
+    }
+    scheduled.exec_async(&mut queue.connection()).await.unwrap();
+    let worker = Worker::start(&queue, 4, nothing);
+    queue.enqueue("a", &1).await.unwrap();
+    worker.until_seen(1).await;
+    assert_eq!(worker.stop().await, ["a"]);
+}

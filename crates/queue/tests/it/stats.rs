@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use throughline_queue::QueueStats;
 
-use crate::support::{Worker, jobs, key, queue, run_redis};
+use crate::support::{Worker, jobs, key, nothing, queue, run_redis, until_idle};
 
 #[tokio::test]
 async fn an_empty_queue_has_no_oldest_job() {
@@ -30,6 +30,18 @@ async fn waiting_and_running_jobs_are_counted_separately() {
     let stats = queue.stats().await.unwrap();
     assert_eq!((stats.depth, stats.in_flight, stats.workers), (8, 2, 1));
     worker.kill().await;
+}
+
+#[tokio::test]
+async fn finished_jobs_that_were_not_cleaned_up_yet_are_not_in_flight() {
+    let queue = queue::<u32>().await;
+    queue.enqueue_many(&jobs(0..10)).await.unwrap();
+    let worker = Worker::start(&queue, 4, nothing);
+    until_idle(&queue).await;
+    worker.stop().await;
+    queue.enqueue_many(&jobs(10..13)).await.unwrap();
+    let stats = queue.stats().await.unwrap();
+    assert_eq!((stats.depth, stats.in_flight), (3, 0));
 }
 
 #[tokio::test]
