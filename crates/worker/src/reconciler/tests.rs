@@ -228,8 +228,8 @@ impl Shop {
             async move {
                 let (token, trace) = (ClaimToken::draw(), TraceContext::default());
                 let claim = store.claim(&delivery.job, token, &trace, MINUTE).await;
-                if let Some(claim) = claim.unwrap() {
-                    let (id, attempt) = (claim.order.id, claim.order.attempt);
+                if let Some(order) = claim.unwrap() {
+                    let (id, attempt) = (order.id, order.attempt);
                     store.complete(id, attempt, None).await.unwrap();
                 }
                 Ok::<(), Infallible>(())
@@ -252,7 +252,7 @@ impl Shop {
             let (store, started) = (store.clone(), started.clone());
             async move {
                 let (token, trace) = (ClaimToken::draw(), TraceContext::default());
-                if delivery.job.order_id.as_uuid().as_u128() % 2 == 0 {
+                if delivery.job.order_id.as_uuid().as_u128().is_multiple_of(2) {
                     store.claim(&delivery.job, token, &trace, MINUTE).await.unwrap();
                 }
                 let _ = started.send(delivery.worker.to_string());
