@@ -18,7 +18,11 @@ const DOCUMENTS: [&str; 8] = [
 #[test]
 fn every_file_that_a_document_names_exists() {
     let files = tracked();
-    let exists = |path: &str| files.iter().any(|file| file == path || file.starts_with(&format!("{path}/")));
+    let exists = |path: &str| {
+        files
+            .iter()
+            .any(|file| file == path || file.starts_with(&format!("{path}/")))
+    };
     let mut missing = Vec::new();
     for document in DOCUMENTS {
         for word in quoted(document) {

@@ -1,4 +1,5 @@
-//! Where a page ended. Clients send it back as it came; that it names an order is nobody's business.
+//! The opaque cursor for the next page. It encodes the last order of a page, but clients must not rely on
+//! that.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +10,7 @@ use domain::OrderId;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-/// The place after one order.
+/// The position after one order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cursor(OrderId);
 
