@@ -14,9 +14,6 @@ use crate::problem::Problem;
 use crate::rate_limit;
 use crate::state::AppState;
 
-/// Includes all other scopes, for the orders of all customers.
-const ADMIN: &str = "orders:admin";
-
 /// A scope that a handler needs.
 pub(crate) trait Scope: 'static {
     const NAME: &'static str;
@@ -26,7 +23,7 @@ pub(crate) trait Scope: 'static {
 pub(crate) struct Read;
 /// May create orders and cancel its own.
 pub(crate) struct Write;
-/// An operator.
+/// An operator: includes all other scopes, for the orders of all customers.
 pub(crate) struct Admin;
 
 impl Scope for Read {
@@ -38,7 +35,7 @@ impl Scope for Write {
 }
 
 impl Scope for Admin {
-    const NAME: &'static str = ADMIN;
+    const NAME: &'static str = "orders:admin";
 }
 
 /// The customer that sends a request, with the scope `S`. Without authentication, all requests are from one
@@ -72,7 +69,7 @@ impl<S: Scope> Caller<S> {
         rate_limit::count(request, customer)?;
         let (customer, admin) = match claims? {
             None => (CustomerId::anonymous(), false),
-            Some(claims) if claims.has(ADMIN) => (claims.customer, true),
+            Some(claims) if claims.has(Admin::NAME) => (claims.customer, true),
             Some(claims) if claims.has(S::NAME) => (claims.customer, false),
             Some(_) => return Err(AuthError::MissingScope(S::NAME).into()),
         };

@@ -151,7 +151,10 @@ pub(crate) async fn track<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<TrackedBody<B>>, Error> {
     let progress = request.request().conn_data::<Rc<Progress>>();
-    let serving = progress.map(|progress| Serving::start(Rc::clone(progress)));
+    let serving = progress.map(|progress| {
+        progress.serving.set(true);
+        Serving(Rc::clone(progress))
+    });
     let response = next.call(request).await?;
     Ok(response.map_body(|_, body| TrackedBody {
         body,
@@ -162,13 +165,6 @@ pub(crate) async fn track<B: MessageBody>(
 /// A request that is being served.
 #[derive(Debug)]
 struct Serving(Rc<Progress>);
-
-impl Serving {
-    fn start(progress: Rc<Progress>) -> Self {
-        progress.serving.set(true);
-        Self(progress)
-    }
-}
 
 impl Drop for Serving {
     fn drop(&mut self) {

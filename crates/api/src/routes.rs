@@ -6,9 +6,10 @@ use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, PathConfig, QueryConfig, ServiceConfig};
 
+use crate::orders::{analytics, cancel, create, events, list, read, retry};
 use crate::problem::Problem;
 use crate::resource::{get, resource};
-use crate::{deadline, health, openapi, orders, pages, query};
+use crate::{deadline, health, openapi, pages, query};
 
 /// Adds every route.
 pub(crate) fn configure(app: &mut ServiceConfig) {
@@ -16,22 +17,22 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
         .app_data(QueryConfig::default().error_handler(query::problem))
         .service(timed(
             resource("/api/orders", "GET, HEAD, POST")
-                .route(get(orders::list))
-                .post(orders::create),
+                .route(get(list::list))
+                .post(create::create),
         ))
         .service(timed(
-            resource("/api/orders/analytics", "GET, HEAD").route(get(orders::analytics)),
+            resource("/api/orders/analytics", "GET, HEAD").route(get(analytics::analytics)),
         ))
         .service(timed(
             resource("/api/orders/{id}", "DELETE, GET, HEAD")
-                .route(get(orders::read))
-                .delete(orders::cancel),
+                .route(get(read::read))
+                .delete(cancel::cancel),
         ))
         .service(timed(
-            resource("/api/orders/{id}/events", "GET, HEAD").route(get(orders::events)),
+            resource("/api/orders/{id}/events", "GET, HEAD").route(get(events::events)),
         ))
         .service(timed(
-            resource("/api/orders/{id}/retry", "POST").post(orders::retry),
+            resource("/api/orders/{id}/retry", "POST").post(retry::retry),
         ))
         .service(resource("/api/openapi.json", "GET, HEAD").route(get(openapi::serve)))
         .service(resource("/health", "GET, HEAD").route(get(health::live)))

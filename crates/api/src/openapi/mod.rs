@@ -91,9 +91,8 @@ fn build() -> Value {
 /// Adds the common errors, the body of each error, and the common headers. Request bodies are required;
 /// optional parameters are absent, never null.
 fn add_common_errors(operation: &mut Value) {
-    for parameter in array(operation, "/parameters") {
-        not_null(parameter);
-    }
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    parameters.into_iter().flatten().for_each(not_null);
     if let Some(body) = operation.get_mut("requestBody").and_then(Value::as_object_mut) {
         body.insert("required".to_owned(), true.into());
     }
@@ -154,11 +153,6 @@ fn common_headers(status: &str) -> impl Iterator<Item = (&'static str, &'static 
         ("RateLimit-Policy", "string", "The limit, if there is one"),
     ];
     own.into_iter().chain(limit)
-}
-
-fn array<'a>(value: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> {
-    let found = value.pointer_mut(pointer).and_then(Value::as_array_mut);
-    found.into_iter().flatten()
 }
 
 fn not_null(parameter: &mut Value) {

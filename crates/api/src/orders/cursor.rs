@@ -7,7 +7,6 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::OrderId;
-use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 /// The position after one order.
@@ -38,12 +37,6 @@ impl FromStr for Cursor {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| ())?;
         let uuid = Uuid::from_slice(&bytes).map_err(|_| ())?;
         Ok(Self(uuid.into()))
-    }
-}
-
-impl Serialize for Cursor {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 

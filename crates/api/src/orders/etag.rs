@@ -1,6 +1,7 @@
 //! Entity tags (RFC 9110, section 8.8.3): a client that has the current representation gets 304 without a
 //! body.
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, EntityTag, Header, IfNoneMatch};
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
@@ -24,11 +25,12 @@ pub(super) fn respond(request: &HttpRequest, body: &impl Serialize) -> Result<Ht
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
         Err(_) => false,
     };
-    let mut response = if known {
-        HttpResponse::NotModified()
+    let status = if known {
+        StatusCode::NOT_MODIFIED
     } else {
-        HttpResponse::Ok()
+        StatusCode::OK
     };
+    let mut response = HttpResponse::build(status);
     response
         .insert_header(CACHE_CONTROL)
         .insert_header(header::ETag(tag));

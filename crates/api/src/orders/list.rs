@@ -32,8 +32,8 @@ pub(crate) struct ListQuery {
 pub(super) struct Page {
     data: Vec<OrderBody>,
     /// The cursor of the next page; null on the last.
-    #[schema(required, value_type = Option<String>)]
-    next_cursor: Option<Cursor>,
+    #[schema(required)]
+    next_cursor: Option<String>,
 }
 
 /// List orders, newest first
@@ -69,11 +69,12 @@ pub(crate) async fn list(
     let mut orders = orders.await?;
     let more = orders.len() > page;
     orders.truncate(page);
-    let next_cursor = orders.last().filter(|_| more).map(|last| Cursor::after(last.id));
+    let last = orders.last().filter(|_| more);
+    let next_cursor = last.map(|last| Cursor::after(last.id).to_string());
 
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CACHE_CONTROL, "private, no-store"));
-    if let Some(cursor) = next_cursor {
+    if let Some(cursor) = &next_cursor {
         response.insert_header((header::LINK, next_link(status, limit, cursor)));
     }
     let data = orders.into_iter().map(OrderBody::from).collect();
@@ -81,7 +82,7 @@ pub(crate) async fn list(
 }
 
 /// The next page of the same query (RFC 8288).
-fn next_link(status: Option<OrderStatus>, limit: u32, cursor: Cursor) -> String {
+fn next_link(status: Option<OrderStatus>, limit: u32, cursor: &str) -> String {
     let status = status.map_or_else(String::new, |status| format!("status={status}&"));
     format!("</api/orders?{status}limit={limit}&cursor={cursor}>; rel=\"next\"")
 }

@@ -13,11 +13,3 @@ pub(crate) mod list;
 pub(crate) mod read;
 mod representation;
 pub(crate) mod retry;
-
-pub(crate) use analytics::analytics;
-pub(crate) use cancel::cancel;
-pub(crate) use create::create;
-pub(crate) use events::events;
-pub(crate) use list::list;
-pub(crate) use read::read;
-pub(crate) use retry::retry;
