@@ -1,7 +1,7 @@
 //! One token bucket per client: it holds one second's requests and refills steadily. By the generic cell rate
 //! algorithm, the time at which a bucket is full is all that is stored. Memory is bounded: a client whose
-//! bucket is full is forgotten. The crate `governor` does not bound the number of clients, and does not report
-//! the time until a bucket is full, which the header needs.
+//! bucket is full is forgotten. The crate `governor` does not bound the number of clients, and does not
+//! report the time until a bucket is full, which the header needs.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
