@@ -4,29 +4,27 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Words that hide who does something, or what happens.
+/// Words that hide who does something, or what happens; in parts, so that a search for them finds no file.
 const FORBIDDEN: [&str; 11] = [
-    "whoever",
-    "nobody",
-    "somebody",
-    "anew",
-    "oftener",
-    "in vain",
-    "takes leave",
-    "had better",
-    "is away",
-    "are away",
-    "of no more use",
+    concat!("who", "ever"),
+    concat!("no", "body"),
+    concat!("some", "body"),
+    concat!("a", "new"),
+    concat!("often", "er"),
+    concat!("in", " vain"),
+    concat!("takes", " leave"),
+    concat!("had", " better"),
+    concat!("is", " away"),
+    concat!("are", " away"),
+    concat!("of no", " more use"),
 ];
 const MAX_COLUMNS: usize = 110;
 
 #[test]
 fn no_file_uses_a_forbidden_word() {
-    let this_file = "xtask/tests/it/words.rs";
-    let found = lines(|file, line| {
-        // `nobody` is a Unix user as well.
-        let lower = line.to_lowercase().replace("\"nobody\"", "");
-        file != this_file && FORBIDDEN.iter().any(|word| lower.contains(word))
+    let found = lines(|_, line| {
+        let lower = line.to_lowercase();
+        FORBIDDEN.iter().any(|word| lower.contains(word))
     });
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
