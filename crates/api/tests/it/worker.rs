@@ -1,4 +1,4 @@
-//! What a worker does to an order, step by step, at the test's own pace.
+//! The transitions that a worker makes, one by one as the test needs them.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ impl Worker {
         }
     }
 
-    /// Of an API whose Redis is away.
+    /// Publishes no events, for an API without Redis.
     pub(crate) fn silent(api: &Api) -> Self {
         Self {
             store: api.store(),
@@ -42,21 +42,21 @@ impl Worker {
             .claim(&job, ClaimToken::draw(), &job.trace, LEASE)
             .await
             .unwrap();
-        self.announced(claim.unwrap())
+        self.published(claim.unwrap())
     }
 
     pub(crate) async fn complete(&self, order: &Order) -> Order {
         let done = self.store.complete(order.id, order.attempt, None).await;
-        self.announced(done.unwrap().unwrap())
+        self.published(done.unwrap().unwrap())
     }
 
     pub(crate) async fn fail(&self, order: &Order) -> Order {
-        let failure = Failure::new(FailureCode::PaymentTimeout, "The gateway did not answer.");
+        let failure = Failure::new(FailureCode::PaymentTimeout, "The gateway did not response.");
         let failed = self.store.fail(order.id, order.attempt, &failure, false);
-        self.announced(failed.await.unwrap().unwrap())
+        self.published(failed.await.unwrap().unwrap())
     }
 
-    fn announced(&self, order: Order) -> Order {
+    fn published(&self, order: Order) -> Order {
         if let Some(publisher) = &self.publisher {
             publisher.publish(&order);
         }

@@ -32,7 +32,7 @@ async fn replicas_that_start_together_migrate_once() {
 async fn the_lock_does_not_outlive_the_migration() {
     let fixture = Fixture::new().await;
     let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    testkit::eventually("the lock to go", std::time::Duration::from_secs(10), async || {
+    testkit::eventually("the lock to go", std::time::Duration::from_secs(60), async || {
         let row = fixture.sql.query_one(held, &[]).await.unwrap();
         (row.get::<_, i64>(0) == 0).then_some(())
     })
