@@ -1,4 +1,4 @@
-//! The settings of the service, read from the environment once at the start.
+//! What the service is told by its environment. Read once, at the start.
 
 use std::time::Duration;
 
@@ -15,47 +15,47 @@ use crate::cors;
 /// All settings of the service.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// HOST and PORT.
+    /// Where to listen.
     pub address: Address,
-    /// DATABASE_*: PostgreSQL.
+    /// PostgreSQL.
     pub store: StoreConfig,
-    /// REDIS_URL and QUEUE_NAME.
+    /// Redis, and the queue in it.
     pub queue: QueueConfig,
-    /// HTTP_*, RATE_LIMIT_PER_SECOND and CORS_ALLOWED_ORIGINS.
+    /// How the HTTP server behaves.
     pub http: HttpConfig,
+    /// Who may call.
     pub(crate) auth: AuthConfig,
-    /// When a new order becomes due again if its job is lost.
+    /// How long a new order may wait before it is dispatched again.
     pub dispatch_grace: Duration,
-    /// Orders above this amount are marked as of high value in telemetry.
+    /// Above this amount an order is of high value.
     pub high_value: Threshold,
-    /// Whether a client's trace context is trusted.
+    /// Whether a caller's trace context is trusted.
     pub inbound: Inbound,
-    /// Upper bound for the requests in flight at shutdown.
+    /// How long the requests in flight may take to end.
     pub shutdown_timeout: Duration,
 }
 
 /// Limits of the HTTP server.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
-    /// Threads, 1 to 512.
+    /// Threads that serve requests.
     pub workers: usize,
-    /// How long an idle connection stays open. A connection that is not idle but makes no progress is closed
-    /// after this plus `request_timeout`.
+    /// How long an idle connection is kept. One that is not idle and gets nothing done goes after this and `request_timeout`.
     pub keep_alive: Duration,
-    /// Limits the request head, and separately the body with the response.
+    /// How long a request may take: its head, and again its body and its answer.
     pub request_timeout: Duration,
-    /// Maximum size of a body in bytes.
+    /// The largest body, in bytes.
     pub body_limit: usize,
-    /// Requests per second of one client at this replica.
+    /// Requests a second that one client may send to this replica.
     pub rate_limit: Option<u32>,
-    /// Origins that may call from a browser; `*` for any.
+    /// Origins whose pages may call; `*` for any.
     pub allowed_origins: Vec<String>,
 }
 
 impl Config {
     /// Reads and checks every variable.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
-        // The maximum of actix.
+        // actix takes no more workers.
         let workers = 1..=512;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {

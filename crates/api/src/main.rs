@@ -1,5 +1,4 @@
-//! `throughline-api` creates orders over HTTP. `throughline-api migrate` applies the database's migrations
-//! and exits.
+//! throughline-api: takes orders over HTTP. `throughline-api migrate` brings the database's schema up to date and ends.
 
 use std::process::ExitCode;
 

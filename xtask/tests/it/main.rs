@@ -12,7 +12,6 @@ mod documentation;
 mod mistakes;
 mod modules;
 mod recipes;
-mod references;
 mod stack;
 mod words;
 mod xtask;

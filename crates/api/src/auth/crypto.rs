@@ -1,5 +1,4 @@
-//! Verifies tokens with ring, as TLS does; nothing is signed. The providers that jsonwebtoken brings would
-//! add a second cryptography library (aws-lc-rs or RustCrypto) for the same four algorithms.
+//! The signatures that tokens are checked by, with the same library as TLS: ring. Nothing is ever signed here.
 
 use std::sync::Once;
 
@@ -13,7 +12,7 @@ use ring::signature::{
     VerificationAlgorithm,
 };
 
-/// Installs the provider, once for the process.
+/// Makes `jsonwebtoken` use it, once for the process.
 pub(super) fn install() {
     static INSTALLED: Once = Once::new();
     static PROVIDER: CryptoProvider = CryptoProvider {
@@ -22,7 +21,7 @@ pub(super) fn install() {
         key_utils: KeyUtils::new_unimplemented(),
     };
     INSTALLED.call_once(|| {
-        // Fails only if a provider is installed, and nothing else installs one.
+        // Nothing else in this process installs one.
         let _ = PROVIDER.install_default();
     });
 }

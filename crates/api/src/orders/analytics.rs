@@ -1,4 +1,4 @@
-//! `GET /api/orders/analytics`: totals, and count and sum by status and currency. Cached per owner.
+//! `GET /api/orders/analytics`: totals, and count and sum by status and currency.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use store::StatusTotal;
 use utoipa::ToSchema;
 
 use crate::caller::{Caller, Read};
+use crate::openapi::Status;
 use crate::problem::Problem;
-use crate::schema::Status;
 use crate::state::AppState;
 
-/// Counting reads every order, so the response is cached.
-const CACHE_TTL: Duration = Duration::from_secs(5);
+/// Totals read every order that they count, so they are counted once in this time for each caller.
+const KEPT: Duration = Duration::from_secs(5);
 
-/// Totals of the caller's own orders; for an admin, of all orders.
+/// Totals of the caller's own orders, or of all for an admin.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Analytics {
     total_orders: i64,
@@ -26,7 +26,7 @@ pub(super) struct Analytics {
     by_status: Vec<Row>,
 }
 
-/// Count and sum of the orders of one status and currency.
+/// How many orders of one status and currency there are, and what they add up to.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = StatusTotal)]
 struct Row {
@@ -39,27 +39,27 @@ struct Row {
 
 /// Totals, and count and sum by status and currency
 ///
-/// Of the caller's own orders; for an admin, of all orders. At most 5 seconds old.
+/// Of the caller's own orders, for an admin of all. At most 5 seconds old.
 #[utoipa::path(get, path = "/api/orders/analytics", tag = "orders", operation_id = "analytics", responses(
     (status = 200, description = "The totals", body = Analytics),
 ), security(("bearer" = ["orders:read"])))]
 pub(crate) async fn analytics(state: Data<AppState>, caller: Caller<Read>) -> Result<HttpResponse, Problem> {
-    let key = match caller.owner_filter() {
+    let key = match caller.sees() {
         Some(customer) => format!("analytics:of:{}", customer.as_str()),
         None => "analytics:all".to_owned(),
     };
-    if let Some(body) = state.cache.get(&key).await {
-        return Ok(respond(body));
+    if let Some(kept) = state.cache.get(&key).await {
+        return Ok(answer(kept));
     }
-    let analytics = Analytics::from(state.store.totals(caller.owner_filter()).await?);
+    let analytics = Analytics::from(state.store.totals(caller.sees()).await?);
     telemetry::span::set("analytics.total_orders", analytics.total_orders);
     telemetry::span::set("analytics.pending_orders", analytics.pending_orders);
     let body = serde_json::to_string(&analytics).map_err(|error| Problem::internal(&error))?;
-    state.cache.set(&key, &body, CACHE_TTL).await;
-    Ok(respond(body))
+    state.cache.keep(&key, &body, KEPT).await;
+    Ok(answer(body))
 }
 
-fn respond(body: String) -> HttpResponse {
+fn answer(body: String) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "private, no-store"))
         .content_type(header::ContentType::json())

@@ -1,40 +1,41 @@
-//! `POST /api/orders`: one statement writes the order, then one command enqueues its job. The response is 201
-//! even if Redis is unavailable: the reconciler then dispatches the order.
+//! `POST /api/orders`: one statement writes the order, then one command dispatches it. If Redis is away, the answer is 201 all
+//! the same: the reconciler dispatches later.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use domain::{CustomerId, NewOrder, Order, OrderId, TraceContext};
+use domain::{Attempt, CustomerId, NewOrder, Order, OrderId, ProcessOrder, TraceContext};
 use opentelemetry::trace::FutureExt;
 use store::{CreatedOnce, Once};
 
-use super::representation::OrderBody;
-use super::{draft, enqueue, idempotency};
+use super::body::OrderBody;
+use super::{dispatch, draft, idempotency};
 use crate::body::JsonBytes;
 use crate::caller::{Caller, Write};
 use crate::metrics;
+use crate::openapi::NewOrder as NewOrderSchema;
 use crate::problem::Problem;
 use crate::state::AppState;
 
 /// Create an order
 ///
-/// It is processed in the background. With an Idempotency-Key, the same request can be sent any number of
-/// times and takes effect once.
+/// It is processed at once, in the background. With an Idempotency-Key, the same request can be sent any number of times, and takes
+/// effect once.
 #[utoipa::path(post, path = "/api/orders", tag = "orders", operation_id = "createOrder",
-    params(("Idempotency-Key" = Option<String>, Header, description = "A key for this request, stored for 24 hours: 1 to 255 visible ASCII characters", pattern = "^[!-~]{1,255}$", min_length = 1, max_length = 255)),
-    request_body(content = ref("#/components/schemas/NewOrder"), content_type = "application/json"),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A name for this request, kept for 24 hours: 1 to 255 visible ASCII characters", pattern = "^[!-~]{1,255}$", min_length = 1, max_length = 255)),
+    request_body(content = NewOrderSchema, content_type = "application/json"),
     responses(
         (status = 201, description = "The order was created: now, or by an earlier request with this Idempotency-Key", body = OrderBody, headers(
             ("Location" = String, description = "The order's path"),
-            ("Idempotency-Replayed" = Option<String>, description = "`true` if an earlier request created the order"),
+            ("Idempotency-Replayed" = Option<String>, description = "`true` where an earlier request created the order"),
         )),
-        (status = 408, description = "The body was not received in time"),
-        (status = 409, description = "Another request with this Idempotency-Key is in progress", headers(
+        (status = 408, description = "The body did not come in time"),
+        (status = 409, description = "Another request with this Idempotency-Key is under way", headers(
             ("Retry-After" = u32, description = "Seconds"),
         )),
         (status = 413, description = "The body is too large"),
         (status = 415, description = "The body is not application/json"),
-        (status = 422, description = "The body has invalid fields, each listed in `errors`; or the Idempotency-Key was used with another body"),
+        (status = 422, description = "The body has fields that cannot be taken, each named in `errors`; or the Idempotency-Key was used with another body"),
     ),
     security(("bearer" = ["orders:write"])))]
 pub(crate) async fn create(
@@ -47,22 +48,26 @@ pub(crate) async fn create(
     let draft = draft::read(&body.0)?;
     let once = key.map(|key| idempotency::once(key, &draft));
     let new = draft::validate(draft)?;
-    Ok(respond(create_uncancelled(state, caller, new, once).await?))
+    Ok(answer(create_to_the_end(state, caller, new, once).await?))
 }
 
-/// A replayed response differs from the first one only by a header.
-fn respond(created: Created) -> HttpResponse {
+/// The first answer, and every one that repeats it, are the same but for one header.
+fn answer(created: Created) -> HttpResponse {
+    let (order, replayed) = match created {
+        Created::New(order) => (order, false),
+        Created::Before(order) => (order, true),
+    };
     let mut response = HttpResponse::Created();
-    response.insert_header((header::LOCATION, format!("/api/orders/{}", created.order.id)));
+    response.insert_header((header::LOCATION, format!("/api/orders/{}", order.id)));
     response.insert_header((header::CACHE_CONTROL, "no-store"));
-    if created.replayed {
+    if replayed {
         response.insert_header(idempotency::REPLAYED);
     }
-    response.json(OrderBody::from(created.order))
+    response.json(OrderBody::from(order))
 }
 
-/// Runs as a task, so that an order is not left without a job when its client disconnects.
-async fn create_uncancelled(
+/// A client that goes away in between leaves no order that is written and not dispatched.
+async fn create_to_the_end(
     state: Data<AppState>,
     caller: Caller<Write>,
     new: NewOrder,
@@ -73,10 +78,9 @@ async fn create_uncancelled(
     created.map_err(|panic| Problem::internal(&panic))?
 }
 
-struct Created {
-    order: Order,
-    /// By an earlier request with the same Idempotency-Key.
-    replayed: bool,
+enum Created {
+    New(Order),
+    Before(Order),
 }
 
 #[tracing::instrument(
@@ -97,16 +101,16 @@ async fn create_order(
     new: NewOrder,
     once: Option<&Once>,
 ) -> Result<Created, Problem> {
-    // Stored with the order, so that each later dispatch belongs to the trace of this span.
+    // Whoever dispatches this order again, whenever, does it in the trace of this span.
     let trace = TraceContext(telemetry::propagation::inject_current());
     let order = Order::new(OrderId::generate(), customer.clone(), new, trace);
     let created = write(state, order, once).await?;
-    let order = &created.order;
+    let (Created::New(order) | Created::Before(order)) = &created;
     tracing::Span::current().record("order.id", tracing::field::display(order.id));
-    if !created.replayed {
+    if let Created::New(order) = &created {
         metrics::order_created();
-        let dispatch = state.dispatcher.dispatch(order.next_job());
-        enqueue::or_make_due(state, dispatch, order.id).await;
+        let job = first_job(order.id);
+        dispatch::at_once(state, state.dispatcher.dispatch(job), order.id).await;
         tracing::info!(order.id = %order.id, "order created");
     }
     Ok(created)
@@ -114,21 +118,31 @@ async fn create_order(
 
 async fn write(state: &AppState, order: Order, once: Option<&Once>) -> Result<Created, Problem> {
     let grace = state.dispatch_grace;
-    let created = match once {
-        None => CreatedOnce::New(Box::new(state.store.create(order, grace).await?)),
-        Some(once) => state.store.create_once(order, grace, once).await?,
+    let Some(once) = once else {
+        let order = state.store.create(order, grace).await?;
+        return Ok(Created::New(order));
     };
-    let (order, replayed) = match created {
-        CreatedOnce::New(order) => (*order, false),
-        CreatedOnce::Replayed(order) => (*order, true),
-        CreatedOnce::InFlight => {
-            let detail = "Another request with this Idempotency-Key is in progress. Try again.";
-            return Err(Problem::new(StatusCode::CONFLICT, detail).retry_soon());
-        }
-        CreatedOnce::OtherRequest => {
-            let detail = "This Idempotency-Key was used with another body.";
-            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
-        }
-    };
-    Ok(Created { order, replayed })
+    match state.store.create_once(order, grace, once).await? {
+        CreatedOnce::New(order) => Ok(Created::New(*order)),
+        CreatedOnce::Replayed(order) => Ok(Created::Before(*order)),
+        CreatedOnce::InFlight => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "Another request with this Idempotency-Key is under way. Try again.",
+        )
+        .retry_soon()),
+        CreatedOnce::OtherRequest => Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "This Idempotency-Key was used with another body.",
+        )),
+    }
+}
+
+/// Its trace context is written where it is dispatched.
+fn first_job(order_id: OrderId) -> ProcessOrder {
+    ProcessOrder {
+        order_id,
+        attempt: Attempt::FIRST,
+        trace: TraceContext::default(),
+        previous_attempt: None,
+    }
 }

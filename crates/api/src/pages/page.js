@@ -1,36 +1,36 @@
-// Shared by both pages: elements, and requests with the token. Text is inserted as text, never as markup.
+// What both pages need: elements, and requests that carry the token. All text goes in as text, never as markup.
 
 export function element(name, attributes = {}, ...children) {
-  const node = document.createElement(name);
+  const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
-    if (key === "onclick") node.addEventListener("click", value);
-    else node.setAttribute(key, value);
+    if (key === "onclick") made.addEventListener("click", value);
+    else made.setAttribute(key, value);
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
-  return node;
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
 }
 
 export function show(id, ...children) {
   document.getElementById(id).replaceChildren(...children);
 }
 
-const TOKEN_KEY = "throughline.token";
+const TOKEN = "throughline.token";
 
 export function token(value) {
-  if (value !== undefined) sessionStorage.setItem(TOKEN_KEY, value.trim());
-  return sessionStorage.getItem(TOKEN_KEY) ?? "";
+  if (value !== undefined) sessionStorage.setItem(TOKEN, value.trim());
+  return sessionStorage.getItem(TOKEN) ?? "";
 }
 
-export function request(path, options = {}) {
+export function ask(path, options = {}) {
   const headers = { ...options.headers };
   if (token()) headers.authorization = `Bearer ${token()}`;
   return fetch(path, { ...options, headers });
 }
 
-// The JSON of the response. Throws a problem's detail, but returns the body of a failed readiness check.
+// The answer's JSON; of a problem, its own words as an error.
 export async function json(path, options) {
-  const response = await request(path, options);
-  const body = response.status === 204 ? null : await response.json();
-  if (!response.ok && !("checks" in (body ?? {}))) throw new Error(body?.detail ?? `${response.status}`);
+  const answer = await ask(path, options);
+  const body = answer.status === 204 ? null : await answer.json();
+  if (!answer.ok && !("checks" in (body ?? {}))) throw new Error(body?.detail ?? `${answer.status}`);
   return body;
 }

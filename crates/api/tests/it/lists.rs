@@ -1,4 +1,4 @@
-//! Pages: newest first, stable under inserts, linked by `Link`.
+//! Pages: newest first, stable under inserts, to be followed by their Link.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Starts the program for one test, with its own database and queue.
+//! The program, started for one test, on a database and a queue of its own.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use testkit::Database;
 use uuid::Uuid;
 
-use crate::response::Response;
+use crate::answer::Answer;
 
 /// A running throughline-api. Ends when dropped.
 pub(crate) struct Api {
@@ -27,14 +27,14 @@ impl Api {
         Self::with(&[]).await
     }
 
-    /// With these variables besides the required ones.
+    /// With these variables beside the ones that it needs.
     pub(crate) async fn with(environment: &[(&str, &str)]) -> Self {
         let database = testkit::database().await.unwrap();
         store::migrate(database.url()).await.unwrap();
         Self::on(database, environment).await
     }
 
-    /// On an existing database.
+    /// On a database that there is already.
     pub(crate) async fn on(database: Database, environment: &[(&str, &str)]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let redis_url = testkit::redis().await.unwrap().url().to_owned();
@@ -46,7 +46,7 @@ impl Api {
             .env("DATABASE_URL", database.url())
             .env("REDIS_URL", &redis_url)
             .env("QUEUE_NAME", &queue)
-            // Nothing listens there: requests are traced, and the traces are lost.
+            // Nobody listens there: requests are traced, and the traces lost.
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
@@ -89,32 +89,32 @@ impl Api {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Response {
-        Response::of(self.request(Method::GET, path)).await
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        Answer::of(self.request(Method::GET, path)).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
-        Response::of(self.request(Method::POST, path).json(body)).await
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(Method::POST, path).json(body)).await
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> Response {
-        Response::of(self.request(Method::DELETE, path)).await
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        Answer::of(self.request(Method::DELETE, path)).await
     }
 
     /// A new order of 99.99 USD; its id.
     pub(crate) async fn order(&self) -> String {
-        let response = self.post("/api/orders", &widget()).await;
-        assert_eq!(response.status, 201, "{response:?}");
-        response.body["id"].as_str().unwrap().to_owned()
+        let answer = self.post("/api/orders", &widget()).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.body["id"].as_str().unwrap().to_owned()
     }
 
-    /// Sends SIGTERM, as Kubernetes does.
+    /// Asks it to end, as Kubernetes does.
     pub(crate) fn terminate(&mut self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     }
 
-    /// Waits for its end, and returns the exit code.
+    /// Its exit code, once it has ended.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
         let deadline = std::time::Duration::from_secs(20);
         let child = &mut self.child;
@@ -130,7 +130,7 @@ impl Api {
         self.url.strip_prefix("http://").unwrap()
     }
 
-    /// The log lines since it started to listen.
+    /// What it has logged since it listens.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -154,7 +154,7 @@ impl Drop for Api {
     }
 }
 
-/// The body of a minimal order.
+/// The body of an ordinary order.
 pub(crate) fn widget() -> Value {
     json!({ "product_name": "Widget", "amount": "99.99" })
 }

@@ -1,4 +1,4 @@
-//! Authentication and authorization, and the attacks that they must withstand.
+//! Who may do what, and every attack that must not get through.
 
 mod attacks;
 mod keys;
