@@ -1,9 +1,9 @@
-//! Reads a JSON body: its media type, its size and its pace are checked here, what it says is for its reader.
+//! Extracts the bytes of a JSON body, and checks its media type and size. Parsing is left to the handler.
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
-use actix_web::http::header;
-use actix_web::http::{StatusCode, header::ContentLength};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, ContentLength};
 use actix_web::web::{Bytes, BytesMut, Data};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::StreamExt;
@@ -13,7 +13,7 @@ use crate::deadline::Deadline;
 use crate::problem::Problem;
 use crate::state::AppState;
 
-/// The bytes of a body that says it is JSON.
+/// The bytes of a body whose media type is JSON.
 pub(crate) struct JsonBytes(pub(crate) Bytes);
 
 impl FromRequest for JsonBytes {
@@ -27,9 +27,9 @@ impl FromRequest for JsonBytes {
             let limit = request
                 .app_data::<Data<AppState>>()
                 .map_or(0, |state| state.http.body_limit);
-            Deadline::reading(&request, true);
+            Deadline::set_reading(&request, true);
             let body = read(&request, payload, limit).await?;
-            Deadline::reading(&request, false);
+            Deadline::set_reading(&request, false);
             Ok(Self(body))
         })
     }
@@ -53,11 +53,11 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
 }
 
 async fn read(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
-    let announced = request.get_header::<ContentLength>().map_or(0, |length| *length);
-    if announced > limit {
+    let content_length = request.get_header::<ContentLength>().map_or(0, |length| *length);
+    if content_length > limit {
         return Err(too_large(limit));
     }
-    let mut body = BytesMut::with_capacity(announced);
+    let mut body = BytesMut::with_capacity(content_length);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| unreadable(&error))?;
         if body.len().saturating_add(chunk.len()) > limit {
@@ -77,6 +77,6 @@ fn too_large(limit: usize) -> Problem {
 }
 
 fn unreadable(error: &PayloadError) -> Problem {
-    tracing::debug!(%error, "a body could not be read");
+    tracing::debug!(%error, "cannot read a body");
     Problem::bad_request("The body could not be read.")
 }

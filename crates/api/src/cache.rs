@@ -1,5 +1,4 @@
-//! Answers that are kept in Redis for a moment. A Redis that is away or slow costs a request next to nothing: it is answered as if
-//! nothing were kept.
+//! A cache in Redis. If Redis is slow or unavailable, the value counts as missing.
 
 use std::time::Duration;
 
@@ -7,8 +6,8 @@ use queue::{Connection, Queue};
 use redis::RedisError;
 use telemetry::cache::{Failure, Server};
 
-/// The longest that a request waits for Redis.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// Upper bound of what the cache adds to a request.
+const CACHE_TIMEOUT: Duration = Duration::from_millis(100);
 
 pub(crate) struct Cache {
     connection: Connection,
@@ -20,7 +19,7 @@ pub(crate) struct Cache {
 enum CacheError {
     #[error(transparent)]
     Redis(#[from] RedisError),
-    #[error("no answer within {PATIENCE:?}")]
+    #[error("no response within {CACHE_TIMEOUT:?}")]
     Timeout,
 }
 
@@ -41,8 +40,8 @@ impl Failure for CacheError {
 }
 
 impl Cache {
-    /// Beside the queue, under keys of its own: `{queue}:cache:{key}`.
-    pub(crate) fn beside<J: queue::Job>(queue: &Queue<J>) -> Self {
+    /// In the queue's database, under the keys `{queue}:cache:{key}`.
+    pub(crate) fn new<J: queue::Job>(queue: &Queue<J>) -> Self {
         let (host, port) = queue.server();
         Self {
             connection: queue.connection(),
@@ -51,25 +50,24 @@ impl Cache {
         }
     }
 
-    /// What is kept under this key, if anything.
     pub(crate) async fn get(&self, key: &str) -> Option<String> {
         let mut command = redis::cmd("GET");
         command.arg(format!("{}{key}", self.prefix));
-        let kept = self.run("GET", "GET {queue}:cache:{key}", &command).await;
-        kept.unwrap_or_else(|error| {
-            tracing::debug!(%error, "not read from Redis");
+        let value = self.run("GET", "GET {queue}:cache:{key}", &command).await;
+        value.unwrap_or_else(|error| {
+            tracing::debug!(%error, "cannot read the cache");
             None
         })
     }
 
-    /// Keeps it for so long, in whole seconds.
-    pub(crate) async fn keep(&self, key: &str, value: &str, time: Duration) {
+    /// Rounds `ttl` down to seconds.
+    pub(crate) async fn set(&self, key: &str, value: &str, ttl: Duration) {
         let mut command = redis::cmd("SET");
         let key = format!("{}{key}", self.prefix);
-        command.arg(key).arg(value).arg("EX").arg(time.as_secs());
+        command.arg(key).arg(value).arg("EX").arg(ttl.as_secs());
         let text = "SET {queue}:cache:{key} ? EX ?";
         if let Err(error) = self.run::<()>("SET", text, &command).await {
-            tracing::debug!(%error, "not kept in Redis");
+            tracing::debug!(%error, "cannot write the cache");
         }
     }
 
@@ -80,12 +78,12 @@ impl Cache {
         command: &redis::Cmd,
     ) -> Result<T, CacheError> {
         let mut connection = self.connection.clone();
-        let answer = async {
-            match tokio::time::timeout(PATIENCE, command.query_async(&mut connection)).await {
-                Ok(answer) => Ok(answer?),
+        let response = async {
+            match tokio::time::timeout(CACHE_TIMEOUT, command.query_async(&mut connection)).await {
+                Ok(response) => Ok(response?),
                 Err(_) => Err(CacheError::Timeout),
             }
         };
-        self.server.run(operation, text, answer).await
+        self.server.run(operation, text, response).await
     }
 }

@@ -1,4 +1,5 @@
-//! Who calls, and what they may do. A handler names the scope that it needs by the type of its caller, so none can forget to ask.
+//! The caller of a request and the permission that its handler needs. A handler takes a `Caller<Scope>`, so
+//! the check cannot be forgotten.
 
 use std::marker::PhantomData;
 
@@ -8,24 +9,21 @@ use actix_web::{FromRequest, HttpRequest};
 use domain::CustomerId;
 use futures_util::future::LocalBoxFuture;
 
-use crate::auth::Refusal;
+use crate::auth::AuthError;
 use crate::problem::Problem;
-use crate::rate_limit::Client;
+use crate::rate_limit;
 use crate::state::AppState;
-
-/// A token with this scope may do everything, to everybody's orders.
-const ADMIN: &str = "orders:admin";
 
 /// A scope that a handler needs.
 pub(crate) trait Scope: 'static {
     const NAME: &'static str;
 }
 
-/// To see orders.
+/// May read its own orders.
 pub(crate) struct Read;
-/// To create and cancel orders.
+/// May create orders and cancel its own.
 pub(crate) struct Write;
-/// To do what only an operator may.
+/// An operator: includes all other scopes, for the orders of all customers.
 pub(crate) struct Admin;
 
 impl Scope for Read {
@@ -37,10 +35,11 @@ impl Scope for Write {
 }
 
 impl Scope for Admin {
-    const NAME: &'static str = ADMIN;
+    const NAME: &'static str = "orders:admin";
 }
 
-/// The customer behind a request, who has the scope. Without authentication, everybody is the one anonymous customer.
+/// The customer that sends a request, with the scope `S`. Without authentication, all requests are from one
+/// anonymous customer.
 pub(crate) struct Caller<S> {
     customer: CustomerId,
     admin: bool,
@@ -48,35 +47,31 @@ pub(crate) struct Caller<S> {
 }
 
 impl<S: Scope> Caller<S> {
-    /// Whose orders this caller creates.
+    /// The owner of the orders that this caller creates.
     pub(crate) fn customer(&self) -> &CustomerId {
         &self.customer
     }
 
-    /// Whose orders this caller sees: `None` for everybody's.
-    pub(crate) fn sees(&self) -> Option<&CustomerId> {
+    /// The owner of the orders that this caller may access; `None` for an admin, who may access all.
+    pub(crate) fn owner_filter(&self) -> Option<&CustomerId> {
         (!self.admin).then_some(&self.customer)
     }
 
     async fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let Some(state) = request.app_data::<Data<AppState>>() else {
-            return Err(Refusal::Unknown.into());
+            return Err(AuthError::KeysUnavailable.into());
         };
         let claims = state.authenticator.claims(request).await;
-        if let Some(limit) = &state.rate_limit {
-            limit.count(
-                request,
-                match &claims {
-                    Ok(Some(claims)) => Client::Customer(claims.customer.clone()),
-                    _ => Client::address(request),
-                },
-            )?;
-        }
+        let customer = match &claims {
+            Ok(Some(claims)) => Some(&claims.customer),
+            _ => None,
+        };
+        rate_limit::count(request, customer)?;
         let (customer, admin) = match claims? {
             None => (CustomerId::anonymous(), false),
-            Some(claims) if claims.has(ADMIN) => (claims.customer, true),
+            Some(claims) if claims.has(Admin::NAME) => (claims.customer, true),
             Some(claims) if claims.has(S::NAME) => (claims.customer, false),
-            Some(_) => return Err(Refusal::Scope(S::NAME).into()),
+            Some(_) => return Err(AuthError::MissingScope(S::NAME).into()),
         };
         Ok(Self {
             customer,

@@ -1,4 +1,4 @@
-//! What the service is told by its environment. Read once, at the start.
+//! The settings of the service, read from the environment once at the start.
 
 use std::time::Duration;
 
@@ -15,47 +15,47 @@ use crate::cors;
 /// All settings of the service.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to listen.
+    /// HOST and PORT.
     pub address: Address,
-    /// PostgreSQL.
+    /// DATABASE_*: PostgreSQL.
     pub store: StoreConfig,
-    /// Redis, and the queue in it.
+    /// REDIS_URL and QUEUE_NAME.
     pub queue: QueueConfig,
-    /// How the HTTP server behaves.
+    /// HTTP_*, RATE_LIMIT_PER_SECOND and CORS_ALLOWED_ORIGINS.
     pub http: HttpConfig,
-    /// Who may call.
     pub(crate) auth: AuthConfig,
-    /// How long a new order may wait before it is dispatched again.
+    /// When a new order becomes due again if its job is lost.
     pub dispatch_grace: Duration,
-    /// Above this amount an order is of high value.
+    /// Orders above this amount are marked as of high value in telemetry.
     pub high_value: Threshold,
-    /// Whether a caller's trace context is trusted.
+    /// Whether a client's trace context is trusted.
     pub inbound: Inbound,
-    /// How long the requests in flight may take to end.
+    /// Upper bound for the requests in flight at shutdown.
     pub shutdown_timeout: Duration,
 }
 
 /// Limits of the HTTP server.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
-    /// Threads that serve requests.
+    /// Threads, 1 to 512.
     pub workers: usize,
-    /// How long an idle connection is kept. One that is not idle and gets nothing done goes after this and `request_timeout`.
+    /// How long an idle connection stays open. A connection that is not idle but makes no progress is closed
+    /// after this plus `request_timeout`.
     pub keep_alive: Duration,
-    /// How long a request may take: its head, and again its body and its answer.
+    /// Limits the request head, and separately the body with the response.
     pub request_timeout: Duration,
-    /// The largest body, in bytes.
+    /// Maximum size of a body in bytes.
     pub body_limit: usize,
-    /// Requests a second that one client may send to this replica.
+    /// Requests per second of one client at this replica.
     pub rate_limit: Option<u32>,
-    /// Origins whose pages may call; `*` for any.
+    /// Origins that may call from a browser; `*` for any.
     pub allowed_origins: Vec<String>,
 }
 
 impl Config {
     /// Reads and checks every variable.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
-        // actix takes no more workers.
+        // The maximum of actix.
         let workers = 1..=512;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {

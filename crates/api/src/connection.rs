@@ -1,6 +1,7 @@
-//! A client's connection, and when it is given up. actix times the first head of a connection and the pause between two requests; this
-//! ends what it has no time for: a later head that never ends, the rest of a body that was refused, an answer that nobody reads. Each
-//! of them holds a connection for [`Patience`] at most.
+//! Closes connections that a slow client holds without progress. actix limits the first request head and the
+//! idle time; it does not limit a later head that never ends, the rest of a rejected body, or a response that
+//! the client does not read. Each of these may take a [`StallTimeout`]. A reverse proxy can do the same, but
+//! the service must not depend on one.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -21,59 +22,59 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::config::HttpConfig;
 
-/// How long a client may hold a connection on which nothing gets done.
+/// How long a client may hold a connection without progress: an idle time and a request head.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience(Duration);
+pub(crate) struct StallTimeout(Duration);
 
-impl Patience {
-    /// The longest pause between two requests, and the longest time that a head may take.
-    pub(crate) fn of(http: &HttpConfig) -> Self {
+impl From<&HttpConfig> for StallTimeout {
+    fn from(http: &HttpConfig) -> Self {
         Self(http.keep_alive.saturating_add(http.request_timeout))
     }
 }
 
-/// What the requests on a connection tell its socket. All of it is on one thread.
+/// Shared by a socket and the requests on it, all on one thread.
 #[derive(Debug)]
 struct Progress {
-    /// Whether a request is in service: then it is the client who waits.
+    /// Whether a request is being served: then the client waits for the service.
     serving: Cell<bool>,
-    /// When something was last done for the client.
+    /// The time of the last progress.
     since: Cell<Instant>,
 }
 
-/// A socket that fails once the client has held it for too long.
+/// A socket that fails with `TimedOut` after a stall.
 pub(crate) struct Socket {
     stream: TcpStream,
-    patience: Duration,
+    stall_timeout: Duration,
     progress: Rc<Progress>,
-    /// Since when the client takes nothing of what is to be sent to it.
+    /// Since when the client does not receive what the service sends.
     blocked: Option<Instant>,
-    /// Never later than the moment at which the client is given up. It is moved only when it has passed, so that requests cost nothing.
+    /// Fires no later than the stall timeout. Only reset after it fired, so that requests do not pay for it.
     timer: Pin<Box<Sleep>>,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, Patience(patience): Patience) -> Self {
-        give_up_dead_peers(&stream, patience);
+    pub(crate) fn new(stream: TcpStream, StallTimeout(stall_timeout): StallTimeout) -> Self {
+        set_user_timeout(&stream, stall_timeout);
         let now = Instant::now();
         Self {
             stream,
-            patience,
+            stall_timeout,
             progress: Rc::new(Progress {
                 serving: Cell::new(false),
                 since: Cell::new(now),
             }),
             blocked: None,
-            timer: Box::pin(sleep_until(now + patience)),
+            timer: Box::pin(sleep_until(now + stall_timeout)),
         }
     }
 
-    /// Lets the requests on this connection tell of their progress.
+    /// Gives the requests on this connection access to its progress.
     pub(crate) fn register(&self, data: &mut Extensions) {
         data.insert(Rc::clone(&self.progress));
     }
 
-    /// What became of a pending operation: pending, or failed because the client was given up. Wakes the task when it is time.
+    /// The result of an operation that is pending: still pending, or failed after a stall. Wakes the task
+    /// when that is due.
     fn pending<T>(&mut self, task: &mut Context<'_>) -> Poll<io::Result<T>> {
         while self.timer.as_mut().poll(task).is_ready() {
             let now = Instant::now();
@@ -82,9 +83,9 @@ impl Socket {
                 None if self.progress.serving.get() => now,
                 None => self.progress.since.get(),
             };
-            let end = since + self.patience;
+            let end = since + self.stall_timeout;
             if end <= now {
-                tracing::debug!("a client that held its connection was cut off");
+                tracing::debug!("closed a stalled connection");
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             self.timer.as_mut().reset(end);
@@ -131,42 +132,39 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// A peer that vanished acknowledges nothing. By itself, Linux would go on sending for a quarter of an hour.
+/// Ends the connection to a peer that vanished and acknowledges nothing. By default Linux retries for 15
+/// minutes.
 #[cfg(target_os = "linux")]
-fn give_up_dead_peers(stream: &TcpStream, patience: Duration) {
-    let milliseconds = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+fn set_user_timeout(stream: &TcpStream, timeout: Duration) {
+    let milliseconds = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
     if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds) {
-        tracing::debug!(%error, "TCP_USER_TIMEOUT cannot be set");
+        tracing::debug!(%error, "cannot set TCP_USER_TIMEOUT");
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn give_up_dead_peers(_: &TcpStream, _: Duration) {}
+fn set_user_timeout(_: &TcpStream, _: Duration) {}
 
-/// The middleware: a request is in service until its answer's body has been handed on, or is dropped.
-pub(crate) async fn watch<B: MessageBody>(
+/// The middleware. A request is being served until its response body is sent or dropped.
+pub(crate) async fn track<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<Watched<B>>, Error> {
+) -> Result<ServiceResponse<TrackedBody<B>>, Error> {
     let progress = request.request().conn_data::<Rc<Progress>>();
-    let serving = progress.map(|progress| Serving::start(Rc::clone(progress)));
+    let serving = progress.map(|progress| {
+        progress.serving.set(true);
+        Serving(Rc::clone(progress))
+    });
     let response = next.call(request).await?;
-    Ok(response.map_body(|_, body| Watched {
+    Ok(response.map_body(|_, body| TrackedBody {
         body,
         _serving: serving,
     }))
 }
 
-/// A request in service.
+/// A request that is being served.
 #[derive(Debug)]
 struct Serving(Rc<Progress>);
-
-impl Serving {
-    fn start(progress: Rc<Progress>) -> Self {
-        progress.serving.set(true);
-        Self(progress)
-    }
-}
 
 impl Drop for Serving {
     fn drop(&mut self) {
@@ -176,15 +174,15 @@ impl Drop for Serving {
 }
 
 pin_project_lite::pin_project! {
-    /// A body whose request is in service until it is dropped.
-    pub(crate) struct Watched<B> {
+    /// A response body whose request is being served until it is dropped.
+    pub(crate) struct TrackedBody<B> {
         #[pin]
         body: B,
         _serving: Option<Serving>,
     }
 }
 
-impl<B: MessageBody> MessageBody for Watched<B> {
+impl<B: MessageBody> MessageBody for TrackedBody<B> {
     type Error = B::Error;
 
     fn size(&self) -> BodySize {

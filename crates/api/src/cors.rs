@@ -1,5 +1,6 @@
-//! Which pages of other origins may call from a browser (<https://fetch.spec.whatwg.org/#http-cors-protocol>). None, unless
-//! CORS_ALLOWED_ORIGINS says so. Tokens travel in a header, so credentials of the browser's own are never asked for.
+//! Which origins may call from a browser (<https://fetch.spec.whatwg.org/#http-cors-protocol>): those in
+//! CORS_ALLOWED_ORIGINS, by default none. Tokens travel in a header, so cookies and other credentials of the
+//! browser are not allowed.
 
 use actix_cors::Cors;
 use actix_web::http::header;
@@ -7,10 +8,10 @@ use settings::{Env, SettingError};
 
 const VARIABLE: &str = "CORS_ALLOWED_ORIGINS";
 
-/// How long a browser may remember what it was told, in seconds.
-const MAX_AGE: usize = 3600;
+/// How long a browser may cache a preflight response, in seconds.
+const PREFLIGHT_MAX_AGE: usize = 3600;
 
-/// The origins of the environment, separated by commas.
+/// Reads CORS_ALLOWED_ORIGINS.
 pub(crate) fn origins(env: &Env) -> Result<Vec<String>, SettingError> {
     let text = env.get(VARIABLE).unwrap_or_default();
     let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
@@ -30,7 +31,7 @@ pub(crate) fn origins(env: &Env) -> Result<Vec<String>, SettingError> {
         .collect()
 }
 
-/// The middleware for these origins.
+/// The middleware.
 pub(crate) fn allow(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "HEAD", "POST", "DELETE"])
@@ -46,7 +47,7 @@ pub(crate) fn allow(origins: &[String]) -> Cors {
             "retry-after",
             "www-authenticate",
         ])
-        .max_age(MAX_AGE);
+        .max_age(PREFLIGHT_MAX_AGE);
     origins.iter().fold(cors, |cors, origin| match origin.as_str() {
         "*" => cors.send_wildcard().allow_any_origin(),
         origin => cors.allowed_origin(origin),

@@ -1,4 +1,5 @@
-//! How long a request may take in all, a slow body included. A handler that waits on purpose moves its own deadline.
+//! Limits the total time of a request, including a slow body. A handler that waits on purpose extends its
+//! deadline.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -15,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::problem::Problem;
 use crate::state::AppState;
 
-/// When the request at hand is given up. Every request of a route that is wrapped in [`keep`] has one.
+/// When a request times out. Each request to a resource that is wrapped in [`enforce`] has one.
 pub(crate) struct Deadline {
     at: Cell<Instant>,
     reading: Cell<bool>,
@@ -26,15 +27,15 @@ impl Deadline {
         request.extensions().get::<Rc<Self>>().cloned()
     }
 
-    /// The request is about to wait on purpose for so long.
+    /// For a handler that is about to wait for `by`.
     pub(crate) fn extend(request: &HttpRequest, by: Duration) {
         if let Some(deadline) = Self::of(request) {
             deadline.at.set(deadline.at.get() + by);
         }
     }
 
-    /// Notes whether the client is being waited for: then a missed deadline is the client's.
-    pub(crate) fn reading(request: &HttpRequest, reading: bool) {
+    /// While the service reads the body, a missed deadline is the client's fault: 408 instead of 503.
+    pub(crate) fn set_reading(request: &HttpRequest, reading: bool) {
         if let Some(deadline) = Self::of(request) {
             deadline.reading.set(reading);
         }
@@ -52,16 +53,16 @@ impl Deadline {
 
     fn problem(&self) -> Problem {
         if self.reading.get() {
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "The body did not come in time.").closing()
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "The body was not received in time.").closing()
         } else {
-            tracing::warn!("the request was given up at its deadline");
+            tracing::warn!("the request timed out");
             Problem::unavailable("The request took too long. Try again.")
         }
     }
 }
 
-/// The middleware. It keeps a handle on the request, so it can only wrap what is routed already: a resource.
-pub(crate) async fn keep(
+/// The middleware. It clones the request, which actix only allows below routing, so it wraps resources.
+pub(crate) async fn enforce(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {

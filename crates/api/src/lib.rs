@@ -1,6 +1,7 @@
-//! The HTTP service that takes orders: it writes each to PostgreSQL, dispatches a job for it, and answers.
+//! The HTTP service that creates orders: it writes each order to PostgreSQL, enqueues its job, and responds.
 //!
-//! [`startup`] builds and runs the server, `routes` says which path is whose, and each file of `orders` is one endpoint.
+//! [`startup`] builds and runs the server, `routes` maps paths to handlers, and each endpoint is a file of
+//! `orders`.
 
 pub mod config;
 pub mod startup;
@@ -9,10 +10,10 @@ mod auth;
 mod body;
 mod cache;
 mod caller;
-mod complete;
 mod connection;
 mod cors;
 mod deadline;
+mod error_body;
 mod events;
 mod health;
 mod metrics;
@@ -22,6 +23,9 @@ mod pages;
 mod problem;
 mod query;
 mod rate_limit;
+mod resource;
 mod routes;
+mod schema;
+mod seconds;
 mod server;
 mod state;

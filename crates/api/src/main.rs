@@ -1,4 +1,5 @@
-//! throughline-api: takes orders over HTTP. `throughline-api migrate` brings the database's schema up to date and ends.
+//! `throughline-api` creates orders over HTTP. `throughline-api migrate` applies the database's migrations
+//! and exits.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! What the service counts of its own.
+//! The metrics of this service. Those of HTTP, statements and jobs come from `telemetry`.
 
 use std::sync::LazyLock;
 
@@ -6,18 +6,17 @@ use opentelemetry::metrics::Counter;
 use telemetry::metrics::counter;
 
 static CREATED: LazyLock<Counter<u64>> =
-    LazyLock::new(|| counter("orders.created", "{order}", "Orders that were taken."));
+    LazyLock::new(|| counter("orders.created", "{order}", "Orders created."));
 static CANCELLED: LazyLock<Counter<u64>> = LazyLock::new(|| {
-    let what = "Orders that were cancelled before a worker took them.";
+    let what = "Orders cancelled before a worker claimed them.";
     counter("orders.cancelled", "{order}", what)
 });
 
-/// An order was taken; the answer to a request that is repeated takes none.
+/// Call it for a new order only, not for a replayed response.
 pub(crate) fn order_created() {
     CREATED.add(1, &[]);
 }
 
-/// An order was cancelled.
 pub(crate) fn order_cancelled() {
     CANCELLED.add(1, &[]);
 }

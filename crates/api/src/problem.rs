@@ -1,5 +1,5 @@
-//! Every error that leaves the service, as `application/problem+json` (RFC 9457). The one place where an error becomes a status;
-//! the body is written by the middleware in `complete.rs`, which knows the request.
+//! The errors that clients see, as `application/problem+json` (RFC 9457). This is the only place where an
+//! error becomes a status; the middleware in `error_body.rs` writes the body.
 
 use std::fmt;
 
@@ -12,10 +12,12 @@ use store::StoreError;
 
 /// The media type of a problem.
 pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
-/// What a client is told to wait, in seconds, when the service cannot serve it at the moment.
+/// The detail of an error whose cause is only logged.
+pub(crate) const INTERNAL: &str = "Something went wrong on our side.";
+/// Seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// An error as a client sees it.
+/// An error as a client sees it. Its Display form is for logs only.
 #[derive(Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
@@ -44,36 +46,30 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "There is no such order.")
     }
 
-    /// The body was read, and these fields of it cannot be taken.
+    /// The body is JSON, but these fields are invalid.
     pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
         Self {
             errors,
-            ..Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "The body has fields that cannot be taken.",
-            )
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "The body has invalid fields.")
         }
     }
 
-    /// An error of ours: its detail stays in the log.
+    /// Logs the error; the client only learns that there was one.
     pub(crate) fn internal<E: std::error::Error>(error: &E) -> Self {
         telemetry::log_error!(*error, "a request failed");
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "Something went wrong on our side.",
-        )
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL)
     }
 
     pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_soon()
     }
 
-    /// The client may try again in a moment.
+    /// Adds Retry-After.
     pub(crate) fn retry_soon(self) -> Self {
         self.with_header(header::RETRY_AFTER, RETRY_AFTER)
     }
 
-    /// The rest of the request will not be read, so the connection is of no more use.
+    /// Closes the connection: the rest of the request is not read.
     pub(crate) fn closing(self) -> Self {
         Self { closes: true, ..self }
     }
@@ -125,12 +121,12 @@ impl ResponseError for Problem {
     }
 }
 
-/// A store that is away or overloaded is worth another try; anything else is an error of ours, whose detail stays in the log.
+/// 503 if the store is unavailable or overloaded, else 500.
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if error.is_transient() {
-            telemetry::log_warn!(error, "the order store is not available");
-            return Self::unavailable("Orders cannot be reached at the moment. Try again.");
+            telemetry::log_warn!(error, "the store is unavailable");
+            return Self::unavailable("Orders are unavailable at the moment. Try again.");
         }
         Self::internal(&error)
     }
@@ -142,7 +138,7 @@ impl From<ImpossibleTransition> for Problem {
     }
 }
 
-/// Libraries write fragments; people read sentences.
+/// Makes a sentence of a library's error message.
 pub(crate) fn sentence(fragment: &str) -> String {
     let mut letters = fragment.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);

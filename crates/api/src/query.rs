@@ -1,4 +1,4 @@
-//! Query strings: what is wrong with one names its parameter.
+//! Query strings. Errors name the parameter.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use actix_web::error::QueryPayloadError;
 
 use crate::problem::{Problem, sentence};
 
-/// The parameter's value, if it is there; `takes` completes the sentence "`limit` takes ...".
+/// Parses the parameter if it is present; `takes` completes the sentence "`limit` takes ...".
 pub(crate) fn parameter<T: FromStr>(
     name: &str,
     value: Option<&str>,
@@ -21,7 +21,7 @@ pub(crate) fn parameter<T: FromStr>(
     value.map(read).transpose()
 }
 
-/// A whole number within `range`, if it is there.
+/// Parses a whole number within `range` if it is present.
 pub(crate) fn number(
     name: &str,
     value: Option<&str>,
@@ -36,8 +36,8 @@ pub(crate) fn number(
     }
 }
 
-/// What actix says of a query with unknown or repeated parameters.
-pub(crate) fn refused(error: QueryPayloadError, _: &HttpRequest) -> actix_web::Error {
+/// Turns actix's error about an unknown or repeated parameter into a problem.
+pub(crate) fn problem(error: QueryPayloadError, _: &HttpRequest) -> actix_web::Error {
     let detail = match error {
         QueryPayloadError::Deserialize(error) => sentence(&error.to_string()),
         _ => "The query could not be read.".to_owned(),

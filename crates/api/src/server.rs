@@ -1,4 +1,5 @@
-//! actix's server on sockets of our own: `actix_web::HttpServer` does the same, but takes plain TCP alone.
+//! The HTTP server, built from actix's parts: `actix_web::HttpServer` only takes plain TCP streams, and slow
+//! clients are cut off by a [`Socket`] around them.
 
 use std::fmt;
 use std::future::ready;
@@ -14,12 +15,15 @@ use actix_web::dev::{AppConfig, Server, Service, ServiceFactory};
 use actix_web::rt::net::TcpStream;
 
 use crate::config::HttpConfig;
-use crate::connection::{Patience, Socket};
+use crate::connection::{Socket, StallTimeout};
+use crate::seconds;
 
-/// How long a connection is read on after an answer that ended it, so that the client sees the answer (RFC 9112, section 9.6).
-const LINGER: Duration = Duration::from_secs(1);
+/// How long the server reads on after a response that closes the connection, so that the client sees the
+/// response (RFC 9112, section 9.6).
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Starts the server. A client that closes its side, even for sending alone, is gone: whatever runs for it is dropped.
+/// Starts the server. A client that closes its side of the connection, even only for sending, counts as gone:
+/// its requests are dropped.
 pub(crate) fn run<F, I, S, B>(
     app: F,
     listener: TcpListener,
@@ -38,11 +42,12 @@ where
 {
     let builder = Server::build()
         .workers(http.workers)
-        .shutdown_timeout(whole_seconds(shutdown_timeout))
+        // 0 would end the requests in flight at once.
+        .shutdown_timeout(seconds::rounded_up(shutdown_timeout))
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let (keep_alive, request_timeout) = (http.keep_alive, http.request_timeout);
-    let patience = Patience::of(http);
+    let stall_timeout = StallTimeout::from(http);
     let builder = builder.listen("http", listener, move || {
         let stopping = stopping.clone();
         let app = app()
@@ -55,32 +60,15 @@ where
             })
             .keep_alive(keep_alive)
             .client_request_timeout(request_timeout)
-            .client_disconnect_timeout(LINGER)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .h1_allow_half_closed(false)
             .on_connect_ext(Socket::register)
             .h1(map_config(app, |()| AppConfig::default()));
         fn_service(move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
-            ready(Ok((Socket::new(stream, patience), peer)))
+            ready(Ok((Socket::new(stream, stall_timeout), peer)))
         })
         .and_then(http)
     })?;
     Ok(builder.run())
-}
-
-/// actix takes whole seconds, and 0 of them end a request at once.
-fn whole_seconds(duration: Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn half_a_second_to_shut_down_is_not_none() {
-        assert_eq!(whole_seconds(Duration::from_millis(500)), 1);
-        assert_eq!(whole_seconds(Duration::from_secs(30)), 30);
-        assert_eq!(whole_seconds(Duration::ZERO), 0);
-    }
 }

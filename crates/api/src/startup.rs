@@ -1,52 +1,37 @@
-//! From settings to a running server, and from a signal to its end.
+//! Starts the server, runs it until a shutdown signal, and drains it. Also applies migrations.
 
-use std::sync::atomic::AtomicBool;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use actix_web::App;
+use actix_web::dev::ServerHandle;
 use actix_web::middleware::{Condition, DefaultHeaders, NormalizePath, TrailingSlash, from_fn};
 use actix_web::web::Data;
 use anyhow::Context;
-use dispatch::{Dispatcher, Publisher, Subscriber};
-use queue::Queue;
+use dispatch::Subscriber;
 use service::{ShutdownSignal, wait_until_reachable};
 use settings::Env;
-use store::{Store, StoreError};
-use telemetry::http::server::Tracing;
+use store::StoreError;
+use telemetry::http::server::{Inbound, Tracing};
 
-use crate::auth::Authenticator;
-use crate::cache::Cache;
-use crate::complete::complete;
 use crate::config::Config;
-use crate::events::{Hub, feed};
-use crate::rate_limit::RateLimit;
+use crate::events::feed;
+use crate::rate_limit::{self, RateLimit};
 use crate::state::AppState;
-use crate::{connection, cors, routes, server};
+use crate::{connection, cors, error_body, routes, server};
 
-/// How long the readiness check fails before no more connections are taken, so that whoever routes requests has noticed.
-const NOTICE: Duration = Duration::from_millis(500);
+/// How long readiness fails before the listener closes, so that the load balancer can react.
+const DRAIN_DELAY: Duration = Duration::from_millis(500);
 
-/// How long `migrate` waits for PostgreSQL, and how often it tries.
-const MIGRATE_PATIENCE: Duration = Duration::from_secs(60);
-const MIGRATE_PAUSE: Duration = Duration::from_millis(500);
+/// How long `migrate` retries while PostgreSQL is unreachable, and how often.
+const MIGRATE_TIMEOUT: Duration = Duration::from_secs(60);
+const MIGRATE_RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Serves until SIGTERM or SIGINT; then finishes the requests in flight.
+/// Serves until SIGTERM or SIGINT, then finishes the requests in flight.
 pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::Result<()> {
     let subscriber = Subscriber::new(&config.queue).context("REDIS_URL")?;
-    let queue = Queue::connect_lazy(config.queue)?;
-    let state = Data::new(AppState {
-        store: Store::new(config.store)?,
-        publisher: Publisher::start(&queue),
-        hub: Hub::new(),
-        cache: Cache::beside(&queue),
-        dispatcher: Dispatcher::new(queue),
-        rate_limit: config.http.rate_limit.map(RateLimit::new),
-        authenticator: Authenticator::new(config.auth)?,
-        dispatch_grace: config.dispatch_grace,
-        high_value: config.high_value,
-        http: config.http.clone(),
-        draining: AtomicBool::new(false),
-    });
+    let state = Data::new(AppState::new(&config)?);
+    let rate_limit = Data::new(RateLimit::new(config.http.rate_limit));
     let listener = config.address.listen()?;
     let address = listener.local_addr()?;
     tracing::info!(%address, "taking orders");
@@ -54,62 +39,53 @@ pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::R
     let (http, inbound) = (config.http.clone(), config.inbound);
     let app = {
         let state = state.clone();
+        // The last middleware is the first to see a request.
         move || {
             App::new()
                 .app_data(state.clone())
+                .app_data(rate_limit.clone())
                 .wrap(Condition::new(
                     !http.allowed_origins.is_empty(),
                     cors::allow(&http.allowed_origins),
                 ))
-                .wrap(from_fn(complete))
+                .wrap(from_fn(rate_limit::limit))
+                .wrap(from_fn(error_body::write))
                 .wrap(security_headers())
-                .wrap(from_fn(connection::watch))
-                .wrap(
-                    Tracing::new()
-                        .listening_on(address)
-                        .inbound(inbound)
-                        .exclude("/health")
-                        .exclude("/favicon.ico")
-                        // The pages; "/" is that path alone.
-                        .exclude("/")
-                        .exclude("/docs")
-                        .exclude("/console/console.js")
-                        .exclude("/console/page.js")
-                        .exclude("/console/page.css")
-                        .exclude("/api/openapi.json"),
-                )
+                .wrap(from_fn(connection::track))
+                .wrap(tracing_of(address, inbound))
                 .wrap(NormalizePath::new(TrailingSlash::Trim))
                 .configure(routes::configure)
         }
     };
     let server = server::run(app, listener, &config.http, config.shutdown_timeout)?;
-
-    let handle = server.handle();
-    let stop = async {
-        shutdown_signal.received().await;
-        tracing::info!("shutting down");
-        state.drain();
-        tokio::time::sleep(NOTICE).await;
-        handle.stop(true).await;
-    };
-    let served = async { tokio::join!(server, stop) };
-    // It takes orders, or says 503, meanwhile.
-    let reaching = async {
-        tokio::join!(
-            wait_until_reachable("PostgreSQL", async || state.store.ping().await),
-            wait_until_reachable("Redis", async || state.dispatcher.queue().ping().await),
-        );
-        std::future::pending::<()>().await;
-    };
+    let drained = drain_on(shutdown_signal, &state, server.handle());
+    let served = async { tokio::join!(server, drained) };
     let (served, ()) = tokio::select! {
         ended = served => ended,
         () = feed(&state.hub, &subscriber, &state.store) => return Ok(()),
-        () = reaching => return Ok(()),
+        () = report_unreachable_servers(&state) => return Ok(()),
     };
     Ok(served?)
 }
 
-/// What no answer goes without. A page brings a policy of its own.
+/// Traces all requests but those for health and pages. An excluded "/" stands for that path alone.
+fn tracing_of(address: SocketAddr, inbound: Inbound) -> Tracing {
+    let tracing = Tracing::new().listening_on(address).inbound(inbound);
+    [
+        "/health",
+        "/favicon.ico",
+        "/",
+        "/docs",
+        "/console/console.js",
+        "/console/page.js",
+        "/console/page.css",
+        "/api/openapi.json",
+    ]
+    .into_iter()
+    .fold(tracing, Tracing::exclude)
+}
+
+/// For every response. A page has its own Content-Security-Policy.
 fn security_headers() -> DefaultHeaders {
     DefaultHeaders::new()
         .add(("X-Content-Type-Options", "nosniff"))
@@ -120,25 +96,42 @@ fn security_headers() -> DefaultHeaders {
         ))
 }
 
-/// Applies the migrations. Safe to run from many replicas at once. A PostgreSQL that is not there yet is waited for, one that does
-/// not let us in is not.
+async fn drain_on(shutdown_signal: ShutdownSignal, state: &AppState, server: ServerHandle) {
+    shutdown_signal.received().await;
+    tracing::info!("shutting down");
+    state.drain();
+    tokio::time::sleep(DRAIN_DELAY).await;
+    server.stop(true).await;
+}
+
+/// Never returns. Requests are served meanwhile, with 503 where a server is needed that is unreachable.
+async fn report_unreachable_servers(state: &AppState) {
+    tokio::join!(
+        wait_until_reachable("PostgreSQL", async || state.store.ping().await),
+        wait_until_reachable("Redis", async || state.dispatcher.queue().ping().await),
+    );
+    std::future::pending::<()>().await;
+}
+
+/// Applies the migrations. Many replicas may run it at once. Retries while PostgreSQL is unreachable; any
+/// other error, such as a wrong password, ends it.
 pub async fn migrate(env: &Env) -> anyhow::Result<()> {
     let url = store::database_url(env)?;
-    let end = Instant::now() + MIGRATE_PATIENCE;
-    let mut waits = false;
+    let deadline = Instant::now() + MIGRATE_TIMEOUT;
+    let mut waiting = false;
     let applied = loop {
         match store::migrate(&url).await {
-            Err(StoreError::Unavailable(error)) if Instant::now() < end => {
-                if !std::mem::replace(&mut waits, true) {
-                    eprintln!("waiting for PostgreSQL, up to {MIGRATE_PATIENCE:?}: {error}");
+            Err(StoreError::Unavailable(error)) if Instant::now() < deadline => {
+                if !std::mem::replace(&mut waiting, true) {
+                    eprintln!("waiting for PostgreSQL, up to {MIGRATE_TIMEOUT:?}: {error}");
                 }
-                tokio::time::sleep(MIGRATE_PAUSE).await;
+                tokio::time::sleep(MIGRATE_RETRY_INTERVAL).await;
             }
-            migrated => break migrated.context("cannot migrate the database of DATABASE_URL")?,
+            result => break result.context("cannot migrate the database of DATABASE_URL")?,
         }
     };
-    if waits {
-        eprintln!("PostgreSQL is reached");
+    if waiting {
+        eprintln!("PostgreSQL is reachable");
     }
     match applied.as_slice() {
         [] => println!("the schema is up to date"),

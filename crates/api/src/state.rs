@@ -1,17 +1,17 @@
-//! What every handler can reach.
+//! What the handlers share.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dispatch::{Dispatcher, Publisher};
 use domain::Threshold;
+use queue::Queue;
 use store::Store;
 
 use crate::auth::Authenticator;
 use crate::cache::Cache;
-use crate::config::HttpConfig;
+use crate::config::{Config, HttpConfig};
 use crate::events::Hub;
-use crate::rate_limit::RateLimit;
 
 pub(crate) struct AppState {
     pub(crate) store: Store,
@@ -20,15 +20,32 @@ pub(crate) struct AppState {
     pub(crate) hub: Hub,
     pub(crate) cache: Cache,
     pub(crate) authenticator: Authenticator,
-    pub(crate) rate_limit: Option<RateLimit>,
     pub(crate) dispatch_grace: Duration,
     pub(crate) high_value: Threshold,
     pub(crate) http: HttpConfig,
-    pub(crate) draining: AtomicBool,
+    draining: AtomicBool,
 }
 
 impl AppState {
-    /// From now on the service says that it is not ready, so that no new client is sent to it; and nobody is kept waiting here.
+    /// Connects to PostgreSQL and Redis on first use.
+    pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
+        let queue = Queue::connect_lazy(config.queue.clone())?;
+        Ok(Self {
+            store: Store::new(config.store.clone())?,
+            publisher: Publisher::start(&queue),
+            hub: Hub::new(),
+            cache: Cache::new(&queue),
+            dispatcher: Dispatcher::new(queue),
+            authenticator: Authenticator::new(&config.auth)?,
+            dispatch_grace: config.dispatch_grace,
+            high_value: config.high_value,
+            http: config.http.clone(),
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// Fails readiness, so that the load balancer sends no new clients, and ends the streams and waits of
+    /// present ones.
     pub(crate) fn drain(&self) {
         self.hub.close();
         self.draining.store(true, Ordering::Relaxed);

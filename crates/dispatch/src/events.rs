@@ -1,6 +1,7 @@
-//! Publishes order events over Redis. An event is a transition of an order as clients see it. The process that made the
-//! transition in PostgreSQL publishes it on the channel `{queue}:transitions`; each API process subscribes to that channel
-//! with one connection. Redis may lose a message, so subscribers also poll PostgreSQL every few seconds.
+//! Publishes order events over Redis. An event is a transition of an order as clients see it. The process
+//! that made the transition in PostgreSQL publishes it on the channel `{queue}:transitions`; each API process
+//! subscribes to that channel with one connection. Redis may lose a message, so subscribers also poll
+//! PostgreSQL every few seconds.
 
 use std::time::Duration;
 
@@ -63,7 +64,8 @@ fn channel(queue: &str) -> String {
 pub struct Publisher(mpsc::Sender<OrderEvent>);
 
 impl Publisher {
-    /// Starts a task that publishes on the channel of `queue`, so that [`publish`](Self::publish) never waits for Redis.
+    /// Starts a task that publishes on the channel of `queue`, so that [`publish`](Self::publish) never waits
+    /// for Redis.
     pub fn start(queue: &Queue<ProcessOrder>) -> Self {
         let (sender, receiver) = mpsc::channel(CHANNEL_CAPACITY);
         tokio::spawn(publish_all(queue.connection(), channel(queue.name()), receiver));
@@ -126,7 +128,8 @@ impl Subscriber {
         })
     }
 
-    /// Calls `notify` for each event, and for each change of the connection, which it restores itself. Never returns.
+    /// Calls `notify` for each event, and for each change of the connection, which it restores itself. Never
+    /// returns.
     pub async fn run(&self, notify: impl Fn(Notification)) {
         loop {
             match timeout(REDIS_TIMEOUT, self.subscribe()).await {

@@ -1,5 +1,6 @@
-//! Enqueues the job that processes an order. The API does so once for each order that it creates, the worker's reconciler
-//! again for each order that is due. Either way the job's `send` span belongs to the order's trace.
+//! Enqueues the job that processes an order. The API does so once for each order that it creates, the
+//! worker's reconciler again for each order that is due. Either way the job's `send` span belongs to the
+//! order's trace.
 //!
 //! A failure loses nothing: PostgreSQL has the order, and it becomes due again.
 
@@ -13,8 +14,8 @@ use telemetry::names;
 
 /// A hanging Redis must not hold up the request that creates the order.
 const ENQUEUE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Jobs in the queue beyond which a new order's job is left to the reconciler. At about 700 bytes a job this is 35 MB of
-/// Redis. An unbounded queue would fill Redis, and a full Redis cannot be drained.
+/// Jobs in the queue beyond which a new order's job is left to the reconciler. At about 700 bytes a job this
+/// is 35 MB of Redis. An unbounded queue would fill Redis, and a full Redis cannot be drained.
 const QUEUE_CAPACITY: u32 = 50_000;
 
 /// Why an order was not dispatched.
@@ -26,7 +27,8 @@ pub enum DispatchError {
     /// Redis did not respond in time; the job may be enqueued or not.
     #[error("Redis did not respond within {ENQUEUE_TIMEOUT:?}")]
     Timeout,
-    /// The queue is at its capacity. The order becomes due after its grace; making it due sooner would not help.
+    /// The queue is at its capacity. The order becomes due after its grace; making it due sooner would not
+    /// help.
     #[error("the queue is full ({QUEUE_CAPACITY} jobs)")]
     Full,
 }
@@ -63,15 +65,16 @@ impl Dispatcher {
         &self.queue
     }
 
-    /// Enqueues a new order's job, unless the queue is full, as a child of the current span. Sets the job's trace context.
+    /// Enqueues a new order's job, unless the queue is full, as a child of the current span. Sets the job's
+    /// trace context.
     pub async fn dispatch(&self, job: ProcessOrder) -> Result<Enqueued, DispatchError> {
         self.send(&Context::current(), job, None).await
     }
 
-    /// Enqueues the job of an order that is due again, as a child of `parent`: the stored context of the request that
-    /// created the order. Does not check the queue's capacity; the caller has. Enqueues the job unless the list of waiting
-    /// jobs has it, whatever else Redis says of it. `reason` is why the order is due, one of a few words; it becomes the
-    /// span's `queue.reason`.
+    /// Enqueues the job of an order that is due again, as a child of `parent`: the stored context of the
+    /// request that created the order. Does not check the queue's capacity; the caller has. Enqueues the job
+    /// unless the list of waiting jobs has it, whatever else Redis says of it. `reason` is why the order is
+    /// due, one of a few words; it becomes the span's `queue.reason`.
     pub async fn dispatch_again(
         &self,
         parent: &Context,

@@ -1,5 +1,5 @@
-//! What the API and the worker share about orders in Redis. [`jobs`] enqueues the job that processes an order, within the
-//! order's trace; [`events`] publishes each transition of an order to those who follow it.
+//! What the API and the worker share about orders in Redis. [`jobs`] enqueues the job that processes an
+//! order, within the order's trace; [`events`] publishes each transition of an order to those who follow it.
 //!
 //! PostgreSQL is the truth: a job or an event that Redis loses is made up for from there.
 #![warn(missing_docs)]

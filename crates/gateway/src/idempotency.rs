@@ -12,11 +12,14 @@ use crate::form::Form;
 /// Stripe's limit, in characters.
 const MAX_LENGTH: usize = 255;
 
-/// A key: 1 to 255 visible ASCII characters.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct IdempotencyKey(Arc<str>);
+/// A key of 1 to 255 visible ASCII characters, with what its request was sent to.
+#[derive(Debug, Clone)]
+pub(crate) struct IdempotencyKey {
+    pub(crate) text: Arc<str>,
+    pub(crate) fingerprint: Fingerprint,
+}
 
-/// What a request was sent to and with. Two requests with one key must have the same.
+/// Two requests with one key must have the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     /// Hash of the path.
@@ -25,12 +28,33 @@ pub(crate) struct Fingerprint {
     pub(crate) parameters: u64,
 }
 
-impl Fingerprint {
-    pub(crate) fn of(path: &str, form: &Form) -> Self {
-        Self {
-            endpoint: hash(path),
-            parameters: hash(form),
-        }
+impl IdempotencyKey {
+    /// The request's key; `None` where it has no such header.
+    pub(crate) fn of(request: &HttpRequest, form: &Form) -> Result<Option<Self>, StripeError> {
+        let Some(value) = request.headers().get("idempotency-key") else {
+            return Ok(None);
+        };
+        let key = value
+            .to_str()
+            .ok()
+            .and_then(|text| Self::parse(text, request.path(), form));
+        let invalid = || {
+            StripeError::invalid(format!(
+                "The Idempotency-Key header takes 1 to {MAX_LENGTH} visible ASCII characters."
+            ))
+        };
+        key.ok_or_else(invalid).map(Some)
+    }
+
+    pub(crate) fn parse(text: &str, path: &str, form: &Form) -> Option<Self> {
+        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        ((1..=MAX_LENGTH).contains(&text.len()) && visible).then(|| Self {
+            text: text.into(),
+            fingerprint: Fingerprint {
+                endpoint: hash(path),
+                parameters: hash(form),
+            },
+        })
     }
 }
 
@@ -40,40 +64,16 @@ fn hash(value: impl Hash) -> u64 {
     hasher.finish()
 }
 
-impl IdempotencyKey {
-    /// The request's key; `None` where it has no such header.
-    pub(crate) fn of(request: &HttpRequest) -> Result<Option<Self>, StripeError> {
-        let Some(value) = request.headers().get("idempotency-key") else {
-            return Ok(None);
-        };
-        match value.to_str().ok().and_then(Self::parse) {
-            Some(key) => Ok(Some(key)),
-            None => Err(StripeError::invalid(format!(
-                "The Idempotency-Key header takes 1 to {MAX_LENGTH} visible ASCII characters."
-            ))),
-        }
-    }
-
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
-        ((1..=MAX_LENGTH).contains(&text.len()) && visible).then(|| Self(text.into()))
-    }
-
-    /// Length in bytes.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_key_is_1_to_255_visible_characters() {
-        assert!(IdempotencyKey::parse(&"k".repeat(255)).is_some());
+        let parse = |text: &str| IdempotencyKey::parse(text, "/v1/payment_intents", &Form::parse(b""));
+        assert!(parse(&"k".repeat(255)).is_some());
         for bad in ["", "a key", "schlüssel", &"k".repeat(256)] {
-            assert_eq!(IdempotencyKey::parse(bad), None, "{bad}");
+            assert!(parse(bad).is_none(), "{bad}");
         }
     }
 }

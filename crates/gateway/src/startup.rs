@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::faults::FaultInjector;
 use crate::ledger::Ledger;
 use crate::request_id::add_request_id;
+use crate::results::Results;
 use crate::routes;
 use crate::state::Sandbox;
 use crate::stats::Stats;
@@ -77,7 +78,8 @@ impl Gateway {
 fn build_server(listener: TcpListener, config: Config, stopping: CancellationToken) -> io::Result<Server> {
     let sandbox = Data::new(Sandbox {
         keys: config.keys,
-        ledger: Arc::new(Ledger::new(config.key_ttl)),
+        ledger: Ledger::new(),
+        results: Arc::new(Results::new(config.key_ttl)),
         stats: Stats::default(),
         faults: FaultInjector::new(stopping),
     });

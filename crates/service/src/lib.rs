@@ -1,5 +1,6 @@
-//! What the services share around their work: a [`Program`] with arguments, exit code and telemetry, the [`Address`] it
-//! listens on, start-up ([`wait_until_reachable`]), periodic work ([`every`]), [`health`] checks and the [`ShutdownSignal`].
+//! What the services share around their work: a [`Program`] with arguments, exit code and telemetry, the
+//! [`Address`] it listens on, start-up ([`wait_until_reachable`]), periodic work ([`every`]), [`health`]
+//! checks and the [`ShutdownSignal`].
 #![warn(missing_docs)]
 
 mod address;

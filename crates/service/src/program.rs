@@ -23,7 +23,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// Calls `work` with the command, if one was given. An error is printed on one line; the exit code is then 1.
+    /// Calls `work` with the command, if one was given. An error is printed on one line; the exit code is
+    /// then 1.
     pub fn run(&self, work: impl FnOnce(Option<&str>, &Env) -> anyhow::Result<()>) -> ExitCode {
         // Fails only if a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -51,8 +52,8 @@ impl Program {
         Ok(())
     }
 
-    /// Runs `work` with telemetry set up from the environment, and flushes the telemetry afterwards. Call it inside a tokio
-    /// runtime.
+    /// Runs `work` with telemetry set up from the environment, and flushes the telemetry afterwards. Call it
+    /// inside a tokio runtime.
     pub async fn serve<W>(&self, work: impl FnOnce(ShutdownSignal) -> W) -> anyhow::Result<()>
     where
         W: Future<Output = anyhow::Result<()>>,

@@ -4,8 +4,8 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM (from Kubernetes or systemd) or SIGINT (Ctrl-C). Installed before the start-up work, so that an early signal is
-/// not missed.
+/// SIGTERM (from Kubernetes or systemd) or SIGINT (Ctrl-C). Installed before the start-up work, so that an
+/// early signal is not missed.
 #[derive(Debug)]
 pub struct ShutdownSignal {
     terminate: Signal,

@@ -9,8 +9,7 @@
 //! | `create`, `read` | create an order; find, list and total orders |
 //! | `idempotency` | create an order at most once per idempotency key |
 //! | `change` | what people do to an order: cancel, retry |
-//! | `attempt` | what a worker does: claim, lease renewal, record an intent, and how an attempt ends |
-//! | `settlement` | how a payment ends |
+//! | `attempt` | what a worker does: claim, lease renewal, complete, fail, back off, release |
 //! | `fencing` | who may write: the attempt that holds the order |
 //! | `reconcile` | find orders that are due for dispatch |
 //! | `pg` | PostgreSQL itself: URL, TLS, connections, pool, running a statement, migrations |
@@ -30,7 +29,6 @@ mod row;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod schema;
-mod settlement;
 mod store;
 
 pub use attempt::ClaimToken;
@@ -41,5 +39,4 @@ pub use idempotency::{CreatedOnce, IdempotencyKey, Once};
 pub use pg::migrate::migrate;
 pub use read::StatusTotal;
 pub use reconcile::{DueOrder, DueReason};
-pub use settlement::{Settlement, UnsettledOrder};
 pub use store::Store;

@@ -24,10 +24,7 @@ pub(crate) struct OrderRow {
     completed_at: Option<DateTime<Utc>>,
     attempt: i32,
     attempts_forgiven: i32,
-    attempts_two_step: i32,
-    crashes: i32,
     payments_refused: i32,
-    waiting_since: Option<DateTime<Utc>>,
     customer: String,
     currency: String,
     status: String,
@@ -56,7 +53,10 @@ impl OrderRow {
     fn into_order(self) -> Result<Order, BoxError> {
         let currency = read_currency(&self.currency)?;
         let items = self.items.0.into_iter().map(|item| item.into_item(currency));
-        let failure = self.failure_code.zip(self.failure_detail);
+        let failure = match (self.failure_code, self.failure_detail) {
+            (Some(code), Some(detail)) => Some(Failure::new(code.parse()?, detail)),
+            _ => None,
+        };
         Ok(Order {
             id: self.id.into(),
             customer: CustomerId::new(self.customer)?,
@@ -68,12 +68,9 @@ impl OrderRow {
             payment_status: self.payment_status.parse()?,
             payment_id: self.payment_id,
             attempt: Attempt::new(self.attempt),
-            attempts_forgiven: self.attempts_forgiven,
-            attempts_two_step: self.attempts_two_step,
-            crashes: self.crashes,
+            attempts_forgiven: Attempt::new(self.attempts_forgiven),
             payments_refused: self.payments_refused,
-            waiting_since: self.waiting_since,
-            failure: failure.map(|(code, detail)| Failure::new(code.into(), detail)),
+            failure,
             trace: self.trace_context.0,
             attempt_trace: self.attempt_trace_context.map(|trace| trace.0),
             created_at: self.created_at,

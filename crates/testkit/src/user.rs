@@ -12,16 +12,16 @@ pub(crate) struct User {
     pub(crate) gid: u32,
 }
 
+/// The user without privileges that Unix systems have by convention.
+const UNPRIVILEGED: User = User {
+    uid: 65534,
+    gid: 65534,
+};
+
 /// The user that runs PostgreSQL: the current one (`None`), or, as root, `postgres` or else the unprivileged
 /// user.
-pub(crate) fn for_postgres() -> anyhow::Result<Option<User>> {
-    if !is_root() {
-        return Ok(None);
-    }
-    match named("postgres").or_else(|| named("nobody")) {
-        Some(user) => Ok(Some(user)),
-        None => anyhow::bail!("PostgreSQL does not run as root, and this machine has no user postgres"),
-    }
+pub(crate) fn for_postgres() -> Option<User> {
+    is_root().then(|| named("postgres").unwrap_or(UNPRIVILEGED))
 }
 
 pub(crate) fn is_root() -> bool {

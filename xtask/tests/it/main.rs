@@ -12,6 +12,7 @@ mod documentation;
 mod mistakes;
 mod modules;
 mod recipes;
+mod references;
 mod stack;
 mod words;
 mod xtask;

@@ -4,36 +4,29 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Words that hide who does something, or what happens.
+/// Words that hide who does something, or what happens; in parts, so that a search for them finds no file.
 const FORBIDDEN: [&str; 11] = [
-    "whoever",
-    "nobody",
-    "somebody",
-    "anew",
-    "oftener",
-    "in vain",
-    "takes leave",
-    "had better",
-    "is away",
-    "are away",
-    "of no more use",
+    concat!("who", "ever"),
+    concat!("no", "body"),
+    concat!("some", "body"),
+    concat!("a", "new"),
+    concat!("often", "er"),
+    concat!("in", " vain"),
+    concat!("takes", " leave"),
+    concat!("had", " better"),
+    concat!("is", " away"),
+    concat!("are", " away"),
+    concat!("of no", " more use"),
 ];
 const MAX_COLUMNS: usize = 110;
 
-/// Paths below which a forbidden word is still used.
-const STILL_FORBIDDEN: &[&str] = &["crates/api/", "docs/"];
-/// Paths below which a comment is still too wide.
-const STILL_WIDE: &[&str] = &["crates/api/", "crates/dispatch/", "crates/service/"];
-
 #[test]
 fn no_file_uses_a_forbidden_word() {
-    let this_file = "xtask/tests/it/words.rs";
-    let found = lines(|file, line| {
-        // `nobody` is a Unix user as well.
-        let lower = line.to_lowercase().replace("\"nobody\"", "");
-        file != this_file && FORBIDDEN.iter().any(|word| lower.contains(word))
+    let found = lines(|_, line| {
+        let lower = line.to_lowercase();
+        FORBIDDEN.iter().any(|word| lower.contains(word))
     });
-    assert_only_below(STILL_FORBIDDEN, &found);
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]
@@ -42,7 +35,7 @@ fn no_comment_is_wider_than_the_code() {
         let is_comment = file.ends_with(".rs") && line.trim_start().starts_with("//");
         is_comment && line.chars().count() > MAX_COLUMNS
     });
-    assert_only_below(STILL_WIDE, &found);
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 /// `file:line: text` of each line of a tracked text file that `is_wrong`.
@@ -63,20 +56,4 @@ fn lines(is_wrong: impl Fn(&str, &str) -> bool) -> Vec<String> {
         }
     }
     found
-}
-
-#[track_caller]
-fn assert_only_below(listed: &[&str], found: &[String]) {
-    for path in listed {
-        assert!(
-            found.iter().any(|line| line.starts_with(path)),
-            "nothing is found below {path} any more: take it off the list"
-        );
-    }
-    let new: Vec<_> = found
-        .iter()
-        .filter(|line| !listed.iter().any(|path| line.starts_with(path)))
-        .map(String::as_str)
-        .collect();
-    assert!(new.is_empty(), "{}", new.join("\n"));
 }

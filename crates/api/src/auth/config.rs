@@ -1,25 +1,23 @@
-//! What the environment says of authentication. Which algorithm a token may be signed with follows from the key that is configured,
-//! never from the token.
+//! The settings of authentication. The configured key determines the algorithm that a token must use, never
+//! the token itself.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use settings::{Env, SettingError};
 
-/// The least length of JWT_SECRET: the output size of HS256's hash (RFC 7518, section 3.2).
-const SECRET_BYTES: usize = 32;
-const ONE_OF: &str = "a value: AUTH=jwt needs exactly one of JWT_SECRET (HS256), JWT_PUBLIC_KEY_FILE and JWT_JWKS_URL (RS256, ES256, EdDSA)";
+/// The output size of HS256's hash (RFC 7518, section 3.2).
+const MIN_SECRET_BYTES: usize = 32;
+const EXACTLY_ONE: &str = "a value: AUTH=jwt needs exactly one of JWT_SECRET (HS256), JWT_PUBLIC_KEY_FILE and JWT_JWKS_URL (RS256, ES256, EdDSA)";
 
-/// Whether and how requests are authenticated.
 #[derive(Debug, Clone)]
 pub(crate) enum AuthConfig {
-    /// Everybody is one anonymous customer, who may do everything.
+    /// Every request is from one anonymous customer, who may do everything.
     Off,
-    /// By a JSON Web Token.
     Jwt(JwtConfig),
 }
 
-/// What a token must be.
+/// The keys, issuer and audience that a token must match.
 #[derive(Debug, Clone)]
 pub(crate) struct JwtConfig {
     pub(super) keys: KeySource,
@@ -27,7 +25,6 @@ pub(crate) struct JwtConfig {
     pub(super) audience: Option<String>,
 }
 
-/// Where the keys are that tokens are signed with.
 #[derive(Clone)]
 pub(super) enum KeySource {
     Secret(String),
@@ -35,7 +32,7 @@ pub(super) enum KeySource {
     JwksUrl(String),
 }
 
-/// Without the secret.
+/// Hides the secret.
 impl fmt::Debug for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -47,7 +44,8 @@ impl fmt::Debug for KeySource {
 }
 
 impl AuthConfig {
-    /// Nobody runs an open service by accident, nor by a word that is misspelt: any ENVIRONMENT but development takes AUTH=jwt alone.
+    /// Any ENVIRONMENT but `development`, misspelt ones included, requires AUTH=jwt, so that no service is
+    /// open by accident.
     pub(crate) fn from_env(env: &Env) -> Result<Self, SettingError> {
         let development = matches!(env.get("ENVIRONMENT"), None | Some("development"));
         let takes = "jwt, unless ENVIRONMENT is development";
@@ -69,10 +67,10 @@ impl JwtConfig {
             env.get("JWT_JWKS_URL"),
         );
         let keys = match given {
-            (Some(secret), None, None) if secret.len() < SECRET_BYTES => {
+            (Some(secret), None, None) if secret.len() < MIN_SECRET_BYTES => {
                 return Err(SettingError::bad_secret(
                     "JWT_SECRET",
-                    format!("at least {SECRET_BYTES} bytes"),
+                    format!("at least {MIN_SECRET_BYTES} bytes"),
                 ));
             }
             (Some(secret), None, None) => KeySource::Secret(secret.to_owned()),
@@ -86,7 +84,7 @@ impl JwtConfig {
                 let takes = "an https URL; http alone in development";
                 return Err(SettingError::bad("JWT_JWKS_URL", url, takes));
             }
-            _ => return Err(SettingError::missing("JWT_SECRET", ONE_OF)),
+            _ => return Err(SettingError::missing("JWT_SECRET", EXACTLY_ONE)),
         };
         Ok(Self {
             keys,

@@ -1,4 +1,5 @@
-//! The signatures that tokens are checked by, with the same library as TLS: ring. Nothing is ever signed here.
+//! Verifies tokens with ring, as TLS does; nothing is signed. The providers that jsonwebtoken brings would
+//! add a second cryptography library (aws-lc-rs or RustCrypto) for the same four algorithms.
 
 use std::sync::Once;
 
@@ -12,7 +13,7 @@ use ring::signature::{
     VerificationAlgorithm,
 };
 
-/// Makes `jsonwebtoken` use it, once for the process.
+/// Installs the provider, once for the process.
 pub(super) fn install() {
     static INSTALLED: Once = Once::new();
     static PROVIDER: CryptoProvider = CryptoProvider {
@@ -21,7 +22,7 @@ pub(super) fn install() {
         key_utils: KeyUtils::new_unimplemented(),
     };
     INSTALLED.call_once(|| {
-        // Nothing else in this process installs one.
+        // Fails only if a provider is installed, and nothing else installs one.
         let _ = PROVIDER.install_default();
     });
 }

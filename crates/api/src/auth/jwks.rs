@@ -1,6 +1,6 @@
-//! The keys that an issuer publishes (RFC 7517), cached. A known key never waits for the issuer: keys of a certain age are fetched
-//! anew while they serve on. A token with a key that is not known waits for one fetch; there is one at a time, and a pause after it,
-//! so whoever sends made-up key ids cannot use this service to flood the issuer.
+//! A cache of the keys that an issuer publishes (RFC 7517). A cached key is used without waiting: old keys
+//! are refreshed in the background. An unknown key id waits for one fetch. Fetches do not overlap and have a
+//! minimum interval, so made-up key ids cannot make this service flood the issuer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,18 +15,19 @@ use telemetry::http::client::Client;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Refusal;
+use super::error::AuthError;
 use super::key::Key;
 
 /// From the end of a fetch to the start of the next.
-const FLOOR: Duration = Duration::from_secs(5);
-/// Keys of this age are fetched anew. Those of twice this age serve on only where that fails.
-const MAX_AGE: Duration = Duration::from_secs(600);
-const TIMEOUT: Duration = Duration::from_secs(5);
-/// No issuer's keys need more, in bytes.
-const MAX_SIZE: usize = 256 * 1024;
+const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
+/// Keys of this age are refreshed in the background. At twice this age they are only used while the issuer is
+/// unavailable.
+const REFRESH_AGE: Duration = Duration::from_secs(600);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// In bytes.
+const MAX_DOCUMENT_SIZE: usize = 256 * 1024;
 
-/// By their id; several may go without one.
+/// By key id; several keys may have none.
 type Keys = HashMap<Option<String>, Vec<Key>>;
 
 pub(super) struct Jwks(Arc<Shared>);
@@ -35,32 +36,31 @@ struct Shared {
     url: Url,
     plain: reqwest::Client,
     client: Client,
-    max_age: Duration,
+    refresh_age: Duration,
     state: Mutex<State>,
-    /// Counts the fetches that have ended.
+    /// Incremented at the end of each fetch.
     ended: watch::Sender<u64>,
 }
 
 #[derive(Default)]
 struct State {
-    known: Option<Known>,
+    cached: Option<Cached>,
     fetching: bool,
-    last: Option<Fetched>,
+    last_fetch: Option<LastFetch>,
 }
 
-struct Known {
+struct Cached {
     keys: Keys,
-    since: Instant,
+    fetched_at: Instant,
 }
 
-/// A fetch that has ended.
 #[derive(Clone, Copy)]
-struct Fetched {
-    at: Instant,
+struct LastFetch {
+    ended_at: Instant,
     failed: bool,
 }
 
-/// One by one: a key that cannot be read does not spoil the others.
+/// Keys are parsed one by one: an unsupported key does not invalidate the others.
 #[derive(Deserialize)]
 struct Document {
     keys: Vec<serde_json::Value>,
@@ -70,50 +70,50 @@ struct Document {
 enum FetchError {
     #[error("JWT_JWKS_URL cannot be fetched")]
     Http(#[from] reqwest::Error),
-    #[error("the answer of JWT_JWKS_URL has more than {MAX_SIZE} bytes")]
+    #[error("the response of JWT_JWKS_URL has more than {MAX_DOCUMENT_SIZE} bytes")]
     TooLarge,
-    #[error("the answer of JWT_JWKS_URL is no JWK set")]
+    #[error("the response of JWT_JWKS_URL is not a JWK set")]
     NoJwks(#[from] serde_json::Error),
 }
 
 impl Jwks {
     pub(super) fn new(url: &str) -> anyhow::Result<Self> {
-        Self::with(url, MAX_AGE)
+        Self::with(url, REFRESH_AGE)
     }
 
-    fn with(url: &str, max_age: Duration) -> anyhow::Result<Self> {
+    fn with(url: &str, refresh_age: Duration) -> anyhow::Result<Self> {
         let plain = reqwest::Client::builder()
-            .timeout(TIMEOUT)
+            .timeout(FETCH_TIMEOUT)
             .build()
             .context("cannot make an HTTP client for JWT_JWKS_URL")?;
         Ok(Self(Arc::new(Shared {
-            url: url.parse().context("JWT_JWKS_URL is no URL")?,
+            url: url.parse().context("JWT_JWKS_URL is not a URL")?,
             client: Client::new(plain.clone()),
             plain,
-            max_age,
+            refresh_age,
             state: Mutex::default(),
             ended: watch::Sender::new(0),
         })))
     }
 
-    /// The keys of this id, at least one.
-    pub(super) async fn keys(&self, id: Option<&str>) -> Result<Vec<Key>, Refusal> {
+    /// The keys with this id, at least one.
+    pub(super) async fn keys(&self, id: Option<&str>) -> Result<Vec<Key>, AuthError> {
         let id = id.map(str::to_owned);
-        if let Some(keys) = self.0.at_once(&id) {
+        if let Some(keys) = self.0.cached(&id) {
             return Ok(keys);
         }
-        if let Some(mut ended) = self.0.fetch_once() {
-            // Its sender is `self`'s, so it cannot be gone.
+        if let Some(mut ended) = self.0.start_fetch() {
+            // Does not fail: `self` has the sender.
             let _ = ended.changed().await;
         }
-        // Where the issuer is away, old keys serve on.
-        match &self.0.state().known {
-            Some(known) => known
+        // While the issuer is unavailable, old keys are used.
+        match &self.0.state().cached {
+            Some(cached) => cached
                 .keys
                 .get(&id)
                 .cloned()
-                .ok_or(Refusal::Invalid("The token is signed with an unknown key")),
-            None => Err(Refusal::Unknown),
+                .ok_or(AuthError::Invalid("The token is signed with an unknown key")),
+            None => Err(AuthError::KeysUnavailable),
         }
     }
 }
@@ -123,34 +123,39 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The keys that need not wait for a fetch. It may begin behind their back.
-    fn at_once(self: &Arc<Self>, id: &Option<String>) -> Option<Vec<Key>> {
+    /// The keys that can be used without waiting. Starts a refresh in the background if they are old.
+    fn cached(self: &Arc<Self>, id: &Option<String>) -> Option<Vec<Key>> {
         let state = self.state();
-        let known = state.known.as_ref()?;
-        let keys = known.keys.get(id)?.clone();
-        let age = known.since.elapsed();
-        let issuer_is_away = state.last.is_some_and(|last| last.failed);
+        let cached = state.cached.as_ref()?;
+        let keys = cached.keys.get(id)?.clone();
+        let age = cached.fetched_at.elapsed();
+        let issuer_unavailable = state.last_fetch.is_some_and(|last| last.failed);
         drop(state);
-        if age < self.max_age {
+        if age < self.refresh_age {
             return Some(keys);
         }
-        if issuer_is_away || age < self.max_age * 2 {
-            self.fetch_once();
+        if issuer_unavailable || age < self.refresh_age * 2 {
+            self.start_fetch();
             return Some(keys);
         }
         None
     }
 
-    /// The fetch that is under way, or begins now; it tells of its end. `None` within [`FLOOR`] of the last.
-    fn fetch_once(self: &Arc<Self>) -> Option<watch::Receiver<u64>> {
+    /// Starts a fetch unless one is running; the receiver changes at its end. `None` within
+    /// [`MIN_REFRESH_INTERVAL`] of the last fetch.
+    fn start_fetch(self: &Arc<Self>) -> Option<watch::Receiver<u64>> {
         let mut state = self.state();
         if !state.fetching {
-            if state.last.is_some_and(|last| last.at.elapsed() < FLOOR) {
+            if state
+                .last_fetch
+                .is_some_and(|last| last.ended_at.elapsed() < MIN_REFRESH_INTERVAL)
+            {
                 return None;
             }
             state.fetching = true;
             let fetch = Fetch(Arc::clone(self));
-            // In the trace of who asked; it goes on where that request is given up, for whoever else waits.
+            // In the trace of the request that started it. A task, because other requests may wait for it
+            // when that one ends.
             tokio::spawn(async move { fetch.run().await }.with_current_context());
         }
         Some(self.ended.subscribe())
@@ -158,11 +163,11 @@ impl Shared {
 
     async fn fetch(&self) -> Result<Keys, FetchError> {
         let request = self.plain.get(self.url.clone()).build()?;
-        let mut answer = self.client.execute(request).await?.error_for_status()?;
+        let mut response = self.client.execute(request).await?.error_for_status()?;
         let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await? {
+        while let Some(chunk) = response.chunk().await? {
             body.extend_from_slice(&chunk);
-            if body.len() > MAX_SIZE {
+            if body.len() > MAX_DOCUMENT_SIZE {
                 return Err(FetchError::TooLarge);
             }
         }
@@ -179,7 +184,7 @@ impl Shared {
     }
 }
 
-/// A fetch under way. It tells of its end however it ends.
+/// A running fetch. Reports its end when dropped, so also after a panic.
 struct Fetch(Arc<Shared>);
 
 impl Fetch {
@@ -187,16 +192,16 @@ impl Fetch {
         match self.0.fetch().await {
             Ok(keys) => {
                 tracing::info!(ids = keys.len(), "fetched JWT_JWKS_URL");
-                let since = Instant::now();
+                let fetched_at = Instant::now();
                 let mut state = self.0.state();
-                state.known = Some(Known { keys, since });
-                state.last = Some(Fetched {
-                    at: since,
+                state.cached = Some(Cached { keys, fetched_at });
+                state.last_fetch = Some(LastFetch {
+                    ended_at: fetched_at,
                     failed: false,
                 });
                 state.fetching = false;
             }
-            Err(error) => telemetry::log_warn!(error, "the keys of JWT_JWKS_URL are not renewed"),
+            Err(error) => telemetry::log_warn!(error, "cannot refresh the keys of JWT_JWKS_URL"),
         }
     }
 }
@@ -207,8 +212,8 @@ impl Drop for Fetch {
         // Still set unless it succeeded.
         if state.fetching {
             state.fetching = false;
-            state.last = Some(Fetched {
-                at: Instant::now(),
+            state.last_fetch = Some(LastFetch {
+                ended_at: Instant::now(),
                 failed: true,
             });
         }
@@ -227,38 +232,38 @@ mod tests {
 
     const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"old","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
-    async fn asked(issuer: &TcpListener) -> TcpStream {
+    async fn requested(issuer: &TcpListener) -> TcpStream {
         let (mut stream, _) = issuer.accept().await.unwrap();
         let _ = stream.read(&mut [0; 4096]).await.unwrap();
         stream
     }
 
     #[tokio::test]
-    async fn an_issuer_that_stalls_does_not_stop_the_keys_that_are_known() {
+    async fn cached_keys_are_used_while_the_issuer_stalls() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let issuer = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/keys", issuer.local_addr().unwrap());
-        // Every key is old at once.
+        // Keys are old as soon as they are fetched.
         let jwks = Jwks::with(&url, Duration::ZERO).unwrap();
         let length = KEYS.len();
-        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{KEYS}");
+        let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{KEYS}");
         let (first, ()) = tokio::join!(jwks.keys(Some("old")), async {
-            let mut stream = asked(&issuer).await;
-            stream.write_all(answer.as_bytes()).await.unwrap();
+            let mut stream = requested(&issuer).await;
+            stream.write_all(response.as_bytes()).await.unwrap();
         });
         assert_eq!(first.unwrap_or_default().len(), 1);
 
-        // The pause is over, and the issuer takes the connection and never answers.
-        let long_ago = Instant::now().checked_sub(FLOOR).unwrap();
-        jwks.0.state().last = Some(Fetched {
-            at: long_ago,
+        // The minimum interval is over; the issuer accepts the connection and never responds.
+        let long_ago = Instant::now().checked_sub(MIN_REFRESH_INTERVAL).unwrap();
+        jwks.0.state().last_fetch = Some(LastFetch {
+            ended_at: long_ago,
             failed: true,
         });
         for _ in 0..3 {
-            let at_once = jwks.keys(Some("old")).now_or_never();
-            assert!(at_once.is_some_and(|keys| keys.is_ok()));
+            let keys = jwks.keys(Some("old")).now_or_never();
+            assert!(keys.is_some_and(|keys| keys.is_ok()));
         }
-        let _stalled = asked(&issuer).await;
+        let _stalled = requested(&issuer).await;
         assert!(jwks.0.state().fetching);
         assert!(jwks.keys(Some("new")).now_or_never().is_none());
         assert!(issuer.accept().now_or_never().is_none());

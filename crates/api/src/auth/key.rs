@@ -1,10 +1,10 @@
-//! A key that tokens are checked with, and the one algorithm that it is for.
+//! A key with the one algorithm that it is used for.
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 
-/// Bytes of an uncompressed point of P-256.
-const P256_POINT: usize = 65;
+/// Size of an uncompressed point of P-256.
+const P256_POINT_BYTES: usize = 65;
 
 #[derive(Clone)]
 pub(super) struct Key {
@@ -29,11 +29,12 @@ impl Key {
         let other_curve = algorithm == Algorithm::ES256
             && key
                 .try_get_as_bytes()
-                .map_or(true, |point| point.len() != P256_POINT);
+                .map_or(true, |point| point.len() != P256_POINT_BYTES);
         (!other_curve).then_some(Self { algorithm, key })
     }
 
-    /// A key of a JWK set; `None` for one that is not for these signatures. A symmetric key is never taken from the network.
+    /// `None` for a key that is not for one of these algorithms. Symmetric keys are never accepted from the
+    /// network.
     pub(super) fn from_jwk(jwk: &Jwk) -> Option<Self> {
         let algorithm = match &jwk.algorithm {
             AlgorithmParameters::RSA(_) => Algorithm::RS256,

@@ -1,5 +1,5 @@
-//! What a token must be, and what it says. Everything is checked before anything in it is believed: the algorithm is the key's, and
-//! a token that names another is refused.
+//! Verifies tokens and reads their claims. The algorithm is the key's; a token that names another one is
+//! rejected.
 
 use anyhow::Context;
 use domain::CustomerId;
@@ -7,26 +7,25 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
 
-use super::Refusal;
 use super::config::{JwtConfig, KeySource};
+use super::error::AuthError;
 use super::jwks::Jwks;
 use super::key::Key;
 
-/// How far clocks may be apart, in seconds, for `exp` and `nbf`.
-const LEEWAY: u64 = 30;
-/// No honest token is longer, in bytes.
-const MAX_TOKEN: usize = 8 * 1024;
+/// Allowed clock difference for `exp` and `nbf`.
+const LEEWAY_SECONDS: u64 = 30;
+const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// What a good token says.
+/// The claims of a valid token.
 #[derive(Debug, Clone)]
 pub(crate) struct Claims {
-    /// Whose token it is: `sub`.
+    /// The claim `sub`.
     pub(crate) customer: CustomerId,
     scope: String,
 }
 
 impl Claims {
-    /// Whether the token has this scope (RFC 8693, section 4.2: words between blanks).
+    /// Scopes are separated by spaces (RFC 8693, section 4.2).
     pub(crate) fn has(&self, scope: &str) -> bool {
         self.scope.split(' ').any(|word| word == scope)
     }
@@ -51,71 +50,71 @@ enum Keys {
 }
 
 impl Verifier {
-    pub(super) fn new(config: JwtConfig) -> anyhow::Result<Self> {
-        let keys = match config.keys {
-            KeySource::Secret(secret) => Keys::One(Key::secret(&secret)),
+    pub(super) fn new(config: &JwtConfig) -> anyhow::Result<Self> {
+        let keys = match &config.keys {
+            KeySource::Secret(secret) => Keys::One(Key::secret(secret)),
             KeySource::PublicKeyFile(path) => {
-                let pem = std::fs::read(&path)
+                let pem = std::fs::read(path)
                     .with_context(|| format!("JWT_PUBLIC_KEY_FILE: cannot read {}", path.display()))?;
                 Keys::One(Key::from_pem(&pem).with_context(|| {
                     format!(
-                        "JWT_PUBLIC_KEY_FILE: {} is no PEM file of an RSA, P-256 or Ed25519 public key",
+                        "JWT_PUBLIC_KEY_FILE: {} is not a PEM file of an RSA, P-256 or Ed25519 public key",
                         path.display()
                     )
                 })?)
             }
-            KeySource::JwksUrl(url) => Keys::Published(Jwks::new(&url)?),
+            KeySource::JwksUrl(url) => Keys::Published(Jwks::new(url)?),
         };
         Ok(Self {
             keys,
-            issuer: config.issuer,
-            audience: config.audience,
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
         })
     }
 
-    pub(super) async fn verify(&self, token: &str) -> Result<Claims, Refusal> {
-        if token.len() > MAX_TOKEN {
-            return Err(Refusal::Invalid("The token is too long"));
+    pub(super) async fn verify(&self, token: &str) -> Result<Claims, AuthError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(AuthError::Invalid("The token is too long"));
         }
-        let malformed = Refusal::Invalid("The token cannot be read");
+        let malformed = AuthError::Invalid("The token cannot be read");
         let header = decode_header(token).map_err(|_| malformed)?;
-        // Critical headers that nobody here understands (RFC 7515, section 4.1.11).
+        // No critical header is supported (RFC 7515, section 4.1.11).
         if header.crit.is_some() {
-            return Err(Refusal::Invalid("The token has critical headers"));
+            return Err(AuthError::Invalid("The token has critical headers"));
         }
         let claims = match &self.keys {
             Keys::One(key) => self.decode(token, std::slice::from_ref(key))?,
             Keys::Published(jwks) => self.decode(token, &jwks.keys(header.kid.as_deref()).await?)?,
         };
         let customer =
-            CustomerId::new(claims.sub).map_err(|_| Refusal::Invalid("The token names no customer"))?;
+            CustomerId::new(claims.sub).map_err(|_| AuthError::Invalid("The token names no customer"))?;
         Ok(Claims {
             customer,
             scope: claims.scope,
         })
     }
 
-    /// By the one of these keys that it is signed with.
-    fn decode(&self, token: &str, keys: &[Key]) -> Result<RawClaims, Refusal> {
-        let mut refused = refusal(&ErrorKind::InvalidAlgorithm);
+    /// Tries each key: several may have the token's key id.
+    fn decode(&self, token: &str, keys: &[Key]) -> Result<RawClaims, AuthError> {
+        let mut last_error = error_for(&ErrorKind::InvalidAlgorithm);
         for key in keys {
             let validation = self.validation(key.algorithm);
             match decode::<RawClaims>(token, &key.key, &validation) {
                 Ok(token) => return Ok(token.claims),
                 Err(error) => match error.kind() {
                     ErrorKind::InvalidAlgorithm => {}
-                    kind @ ErrorKind::InvalidSignature => refused = refusal(kind),
-                    // It is this key's, and worth nothing all the same.
-                    kind => return Err(refusal(kind)),
+                    kind @ ErrorKind::InvalidSignature => last_error = error_for(kind),
+                    // The signature is right, but the claims are not.
+                    kind => return Err(error_for(kind)),
                 },
             }
         }
-        Err(refused)
+        Err(last_error)
     }
 
     fn validation(&self, algorithm: Algorithm) -> Validation {
         let mut validation = Validation::new(algorithm);
-        validation.leeway = LEEWAY;
+        validation.leeway = LEEWAY_SECONDS;
         validation.validate_nbf = true;
         validation.required_spec_claims = ["exp".to_owned(), "sub".to_owned()].into();
         if let Some(issuer) = &self.issuer {
@@ -133,8 +132,8 @@ impl Verifier {
     }
 }
 
-fn refusal(error: &ErrorKind) -> Refusal {
-    Refusal::Invalid(match error {
+fn error_for(kind: &ErrorKind) -> AuthError {
+    AuthError::Invalid(match kind {
         ErrorKind::ExpiredSignature => "The token has expired",
         ErrorKind::ImmatureSignature => "The token is not valid yet",
         ErrorKind::InvalidIssuer => "The token is of another issuer",

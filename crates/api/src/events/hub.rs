@@ -13,7 +13,7 @@ const CHANNEL_CAPACITY: usize = 4;
 type Senders = HashMap<OrderId, broadcast::Sender<OrderEvent>>;
 
 /// Delivers events to the subscribers of their order. Clones share the subscribers.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Hub {
     /// `None` once it is closed.
     senders: Arc<Mutex<Option<Senders>>>,

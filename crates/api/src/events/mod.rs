@@ -1,6 +1,6 @@
-//! Follows orders without holding a connection to PostgreSQL: events arrive over Redis, one connection for the process, and
-//! the hub hands them to the subscribers of each order. PostgreSQL is read when a subscription begins, and polled every few
-//! seconds for all subscribed orders.
+//! Follows orders without holding a connection to PostgreSQL: events arrive over Redis, one connection for
+//! the process, and the hub hands them to the subscribers of each order. PostgreSQL is read when a
+//! subscription begins, and polled every few seconds for all subscribed orders.
 
 mod feed;
 mod hub;

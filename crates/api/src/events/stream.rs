@@ -1,5 +1,6 @@
-//! An order's events as server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>). An event's id
-//! is the time of its transition in microseconds: a client that reconnects with it gets only newer events.
+//! An order's events as server-sent events
+//! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>). An event's id is the time of its
+//! transition in microseconds: a client that reconnects with it gets only newer events.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -26,7 +27,8 @@ pub(crate) fn event_id(updated_at: DateTime<Utc>) -> i64 {
     updated_at.timestamp_micros()
 }
 
-/// The events of one order: its present state, unless the client has seen it, and all that follow until it is final.
+/// The events of one order: its present state, unless the client has seen it, and all that follow until it is
+/// final.
 pub(crate) fn stream(
     order: &Order,
     seen: Option<i64>,
@@ -78,7 +80,8 @@ impl Follower {
         }
     }
 
-    /// The lines of an event; `None` if the client has seen it. The final event is sent even if PostgreSQL's clock went back.
+    /// The lines of an event; `None` if the client has seen it. The final event is sent even if PostgreSQL's
+    /// clock went back.
     fn encode(&mut self, event: &OrderEvent) -> Option<String> {
         let id = event_id(event.updated_at);
         self.ended = event.status.is_final();

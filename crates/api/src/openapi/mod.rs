@@ -1,5 +1,5 @@
-//! The OpenAPI 3.1 document: paths and answers come from the handlers and their types, what a body may be from the domain's limits.
-//! The committed `openapi.json` is this document; a test keeps it so.
+//! The OpenAPI 3.1 document. Paths and responses come from the handlers and their types, the limits of a body
+//! from the domain. A test compares it with the committed `openapi.json`.
 
 mod schemas;
 
@@ -7,28 +7,35 @@ use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use utoipa::OpenApi;
-
-pub(crate) use schemas::{Event, FailureBody, Method, NewOrder, PaymentState, Status};
 
 use crate::{health, orders};
 
 #[derive(OpenApi)]
-#[openapi(paths(health::live, health::ready))]
-struct Health;
+#[openapi(paths(
+    orders::create::create,
+    orders::list::list,
+    orders::analytics::analytics,
+    orders::read::read,
+    orders::cancel::cancel,
+    orders::events::events,
+    orders::retry::retry,
+    health::live,
+    health::ready,
+))]
+struct Endpoints;
 
-/// What any endpoint that asks for a token may answer.
-const COMMON: [(&str, &str); 6] = [
+/// The responses of every endpoint that requires a token.
+const COMMON_ERRORS: [(&str, &str); 6] = [
     ("400", "The request is malformed"),
-    ("401", "A good bearer token is required"),
+    ("401", "A valid bearer token is required"),
     ("403", "The token lacks the scope"),
-    ("429", "Too many requests: try again after Retry-After"),
-    ("500", "Something went wrong on our side"),
-    ("503", "Not available at the moment: try again after Retry-After"),
+    ("429", "Too many requests: retry after Retry-After"),
+    ("500", "Internal error"),
+    ("503", "Temporarily unavailable: retry after Retry-After"),
 ];
 
-/// The document, made once.
 pub(crate) fn document() -> &'static str {
     static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
         let mut text = format!("{:#}", build());
@@ -46,20 +53,17 @@ pub(crate) async fn serve() -> HttpResponse {
 }
 
 fn build() -> Value {
-    let parts = [
-        generated(&orders::paths::Orders::openapi()),
-        generated(&Health::openapi()),
-    ];
-    let members = |pointer: &'static str| {
-        let parts = parts.iter();
-        let parts = parts.filter_map(move |part| part.pointer(pointer)?.as_object());
-        parts.flatten().map(|(name, value)| (name.clone(), value.clone()))
+    // Text and maps: serializing them does not fail.
+    let generated = serde_json::to_value(Endpoints::openapi()).unwrap_or_default();
+    let members = |pointer| {
+        let members = generated.pointer(pointer).and_then(Value::as_object);
+        members.cloned().unwrap_or_default()
     };
-    let mut paths: Map<String, Value> = members("/paths").collect();
-    let mut schemas: Map<String, Value> = members("/components/schemas").collect();
-    schemas.append(&mut schemas::by_hand());
+    let mut paths = members("/paths");
+    let mut schemas = members("/components/schemas");
+    schemas.extend(schemas::by_hand().map(|(name, schema)| (name.to_owned(), schema)));
     for operation in paths.values_mut().filter_map(Value::as_object_mut).flatten() {
-        complete(operation.1);
+        add_common_errors(operation.1);
     }
     json!({
         "openapi": "3.1.0",
@@ -78,28 +82,26 @@ fn build() -> Value {
                 "type": "http",
                 "scheme": "bearer",
                 "bearerFormat": "JWT",
-                "description": "Scopes: orders:read, orders:write, orders:admin. Without authentication (AUTH=off) none is needed.",
+                "description": "Scopes: orders:read, orders:write, orders:admin. Without authentication (AUTH=off) no token is needed.",
             } },
         },
     })
 }
 
-fn generated(document: &utoipa::openapi::OpenApi) -> Value {
-    // Text and maps: it always goes into JSON.
-    serde_json::to_value(document).unwrap_or_default()
-}
-
-/// Adds the common errors, gives each error its body, and says of what need not be there that it is absent, never null.
-fn complete(operation: &mut Value) {
-    for parameter in array(operation, "/parameters") {
-        not_null(parameter);
+/// Adds the common errors, the body of each error, and the common headers. Request bodies are required;
+/// optional parameters are absent, never null.
+fn add_common_errors(operation: &mut Value) {
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    parameters.into_iter().flatten().for_each(not_null);
+    if let Some(body) = operation.get_mut("requestBody").and_then(Value::as_object_mut) {
+        body.insert("required".to_owned(), true.into());
     }
     let secured = operation.pointer("/security/0/bearer").is_some();
     let Some(responses) = operation.pointer_mut("/responses").and_then(Value::as_object_mut) else {
         return;
     };
     if secured {
-        for (status, description) in COMMON {
+        for (status, description) in COMMON_ERRORS {
             let response = json!({ "description": description });
             responses.entry(status).or_insert(response);
         }
@@ -126,7 +128,7 @@ fn complete(operation: &mut Value) {
                 .or_insert_with(|| json!({}))
                 .as_object_mut()
         {
-            for (name, kind, description) in headers_of(status) {
+            for (name, kind, description) in common_headers(status) {
                 let header = json!({ "schema": { "type": kind }, "description": description });
                 headers.entry(name).or_insert(header);
             }
@@ -134,11 +136,11 @@ fn complete(operation: &mut Value) {
     }
 }
 
-/// The headers that come with a status, whatever was asked for: name, type and description.
-fn headers_of(status: &str) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+/// The headers of every response with this status: name, type and description.
+fn common_headers(status: &str) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     let own = match status {
         "304" => Some(("ETag", "string", "Changes with the order")),
-        "401" | "403" => Some(("WWW-Authenticate", "string", "What is lacking (RFC 6750)")),
+        "401" | "403" => Some(("WWW-Authenticate", "string", "What is missing (RFC 6750)")),
         "429" | "503" => Some(("Retry-After", "integer", "Seconds")),
         _ => None,
     };
@@ -146,16 +148,11 @@ fn headers_of(status: &str) -> impl Iterator<Item = (&'static str, &'static str,
         (
             "RateLimit",
             "string",
-            "Where the client stands, where there is a limit",
+            "What is left of the limit, if there is one",
         ),
-        ("RateLimit-Policy", "string", "The limit, where there is one"),
+        ("RateLimit-Policy", "string", "The limit, if there is one"),
     ];
     own.into_iter().chain(limit)
-}
-
-fn array<'a>(value: &'a mut Value, pointer: &str) -> impl Iterator<Item = &'a mut Value> {
-    let found = value.pointer_mut(pointer).and_then(Value::as_array_mut);
-    found.into_iter().flatten()
 }
 
 fn not_null(parameter: &mut Value) {
@@ -167,7 +164,7 @@ fn not_null(parameter: &mut Value) {
         let Some(Value::Array(either)) = schema.get_mut(list) else {
             continue;
         };
-        either.retain(|one| !null(one));
+        either.retain(|schema| !null(schema));
         let Some(only) = either.pop() else {
             continue;
         };
@@ -199,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reference_leads_somewhere() {
+    fn every_reference_resolves() {
         let (document, text) = (build(), document());
         for reference in text.split("\"$ref\": \"#").skip(1) {
             let pointer = reference.split('"').next().unwrap();

@@ -1,99 +1,25 @@
-//! Schemas that are not one of our own structs: the words of the domain, problems, and what a new order may be.
+//! The schemas that no derive can express: problems, events, and what a client may send as a new order.
 
-use domain::{FailureCode, OrderStatus, PaymentMethod, PaymentStatus, limits};
-use serde_json::{Map, Value, json};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use domain::limits;
+use serde_json::{Value, json};
 
-/// A type for the schema of an enum of the domain, which knows nothing of OpenAPI.
-macro_rules! words {
-    ($($(#[$doc:meta])* $name:ident = $words:ty as $title:literal;)+) => {$(
-        $(#[$doc])*
-        pub(crate) enum $name {}
-
-        impl PartialSchema for $name {
-            fn schema() -> RefOr<Schema> {
-                let words = <$words>::ALL.iter().map(|word| word.as_str());
-                ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).into()
-            }
-        }
-
-        impl ToSchema for $name {
-            fn name() -> std::borrow::Cow<'static, str> {
-                $title.into()
-            }
-        }
-    )+};
+pub(super) fn by_hand() -> [(&'static str, Value); 5] {
+    [
+        ("NewOrder", new_order()),
+        ("Amount", amount()),
+        ("Problem", problem()),
+        ("Event", event()),
+        ("Transition", transition()),
+    ]
 }
 
-words! {
-    /// [`OrderStatus`].
-    Status = OrderStatus as "OrderStatus";
-    /// [`PaymentMethod`].
-    Method = PaymentMethod as "PaymentMethod";
-    /// [`PaymentStatus`].
-    PaymentState = PaymentStatus as "PaymentStatus";
-    /// [`FailureCode`].
-    Code = FailureCode as "FailureCode";
-}
-
-/// Why an order, or an attempt at it, failed.
-#[derive(ToSchema)]
-#[schema(as = Failure)]
-#[expect(dead_code, reason = "a schema alone: the answer holds the domain's own")]
-pub(crate) struct FailureBody {
-    #[schema(value_type = Code)]
-    code: FailureCode,
-    /// What happened, for a person.
-    detail: String,
-}
-
-/// A type whose schema is written by hand, below.
-macro_rules! by_hand {
-    ($($(#[$doc:meta])* $name:ident;)+) => {$(
-        $(#[$doc])*
-        pub(crate) enum $name {}
-
-        impl PartialSchema for $name {
-            fn schema() -> RefOr<Schema> {
-                ObjectBuilder::new().into()
-            }
-        }
-
-        impl ToSchema for $name {}
-    )+};
-}
-
-by_hand! {
-    /// What a client may ask for.
-    NewOrder;
-    /// A server-sent event.
-    Event;
-}
-
-/// The schemas that no derive can express.
-pub(super) fn by_hand() -> Map<String, Value> {
-    let schemas = json!({
-        "NewOrder": new_order(),
-        "Amount": amount(),
-        "Problem": problem(),
-        "Event": event(),
-        "Transition": transition(),
-    });
-    match schemas {
-        Value::Object(schemas) => schemas,
-        _ => Map::new(),
-    }
-}
-
-/// Either one product, or several. That an amount has at most the decimals of its currency, and that the sum is at most 99999999.99,
-/// no schema can say. A field that is null is as one that is absent.
+/// Either one product or a list of items. `null` and an absent field mean the same. A schema cannot express
+/// that an amount has at most the decimals of its currency, nor that the sum is at most 99999999.99.
 fn new_order() -> Value {
     let payment = json!({
-        "currency": { "type": ["string", "null"], "pattern": "^[A-Z]{3}$", "description": "ISO 4217; USD where it is absent", "examples": ["USD"] },
+        "currency": { "type": ["string", "null"], "pattern": "^[A-Z]{3}$", "description": "ISO 4217; USD if absent", "examples": ["USD"] },
         "payment_method": { "oneOf": [{ "$ref": "#/components/schemas/PaymentMethod" }, { "type": "null" }] },
-        "payment_token": { "type": ["string", "null"], "pattern": "^[!-~]{1,255}$", "description": "The gateway's token for the means of payment" },
+        "payment_token": { "type": ["string", "null"], "pattern": "^[!-~]{1,255}$", "description": "The gateway's token for the payment method" },
     });
     let form = |own: Value, required: Value| {
         let mut properties = own.as_object().cloned().unwrap_or_default();
@@ -111,7 +37,7 @@ fn new_order() -> Value {
         "minLength": limits::PRODUCT_NAME.start(),
         "maxLength": limits::PRODUCT_NAME.end(),
         "pattern": "^[ -~]*[!-~][ -~]*$",
-        "description": "No control characters, and not only blanks",
+        "description": "No control characters; not only spaces",
     });
     let item = json!({
         "type": "object",
@@ -140,7 +66,7 @@ fn new_order() -> Value {
 
 fn amount() -> Value {
     json!({
-        "description": "More than 0, at most 99999999.99, at most the currency's decimals; decimal text, or a number",
+        "description": "More than 0, at most 99999999.99, at most the currency's decimals; decimal text or a number",
         "oneOf": [
             { "type": "string", "pattern": "^(0|[1-9][0-9]{0,7})(\\.[0-9]{1,4})?$" },
             { "type": "number", "exclusiveMinimum": 0, "maximum": 99_999_999.99 },
@@ -158,12 +84,12 @@ fn problem() -> Value {
             "title": { "type": "string" },
             "status": { "type": "integer" },
             "detail": { "type": "string", "description": "What is wrong, for a person" },
-            "instance": { "type": "string", "description": "The path that was asked for" },
-            "trace_id": { "type": ["string", "null"], "description": "Shows what happened; worth telling when asking for help" },
-            "errors": { "type": "array", "description": "Every field that cannot be taken", "items": {
+            "instance": { "type": "string", "description": "The requested path" },
+            "trace_id": { "type": ["string", "null"], "description": "The trace of the request; include it when you report a problem" },
+            "errors": { "type": "array", "description": "Every invalid field", "items": {
                 "type": "object",
                 "properties": {
-                    "pointer": { "type": "string", "description": "Where in the body (RFC 6901)" },
+                    "pointer": { "type": "string", "description": "The field in the body (RFC 6901)" },
                     "detail": { "type": "string" },
                 },
                 "required": ["pointer", "detail"],
@@ -178,7 +104,7 @@ fn event() -> Value {
         "type": "object",
         "description": "One server-sent event",
         "properties": {
-            "id": { "type": "string", "description": "To be sent as Last-Event-ID by who reconnects" },
+            "id": { "type": "string", "description": "Sent as Last-Event-ID when a client reconnects" },
             "data": {
                 "type": "string",
                 "contentMediaType": "application/json",
@@ -192,7 +118,7 @@ fn event() -> Value {
 fn transition() -> Value {
     json!({
         "type": "object",
-        "description": "What an order became: the data of an event",
+        "description": "The order after a transition: the data of an event",
         "properties": {
             "order_id": { "type": "string", "format": "uuid" },
             "status": { "$ref": "#/components/schemas/OrderStatus" },

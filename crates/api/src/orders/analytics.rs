@@ -1,4 +1,4 @@
-//! `GET /api/orders/analytics`: totals, and count and sum by status and currency.
+//! `GET /api/orders/analytics`: totals, and count and sum by status and currency. Cached per owner.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use store::StatusTotal;
 use utoipa::ToSchema;
 
 use crate::caller::{Caller, Read};
-use crate::openapi::Status;
 use crate::problem::Problem;
+use crate::schema::Status;
 use crate::state::AppState;
 
-/// Totals read every order that they count, so they are counted once in this time for each caller.
-const KEPT: Duration = Duration::from_secs(5);
+/// Counting reads every order, so the response is cached.
+const CACHE_TTL: Duration = Duration::from_secs(5);
 
-/// Totals of the caller's own orders, or of all for an admin.
+/// Totals of the caller's own orders; for an admin, of all orders.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Analytics {
     total_orders: i64,
@@ -26,7 +26,7 @@ pub(super) struct Analytics {
     by_status: Vec<Row>,
 }
 
-/// How many orders of one status and currency there are, and what they add up to.
+/// Count and sum of the orders of one status and currency.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = StatusTotal)]
 struct Row {
@@ -39,27 +39,27 @@ struct Row {
 
 /// Totals, and count and sum by status and currency
 ///
-/// Of the caller's own orders, for an admin of all. At most 5 seconds old.
+/// Of the caller's own orders; for an admin, of all orders. At most 5 seconds old.
 #[utoipa::path(get, path = "/api/orders/analytics", tag = "orders", operation_id = "analytics", responses(
     (status = 200, description = "The totals", body = Analytics),
 ), security(("bearer" = ["orders:read"])))]
 pub(crate) async fn analytics(state: Data<AppState>, caller: Caller<Read>) -> Result<HttpResponse, Problem> {
-    let key = match caller.sees() {
+    let key = match caller.owner_filter() {
         Some(customer) => format!("analytics:of:{}", customer.as_str()),
         None => "analytics:all".to_owned(),
     };
-    if let Some(kept) = state.cache.get(&key).await {
-        return Ok(answer(kept));
+    if let Some(body) = state.cache.get(&key).await {
+        return Ok(respond(body));
     }
-    let analytics = Analytics::from(state.store.totals(caller.sees()).await?);
+    let analytics = Analytics::from(state.store.totals(caller.owner_filter()).await?);
     telemetry::span::set("analytics.total_orders", analytics.total_orders);
     telemetry::span::set("analytics.pending_orders", analytics.pending_orders);
     let body = serde_json::to_string(&analytics).map_err(|error| Problem::internal(&error))?;
-    state.cache.keep(&key, &body, KEPT).await;
-    Ok(answer(body))
+    state.cache.set(&key, &body, CACHE_TTL).await;
+    Ok(respond(body))
 }
 
-fn answer(body: String) -> HttpResponse {
+fn respond(body: String) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "private, no-store"))
         .content_type(header::ContentType::json())

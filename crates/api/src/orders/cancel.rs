@@ -1,4 +1,4 @@
-//! `DELETE /api/orders/{id}`: only an order that no worker has taken can be cancelled.
+//! `DELETE /api/orders/{id}`: cancels an order that no worker has claimed.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
@@ -10,13 +10,13 @@ use crate::metrics;
 use crate::problem::Problem;
 use crate::state::AppState;
 
-/// Cancel an order that no worker has taken
+/// Cancel an order that no worker has claimed
 #[utoipa::path(delete, path = "/api/orders/{id}", tag = "orders", operation_id = "cancelOrder",
     params(("id" = uuid::Uuid, Path, description = "The order's id")),
     responses(
-        (status = 204, description = "The order was pending, and is cancelled now"),
-        (status = 404, description = "There is no such order, or it is another customer's"),
-        (status = 409, description = "The order is not pending any more"),
+        (status = 204, description = "The order was pending and is cancelled now"),
+        (status = 404, description = "The order does not exist, or is another customer's"),
+        (status = 409, description = "The order is no longer pending"),
     ),
     security(("bearer" = ["orders:write"])))]
 pub(crate) async fn cancel(
@@ -24,7 +24,7 @@ pub(crate) async fn cancel(
     caller: Caller<Write>,
     id: Path<OrderId>,
 ) -> Result<HttpResponse, Problem> {
-    match state.store.cancel(*id, caller.sees()).await? {
+    match state.store.cancel(*id, caller.owner_filter()).await? {
         Changed::Done(order) => {
             state.publisher.publish(&order);
             telemetry::span::set("order.id", order.id.to_string());

@@ -1,41 +1,40 @@
-//! `POST /api/orders`: one statement writes the order, then one command dispatches it. If Redis is away, the answer is 201 all
-//! the same: the reconciler dispatches later.
+//! `POST /api/orders`: one statement writes the order, then one command enqueues its job. The response is 201
+//! even if Redis is unavailable: the reconciler then dispatches the order.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use domain::{Attempt, CustomerId, NewOrder, Order, OrderId, ProcessOrder, TraceContext};
+use domain::{CustomerId, NewOrder, Order, OrderId, TraceContext};
 use opentelemetry::trace::FutureExt;
 use store::{CreatedOnce, Once};
 
-use super::body::OrderBody;
-use super::{dispatch, draft, idempotency};
+use super::representation::OrderBody;
+use super::{draft, enqueue, idempotency};
 use crate::body::JsonBytes;
 use crate::caller::{Caller, Write};
 use crate::metrics;
-use crate::openapi::NewOrder as NewOrderSchema;
 use crate::problem::Problem;
 use crate::state::AppState;
 
 /// Create an order
 ///
-/// It is processed at once, in the background. With an Idempotency-Key, the same request can be sent any number of times, and takes
-/// effect once.
+/// It is processed in the background. With an Idempotency-Key, the same request can be sent any number of
+/// times and takes effect once.
 #[utoipa::path(post, path = "/api/orders", tag = "orders", operation_id = "createOrder",
-    params(("Idempotency-Key" = Option<String>, Header, description = "A name for this request, kept for 24 hours: 1 to 255 visible ASCII characters", pattern = "^[!-~]{1,255}$", min_length = 1, max_length = 255)),
-    request_body(content = NewOrderSchema, content_type = "application/json"),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A key for this request, stored for 24 hours: 1 to 255 visible ASCII characters", pattern = "^[!-~]{1,255}$", min_length = 1, max_length = 255)),
+    request_body(content = ref("#/components/schemas/NewOrder"), content_type = "application/json"),
     responses(
         (status = 201, description = "The order was created: now, or by an earlier request with this Idempotency-Key", body = OrderBody, headers(
             ("Location" = String, description = "The order's path"),
-            ("Idempotency-Replayed" = Option<String>, description = "`true` where an earlier request created the order"),
+            ("Idempotency-Replayed" = Option<String>, description = "`true` if an earlier request created the order"),
         )),
-        (status = 408, description = "The body did not come in time"),
-        (status = 409, description = "Another request with this Idempotency-Key is under way", headers(
+        (status = 408, description = "The body was not received in time"),
+        (status = 409, description = "Another request with this Idempotency-Key is in progress", headers(
             ("Retry-After" = u32, description = "Seconds"),
         )),
         (status = 413, description = "The body is too large"),
         (status = 415, description = "The body is not application/json"),
-        (status = 422, description = "The body has fields that cannot be taken, each named in `errors`; or the Idempotency-Key was used with another body"),
+        (status = 422, description = "The body has invalid fields, each listed in `errors`; or the Idempotency-Key was used with another body"),
     ),
     security(("bearer" = ["orders:write"])))]
 pub(crate) async fn create(
@@ -48,26 +47,22 @@ pub(crate) async fn create(
     let draft = draft::read(&body.0)?;
     let once = key.map(|key| idempotency::once(key, &draft));
     let new = draft::validate(draft)?;
-    Ok(answer(create_to_the_end(state, caller, new, once).await?))
+    Ok(respond(create_uncancelled(state, caller, new, once).await?))
 }
 
-/// The first answer, and every one that repeats it, are the same but for one header.
-fn answer(created: Created) -> HttpResponse {
-    let (order, replayed) = match created {
-        Created::New(order) => (order, false),
-        Created::Before(order) => (order, true),
-    };
+/// A replayed response differs from the first one only by a header.
+fn respond(created: Created) -> HttpResponse {
     let mut response = HttpResponse::Created();
-    response.insert_header((header::LOCATION, format!("/api/orders/{}", order.id)));
+    response.insert_header((header::LOCATION, format!("/api/orders/{}", created.order.id)));
     response.insert_header((header::CACHE_CONTROL, "no-store"));
-    if replayed {
+    if created.replayed {
         response.insert_header(idempotency::REPLAYED);
     }
-    response.json(OrderBody::from(order))
+    response.json(OrderBody::from(created.order))
 }
 
-/// A client that goes away in between leaves no order that is written and not dispatched.
-async fn create_to_the_end(
+/// Runs as a task, so that an order is not left without a job when its client disconnects.
+async fn create_uncancelled(
     state: Data<AppState>,
     caller: Caller<Write>,
     new: NewOrder,
@@ -78,9 +73,10 @@ async fn create_to_the_end(
     created.map_err(|panic| Problem::internal(&panic))?
 }
 
-enum Created {
-    New(Order),
-    Before(Order),
+struct Created {
+    order: Order,
+    /// By an earlier request with the same Idempotency-Key.
+    replayed: bool,
 }
 
 #[tracing::instrument(
@@ -101,16 +97,16 @@ async fn create_order(
     new: NewOrder,
     once: Option<&Once>,
 ) -> Result<Created, Problem> {
-    // Whoever dispatches this order again, whenever, does it in the trace of this span.
+    // Stored with the order, so that each later dispatch belongs to the trace of this span.
     let trace = TraceContext(telemetry::propagation::inject_current());
     let order = Order::new(OrderId::generate(), customer.clone(), new, trace);
     let created = write(state, order, once).await?;
-    let (Created::New(order) | Created::Before(order)) = &created;
+    let order = &created.order;
     tracing::Span::current().record("order.id", tracing::field::display(order.id));
-    if let Created::New(order) = &created {
+    if !created.replayed {
         metrics::order_created();
-        let job = first_job(order.id);
-        dispatch::at_once(state, state.dispatcher.dispatch(job), order.id).await;
+        let dispatch = state.dispatcher.dispatch(order.next_job());
+        enqueue::or_make_due(state, dispatch, order.id).await;
         tracing::info!(order.id = %order.id, "order created");
     }
     Ok(created)
@@ -118,31 +114,21 @@ async fn create_order(
 
 async fn write(state: &AppState, order: Order, once: Option<&Once>) -> Result<Created, Problem> {
     let grace = state.dispatch_grace;
-    let Some(once) = once else {
-        let order = state.store.create(order, grace).await?;
-        return Ok(Created::New(order));
+    let created = match once {
+        None => CreatedOnce::New(Box::new(state.store.create(order, grace).await?)),
+        Some(once) => state.store.create_once(order, grace, once).await?,
     };
-    match state.store.create_once(order, grace, once).await? {
-        CreatedOnce::New(order) => Ok(Created::New(*order)),
-        CreatedOnce::Replayed(order) => Ok(Created::Before(*order)),
-        CreatedOnce::InFlight => Err(Problem::new(
-            StatusCode::CONFLICT,
-            "Another request with this Idempotency-Key is under way. Try again.",
-        )
-        .retry_soon()),
-        CreatedOnce::OtherRequest => Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "This Idempotency-Key was used with another body.",
-        )),
-    }
-}
-
-/// Its trace context is written where it is dispatched.
-fn first_job(order_id: OrderId) -> ProcessOrder {
-    ProcessOrder {
-        order_id,
-        attempt: Attempt::FIRST,
-        trace: TraceContext::default(),
-        previous_attempt: None,
-    }
+    let (order, replayed) = match created {
+        CreatedOnce::New(order) => (*order, false),
+        CreatedOnce::Replayed(order) => (*order, true),
+        CreatedOnce::InFlight => {
+            let detail = "Another request with this Idempotency-Key is in progress. Try again.";
+            return Err(Problem::new(StatusCode::CONFLICT, detail).retry_soon());
+        }
+        CreatedOnce::OtherRequest => {
+            let detail = "This Idempotency-Key was used with another body.";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+        }
+    };
+    Ok(Created { order, replayed })
 }

@@ -1,4 +1,5 @@
-//! Where a page ended. Clients send it back as it came; that it names an order is nobody's business.
+//! The opaque cursor for the next page. It encodes the last order of a page, but clients must not rely on
+//! that.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,10 +7,9 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::OrderId;
-use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-/// The place after one order.
+/// The position after one order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cursor(OrderId);
 
@@ -37,12 +37,6 @@ impl FromStr for Cursor {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| ())?;
         let uuid = Uuid::from_slice(&bytes).map_err(|_| ())?;
         Ok(Self(uuid.into()))
-    }
-}
-
-impl Serialize for Cursor {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 

@@ -1,5 +1,5 @@
-//! From a body to an order that meets every rule. A good body is read once; a bad one is read again field by field, so that its
-//! answer names everything that is wrong with it.
+//! Parses a body and applies the domain's rules. A valid body is parsed once. An invalid one is parsed again
+//! field by field, so that the response lists all errors.
 
 use domain::{AmountText, FieldError, ItemDraft, NewOrder, OrderDraft, PaymentMethod};
 use serde::de::DeserializeOwned;
@@ -7,42 +7,40 @@ use serde_json::{Map, Value};
 
 use crate::problem::Problem;
 
-/// Reads the JSON.
 pub(super) fn read(body: &[u8]) -> Result<OrderDraft, Problem> {
     match serde_json::from_slice(body) {
         Ok(draft) => Ok(draft),
-        Err(error) if error.is_data() => Err(refused(body, &error)),
-        Err(error) => Err(no_json(&error)),
+        Err(error) if error.is_data() => Err(all_errors(body, &error)),
+        Err(error) => Err(not_json(&error)),
     }
 }
 
-/// Applies the rules of the domain.
 pub(super) fn validate(draft: OrderDraft) -> Result<NewOrder, Problem> {
     draft.validate().map_err(Problem::invalid)
 }
 
-/// With the line and the column.
-fn no_json(error: &serde_json::Error) -> Problem {
+/// The error names line and column.
+fn not_json(error: &serde_json::Error) -> Problem {
     Problem::bad_request(format!("The body is not JSON: {error}."))
 }
 
-fn refused(body: &[u8], first: &serde_json::Error) -> Problem {
+fn all_errors(body: &[u8], first: &serde_json::Error) -> Problem {
     let value = match serde_json::from_slice(body) {
         Ok(value) => value,
-        Err(error) => return no_json(&error),
+        Err(error) => return not_json(&error),
     };
     let mut errors = match value {
         Value::Object(fields) => Fields::at("", fields).order(),
         other => vec![field_error("", &type_error::<Map<String, Value>>(other))],
     };
     if errors.is_empty() {
-        // Only reading it as a whole shows it, as a field that is there twice.
+        // Only parsing the whole body finds it, such as a duplicate field.
         errors.push(field_error("", &first));
     }
     Problem::invalid(errors)
 }
 
-/// The members of one object, read one by one.
+/// Parses the members of one object one by one.
 struct Fields<'a> {
     pointer: &'a str,
     members: Map<String, Value>,
@@ -58,13 +56,15 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// What is wrong with an order: wrong types and unknown fields first, then what the rules say to the rest.
+    /// All errors of an order: wrong types and unknown fields first, then broken rules of the remaining
+    /// fields.
     fn order(mut self) -> Vec<FieldError> {
         let product_name = self.optional("product_name");
         let amount = self.optional("amount");
         let currency = self.optional("currency");
         let payment_method = match self.members.remove("payment_method") {
-            // One that cannot be read is there all the same: a payment_token does not lack it.
+            // An unreadable payment_method is present all the same, so that a payment_token is not reported
+            // to lack one.
             Some(value) => self
                 .read("payment_method", value)
                 .unwrap_or_else(|| Some(PaymentMethod::CreditCard.as_str().to_owned())),
@@ -75,7 +75,7 @@ impl<'a> Fields<'a> {
             Some(Value::Array(items)) => Some(self.items(items)),
             Some(Value::Null) | None => None,
             Some(other) => {
-                self.note("items", &type_error::<Vec<Value>>(other));
+                self.add_error("items", &type_error::<Vec<Value>>(other));
                 Some(vec![placeholder()])
             }
         };
@@ -89,9 +89,9 @@ impl<'a> Fields<'a> {
         };
         let mut errors = self.unknown();
         let broken_rules = known.validate().err().unwrap_or_default();
-        let news = |error: &FieldError| !errors.iter().any(|known| covers(known, error));
-        let news: Vec<FieldError> = broken_rules.into_iter().filter(news).collect();
-        errors.extend(news);
+        let is_new = |error: &FieldError| !errors.iter().any(|known| covers(known, error));
+        let new: Vec<FieldError> = broken_rules.into_iter().filter(is_new).collect();
+        errors.extend(new);
         errors
     }
 
@@ -115,7 +115,7 @@ impl<'a> Fields<'a> {
         drafts
     }
 
-    /// The item, with something harmless in place of what is wrong.
+    /// The item, with valid values in place of invalid ones.
     fn item(mut self) -> (ItemDraft, Vec<FieldError>) {
         let other = placeholder();
         let item = ItemDraft {
@@ -130,7 +130,7 @@ impl<'a> Fields<'a> {
         match self.members.remove(name) {
             Some(value) => self.read(name, value).unwrap_or(otherwise),
             None => {
-                self.note(name, &"is required");
+                self.add_error(name, &"is required");
                 otherwise
             }
         }
@@ -145,28 +145,28 @@ impl<'a> Fields<'a> {
         match serde_json::from_value(value) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.note(name, &error);
+                self.add_error(name, &error);
                 None
             }
         }
     }
 
-    fn note(&mut self, name: &str, detail: &impl ToString) {
+    fn add_error(&mut self, name: &str, detail: &impl ToString) {
         let name = name.replace('~', "~0").replace('/', "~1");
         let pointer = format!("{}/{name}", self.pointer);
         self.errors.push(field_error(&pointer, detail));
     }
 
-    /// All errors, with those for what is left over.
+    /// Reports the remaining members as unknown, and returns all errors.
     fn unknown(mut self) -> Vec<FieldError> {
         for (name, _) in std::mem::take(&mut self.members) {
-            self.note(&name, &"is no field of this object");
+            self.add_error(&name, &"is not a field of this object");
         }
         self.errors
     }
 }
 
-/// Whether `known` already tells of what `error` is about.
+/// Whether `known` is an error of the same field, or of an object around it.
 fn covers(known: &FieldError, error: &FieldError) -> bool {
     match error.pointer.strip_prefix(&known.pointer) {
         Some(rest) => rest.is_empty() || (rest.starts_with('/') && !known.pointer.is_empty()),
@@ -184,7 +184,7 @@ fn placeholder() -> ItemDraft {
 
 fn type_error<T: DeserializeOwned>(value: Value) -> String {
     match serde_json::from_value::<T>(value) {
-        Ok(_) => "cannot be taken".to_owned(),
+        Ok(_) => "is invalid".to_owned(),
         Err(error) => error.to_string(),
     }
 }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_told_with_its_place() {
+    fn invalid_json_is_reported_with_its_position() {
         assert_eq!(
             errors("{\n  \"amount\": }"),
             ["The body is not JSON: expected value at line 2 column 13."]

@@ -1,5 +1,7 @@
-//! Entity tags (RFC 9110, section 8.8.3): a client that has an order as it is gets told so, and no body.
+//! Entity tags (RFC 9110, section 8.8.3): a client that has the current representation gets 304 without a
+//! body.
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, EntityTag, Header, IfNoneMatch};
 use actix_web::{HttpRequest, HttpResponse};
 use base64::Engine;
@@ -9,11 +11,12 @@ use serde::Serialize;
 
 use crate::problem::Problem;
 
-/// Ask every time, and keep it from shared caches: it is one customer's, and it may change at any moment.
+/// Revalidate every time, and not in shared caches: an order belongs to one customer and may change at any
+/// time.
 const CACHE_CONTROL: (header::HeaderName, &str) = (header::CACHE_CONTROL, "private, no-cache");
 
-/// The body with its tag; or 304 without it, where the client has it.
-pub(super) fn answer(request: &HttpRequest, body: &impl Serialize) -> Result<HttpResponse, Problem> {
+/// The body with its tag, or 304 if the client has it.
+pub(super) fn respond(request: &HttpRequest, body: &impl Serialize) -> Result<HttpResponse, Problem> {
     let body = serde_json::to_vec(body).map_err(|error| Problem::internal(&error))?;
     let hash = digest(&SHA256, &body);
     let tag = EntityTag::new_strong(URL_SAFE_NO_PAD.encode(hash));
@@ -22,11 +25,12 @@ pub(super) fn answer(request: &HttpRequest, body: &impl Serialize) -> Result<Htt
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(&tag)),
         Err(_) => false,
     };
-    let mut response = if known {
-        HttpResponse::NotModified()
+    let status = if known {
+        StatusCode::NOT_MODIFIED
     } else {
-        HttpResponse::Ok()
+        StatusCode::OK
     };
+    let mut response = HttpResponse::build(status);
     response
         .insert_header(CACHE_CONTROL)
         .insert_header(header::ETag(tag));

@@ -1,4 +1,4 @@
-//! `GET /api/orders/{id}/events`: the order's transitions as they happen, until it is final.
+//! `GET /api/orders/{id}/events`: streams the order's events until it is final.
 
 use actix_web::http::{Method, header};
 use actix_web::web::{Data, Path};
@@ -6,24 +6,23 @@ use actix_web::{HttpRequest, HttpResponse};
 use domain::OrderId;
 
 use crate::caller::{Caller, Read};
-use crate::events::{self, LAST_EVENT_ID};
-use crate::openapi::Event;
+use crate::events::{LAST_EVENT_ID, event_id, stream};
 use crate::problem::Problem;
 use crate::state::AppState;
 
 /// Follow an order to its final state
 ///
-/// Server-sent events, one a transition; the stream ends with the final one. Who reconnects with the id of the last event that it saw
-/// is told only what is newer.
+/// Server-sent events, one per transition; the stream ends after the final one. A client that reconnects with
+/// the id of the last event that it saw gets only newer events.
 #[utoipa::path(get, path = "/api/orders/{id}/events", tag = "orders", operation_id = "followOrder",
     params(
         ("id" = uuid::Uuid, Path, description = "The order's id"),
         ("Last-Event-ID" = Option<i64>, Header, description = "The id of the last event seen"),
     ),
     responses(
-        (status = 200, description = "Events; the data of each is a Transition", body = Event, content_type = "text/event-stream"),
-        (status = 204, description = "The order is final, and the client knows"),
-        (status = 404, description = "There is no such order, or it is another customer's"),
+        (status = 200, description = "Events; the data of each is a Transition", body = ref("#/components/schemas/Event"), content_type = "text/event-stream"),
+        (status = 204, description = "The order is final, and the client has seen the final event"),
+        (status = 404, description = "The order does not exist, or is another customer's"),
     ),
     security(("bearer" = ["orders:read"])))]
 pub(crate) async fn events(
@@ -33,25 +32,25 @@ pub(crate) async fn events(
     id: Path<OrderId>,
 ) -> Result<HttpResponse, Problem> {
     let seen = last_event_id(&request)?;
-    let transitions = state.hub.subscribe(*id);
-    let order = state.store.find(*id, caller.sees()).await?;
+    let events = state.hub.subscribe(*id);
+    let order = state.store.find(*id, caller.owner_filter()).await?;
     let order = order.ok_or_else(Problem::order_not_found)?;
     telemetry::span::set("order.id", order.id.to_string());
-    if order.status.is_final() && seen == Some(events::event_id(order.updated_at)) {
-        // Tells an EventSource not to come again.
+    if order.status.is_final() && seen == Some(event_id(order.updated_at)) {
+        // 204 stops an EventSource from reconnecting.
         return Ok(HttpResponse::NoContent().finish());
     }
     let mut response = HttpResponse::Ok();
     response
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        // Otherwise nginx keeps events until its buffer is full.
+        // Otherwise nginx holds events back until its buffer is full.
         .insert_header(("X-Accel-Buffering", "no"));
     Ok(if request.method() == Method::HEAD {
-        // actix would wait for the end of the stream, and send none of it.
+        // actix would wait for the end of the stream before it responds.
         response.finish()
     } else {
-        response.streaming(events::stream(&order, seen, transitions))
+        response.streaming(stream(&order, seen, events))
     })
 }
 

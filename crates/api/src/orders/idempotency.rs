@@ -1,4 +1,4 @@
-//! The Idempotency-Key of a request: how it is read, and what makes two requests the same.
+//! The Idempotency-Key of a request, and the fingerprint by which two requests are the same.
 
 use actix_web::HttpRequest;
 use domain::OrderDraft;
@@ -8,10 +8,10 @@ use store::{IdempotencyKey, Once};
 use crate::problem::Problem;
 
 const HEADER: &str = "Idempotency-Key";
-/// The header of an answer that was given before.
+/// Marks a response to an earlier request.
 pub(super) const REPLAYED: (&str, &str) = ("Idempotency-Replayed", "true");
 
-/// The request's key, where it has one.
+/// The request's key, if it has one.
 pub(super) fn key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
     let mut values = request.headers().get_all(HEADER);
     let key = match (values.next(), values.next()) {
@@ -24,9 +24,9 @@ pub(super) fn key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Probl
     Ok(Some(key))
 }
 
-/// Two bodies are the same where they say the same, however they are written: white space and the order of fields do not count.
+/// Hashes the draft, not the bytes: white space and the order of fields do not matter.
 pub(super) fn once(key: IdempotencyKey, draft: &OrderDraft) -> Once {
-    // A draft is text, numbers and lists: it always goes into JSON.
+    // A draft is text, numbers and lists: serializing it does not fail.
     let json = serde_json::to_vec(draft).unwrap_or_default();
     // A SHA-256 always has 32 bytes.
     let fingerprint = digest(&SHA256, &json).as_ref().try_into();

@@ -1,24 +1,15 @@
-//! The endpoints of `/api/orders`, one a file.
+//! The endpoints of `/api/orders`, one per file.
 
-mod analytics;
-mod body;
-mod cancel;
-mod create;
+pub(crate) mod analytics;
+pub(crate) mod cancel;
+pub(crate) mod create;
 mod cursor;
-mod dispatch;
 mod draft;
+mod enqueue;
 mod etag;
-mod events;
+pub(crate) mod events;
 mod idempotency;
-mod list;
-pub(crate) mod paths;
-mod read;
-mod retry;
-
-pub(crate) use analytics::analytics;
-pub(crate) use cancel::cancel;
-pub(crate) use create::create;
-pub(crate) use events::events;
-pub(crate) use list::list;
-pub(crate) use read::read;
-pub(crate) use retry::retry;
+pub(crate) mod list;
+pub(crate) mod read;
+mod representation;
+pub(crate) mod retry;

@@ -1,4 +1,4 @@
-//! `GET /api/orders/{id}`, at once or, with `?wait=`, as soon as the order is final.
+//! `GET /api/orders/{id}`: responds at once or, with `?wait=`, as soon as the order is final.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use actix_web::{HttpRequest, HttpResponse};
 use domain::OrderId;
 use serde::Deserialize;
 
-use super::body::OrderBody;
 use super::etag;
+use super::representation::OrderBody;
 use crate::caller::{Caller, Read};
 use crate::deadline::Deadline;
 use crate::problem::Problem;
 use crate::query;
 use crate::state::AppState;
 
-/// How long a client may wait, in seconds: less than proxies usually allow.
-const WAIT: std::ops::RangeInclusive<u32> = 0..=50;
+/// Below the 60 seconds after which nginx ends a request by default.
+const WAIT_SECONDS: std::ops::RangeInclusive<u32> = 0..=50;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,15 +28,15 @@ pub(crate) struct ReadQuery {
 #[utoipa::path(get, path = "/api/orders/{id}", tag = "orders", operation_id = "readOrder",
     params(
         ("id" = uuid::Uuid, Path, description = "The order's id"),
-        ("wait" = Option<u32>, Query, description = "Wait up to so many seconds for a final state", minimum = 0, maximum = 50),
+        ("wait" = Option<u32>, Query, description = "Seconds to wait for a final state", minimum = 0, maximum = 50),
         ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has"),
     ),
     responses(
         (status = 200, description = "The order as it is now", body = OrderBody, headers(
             ("ETag" = String, description = "Changes with the order"),
         )),
-        (status = 304, description = "The client has the order as it is"),
-        (status = 404, description = "There is no such order, or it is another customer's"),
+        (status = 304, description = "The client has the current representation"),
+        (status = 404, description = "The order does not exist, or is another customer's"),
     ),
     security(("bearer" = ["orders:read"])))]
 pub(crate) async fn read(
@@ -46,24 +46,24 @@ pub(crate) async fn read(
     id: Path<OrderId>,
     query: Query<ReadQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let wait = query::number("wait", query.wait.as_deref(), WAIT)?.unwrap_or(0);
+    let wait = query::number("wait", query.wait.as_deref(), WAIT_SECONDS)?.unwrap_or(0);
     let find = async || {
-        let order = state.store.find(*id, caller.sees()).await?;
+        let order = state.store.find(*id, caller.owner_filter()).await?;
         order.ok_or_else(Problem::order_not_found)
     };
     let wait = Duration::from_secs(wait.into());
-    let transitions = (!wait.is_zero()).then(|| {
+    let events = (!wait.is_zero()).then(|| {
         Deadline::extend(&request, wait);
         state.hub.subscribe(*id)
     });
     let mut order = find().await?;
     telemetry::span::set("order.id", order.id.to_string());
-    if let Some(mut transitions) = transitions
+    if let Some(mut events) = events
         && !order.status.is_final()
     {
-        // In time or not: the answer is the order as it is then.
-        let _ = tokio::time::timeout(wait, transitions.until_final()).await;
+        // After a timeout, too, the response is the order's present state.
+        let _ = tokio::time::timeout(wait, events.until_final()).await;
         order = find().await?;
     }
-    etag::answer(&request, &OrderBody::from(order))
+    etag::respond(&request, &OrderBody::from(order))
 }

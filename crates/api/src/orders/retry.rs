@@ -1,4 +1,4 @@
-//! `POST /api/orders/{id}/retry`: an operator gives a failed order as many attempts again as a new one has.
+//! `POST /api/orders/{id}/retry`: an operator sends a failed order back, with the attempts of a new one.
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
@@ -6,20 +6,20 @@ use actix_web::web::{Data, Path};
 use domain::OrderId;
 use store::Changed;
 
-use super::body::OrderBody;
-use super::dispatch;
+use super::enqueue;
+use super::representation::OrderBody;
 use crate::caller::{Admin, Caller};
 use crate::problem::Problem;
 use crate::state::AppState;
 
-/// Give a failed order as many attempts again as a new one has
+/// Retry a failed order, with as many attempts as a new one has
 #[utoipa::path(post, path = "/api/orders/{id}/retry", tag = "orders", operation_id = "retryOrder",
     params(("id" = uuid::Uuid, Path, description = "The order's id")),
     responses(
         (status = 202, description = "The order is pending again", body = OrderBody, headers(
             ("Location" = String, description = "The order's path"),
         )),
-        (status = 404, description = "There is no such order"),
+        (status = 404, description = "The order does not exist"),
         (status = 409, description = "The order has not failed"),
     ),
     security(("bearer" = ["orders:admin"])))]
@@ -35,17 +35,12 @@ pub(crate) async fn retry(
     };
     state.publisher.publish(&order);
     telemetry::span::set("order.id", order.id.to_string());
-    tracing::info!(order.id = %order.id, "order taken up again");
-    // What follows belongs to the order's trace, not to that of this request.
+    tracing::info!(order.id = %order.id, "order retried");
+    // The job belongs to the order's trace, not to this request's.
     let parent = telemetry::propagation::extract(&order.trace.0);
-    dispatch::at_once(
-        &state,
-        state
-            .dispatcher
-            .dispatch_again(&parent, order.next_job(), "retry"),
-        order.id,
-    )
-    .await;
+    let job = order.next_job();
+    let dispatch = state.dispatcher.dispatch_again(&parent, job, "retry");
+    enqueue::or_make_due(&state, dispatch, order.id).await;
     Ok(HttpResponse::Accepted()
         .insert_header((header::LOCATION, format!("/api/orders/{}", order.id)))
         .insert_header((header::CACHE_CONTROL, "no-store"))

@@ -1,13 +1,13 @@
-// Orders as they come, one order's way to its end, and how the service is.
+// The newest orders, the events of one order, and the state of the service.
 
-import { ask, element, json, show, token } from "/console/page.js";
+import { element, json, request, show, token } from "/console/page.js";
 
-const EVERY = 2000;
-const TRACES = "throughline.traces";
-const traces = () => localStorage.getItem(TRACES) ?? `http://${location.hostname}:8100/traces/`;
+const REFRESH_INTERVAL_MS = 2000;
+const TRACES_KEY = "throughline.traces";
+const traces = () => localStorage.getItem(TRACES_KEY) ?? `http://${location.hostname}:8100/traces/`;
 
 const time = (text) => new Date(text).toLocaleTimeString();
-const status = (word) => element("span", { class: word }, word.replace("_", " "));
+const status = (value) => element("span", { class: value }, value.replace("_", " "));
 const traceLink = (order, text) =>
   order.trace_id ? element("a", { href: traces() + order.trace_id, target: "_blank", rel: "noreferrer" }, text) : "";
 
@@ -28,13 +28,13 @@ async function refresh() {
   try {
     const page = await json("/api/orders?limit=25");
     show("orders", ...page.data.map(row));
-    show("trouble");
+    show("error");
   } catch (error) {
-    show("trouble", `— ${error.message}`);
+    show("error", `— ${error.message}`);
   }
   try {
     const health = await json("/health/ready");
-    const checks = Object.entries(health.checks).map(([name, word]) => `${name} ${word}`);
+    const checks = Object.entries(health.checks).map(([name, result]) => `${name} ${result}`);
     show("health", element("span", { class: health.status }, health.status), ` (${checks.join(", ")})`);
   } catch {
     show("health", element("span", { class: "unavailable" }, "unavailable"));
@@ -50,22 +50,22 @@ async function refresh() {
   }
 }
 
-// An EventSource cannot send a token, so the events are read from a plain answer.
+// An EventSource cannot send a token, so the events are read from a plain response.
 async function follow(id) {
   following?.abort();
   following = new AbortController();
-  document.getElementById("one").hidden = false;
-  show("one-id", id);
+  document.getElementById("order").hidden = false;
+  show("order-id", id);
   show("timeline");
   const detail = async () => {
     const order = await json(`/api/orders/${id}`);
-    show("one-links", traceLink(order, "Its trace"));
-    show("one-json", JSON.stringify(order, null, 2));
+    show("order-links", traceLink(order, "Trace of this order"));
+    show("order-json", JSON.stringify(order, null, 2));
   };
   try {
     await detail();
-    const answer = await ask(`/api/orders/${id}/events`, { signal: following.signal });
-    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    const response = await request(`/api/orders/${id}/events`, { signal: following.signal });
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     for (;;) {
       const { value, done } = await reader.read();
@@ -74,15 +74,15 @@ async function follow(id) {
       const blocks = text.split("\n\n");
       text = blocks.pop();
       for (const data of blocks.flatMap((block) => block.split("\n")).filter((line) => line.startsWith("data: "))) {
-        const seen = JSON.parse(data.slice(6));
+        const event = JSON.parse(data.slice(6));
         document.getElementById("timeline").append(element("li", {},
-          `${new Date(seen.updated_at).toISOString().slice(11, 23)} `, status(seen.status),
-          element("span", { class: "quiet" }, ` attempt ${seen.attempt}${seen.failure ? `: ${seen.failure.detail}` : ""}`)));
+          `${new Date(event.updated_at).toISOString().slice(11, 23)} `, status(event.status),
+          element("span", { class: "quiet" }, ` attempt ${event.attempt}${event.failure ? `: ${event.failure.detail}` : ""}`)));
       }
       await detail();
     }
   } catch (error) {
-    if (error.name !== "AbortError") show("one-links", element("span", { class: "failed" }, error.message));
+    if (error.name !== "AbortError") show("order-links", element("span", { class: "failed" }, error.message));
   }
 }
 
@@ -91,10 +91,10 @@ tokenField.value = token();
 tokenField.addEventListener("change", () => { token(tokenField.value); refresh(); });
 const tracesField = document.getElementById("traces");
 tracesField.value = traces();
-tracesField.addEventListener("change", () => localStorage.setItem(TRACES, tracesField.value));
+tracesField.addEventListener("change", () => localStorage.setItem(TRACES_KEY, tracesField.value));
 
 async function loop() {
   if (!document.hidden) await refresh();
-  setTimeout(loop, EVERY);
+  setTimeout(loop, REFRESH_INTERVAL_MS);
 }
 loop();

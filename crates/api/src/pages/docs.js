@@ -1,15 +1,15 @@
-// Shows the OpenAPI document: every operation with its parameters, bodies and answers, and every schema.
+// Shows the OpenAPI document: each operation with its parameters, bodies and responses, and each schema.
 
 import { element, json, show } from "/console/page.js";
 
 const nameOf = (reference) => reference.split("/").pop();
 
-// What a schema is, in a few words; links lead to those with a name.
+// A short description of a schema, with links to named ones.
 function kind(schema) {
   if (!schema) return "";
   if (schema.$ref) return element("a", { href: `#schema-${nameOf(schema.$ref)}` }, nameOf(schema.$ref));
   const either = schema.oneOf ?? schema.anyOf;
-  if (either) return element("span", {}, ...either.flatMap((one, index) => (index ? [" or ", kind(one)] : [kind(one)])));
+  if (either) return element("span", {}, ...either.flatMap((option, index) => (index ? [" or ", kind(option)] : [kind(option)])));
   if (schema.enum) return schema.enum.join(" | ");
   if (schema.type === "array") return element("span", {}, "array of ", kind(schema.items));
   const bounds = ["minimum", "maximum", "minLength", "maxLength", "pattern"].filter((name) => name in schema);
@@ -27,35 +27,36 @@ function body(content) {
 }
 
 function operation(path, method, op) {
-  const scopes = (op.security ?? []).flatMap((one) => Object.values(one).flat());
-  const parameters = (op.parameters ?? []).map((one) => [
-    element("code", {}, one.name), one.in + (one.required ? ", required" : ""), kind(one.schema), one.description]);
-  const responses = Object.entries(op.responses).map(([status, one]) => [
-    element("code", {}, status), one.description, element("span", {}, ...body(one.content)),
-    Object.keys(one.headers ?? {}).join(", ")]);
+  const scopes = (op.security ?? []).flatMap((requirement) => Object.values(requirement).flat());
+  const parameters = (op.parameters ?? []).map((parameter) => [
+    element("code", {}, parameter.name), parameter.in + (parameter.required ? ", required" : ""),
+    kind(parameter.schema), parameter.description]);
+  const responses = Object.entries(op.responses).map(([status, response]) => [
+    element("code", {}, status), response.description, element("span", {}, ...body(response.content)),
+    Object.keys(response.headers ?? {}).join(", ")]);
   return element("details", { id: op.operationId },
     element("summary", {}, element("span", { class: "method" }, method.toUpperCase()), element("code", {}, path),
       element("span", { class: "quiet" }, ` ${op.summary ?? ""}`)),
     op.description ? element("p", {}, op.description) : null,
     scopes.length ? element("p", { class: "quiet" }, `Scope: ${scopes.join(", ")}`) : null,
-    parameters.length ? table(["Parameter", "In", "Takes", ""], parameters) : null,
+    parameters.length ? table(["Parameter", "In", "Type", ""], parameters) : null,
     op.requestBody ? element("p", {}, "Body: ", ...body(op.requestBody.content)) : null,
     table(["Status", "When", "Body", "Headers"], responses));
 }
 
-function schema(name, one) {
-  const required = new Set(one.required ?? []);
-  const fields = Object.entries(one.properties ?? {}).map(([field, of]) => [
-    element("code", {}, field), required.has(field) ? "required" : "", kind(of), of.description]);
+function schema(name, definition) {
+  const required = new Set(definition.required ?? []);
+  const fields = Object.entries(definition.properties ?? {}).map(([field, type]) => [
+    element("code", {}, field), required.has(field) ? "required" : "", kind(type), type.description]);
   return element("details", { id: `schema-${name}` },
-    element("summary", {}, element("code", {}, name), element("span", { class: "quiet" }, ` ${one.description ?? ""}`)),
-    fields.length ? table(["Field", "", "Is", ""], fields) : element("pre", {}, JSON.stringify(one, null, 2)));
+    element("summary", {}, element("code", {}, name), element("span", { class: "quiet" }, ` ${definition.description ?? ""}`)),
+    fields.length ? table(["Field", "", "Type", ""], fields) : element("pre", {}, JSON.stringify(definition, null, 2)));
 }
 
-// A link to a part that is folded opens it.
+// Opens the section that the address links to.
 function open() {
-  const part = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (part?.tagName === "DETAILS") part.open = true;
+  const section = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (section?.tagName === "DETAILS") section.open = true;
 }
 
 const api = await json("/api/openapi.json");
@@ -64,6 +65,6 @@ show("version", api.info.version);
 show("about", api.info.description);
 show("operations", ...Object.entries(api.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, op]) => operation(path, method, op))));
-show("schemas", ...Object.entries(api.components.schemas).map(([name, one]) => schema(name, one)));
+show("schemas", ...Object.entries(api.components.schemas).map(([name, definition]) => schema(name, definition)));
 addEventListener("hashchange", open);
 open();

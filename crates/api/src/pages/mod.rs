@@ -1,5 +1,5 @@
-//! Pages for people: the console at `/` and the API's description at `/docs`. Everything that they need is in this binary, and their
-//! policy lets them load nothing else.
+//! The console at `/` and the API's description at `/docs`. Their files are compiled in, and their policy
+//! allows no others.
 
 mod status;
 
@@ -7,9 +7,9 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::ServiceConfig;
 
-use crate::routes::{get, resource};
+use crate::resource::{get, resource};
 
-/// Own scripts, own styles, own requests; no frame may show them.
+/// Only scripts, styles and requests of this origin; no embedding in frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -17,7 +17,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Where each file is served: its path, its media type, its content.
+/// Path, media type and content of each file.
 const FILES: [(&str, &str, &str); 6] = [
     ("/", HTML, include_str!("console.html")),
     ("/console/console.js", SCRIPT, include_str!("console.js")),
@@ -27,16 +27,15 @@ const FILES: [(&str, &str, &str); 6] = [
     ("/docs/docs.js", SCRIPT, include_str!("docs.js")),
 ];
 
-/// Adds the pages.
 pub(crate) fn configure(app: &mut ServiceConfig) {
     for (path, media_type, content) in FILES {
-        let file = move || async move { answer(media_type, content) };
+        let file = move || async move { respond(media_type, content) };
         app.service(resource(path, "GET, HEAD").route(get(file)));
     }
     app.service(resource("/console/status", "GET, HEAD").route(get(status::status)));
 }
 
-fn answer(media_type: &'static str, content: &'static str) -> HttpResponse {
+fn respond(media_type: &'static str, content: &'static str) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(media_type)
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))

@@ -1,4 +1,4 @@
-//! What the console shows of the queue and its workers. For operators: how busy the service is, is nobody else's business.
+//! The console's view of the queue and its workers. For operators only: load figures are not public.
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
@@ -10,15 +10,13 @@ use crate::problem::Problem;
 use crate::state::AppState;
 
 pub(super) async fn status(state: Data<AppState>, _: Caller<Admin>) -> Result<HttpResponse, Problem> {
-    let stats = state.dispatcher.queue().stats().await.map_err(|error| {
-        tracing::debug!(
-            %error,
-            "cannot count the queue"
-        );
-        Problem::unavailable("The queue cannot be reached at the moment.")
+    let queue = state.dispatcher.queue();
+    let stats = queue.stats().await.map_err(|error| {
+        tracing::debug!(%error, "cannot read the queue's statistics");
+        Problem::unavailable("The queue is unreachable at the moment.")
     })?;
     let body = json!({
-        "queue": state.dispatcher.queue().name(),
+        "queue": queue.name(),
         "waiting": stats.depth,
         "in_flight": stats.in_flight,
         "workers": stats.workers,

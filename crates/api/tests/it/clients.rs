@@ -1,20 +1,20 @@
-//! What many clients, and browsers, may ask for.
+//! Rate limits, CORS, conditional requests and trace context.
 
 use reqwest::Method;
 
-use crate::answer::Answer;
 use crate::auth::tokens::{SECRET, list, token};
+use crate::response::Response;
 use crate::service::Api;
 
 #[tokio::test]
-async fn who_asks_too_often_is_told_when_to_ask_again() {
+async fn a_client_over_its_limit_gets_429_with_retry_after() {
     let api = Api::with(&[("RATE_LIMIT_PER_SECOND", "3")]).await;
     let first = api.get("/api/orders").await;
     assert_eq!(first.header("ratelimit-policy"), Some("\"default\";q=3;w=1"));
     assert_eq!(first.header("ratelimit"), Some("\"default\";r=2;t=1"));
     let refused = testkit::eventually("429", std::time::Duration::from_secs(30), async || {
-        let answer = api.get("/api/orders").await;
-        (answer.status == 429).then_some(answer)
+        let response = api.get("/api/orders").await;
+        (response.status == 429).then_some(response)
     })
     .await;
     refused.problem(429, "/api/orders");
@@ -24,13 +24,13 @@ async fn who_asks_too_often_is_told_when_to_ask_again() {
 }
 
 #[tokio::test]
-async fn what_needs_no_token_is_limited_by_address() {
+async fn requests_without_a_token_are_limited_by_address() {
     let api = Api::with(&[("RATE_LIMIT_PER_SECOND", "1")]).await;
     let deadline = std::time::Duration::from_secs(30);
     for path in ["/api/nothing", "/docs", "/api/openapi.json"] {
         let refused = testkit::eventually(path, deadline, async || {
-            let answer = api.get(path).await;
-            (answer.status == 429).then_some(answer)
+            let response = api.get(path).await;
+            (response.status == 429).then_some(response)
         })
         .await;
         assert_eq!(refused.header("content-type"), Some("application/problem+json"));
@@ -43,7 +43,7 @@ async fn what_needs_no_token_is_limited_by_address() {
 }
 
 #[tokio::test]
-async fn each_customer_has_a_limit_of_its_own() {
+async fn each_customer_has_its_own_limit() {
     let environment = [
         ("AUTH", "jwt"),
         ("JWT_SECRET", SECRET),
@@ -71,7 +71,7 @@ async fn pages_of_the_allowed_origins_may_call_and_no_others() {
             .request(Method::OPTIONS, "/api/orders")
             .header("origin", origin);
         let request = request.header("access-control-request-method", "POST");
-        Answer::of(request.header("access-control-request-headers", "authorization,idempotency-key"))
+        Response::of(request.header("access-control-request-headers", "authorization,idempotency-key"))
     };
     let good = preflight("https://shop.example").await;
     assert_eq!(good.status, 200, "{good:?}");
@@ -87,7 +87,7 @@ async fn pages_of_the_allowed_origins_may_call_and_no_others() {
     let request = api
         .request(Method::GET, "/api/orders/x")
         .header("origin", "https://shop.example");
-    let error = Answer::of(request).await;
+    let error = Response::of(request).await;
     error.problem(404, "/api/orders/x");
     assert_eq!(
         error.header("access-control-allow-origin"),
@@ -98,36 +98,36 @@ async fn pages_of_the_allowed_origins_may_call_and_no_others() {
     let request = open
         .request(Method::GET, "/api/orders")
         .header("origin", "https://any.example");
-    let answer = Answer::of(request).await;
-    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
-    assert_eq!(answer.header("access-control-allow-credentials"), None);
+    let response = Response::of(request).await;
+    assert_eq!(response.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(response.header("access-control-allow-credentials"), None);
 
     let closed = Api::start().await;
     let request = closed
         .request(Method::GET, "/api/orders")
         .header("origin", "https://shop.example");
     assert_eq!(
-        Answer::of(request).await.header("access-control-allow-origin"),
+        Response::of(request).await.header("access-control-allow-origin"),
         None
     );
 }
 
 #[tokio::test]
-async fn a_client_that_has_the_order_is_told_so() {
+async fn a_client_that_has_the_current_order_gets_304() {
     let api = Api::start().await;
     let path = format!("/api/orders/{}", api.order().await);
     let first = api.get(&path).await;
     assert_eq!(first.header("cache-control"), Some("private, no-cache"));
     let tag = first.header("etag").unwrap();
-    let ask = |tags: &str| Answer::of(api.request(Method::GET, &path).header("if-none-match", tags));
+    let get = |tags: &str| Response::of(api.request(Method::GET, &path).header("if-none-match", tags));
     for tags in [tag.to_owned(), format!("\"x\", W/{tag}"), "*".to_owned()] {
-        let answer = ask(&tags).await;
-        assert_eq!((answer.status, answer.text.as_str()), (304, ""), "{tags}");
-        assert_eq!(answer.header("etag"), Some(tag));
+        let response = get(&tags).await;
+        assert_eq!((response.status, response.text.as_str()), (304, ""), "{tags}");
+        assert_eq!(response.header("etag"), Some(tag));
     }
-    assert_eq!(ask("\"x\"").await.status, 200);
+    assert_eq!(get("\"x\"").await.status, 200);
     api.delete(&path).await;
-    let changed = ask(tag).await;
+    let changed = get(tag).await;
     assert_eq!(
         (changed.status, &changed.body["status"]),
         (200, &"cancelled".into())
@@ -136,7 +136,7 @@ async fn a_client_that_has_the_order_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_traceparent_that_is_none_starts_a_new_trace() {
+async fn an_invalid_traceparent_starts_a_new_trace() {
     let api = Api::start().await;
     let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     for (traceparent, followed) in [
@@ -153,21 +153,21 @@ async fn a_traceparent_that_is_none_starts_a_new_trace() {
         let request = api
             .request(Method::GET, "/api/nothing")
             .header("traceparent", traceparent);
-        let answer = Answer::of(request.header("tracestate", "a=b,,;=\"")).await;
-        answer.problem(404, "/api/nothing");
-        let same = answer.body["trace_id"] == "0af7651916cd43dd8448eb211c80319c";
+        let response = Response::of(request.header("tracestate", "a=b,,;=\"")).await;
+        response.problem(404, "/api/nothing");
+        let same = response.body["trace_id"] == "0af7651916cd43dd8448eb211c80319c";
         assert_eq!(same, followed, "{traceparent}");
     }
-    // Which of two is meant nobody can tell.
+    // Two headers are ambiguous.
     let two = api
         .request(Method::GET, "/api/nothing")
         .header("traceparent", good);
     let other = "00-11111111111111111111111111111111-b7ad6b7169203331-01";
-    let answer = Answer::of(two.header("traceparent", other)).await;
-    answer.problem(404, "/api/nothing");
-    let trace_id = answer.body["trace_id"].as_str().unwrap();
+    let response = Response::of(two.header("traceparent", other)).await;
+    response.problem(404, "/api/nothing");
+    let trace_id = response.body["trace_id"].as_str().unwrap();
     assert!(
         !good.contains(trace_id) && !other.contains(trace_id),
-        "{answer:?}"
+        "{response:?}"
     );
 }

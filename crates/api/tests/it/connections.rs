@@ -1,4 +1,4 @@
-//! Connections that a client would hold on to for ever, and clients that go away.
+//! Clients that hold a connection without progress, and clients that disconnect.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::service::Api;
 
 const DEADLINE: Duration = Duration::from_secs(30);
-/// The service gives up a connection on which nothing gets done for the sum of these.
+/// The service closes a connection without progress after the sum of these.
 const SHORT: [(&str, &str); 2] = [("HTTP_KEEP_ALIVE", "1s"), ("HTTP_REQUEST_TIMEOUT", "2s")];
 
 async fn connect(api: &Api, request: &str) -> TcpStream {
@@ -19,7 +19,7 @@ async fn connect(api: &Api, request: &str) -> TcpStream {
     stream
 }
 
-/// Reads until this has come; all of it.
+/// Reads until `end` is received, and returns all.
 async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut text = String::new();
     let read = async {
@@ -34,18 +34,18 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     text
 }
 
-/// Waits for the end of the connection while the client goes on sending this.
+/// Sends `bytes` repeatedly until the connection is closed.
 async fn cut_off_while_sending(stream: &TcpStream, bytes: &[u8]) {
     testkit::eventually("the connection to be cut off", DEADLINE, || {
         let sent = stream.try_write(bytes);
-        let gone = sent.is_err_and(|error| error.kind() != ErrorKind::WouldBlock);
-        std::future::ready(gone.then_some(()))
+        let closed = sent.is_err_and(|error| error.kind() != ErrorKind::WouldBlock);
+        std::future::ready(closed.then_some(()))
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_body_in_chunks_that_was_refused_does_not_hold_the_connection() {
+async fn the_rest_of_a_rejected_body_does_not_hold_the_connection() {
     let api = Api::with(&SHORT).await;
     for (path, content_type, status) in [
         ("/api/orders", "text/plain", 415),
@@ -56,8 +56,8 @@ async fn a_body_in_chunks_that_was_refused_does_not_hold_the_connection() {
             "POST {path} HTTP/1.1\r\nhost: a\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n1\r\n \r\n"
         );
         let mut stream = connect(&api, &head).await;
-        let answer = read_until(&mut stream, "\"trace_id\"").await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        let response = read_until(&mut stream, "\"trace_id\"").await;
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{response}");
         cut_off_while_sending(&stream, b"1\r\n \r\n").await;
     }
 }
@@ -72,19 +72,19 @@ async fn a_later_head_that_never_ends_does_not_hold_the_connection() {
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_reads_does_not_hold_the_connection() {
+async fn a_response_that_is_not_read_does_not_hold_the_connection() {
     let api = Api::with(&SHORT).await;
     let item = json!({ "product_name": "x".repeat(255), "quantity": 1, "unit_price": "1" });
     for _ in 0..30 {
-        let answer = api
+        let response = api
             .post("/api/orders", &json!({ "items": vec![&item; 100] }))
             .await;
-        assert_eq!(answer.status, 201, "{answer:?}");
+        assert_eq!(response.status, 201, "{response:?}");
     }
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(api.address().parse().unwrap()).await.unwrap();
-    // More than all buffers on the way hold.
+    // More than fits into all buffers on the path.
     let list = "GET /api/orders?limit=100 HTTP/1.1\r\nhost: a\r\n\r\n".repeat(16);
     stream.write_all(list.as_bytes()).await.unwrap();
     cut_off_while_sending(&stream, b"G").await;
@@ -92,15 +92,15 @@ async fn an_answer_that_nobody_reads_does_not_hold_the_connection() {
 }
 
 #[tokio::test]
-async fn who_waits_within_the_rules_is_not_cut_off() {
+async fn a_client_that_waits_for_an_order_is_not_cut_off() {
     let api = Api::with(&SHORT).await;
     let id = api.order().await;
-    let answer = api.get(&format!("/api/orders/{id}?wait=5")).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let response = api.get(&format!("/api/orders/{id}?wait=5")).await;
+    assert_eq!(response.status, 200, "{response:?}");
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_ends_its_request() {
+async fn a_client_that_disconnects_ends_its_request() {
     let lens = testkit::lens().await.unwrap();
     let url = lens.otlp_http_url();
     let api = Api::with(&[
@@ -123,7 +123,7 @@ async fn a_client_that_goes_away_ends_its_request() {
 }
 
 #[tokio::test]
-async fn an_order_whose_client_went_away_is_dispatched_at_once() {
+async fn an_order_whose_client_disconnects_is_dispatched_at_once() {
     let api = Api::start().await;
     let body = "{\"product_name\":\"Widget\",\"amount\":\"1\"}";
     let length = body.len();

@@ -1,13 +1,13 @@
-//! Every error is a problem (RFC 9457) that names its path and its trace, whoever made it.
+//! Every error is a problem (RFC 9457) that names its path and its trace, also those of the framework.
 
 use reqwest::Method;
 use serde_json::json;
 
-use crate::answer::Answer;
+use crate::response::Response;
 use crate::service::Api;
 
 #[tokio::test]
-async fn what_the_framework_answers_is_a_problem_too() {
+async fn errors_of_the_framework_are_problems_too() {
     let api = Api::start().await;
     let nothing = api.get("/api/nothing").await;
     nothing.problem(404, "/api/nothing");
@@ -24,14 +24,14 @@ async fn what_the_framework_answers_is_a_problem_too() {
         (Method::POST, "/health", "GET, HEAD"),
         (Method::DELETE, "/health/ready", "GET, HEAD"),
     ] {
-        let answer = Answer::of(api.request(method.clone(), path)).await;
-        assert_eq!(answer.status, 405, "{method} {path}");
-        assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
+        let response = Response::of(api.request(method.clone(), path)).await;
+        assert_eq!(response.status, 405, "{method} {path}");
+        assert_eq!(response.header("allow"), Some(allow), "{method} {path}");
         if !path.starts_with("/health") {
-            answer.problem(405, path);
+            response.problem(405, path);
         }
     }
-    let put = Answer::of(api.request(Method::PUT, "/api/orders/")).await;
+    let put = Response::of(api.request(Method::PUT, "/api/orders/")).await;
     insta::assert_json_snapshot!("method_not_allowed", put.snapshot());
 }
 
@@ -52,11 +52,11 @@ async fn a_body_of_another_media_type_is_415() {
         ("", "identity"),
         ("application/json", "gzip"),
     ] {
-        let answer = Answer::of(post(content_type, encoding)).await;
-        answer.problem(415, "/api/orders");
+        let response = Response::of(post(content_type, encoding)).await;
+        response.problem(415, "/api/orders");
     }
-    let answer = Answer::of(api.request(Method::POST, "/api/orders")).await;
-    insta::assert_json_snapshot!("no_media_type", answer.snapshot());
+    let response = Response::of(api.request(Method::POST, "/api/orders")).await;
+    insta::assert_json_snapshot!("no_media_type", response.snapshot());
 }
 
 #[tokio::test]
@@ -64,13 +64,13 @@ async fn json_that_cannot_be_read_is_400_with_its_place() {
     let api = Api::start().await;
     let post = |body: String| {
         let request = api.request(Method::POST, "/api/orders").body(body);
-        Answer::of(request.header("content-type", "application/json"))
+        Response::of(request.header("content-type", "application/json"))
     };
-    let answer = post("{\n  \"amount\": }".to_owned()).await;
-    insta::assert_json_snapshot!("bad_json", answer.snapshot());
+    let response = post("{\n  \"amount\": }".to_owned()).await;
+    insta::assert_json_snapshot!("bad_json", response.snapshot());
     for body in ["", "{", "nul", "{\"product_name\":\"\u{1}\"}"] {
-        let answer = post(body.to_owned()).await;
-        let detail = answer.problem(400, "/api/orders");
+        let response = post(body.to_owned()).await;
+        let detail = response.problem(400, "/api/orders");
         assert!(detail.contains("line 1 column "), "{body}: {detail}");
     }
     let deep = post(format!("{{\"items\":{}", "[".repeat(50_000))).await;
@@ -81,7 +81,7 @@ async fn json_that_cannot_be_read_is_400_with_its_place() {
 }
 
 #[tokio::test]
-async fn everything_that_is_wrong_with_a_body_is_told_at_once() {
+async fn all_errors_of_a_body_are_reported_together() {
     let api = Api::start().await;
     let body = json!({
         "items": [
@@ -92,18 +92,18 @@ async fn everything_that_is_wrong_with_a_body_is_told_at_once() {
         "payment_method": ["cash"],
         "payment_token": "a b",
     });
-    let answer = api.post("/api/orders", &body).await;
-    answer.problem(422, "/api/orders");
-    insta::assert_json_snapshot!("invalid_body", answer.snapshot());
+    let response = api.post("/api/orders", &body).await;
+    response.problem(422, "/api/orders");
+    insta::assert_json_snapshot!("invalid_body", response.snapshot());
 
-    let answer = api.post("/api/orders", &json!({ "product": "Widget" })).await;
-    insta::assert_json_snapshot!("unknown_field", answer.snapshot());
-    let answer = api.post("/api/orders", &json!(["Widget"])).await;
-    insta::assert_json_snapshot!("not_an_object", answer.snapshot());
+    let response = api.post("/api/orders", &json!({ "product": "Widget" })).await;
+    insta::assert_json_snapshot!("unknown_field", response.snapshot());
+    let response = api.post("/api/orders", &json!(["Widget"])).await;
+    insta::assert_json_snapshot!("not_an_object", response.snapshot());
 }
 
 #[tokio::test]
-async fn a_query_that_cannot_be_taken_is_400_and_names_the_parameter() {
+async fn an_invalid_query_is_400_and_names_the_parameter() {
     let api = Api::start().await;
     for (query, named) in [
         ("status=done", "`status`"),
@@ -111,21 +111,21 @@ async fn a_query_that_cannot_be_taken_is_400_and_names_the_parameter() {
         ("limit=101", "`limit`"),
         ("limit=1e1", "`limit`"),
         ("cursor=x", "`cursor`"),
-        // Good base64, of something else.
+        // Valid base64 of something else.
         ("cursor=SGVsbG8", "`cursor`"),
         ("colour=red", "`colour`"),
         ("limit=1&limit=2", "`limit`"),
         ("status=%00", "`status`"),
         ("status='%20OR%201=1", "`status`"),
     ] {
-        let answer = api.get(&format!("/api/orders?{query}")).await;
-        let detail = answer.problem(400, "/api/orders");
+        let response = api.get(&format!("/api/orders?{query}")).await;
+        let detail = response.problem(400, "/api/orders");
         assert!(detail.contains(named), "{query}: {detail}");
     }
 }
 
 #[tokio::test]
-async fn an_id_that_is_none_is_404() {
+async fn an_invalid_id_is_404() {
     let api = Api::start().await;
     for id in [
         "x",
@@ -136,38 +136,38 @@ async fn an_id_that_is_none_is_404() {
         "0192e4a0-0000-7000-8000-000000000000",
     ] {
         let path = format!("/api/orders/{id}");
-        for answer in [api.get(&path).await, api.delete(&path).await] {
-            assert_eq!(answer.status, 404, "{answer:?}");
-            assert_eq!(answer.body["detail"], "There is no such order.", "{id}");
+        for response in [api.get(&path).await, api.delete(&path).await] {
+            assert_eq!(response.status, 404, "{response:?}");
+            assert_eq!(response.body["detail"], "There is no such order.", "{id}");
         }
     }
 }
 
 #[tokio::test]
-async fn an_error_of_ours_tells_nothing_of_its_insides() {
+async fn an_internal_error_shows_no_internals() {
     let api = Api::start().await;
     let sql = api.database.connect().await.unwrap();
     sql.batch_execute("ALTER TABLE orders RENAME TO hidden")
         .await
         .unwrap();
-    let answer = api.get("/api/orders").await;
-    answer.problem(500, "/api/orders");
-    insta::assert_json_snapshot!("internal_error", answer.snapshot());
+    let response = api.get("/api/orders").await;
+    response.problem(500, "/api/orders");
+    insta::assert_json_snapshot!("internal_error", response.snapshot());
 }
 
 #[tokio::test]
-async fn without_postgresql_the_service_is_not_ready_and_lives() {
+async fn without_postgresql_the_service_is_alive_but_not_ready() {
     let database = testkit::database().await.unwrap();
     store::migrate(database.url()).await.unwrap();
     let proxy = testkit::Proxy::start(database.url()).await.unwrap();
     let api = Api::on(database, &[("DATABASE_URL", proxy.url())]).await;
     assert_eq!(api.get("/health/ready").await.status, 200);
     proxy.cut().await;
-    let away = api.get("/health/ready").await;
-    assert_eq!(away.status, 503, "{away:?}");
-    assert_eq!(away.body["status"], "unavailable");
-    assert_eq!(away.body["checks"]["postgresql"], "unavailable");
-    assert_eq!(away.body["checks"]["redis"], "ok");
+    let unavailable = api.get("/health/ready").await;
+    assert_eq!(unavailable.status, 503, "{unavailable:?}");
+    assert_eq!(unavailable.body["status"], "unavailable");
+    assert_eq!(unavailable.body["checks"]["postgresql"], "unavailable");
+    assert_eq!(unavailable.body["checks"]["redis"], "ok");
     assert_eq!(api.get("/health").await.status, 200);
     let orders = api.get("/api/orders").await;
     orders.problem(503, "/api/orders");
@@ -181,11 +181,11 @@ async fn without_postgresql_the_service_is_not_ready_and_lives() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_is_503_with_retry_after() {
+async fn an_unavailable_database_is_503_with_retry_after() {
     let api = Api::with(&[("DATABASE_STATEMENT_TIMEOUT", "100ms")]).await;
     let sql = api.database.connect().await.unwrap();
     sql.batch_execute("BEGIN; LOCK TABLE orders").await.unwrap();
-    let answer = api.get("/api/orders").await;
-    answer.problem(503, "/api/orders");
-    insta::assert_json_snapshot!("unavailable", answer.snapshot());
+    let response = api.get("/api/orders").await;
+    response.problem(503, "/api/orders");
+    insta::assert_json_snapshot!("unavailable", response.snapshot());
 }

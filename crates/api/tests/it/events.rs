@@ -1,12 +1,12 @@
-//! Waiting for an order: by `?wait=`, and by server-sent events.
+//! Waiting for an order by `?wait=`, and following it by server-sent events.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::answer::Answer;
 use crate::limits::raw;
+use crate::response::Response;
 use crate::service::Api;
 use crate::worker::Worker;
 
@@ -78,7 +78,7 @@ async fn each_transition_is_an_event_until_the_order_is_final() {
 }
 
 #[tokio::test]
-async fn who_reconnects_is_told_only_what_is_newer() {
+async fn a_client_that_reconnects_gets_only_newer_events() {
     let api = Api::start().await;
     let (id, worker) = (api.order().await, Worker::of(&api));
     let mut events = Events::of(&api, &id, None).await;
@@ -99,13 +99,13 @@ async fn who_reconnects_is_told_only_what_is_newer() {
 
     let path = format!("/api/orders/{id}/events");
     let done = api.request(Method::GET, &path).header("last-event-id", last);
-    assert_eq!(Answer::of(done).await.status, 204);
+    assert_eq!(Response::of(done).await.status, 204);
     let garbled = api.request(Method::GET, &path).header("last-event-id", "x");
-    Answer::of(garbled).await.problem(400, &path);
+    Response::of(garbled).await.problem(400, &path);
 }
 
 #[tokio::test]
-async fn an_event_that_never_was_is_as_none() {
+async fn a_last_event_id_from_the_future_is_ignored() {
     let api = Api::start().await;
     let (id, worker) = (api.order().await, Worker::of(&api));
     let seen = i64::MAX.to_string();
@@ -138,18 +138,18 @@ async fn a_clock_that_goes_back_does_not_hide_the_end() {
 }
 
 #[tokio::test]
-async fn asking_for_the_head_of_events_keeps_the_connection_free() {
+async fn a_head_request_for_events_keeps_the_connection_usable() {
     let api = Api::start().await;
     let id = api.order().await;
     let two = format!(
         "HEAD /api/orders/{id}/events HTTP/1.1\r\nhost: a\r\n\r\n\
          GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
     );
-    let answers = raw(&api, two.as_bytes()).await;
-    let (head, health) = answers.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200 "), "{answers}");
-    assert!(head.contains("content-type: text/event-stream"), "{answers}");
-    assert!(health.starts_with("HTTP/1.1 200 "), "{answers}");
+    let responses = raw(&api, two.as_bytes()).await;
+    let (head, health) = responses.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{responses}");
+    assert!(head.contains("content-type: text/event-stream"), "{responses}");
+    assert!(health.starts_with("HTTP/1.1 200 "), "{responses}");
 }
 
 #[tokio::test]
@@ -160,39 +160,39 @@ async fn events_of_no_order_are_404() {
 }
 
 #[tokio::test]
-async fn waiting_ends_when_the_order_is_final_or_the_time_is_up() {
+async fn waiting_ends_when_the_order_is_final_or_after_the_timeout() {
     let api = Api::with(&[("HTTP_REQUEST_TIMEOUT", "1s")]).await;
     let (id, worker) = (api.order().await, Worker::of(&api));
     let path = format!("/api/orders/{id}");
-    let waiting = tokio::spawn(Answer::of(api.request(Method::GET, &format!("{path}?wait=30"))));
+    let waiting = tokio::spawn(Response::of(api.request(Method::GET, &format!("{path}?wait=30"))));
     let claimed = worker.claim(&id).await;
-    let in_vain = api.get(&format!("{path}?wait=2")).await;
-    assert_eq!(in_vain.body["status"], "processing");
+    let timed_out = api.get(&format!("{path}?wait=2")).await;
+    assert_eq!(timed_out.body["status"], "processing");
     worker.complete(&claimed).await;
-    let answer = waiting.await.unwrap();
+    let response = waiting.await.unwrap();
     assert_eq!(
-        (answer.status, &answer.body["status"]),
+        (response.status, &response.body["status"]),
         (200, &"completed".into())
     );
-    assert_eq!(api.get(&format!("{path}?wait=30")).await.text, answer.text);
+    assert_eq!(api.get(&format!("{path}?wait=30")).await.text, response.text);
 
     for wait in ["51", "-1", "1.5", "soon", ""] {
-        let answer = api.get(&format!("{path}?wait={wait}")).await;
-        assert!(answer.problem(400, &path).contains("`wait`"), "{wait}");
+        let response = api.get(&format!("{path}?wait={wait}")).await;
+        assert!(response.problem(400, &path).contains("`wait`"), "{wait}");
     }
     let nothing = "/api/orders/0192e4a0-0000-7000-8000-000000000000";
     api.get(&format!("{nothing}?wait=30")).await.problem(404, nothing);
 }
 
 #[tokio::test]
-async fn without_redis_waiting_works_all_the_same() {
-    let nobody = format!("redis://127.0.0.1:{}", testkit::free_port().unwrap());
-    let api = Api::with(&[("REDIS_URL", &nobody)]).await;
+async fn without_redis_waiting_still_works() {
+    let unreachable = format!("redis://127.0.0.1:{}", testkit::free_port().unwrap());
+    let api = Api::with(&[("REDIS_URL", &unreachable)]).await;
     let (id, worker) = (api.order().await, Worker::silent(&api));
     let mut events = Events::of(&api, &id, None).await;
     assert_eq!(events.status().await.as_deref(), Some("pending"));
     let path = format!("/api/orders/{id}?wait=30");
-    let waiting = tokio::spawn(Answer::of(api.request(Method::GET, &path)));
+    let waiting = tokio::spawn(Response::of(api.request(Method::GET, &path)));
     let claimed = worker.claim(&id).await;
     worker.complete(&claimed).await;
     while let Some(status) = events.status().await {
@@ -204,7 +204,7 @@ async fn without_redis_waiting_works_all_the_same() {
 }
 
 #[tokio::test]
-async fn nobody_who_waits_holds_a_connection_to_postgresql() {
+async fn waiting_clients_hold_no_connection_to_postgresql() {
     let api = Api::with(&[("DATABASE_POOL_SIZE", "1")]).await;
     let (id, worker) = (api.order().await, Worker::of(&api));
     let mut waiting = Vec::new();
@@ -226,12 +226,12 @@ async fn nobody_who_waits_holds_a_connection_to_postgresql() {
 }
 
 #[tokio::test]
-async fn a_shutdown_does_not_wait_for_those_who_wait() {
+async fn a_shutdown_does_not_wait_for_waiting_clients() {
     let mut api = Api::start().await;
     let id = api.order().await;
     let mut events = Events::of(&api, &id, None).await;
     assert_eq!(events.status().await.as_deref(), Some("pending"));
-    let waiting = tokio::spawn(Answer::of(
+    let waiting = tokio::spawn(Response::of(
         api.request(Method::GET, &format!("/api/orders/{id}?wait=50")),
     ));
     api.terminate();

@@ -1,4 +1,4 @@
-//! Idempotency-Key: one key, one order, one answer.
+//! Idempotency-Key: one key, one order, one response.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::answer::Answer;
+use crate::response::Response;
 use crate::service::{Api, widget};
 
-async fn post(api: &Api, key: &str, body: &Value) -> Answer {
+async fn post(api: &Api, key: &str, body: &Value) -> Response {
     let request = api.request(Method::POST, "/api/orders").json(body);
-    Answer::of(request.header("Idempotency-Key", key)).await
+    Response::of(request.header("Idempotency-Key", key)).await
 }
 
 async fn orders(api: &Api) -> i64 {
@@ -23,13 +23,13 @@ async fn orders(api: &Api) -> i64 {
 }
 
 #[tokio::test]
-async fn the_same_request_is_answered_byte_for_byte_as_before() {
+async fn the_same_request_gets_the_same_response_byte_for_byte() {
     let api = Api::start().await;
     let first = post(&api, "k-1", &widget()).await;
     assert_eq!(first.status, 201, "{first:?}");
     assert_eq!(first.header("idempotency-replayed"), None);
 
-    // Whatever became of the order, and however the body is written.
+    // Even after the order has changed, and with other white space in the body.
     let path = first.header("location").unwrap();
     assert_eq!(api.delete(path).await.status, 204);
     let request = api
@@ -37,7 +37,7 @@ async fn the_same_request_is_answered_byte_for_byte_as_before() {
         .header("content-type", "application/json")
         .header("idempotency-key", "k-1")
         .body("{ \"amount\": 99.99,\n\"product_name\": \"Widget\" }");
-    let again = Answer::of(request).await;
+    let again = Response::of(request).await;
     insta::assert_json_snapshot!("replayed", again.snapshot());
     assert_eq!(again.text, first.text);
     assert_eq!(again.header("location"), first.header("location"));
@@ -58,15 +58,15 @@ async fn a_key_with_another_body_is_422() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_none_is_400() {
+async fn an_invalid_key_is_400() {
     let api = Api::start().await;
     let long = "x".repeat(256);
     for key in ["", " ", "a b", "\u{e4}", &long] {
-        let answer = post(&api, key, &widget()).await;
-        answer.problem(400, "/api/orders");
+        let response = post(&api, key, &widget()).await;
+        response.problem(400, "/api/orders");
     }
     let twice = api.request(Method::POST, "/api/orders").json(&widget());
-    let twice = Answer::of(
+    let twice = Response::of(
         twice
             .header("idempotency-key", "a")
             .header("idempotency-key", "b"),
@@ -86,16 +86,16 @@ async fn a_refused_body_does_not_use_up_its_key() {
 }
 
 #[tokio::test]
-async fn fifty_at_the_same_time_make_one_order() {
+async fn fifty_concurrent_requests_create_one_order() {
     let api = Api::start().await;
     let body = widget();
-    let answers = join_all((0..50).map(|_| post(&api, "k", &body))).await;
-    let new = answers
+    let responses = join_all((0..50).map(|_| post(&api, "k", &body))).await;
+    let new = responses
         .iter()
-        .filter(|answer| answer.status == 201 && answer.header("idempotency-replayed").is_none());
+        .filter(|response| response.status == 201 && response.header("idempotency-replayed").is_none());
     assert_eq!(new.count(), 1);
-    for answer in &answers {
-        assert!(matches!(answer.status, 201 | 409), "{answer:?}");
+    for response in &responses {
+        assert!(matches!(response.status, 201 | 409), "{response:?}");
     }
     assert_eq!(orders(&api).await, 1);
     assert_eq!(
@@ -108,12 +108,12 @@ async fn fifty_at_the_same_time_make_one_order() {
 async fn a_key_that_is_still_in_flight_is_409() {
     let api = Api::start().await;
     let sql = api.database.connect().await.unwrap();
-    // A row of this key that is not committed: the first waits for what becomes of it.
+    // An uncommitted row with this key: the first request waits for its transaction.
     let row = "INSERT INTO idempotency_keys (order_id, customer, key, fingerprint) \
                VALUES (gen_random_uuid(), 'anonymous', 'k', sha256(''))";
     sql.batch_execute(&format!("BEGIN; {row}")).await.unwrap();
     let request = api.request(Method::POST, "/api/orders").json(&widget());
-    let first = tokio::spawn(Answer::of(request.header("idempotency-key", "k")));
+    let first = tokio::spawn(Response::of(request.header("idempotency-key", "k")));
     let second = testkit::eventually("the second to be refused", Duration::from_secs(4), async || {
         let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
                     database = (SELECT oid FROM pg_database WHERE datname = current_database())";

@@ -1,4 +1,4 @@
-//! Pages: newest first, stable under inserts, to be followed by their Link.
+//! Pages: newest first, stable under inserts, linked by `Link`.
 
 use serde_json::Value;
 

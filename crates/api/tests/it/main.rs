@@ -1,4 +1,4 @@
-//! The promises of the HTTP interface, asked of the real program over HTTP, with real PostgreSQL and Redis.
+//! Tests of the HTTP interface: the real program over HTTP, with real PostgreSQL and Redis.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,7 +7,6 @@
     clippy::as_conversions
 )]
 
-mod answer;
 mod auth;
 mod clients;
 mod connections;
@@ -18,5 +17,6 @@ mod limits;
 mod lists;
 mod orders;
 mod pages;
+mod response;
 mod service;
 mod worker;

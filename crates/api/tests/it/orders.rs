@@ -1,11 +1,11 @@
-//! An order's life as its customer sees it.
+//! Creating, reading, cancelling and retrying orders.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
 
-use crate::answer::Answer;
+use crate::response::Response;
 use crate::service::{Api, widget};
 use crate::worker::Worker;
 
@@ -22,7 +22,7 @@ async fn an_order_is_created_read_and_cancelled() {
 
     let read = api.get(&path).await;
     assert_eq!(read.body, created.body);
-    let head = Answer::of(api.request(Method::HEAD, &path)).await;
+    let head = Response::of(api.request(Method::HEAD, &path)).await;
     assert_eq!((head.status, head.text.as_str()), (200, ""));
 
     let cancelled = api.delete(&path).await;
@@ -65,7 +65,7 @@ async fn analytics_count_and_sum_by_status_and_currency() {
     let first = api.get("/api/orders/analytics").await;
     insta::assert_json_snapshot!("analytics", first.snapshot());
 
-    // Kept for a moment, and right afterwards.
+    // Cached at first, correct afterwards.
     api.order().await;
     assert_eq!(api.get("/api/orders/analytics").await.text, first.text);
     testkit::eventually(
@@ -80,19 +80,19 @@ async fn analytics_count_and_sum_by_status_and_currency() {
 }
 
 #[tokio::test]
-async fn a_failed_order_is_taken_up_again_by_an_operator() {
+async fn an_operator_retries_a_failed_order() {
     let api = Api::start().await;
     let (id, worker) = (api.order().await, Worker::of(&api));
     let (path, retry) = (format!("/api/orders/{id}"), format!("/api/orders/{id}/retry"));
-    let pending = Answer::of(api.request(Method::POST, &retry)).await;
+    let pending = Response::of(api.request(Method::POST, &retry)).await;
     assert_eq!(pending.problem(409, &retry), "A pending order cannot be retried.");
     let claimed = worker.claim(&id).await;
     worker.fail(&claimed).await;
 
     let queue: queue::Queue<domain::ProcessOrder> = queue::Queue::connect_lazy(api.queue_config()).unwrap();
     let before = queue.stats().await.unwrap().depth;
-    let taken_up = Answer::of(api.request(Method::POST, &retry)).await;
-    insta::assert_json_snapshot!("retried", taken_up.snapshot());
+    let retried = Response::of(api.request(Method::POST, &retry)).await;
+    insta::assert_json_snapshot!("retried", retried.snapshot());
     assert_eq!(queue.stats().await.unwrap().depth, before + 1);
     let again = worker.claim(&id).await;
     assert_eq!(again.attempt.number(), 2);
@@ -100,13 +100,13 @@ async fn a_failed_order_is_taken_up_again_by_an_operator() {
     assert_eq!(api.get(&path).await.body["status"], "completed");
 
     let nothing = "/api/orders/0192e4a0-0000-7000-8000-000000000000/retry";
-    Answer::of(api.request(Method::POST, nothing))
+    Response::of(api.request(Method::POST, nothing))
         .await
         .problem(404, nothing);
 }
 
 #[tokio::test]
-async fn health_tells_what_is_there() {
+async fn health_reports_each_check() {
     let api = Api::start().await;
     insta::assert_json_snapshot!("health", api.get("/health").await.snapshot());
     insta::assert_json_snapshot!("ready", api.get("/health/ready").await.snapshot());

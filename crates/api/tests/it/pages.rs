@@ -1,4 +1,4 @@
-//! Pages for people: whole without anything from elsewhere.
+//! The pages load nothing from other origins, and the OpenAPI document is right.
 
 use reqwest::Method;
 
@@ -42,20 +42,20 @@ async fn the_document_that_is_served_is_the_committed_one() {
 }
 
 #[tokio::test]
-async fn every_example_of_a_new_order_is_taken() {
+async fn every_example_of_a_new_order_is_accepted() {
     let api = Api::start().await;
     let document = api.get("/api/openapi.json").await.body;
     let examples = document.pointer("/components/schemas/NewOrder/examples");
     let examples = examples.unwrap().as_array().unwrap();
     assert!(!examples.is_empty());
     for example in examples {
-        let answer = api.post("/api/orders", example).await;
-        assert_eq!(answer.status, 201, "{example}: {answer:?}");
+        let response = api.post("/api/orders", example).await;
+        assert_eq!(response.status, 201, "{example}: {response:?}");
     }
 }
 
 #[tokio::test]
-async fn how_busy_the_queue_is_only_operators_are_told() {
+async fn only_operators_see_the_state_of_the_queue() {
     let api = Api::with(&[("AUTH", "jwt"), ("JWT_SECRET", SECRET)]).await;
     let path = "/console/status";
     let read = send(&api, Method::GET, path, &token("ada", "orders:read")).await;

@@ -1,4 +1,4 @@
-//! The program, started for one test, on a database and a queue of its own.
+//! Starts the program for one test, with its own database and queue.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use testkit::Database;
 use uuid::Uuid;
 
-use crate::answer::Answer;
+use crate::response::Response;
 
 /// A running throughline-api. Ends when dropped.
 pub(crate) struct Api {
@@ -27,14 +27,14 @@ impl Api {
         Self::with(&[]).await
     }
 
-    /// With these variables beside the ones that it needs.
+    /// With these variables besides the required ones.
     pub(crate) async fn with(environment: &[(&str, &str)]) -> Self {
         let database = testkit::database().await.unwrap();
         store::migrate(database.url()).await.unwrap();
         Self::on(database, environment).await
     }
 
-    /// On a database that there is already.
+    /// On an existing database.
     pub(crate) async fn on(database: Database, environment: &[(&str, &str)]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let redis_url = testkit::redis().await.unwrap().url().to_owned();
@@ -46,7 +46,7 @@ impl Api {
             .env("DATABASE_URL", database.url())
             .env("REDIS_URL", &redis_url)
             .env("QUEUE_NAME", &queue)
-            // Nobody listens there: requests are traced, and the traces lost.
+            // Nothing listens there: requests are traced, and the traces are lost.
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
@@ -89,32 +89,32 @@ impl Api {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
-        Answer::of(self.request(Method::GET, path)).await
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        Response::of(self.request(Method::GET, path)).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
-        Answer::of(self.request(Method::POST, path).json(body)).await
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
+        Response::of(self.request(Method::POST, path).json(body)).await
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> Answer {
-        Answer::of(self.request(Method::DELETE, path)).await
+    pub(crate) async fn delete(&self, path: &str) -> Response {
+        Response::of(self.request(Method::DELETE, path)).await
     }
 
     /// A new order of 99.99 USD; its id.
     pub(crate) async fn order(&self) -> String {
-        let answer = self.post("/api/orders", &widget()).await;
-        assert_eq!(answer.status, 201, "{answer:?}");
-        answer.body["id"].as_str().unwrap().to_owned()
+        let response = self.post("/api/orders", &widget()).await;
+        assert_eq!(response.status, 201, "{response:?}");
+        response.body["id"].as_str().unwrap().to_owned()
     }
 
-    /// Asks it to end, as Kubernetes does.
+    /// Sends SIGTERM, as Kubernetes does.
     pub(crate) fn terminate(&mut self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     }
 
-    /// Its exit code, once it has ended.
+    /// Waits for its end, and returns the exit code.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
         let deadline = std::time::Duration::from_secs(20);
         let child = &mut self.child;
@@ -130,7 +130,7 @@ impl Api {
         self.url.strip_prefix("http://").unwrap()
     }
 
-    /// What it has logged since it listens.
+    /// The log lines since it started to listen.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -154,7 +154,7 @@ impl Drop for Api {
     }
 }
 
-/// The body of an ordinary order.
+/// The body of a minimal order.
 pub(crate) fn widget() -> Value {
     json!({ "product_name": "Widget", "amount": "99.99" })
 }

@@ -1,11 +1,11 @@
-//! What a worker does to an order, step by step, at the test's own pace.
+//! The transitions that a worker makes, one by one as the test needs them.
 
 use std::time::Duration;
 
 use dispatch::Publisher;
 use domain::{Failure, FailureCode, Order, OrderId, ProcessOrder};
 use queue::Queue;
-use store::{ClaimToken, Settlement, Store};
+use store::{ClaimToken, Store};
 
 use crate::service::Api;
 
@@ -25,7 +25,7 @@ impl Worker {
         }
     }
 
-    /// Of an API whose Redis is away.
+    /// Publishes no events, for an API without Redis.
     pub(crate) fn silent(api: &Api) -> Self {
         Self {
             store: api.store(),
@@ -42,23 +42,21 @@ impl Worker {
             .claim(&job, ClaimToken::draw(), &job.trace, LEASE)
             .await
             .unwrap();
-        self.announced(claim.unwrap())
+        self.published(claim.unwrap())
     }
 
     pub(crate) async fn complete(&self, order: &Order) -> Order {
         let done = self.store.complete(order.id, order.attempt, None).await;
-        self.announced(done.unwrap().unwrap())
+        self.published(done.unwrap().unwrap())
     }
 
     pub(crate) async fn fail(&self, order: &Order) -> Order {
-        let failure = Failure::new(FailureCode::PaymentTimeout, "The gateway did not answer.");
-        let failed = self
-            .store
-            .fail(order.id, order.attempt, &failure, Settlement::Cancelled);
-        self.announced(failed.await.unwrap().unwrap())
+        let failure = Failure::new(FailureCode::PaymentTimeout, "The gateway did not response.");
+        let failed = self.store.fail(order.id, order.attempt, &failure, false);
+        self.published(failed.await.unwrap().unwrap())
     }
 
-    fn announced(&self, order: Order) -> Order {
+    fn published(&self, order: Order) -> Order {
         if let Some(publisher) = &self.publisher {
             publisher.publish(&order);
         }

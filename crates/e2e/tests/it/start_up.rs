@@ -52,8 +52,8 @@ async fn services_that_start_before_their_servers_wait_for_them_and_log_it() {
     let stack = starting.await.unwrap();
     let stack = stack.expect("ready once its servers are there");
     for service in [Service::Api, Service::Worker] {
-        logs_line(service, "PostgreSQL is reached").await;
-        logs_line(service, "Redis is reached").await;
+        logs_line(service, "PostgreSQL is reachable").await;
+        logs_line(service, "Redis is reachable").await;
     }
     let url = format!("{}/api/orders", stack.url(Service::Api));
     let post = reqwest::Client::new().post(url).json(&crate::shop::widget());

@@ -22,7 +22,7 @@ pub(crate) async fn replace_faults(
     faults.check()?;
     sandbox.faults.replace(faults);
     if faults.forget_keys() {
-        sandbox.ledger.forget_keys();
+        sandbox.results.forget();
     }
     tracing::info!(?faults, "faults changed");
     Ok(web::Json(faults))

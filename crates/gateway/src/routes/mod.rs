@@ -1,7 +1,9 @@
 //! The sandbox's endpoints.
 
 mod control;
+mod execute;
 mod payment_intents;
+mod span;
 
 use actix_web::error::JsonPayloadError;
 use actix_web::web::{self, JsonConfig, PayloadConfig, ServiceConfig};

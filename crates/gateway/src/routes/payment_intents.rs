@@ -1,33 +1,23 @@
 //! The handlers of `/v1/payment_intents`.
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
-use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
+use super::execute;
+use super::span::{record_intent, record_order};
 use crate::admission::Admitted;
 use crate::error::StripeError;
-use crate::faults::{Interruption, Operation, lost_response};
+use crate::faults::Operation;
 use crate::form::Form;
-use crate::idempotency::{Fingerprint, IdempotencyKey};
+use crate::idempotency::IdempotencyKey;
 use crate::intent::{IntentId, PaymentIntent};
-use crate::ledger::{KeyConflict, Ledger, Reserved};
-use crate::outcome::Outcome;
+use crate::ledger::Ledger;
 use crate::parameters::{CancelIntent, ConfirmIntent, CreateIntent};
 use crate::state::Sandbox;
 
 pub(crate) const PATH: &str = "/v1/payment_intents";
-
-/// Marks a response that was stored under the request's idempotency key.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-
-/// Attributes of the server span. A card's token must never become one.
-const ORDER_ID: &str = "order.id";
-const PAYMENT_ID: &str = "payment.id";
-/// The metadata's key for the order's id.
-const ORDER_ID_KEY: &str = "order_id";
 
 /// `POST /v1/payment_intents`
 pub(crate) async fn create(
@@ -36,14 +26,11 @@ pub(crate) async fn create(
     form: Form,
     sandbox: web::Data<Sandbox>,
 ) -> Result<HttpResponse, Error> {
-    let key = IdempotencyKey::of(&request)?;
+    let key = IdempotencyKey::of(&request, &form)?;
     let parameters = CreateIntent::from_form(&form)?;
-    if let Some(order) = parameters.metadata.get(ORDER_ID_KEY) {
-        telemetry::span::set(ORDER_ID, order.to_owned());
-    }
-    let run = |ledger: &Ledger, processing| Some(ledger.create(parameters, processing));
-    let fingerprint = Fingerprint::of(request.path(), &form);
-    execute(&sandbox, Operation::Create, key, fingerprint, run).await
+    record_order(&parameters.metadata);
+    let create = |ledger: &Ledger, processing| Some(ledger.create(parameters, processing));
+    execute::post(&sandbox, Operation::Create, key, create).await
 }
 
 /// `POST /v1/payment_intents/{id}/confirm`
@@ -54,12 +41,11 @@ pub(crate) async fn confirm(
     form: Form,
     sandbox: web::Data<Sandbox>,
 ) -> Result<HttpResponse, Error> {
-    let key = IdempotencyKey::of(&request)?;
+    let key = IdempotencyKey::of(&request, &form)?;
     let parameters = ConfirmIntent::from_form(&form)?;
-    let id = existing_id(&id)?;
-    let run = |ledger: &Ledger, processing| ledger.confirm(id, &parameters, processing);
-    let fingerprint = Fingerprint::of(request.path(), &form);
-    execute(&sandbox, Operation::Confirm, key, fingerprint, run).await
+    let id = intent_id(&id)?;
+    let confirm = |ledger: &Ledger, processing| ledger.confirm(id, &parameters, processing);
+    execute::post(&sandbox, Operation::Confirm, key, confirm).await
 }
 
 /// `POST /v1/payment_intents/{id}/cancel`
@@ -70,12 +56,11 @@ pub(crate) async fn cancel(
     form: Form,
     sandbox: web::Data<Sandbox>,
 ) -> Result<HttpResponse, Error> {
-    let key = IdempotencyKey::of(&request)?;
+    let key = IdempotencyKey::of(&request, &form)?;
     let parameters = CancelIntent::from_form(&form)?;
-    let id = existing_id(&id)?;
-    let run = |ledger: &Ledger, _| ledger.cancel(id, &parameters);
-    let fingerprint = Fingerprint::of(request.path(), &form);
-    execute(&sandbox, Operation::Cancel, key, fingerprint, run).await
+    let id = intent_id(&id)?;
+    let cancel = |ledger: &Ledger, _| ledger.cancel(id, &parameters);
+    execute::post(&sandbox, Operation::Cancel, key, cancel).await
 }
 
 /// `GET /v1/payment_intents/{id}`
@@ -84,16 +69,16 @@ pub(crate) async fn get(
     id: web::Path<String>,
     sandbox: web::Data<Sandbox>,
 ) -> Result<HttpResponse, Error> {
-    let id = existing_id(&id)?;
-    read(&sandbox, Operation::Get, || {
+    let id = intent_id(&id)?;
+    let find = || {
         let intent = sandbox
             .ledger
             .get(id)
             .ok_or_else(StripeError::payment_not_found)?;
-        record_attributes(&intent);
+        record_order(intent.metadata());
         Ok(intent.to_json())
-    })
-    .await
+    };
+    execute::get(&sandbox, Operation::Get, find).await
 }
 
 /// `GET /v1/payment_intents`: every intent, newest first.
@@ -110,7 +95,7 @@ pub(crate) async fn list(
     let no_such_intent = || StripeError::no_such_payment("starting_after");
     let parse = |id: &str| IntentId::parse(id).ok_or_else(no_such_intent);
     let starting_after = query.get("starting_after").map(parse).transpose()?;
-    read(&sandbox, Operation::List, || {
+    let find = || {
         let page = sandbox
             .ledger
             .list(limit, &created, starting_after)
@@ -122,118 +107,32 @@ pub(crate) async fn list(
             "has_more": page.has_more,
             "data": data,
         }))
-    })
-    .await
-}
-
-/// Executes a POST, or replays the result that is stored under its key.
-async fn execute(
-    sandbox: &Sandbox,
-    operation: Operation,
-    key: Option<IdempotencyKey>,
-    fingerprint: Fingerprint,
-    run: impl FnOnce(&Ledger, Duration) -> Option<Outcome>,
-) -> Result<HttpResponse, Error> {
-    let faults = &sandbox.faults;
-    let reserved = sandbox
-        .ledger
-        .reserve(key, fingerprint)
-        .map_err(StripeError::from)?;
-    faults.before(operation).await?;
-    let (outcome, charged, replayed) = match reserved {
-        Reserved::Stored(outcome) => (outcome, false, true),
-        Reserved::New(reservation) => {
-            // From here to the end nothing awaits: a client that disconnects cannot separate the two.
-            let mut outcome = Outcome::Failed;
-            if !faults.fails(operation) {
-                let processing = faults.faults().processing();
-                outcome = run(&sandbox.ledger, processing).ok_or_else(StripeError::payment_not_found)?;
-            }
-            let charged = outcome.is_charged();
-            if charged && faults.fails_after_charge(operation) {
-                outcome = Outcome::Failed;
-            }
-            if !faults.faults().forget_keys() {
-                reservation.store(outcome.clone());
-            }
-            (outcome, charged, false)
-        }
     };
-    outcome.intent().inspect(|intent| record_attributes(intent));
-    if faults.loses_response(operation, charged) {
-        return Ok(lost_response());
-    }
-    let mut response = outcome.response();
-    if replayed {
-        sandbox.stats.replayed.increment();
-        response
-            .headers_mut()
-            .insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    execute::get(&sandbox, Operation::List, find).await
 }
 
-/// Executes a GET.
-async fn read(
-    sandbox: &Sandbox,
-    operation: Operation,
-    run: impl FnOnce() -> Result<Value, StripeError>,
-) -> Result<HttpResponse, Error> {
-    sandbox.faults.before(operation).await?;
-    if sandbox.faults.fails(operation) {
-        return Err(Interruption::Error.into());
-    }
-    let body = run()?;
-    if sandbox.faults.loses_response(operation, false) {
-        return Ok(lost_response());
-    }
-    Ok(HttpResponse::Ok().json(body))
-}
-
-/// The id of a path. A text that is no id is of no intent.
-fn existing_id(text: &str) -> Result<IntentId, StripeError> {
+fn intent_id(text: &str) -> Result<IntentId, StripeError> {
     let id = IntentId::parse(text).ok_or_else(StripeError::payment_not_found)?;
-    telemetry::span::set(PAYMENT_ID, id.to_string());
+    record_intent(id);
     Ok(id)
 }
 
-/// `created[gte]`, `created[gt]`, `created[lte]` and `created[lt]`: Unix times in seconds.
+/// `created`, `created[gte]`, `created[gt]`, `created[lte]` and `created[lt]`: Unix times in seconds.
 fn created_range(query: &Form) -> Result<RangeInclusive<i64>, StripeError> {
-    let (mut first, mut last) = (i64::MIN, i64::MAX);
+    let time = |name: &str| query.integer(name, 0..=i64::from(u32::MAX));
+    let (mut first, mut last) = match time("created")? {
+        Some(time) => (time, time),
+        None => (i64::MIN, i64::MAX),
+    };
     for (bound, _) in query.map("created") {
-        let name = format!("created[{bound}]");
-        let time = query.integer(&name, 0..=i64::from(u32::MAX))?.unwrap_or_default();
+        let time = time(&format!("created[{bound}]"))?.unwrap_or_default();
         match bound {
             "gte" => first = first.max(time),
             "gt" => first = first.max(time + 1),
             "lte" => last = last.min(time),
             "lt" => last = last.min(time - 1),
-            _ => {
-                return Err(StripeError::unknown_parameter(&[
-                    "created[gte]",
-                    "created[gt]",
-                    "created[lte]",
-                    "created[lt]",
-                ]));
-            }
+            _ => return Err(StripeError::unknown_parameter(&["gte", "gt", "lte", "lt"])),
         }
     }
     Ok(first..=last)
-}
-
-fn record_attributes(intent: &PaymentIntent) {
-    telemetry::span::set(PAYMENT_ID, intent.id().to_string());
-    if let Some(order) = intent.metadata().get(ORDER_ID_KEY) {
-        telemetry::span::set(ORDER_ID, order.to_owned());
-    }
-}
-
-impl From<KeyConflict> for StripeError {
-    fn from(conflict: KeyConflict) -> Self {
-        match conflict {
-            KeyConflict::OtherEndpoint => Self::other_endpoint(),
-            KeyConflict::OtherParameters => Self::other_parameters(),
-            KeyConflict::InFlight => Self::key_in_use(),
-        }
-    }
 }

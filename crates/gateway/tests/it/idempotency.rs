@@ -1,9 +1,12 @@
-//! One key, one charge: under concurrency, across retries, and when a retry has other parameters.
+//! One key, one result: under concurrency, across retries, and when a retry has other parameters. Where a
+//! test shows a rule of Stripe, it quotes it.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
+use throughline_gateway::Config;
 
 use crate::client::{Sandbox, json};
 
@@ -29,6 +32,8 @@ async fn fifty_concurrent_posts_of_one_key_charge_once() {
     }
 }
 
+/// "Subsequent requests with the same key return the same result"
+/// <https://docs.stripe.com/api/idempotent_requests>
 #[tokio::test]
 async fn a_retry_gets_the_same_response_marked_as_replayed() {
     let sandbox = Sandbox::start().await;
@@ -58,6 +63,9 @@ async fn a_key_with_other_parameters_is_rejected() {
     assert_eq!(sandbox.charged().await.len(), 1);
 }
 
+/// "If incoming parameters fail validation, or the request conflicts with another request that's executing
+/// concurrently, we don't save the idempotent result because no API endpoint initiates the execution."
+/// <https://docs.stripe.com/api/idempotent_requests>
 #[tokio::test]
 async fn a_rejected_request_does_not_use_its_key() {
     let sandbox = Sandbox::start().await;
@@ -100,4 +108,101 @@ async fn a_key_is_1_to_255_visible_characters() {
         let response = sandbox.charge(bad, "pm_card_visa").send().await.unwrap();
         assert_eq!(response.status(), 400, "{bad}");
     }
+}
+
+/// "The idempotency layer compares incoming parameters to those of the original request and errors if they're
+/// not the same to prevent accidental misuse." <https://docs.stripe.com/api/idempotent_requests>
+#[tokio::test]
+async fn a_key_is_of_one_path_and_its_parameters() {
+    let sandbox = Sandbox::start().await;
+    let (id, other) = (
+        sandbox.create("pm_card_visa").await,
+        sandbox.create("pm_card_visa").await,
+    );
+    let first = sandbox
+        .post(&id, "confirm")
+        .header("Idempotency-Key", "k")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(first.status(), 200);
+    for request in [
+        sandbox.post(&other, "confirm"),
+        sandbox.post(&id, "cancel"),
+        sandbox
+            .post(&id, "confirm")
+            .form(&[("payment_method", "pm_card_visa")]),
+        sandbox.payment(&[("amount", "1500"), ("currency", "usd")]),
+    ] {
+        let response = request.header("Idempotency-Key", "k").send().await.unwrap();
+        assert_eq!(response.status(), 400);
+        assert_eq!(json(response).await["error"]["type"], "idempotency_error");
+    }
+    assert_eq!(sandbox.status(&other).await, "requires_confirmation");
+    assert_eq!(sandbox.intents().await.len(), 2);
+}
+
+/// The one-step charge of release 0.1 and the unconfirmed intent of a later one have the same key; the second
+/// of the two is rejected, so they cannot both charge.
+#[tokio::test]
+async fn one_key_does_not_create_an_intent_in_one_step_and_in_two() {
+    let sandbox = Sandbox::start().await;
+    let unconfirmed = |key: &str| {
+        let form = [
+            ("amount", "1500"),
+            ("currency", "usd"),
+            ("payment_method", "pm_card_visa"),
+            ("metadata[order_id]", key),
+        ];
+        sandbox.payment(&form).header("Idempotency-Key", key).send()
+    };
+    assert_eq!(
+        sandbox.charge("a", "pm_card_visa").send().await.unwrap().status(),
+        200
+    );
+    assert_eq!(
+        json(unconfirmed("a").await.unwrap()).await["error"]["type"],
+        "idempotency_error"
+    );
+    assert_eq!(unconfirmed("b").await.unwrap().status(), 200);
+    let one_step = sandbox.charge("b", "pm_card_visa").send().await.unwrap();
+    assert_eq!(json(one_step).await["error"]["type"], "idempotency_error");
+    assert_eq!(sandbox.charged().await.len(), 1);
+}
+
+/// "We generate a new request if a key is reused after the original is pruned."
+/// <https://docs.stripe.com/api/idempotent_requests>
+#[tokio::test]
+async fn a_key_that_is_forgotten_charges_again() {
+    let expired = Sandbox::with(Config::local().with_key_ttl(Duration::from_nanos(1))).await;
+    let forgotten = Sandbox::start().await;
+    forgotten.charge("order-1", "pm_card_visa").send().await.unwrap();
+    forgotten.set_faults(json!({ "forget_keys": true })).await;
+    expired.charge("order-1", "pm_card_visa").send().await.unwrap();
+    for sandbox in [expired, forgotten] {
+        for charges in 2..4 {
+            let again = sandbox.charge("order-1", "pm_card_visa").send().await.unwrap();
+            assert_eq!(again.status(), 200);
+            assert!(!again.headers().contains_key("idempotent-replayed"));
+            assert_eq!(sandbox.charged().await.len(), charges);
+        }
+    }
+}
+
+/// "A request that returns a 400 sends back the same 400 if followed by a new request with the same
+/// idempotency key." <https://docs.stripe.com/error-low-level>
+#[tokio::test]
+async fn a_rejected_confirmation_is_stored_with_its_intent() {
+    let sandbox = Sandbox::start().await;
+    let id = sandbox.create("").await;
+    let confirm = || sandbox.post(&id, "confirm").header("Idempotency-Key", "k").send();
+    let first = confirm().await.unwrap();
+    assert_eq!(first.status(), 400);
+    let paid = sandbox
+        .post(&id, "confirm")
+        .form(&[("payment_method", "pm_card_visa")]);
+    assert_eq!(paid.send().await.unwrap().status(), 200);
+    let replayed = confirm().await.unwrap();
+    assert_eq!(replayed.headers()["idempotent-replayed"], "true");
+    assert_eq!(json(replayed).await, json(first).await);
 }

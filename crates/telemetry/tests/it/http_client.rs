@@ -24,7 +24,7 @@ fn url() -> &'static str {
 async fn call(method: &str, url: &str, resends: u32) -> (TraceId, Result<u16, reqwest::Error>) {
     lens();
     let plain = reqwest::Client::builder()
-        .timeout(Duration::from_millis(500))
+        .timeout(Duration::from_secs(2))
         .build()
         .unwrap();
     let client = Client::new(plain.clone());

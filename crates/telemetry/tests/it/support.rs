@@ -10,7 +10,7 @@ use settings::Env;
 use throughline_telemetry::{Service, Telemetry, init_from};
 
 /// The timeout for telemetry to arrive.
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The receiver, with telemetry set up to export to it.
 pub(crate) fn lens() -> &'static Lens {

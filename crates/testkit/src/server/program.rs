@@ -40,7 +40,7 @@ pub(super) enum ServerProgram {
 impl ServerProgram {
     /// Finds it, or installs it.
     pub(super) fn find(kind: Kind) -> anyhow::Result<Self> {
-        if let Some(program) = Self::installed(kind)? {
+        if let Some(program) = Self::installed(kind) {
             return Ok(program);
         }
         let package = match kind {
@@ -48,7 +48,7 @@ impl ServerProgram {
             Kind::Redis => "redis-server",
         };
         let installing = install::debian(package);
-        if let Some(program) = Self::installed(kind)? {
+        if let Some(program) = Self::installed(kind) {
             return Ok(program);
         }
         if docker::is_available() {
@@ -68,17 +68,14 @@ impl ServerProgram {
         )
     }
 
-    fn installed(kind: Kind) -> anyhow::Result<Option<Self>> {
-        Ok(match kind {
+    fn installed(kind: Kind) -> Option<Self> {
+        match kind {
             Kind::Redis => programs::redis_server().map(Self::Redis),
-            Kind::Postgres => match programs::postgres() {
-                Some(programs) => Some(Self::Postgres {
-                    programs,
-                    user: user::for_postgres()?,
-                }),
-                None => None,
-            },
-        })
+            Kind::Postgres => programs::postgres().map(|programs| Self::Postgres {
+                programs,
+                user: user::for_postgres(),
+            }),
+        }
     }
 
     /// The user that the server runs as, if it is not the current one.

@@ -4,16 +4,16 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::tokens::{Issuer, RSA_PUBLIC, SECRET, api, base64url, claims, hs256, list, now, signed, token};
-use crate::answer::Answer;
+use crate::response::Response;
 use crate::service::Api;
 
 const SCOPE: &str = "orders:read";
 
-/// That this token is refused, and why.
+/// Asserts that the token is rejected, and returns the detail.
 async fn refused(api: &Api, token: &str) -> String {
-    let answer = list(api, token).await;
-    let detail = answer.problem(401, "/api/orders").to_owned();
-    let challenge = answer.header("www-authenticate").unwrap();
+    let response = list(api, token).await;
+    let detail = response.problem(401, "/api/orders").to_owned();
+    let challenge = response.header("www-authenticate").unwrap();
     assert!(
         challenge.starts_with("Bearer realm=\"throughline\", error=\"invalid_token\""),
         "{challenge}"
@@ -36,7 +36,7 @@ async fn a_token_without_a_signature_is_refused() {
 }
 
 #[tokio::test]
-async fn a_public_key_is_no_secret() {
+async fn a_public_key_is_not_accepted_as_an_hmac_secret() {
     let key = tempfile("rsa.pub.pem", RSA_PUBLIC);
     let api = Api::with(&[("AUTH", "jwt"), ("JWT_PUBLIC_KEY_FILE", &key)]).await;
     for secret in [RSA_PUBLIC, RSA_PUBLIC.trim()] {
@@ -51,7 +51,7 @@ async fn a_public_key_is_no_secret() {
 }
 
 #[tokio::test]
-async fn times_count_with_little_leeway() {
+async fn expiry_and_not_before_are_checked_with_some_leeway() {
     let api = api().await;
     let with = |exp: u64, nbf: u64| {
         hs256(
@@ -117,7 +117,7 @@ async fn a_token_of_another_issuer_or_for_another_audience_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_changed_or_is_none_is_refused() {
+async fn a_changed_or_malformed_token_is_refused() {
     let api = api().await;
     let good = token("ada", SCOPE);
     let [header, _, signature] = good.split('.').collect::<Vec<_>>()[..] else {
@@ -157,10 +157,10 @@ async fn a_token_that_was_changed_or_is_none_is_refused() {
         refused(&api, &token).await;
     }
     let twice = api.request(Method::GET, "/api/orders").bearer_auth(&good);
-    let twice = Answer::of(twice.header("authorization", "Bearer x")).await;
+    let twice = Response::of(twice.header("authorization", "Bearer x")).await;
     assert_eq!(twice.status, 401);
     insta::assert_json_snapshot!("invalid_token", twice.snapshot());
-    // A token belongs into the header, where no log shows it.
+    // Only the header carries a token; a query would be logged.
     assert_eq!(
         api.get(&format!("/api/orders?access_token={good}")).await.status,
         401
@@ -195,7 +195,7 @@ async fn no_token_is_in_a_log_or_a_span() {
     }
 }
 
-/// A file of the test's own, which stays until the machine cleans up.
+/// A file in a new folder. It is not deleted.
 fn tempfile(name: &str, content: &str) -> String {
     let folder = std::env::temp_dir().join(uuid::Uuid::new_v4().to_string());
     std::fs::create_dir(&folder).unwrap();

@@ -1,4 +1,4 @@
-//! Where keys come from: a file, or what an issuer publishes, which changes while the service runs.
+//! Keys from a file, and keys that an issuer publishes and changes while the service runs.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -24,18 +24,18 @@ async fn a_public_key_file_pins_the_algorithm() {
         let api = Api::with(&[("AUTH", "jwt"), ("JWT_PUBLIC_KEY_FILE", file.to_str().unwrap())]).await;
         for other in &issuers {
             let good = other.algorithm() == issuer.algorithm();
-            let answer = list(&api, &other.token("any", &claims("ada", SCOPE))).await;
-            assert_eq!(answer.status, if good { 200 } else { 401 }, "{answer:?}");
+            let response = list(&api, &other.token("any", &claims("ada", SCOPE))).await;
+            assert_eq!(response.status, if good { 200 } else { 401 }, "{response:?}");
         }
     }
     std::fs::remove_dir_all(folder).unwrap();
 }
 
-/// Publishes whatever is in `document`, and counts who asks.
+/// Publishes `document`, and counts the requests.
 struct Publisher {
     address: SocketAddr,
     document: Arc<Mutex<Value>>,
-    asked: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
 }
 
 impl Publisher {
@@ -44,14 +44,14 @@ impl Publisher {
         let publisher = Self {
             address: listener.local_addr().unwrap(),
             document: Arc::new(Mutex::new(document)),
-            asked: Arc::default(),
+            requests: Arc::default(),
         };
-        let (document, asked) = (Arc::clone(&publisher.document), Arc::clone(&publisher.asked));
+        let (document, requests) = (Arc::clone(&publisher.document), Arc::clone(&publisher.requests));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let _ = stream.read(&mut [0; 4096]).unwrap();
-                asked.fetch_add(1, Ordering::SeqCst);
+                requests.fetch_add(1, Ordering::SeqCst);
                 let body = document.lock().unwrap().to_string();
                 let length = body.len();
                 write!(
@@ -64,8 +64,8 @@ impl Publisher {
         publisher
     }
 
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+    fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
     }
 }
 
@@ -83,9 +83,9 @@ async fn published_keys_are_cached_and_a_new_one_is_found() {
         assert_eq!(list(&api, &old.token("old", &ada)).await.status, 200);
         assert_eq!(list(&api, &Issuer::rsa().token("rsa", &ada)).await.status, 200);
     }
-    assert_eq!(publisher.asked(), 1);
+    assert_eq!(publisher.requests(), 1);
 
-    // Made-up key ids do not make a fetch each.
+    // Made-up key ids do not each cause a fetch.
     for kid in ["secret", "x", "y", "z", "rsa"] {
         let forged = super::tokens::signed(&json!({ "alg": "HS256", "kid": kid }), &ada, |message| {
             let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"secret");
@@ -93,24 +93,24 @@ async fn published_keys_are_cached_and_a_new_one_is_found() {
         });
         assert_eq!(list(&api, &forged).await.status, 401);
     }
-    assert!(publisher.asked() <= 2, "{}", publisher.asked());
+    assert!(publisher.requests() <= 2, "{}", publisher.requests());
 
     *publisher.document.lock().unwrap() = json!({ "keys": [new.jwk("new")] });
     testkit::eventually("the new key to be found", Duration::from_secs(30), async || {
-        let answer = list(&api, &new.token("new", &ada)).await;
-        (answer.status == 200).then_some(())
+        let response = list(&api, &new.token("new", &ada)).await;
+        (response.status == 200).then_some(())
     })
     .await;
     assert_eq!(list(&api, &old.token("old", &ada)).await.status, 401);
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_away_is_503() {
-    let nobody = format!("http://127.0.0.1:{}/keys", testkit::free_port().unwrap());
-    let api = Api::with(&[("AUTH", "jwt"), ("JWT_JWKS_URL", &nobody)]).await;
-    let answer = list(&api, &Issuer::ec().token("k", &claims("ada", SCOPE))).await;
+async fn an_unavailable_issuer_is_503() {
+    let unreachable = format!("http://127.0.0.1:{}/keys", testkit::free_port().unwrap());
+    let api = Api::with(&[("AUTH", "jwt"), ("JWT_JWKS_URL", &unreachable)]).await;
+    let response = list(&api, &Issuer::ec().token("k", &claims("ada", SCOPE))).await;
     assert_eq!(
-        answer.problem(503, "/api/orders"),
+        response.problem(503, "/api/orders"),
         "Tokens cannot be checked at the moment. Try again."
     );
     assert_eq!(api.get("/api/orders").await.status, 401);

@@ -1,4 +1,4 @@
-//! Who may do what, and every attack that must not get through.
+//! Authentication and authorization, and the attacks that they must withstand.
 
 mod attacks;
 mod keys;

@@ -1,31 +1,31 @@
-//! Scopes, and whose orders are whose.
+//! Scopes, and which customer may access which order.
 
 use reqwest::Method;
 
 use super::tokens::{api, list, send, token};
-use crate::answer::Answer;
+use crate::response::Response;
 use crate::service::{Api, widget};
 use crate::worker::Worker;
 
 async fn create(api: &Api, token: &str) -> String {
     let request = api.request(Method::POST, "/api/orders").bearer_auth(token);
-    let answer = Answer::of(request.json(&widget())).await;
-    assert_eq!(answer.status, 201, "{answer:?}");
-    answer.header("location").unwrap().to_owned()
+    let response = Response::of(request.json(&widget())).await;
+    assert_eq!(response.status, 201, "{response:?}");
+    response.header("location").unwrap().to_owned()
 }
 
 #[tokio::test]
 async fn without_a_token_the_challenge_names_no_error() {
     let api = api().await;
-    let answer = api.get("/api/orders").await;
-    answer.problem(401, "/api/orders");
-    insta::assert_json_snapshot!("no_token", answer.snapshot());
+    let response = api.get("/api/orders").await;
+    response.problem(401, "/api/orders");
+    insta::assert_json_snapshot!("no_token", response.snapshot());
     let basic = api
         .request(Method::GET, "/api/orders")
         .basic_auth("ada", Some("x"));
     assert_eq!(
-        Answer::of(basic).await.header("www-authenticate"),
-        answer.header("www-authenticate")
+        Response::of(basic).await.header("www-authenticate"),
+        response.header("www-authenticate")
     );
 
     for path in ["/health", "/health/ready"] {
@@ -46,9 +46,9 @@ async fn each_request_needs_its_scope() {
         (Method::GET, &format!("{path}/events"), &writer, "orders:read"),
         (Method::POST, &format!("{path}/retry"), &writer, "orders:admin"),
     ] {
-        let answer = send(&api, method.clone(), path, wrong).await;
-        answer.problem(403, path);
-        let challenge = answer.header("www-authenticate").unwrap();
+        let response = send(&api, method.clone(), path, wrong).await;
+        response.problem(403, path);
+        let challenge = response.header("www-authenticate").unwrap();
         assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
         assert!(
             challenge.contains(&format!("scope=\"{scope}\"")),
@@ -59,7 +59,7 @@ async fn each_request_needs_its_scope() {
         .request(Method::POST, "/api/orders")
         .bearer_auth(&reader)
         .json(&widget());
-    insta::assert_json_snapshot!("insufficient_scope", Answer::of(post).await.snapshot());
+    insta::assert_json_snapshot!("insufficient_scope", Response::of(post).await.snapshot());
     for scope in ["", "orders:reads", "orders:read,orders:write", "ORDERS:READ"] {
         assert_eq!(list(&api, &token("ada", scope)).await.status, 403, "{scope}");
     }
@@ -67,7 +67,7 @@ async fn each_request_needs_its_scope() {
 }
 
 #[tokio::test]
-async fn a_foreign_order_is_as_none() {
+async fn an_order_of_another_customer_is_404() {
     let api = api().await;
     let both = "orders:read orders:write";
     let path = create(&api, &token("ada", both)).await;
@@ -94,11 +94,11 @@ async fn a_foreign_order_is_as_none() {
 }
 
 #[tokio::test]
-async fn each_customer_has_keys_of_its_own() {
+async fn idempotency_keys_are_separate_for_each_customer() {
     let api = api().await;
     let post = |token: &str| {
         let request = api.request(Method::POST, "/api/orders").bearer_auth(token);
-        Answer::of(request.header("idempotency-key", "same").json(&widget()))
+        Response::of(request.header("idempotency-key", "same").json(&widget()))
     };
     let ada = token("ada", "orders:write");
     let first = post(&ada).await;
@@ -112,7 +112,7 @@ async fn each_customer_has_keys_of_its_own() {
 }
 
 #[tokio::test]
-async fn an_operator_takes_up_a_failed_order_of_anybody() {
+async fn an_operator_retries_a_failed_order_of_any_customer() {
     let api = api().await;
     let path = create(&api, &token("ada", "orders:write")).await;
     let retry = format!("{path}/retry");
@@ -123,8 +123,8 @@ async fn an_operator_takes_up_a_failed_order_of_anybody() {
     let worker = Worker::of(&api);
     let claimed = worker.claim(path.rsplit('/').next().unwrap()).await;
     worker.fail(&claimed).await;
-    let taken_up = send(&api, Method::POST, &retry, &operator).await;
-    assert_eq!(taken_up.status, 202, "{taken_up:?}");
-    assert_eq!(taken_up.header("location"), Some(path.as_str()));
-    assert_eq!(taken_up.body["status"], "pending");
+    let retried = send(&api, Method::POST, &retry, &operator).await;
+    assert_eq!(retried.status, 202, "{retried:?}");
+    assert_eq!(retried.header("location"), Some(path.as_str()));
+    assert_eq!(retried.body["status"], "pending");
 }

@@ -1,4 +1,4 @@
-//! Tokens, good and bad, made by hand: what the service checks with a library must not be made with the same library.
+//! Valid and invalid tokens, built by hand: tests must not use the library that they test.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ use ring::signature::{
 };
 use serde_json::{Value, json};
 
-use crate::answer::Answer;
+use crate::response::Response;
 use crate::service::Api;
 
 pub(crate) const SECRET: &str = "a secret for tests, of 32 bytes.";
@@ -26,7 +26,7 @@ pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// Good for an hour.
+/// Valid for an hour.
 pub(super) fn claims(customer: &str, scope: &str) -> Value {
     json!({ "sub": customer, "scope": scope, "exp": now() + 3600 })
 }
@@ -38,7 +38,7 @@ pub(super) fn hs256(secret: &[u8], claims: &Value) -> String {
     })
 }
 
-/// A token of this customer with this scope, as the service under [`SECRET`] takes it.
+/// A token that is valid under [`SECRET`].
 pub(crate) fn token(customer: &str, scope: &str) -> String {
     hs256(SECRET.as_bytes(), &claims(customer, scope))
 }
@@ -136,16 +136,16 @@ impl Issuer {
     }
 }
 
-/// The service with HS256 under [`SECRET`].
+/// The service with HS256 and [`SECRET`].
 pub(super) async fn api() -> Api {
     Api::with(&[("AUTH", "jwt"), ("JWT_SECRET", SECRET)]).await
 }
 
-pub(crate) async fn send(api: &Api, method: Method, path: &str, token: &str) -> Answer {
-    Answer::of(api.request(method, path).bearer_auth(token)).await
+pub(crate) async fn send(api: &Api, method: Method, path: &str, token: &str) -> Response {
+    Response::of(api.request(method, path).bearer_auth(token)).await
 }
 
-/// A list of orders: what the lightest scope allows.
-pub(crate) async fn list(api: &Api, token: &str) -> Answer {
+/// Lists orders, which needs the scope `orders:read`.
+pub(crate) async fn list(api: &Api, token: &str) -> Response {
     send(api, Method::GET, "/api/orders", token).await
 }

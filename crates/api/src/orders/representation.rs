@@ -1,11 +1,11 @@
-//! An order as the API shows it.
+//! An order as clients see it.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::{Failure, Item, Order, OrderId, OrderStatus, PaymentMethod, PaymentStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::openapi::{FailureBody, Method, PaymentState, Status};
+use crate::schema::{FailureBody, Method, PaymentState, Status};
 
 /// An order. Amounts are decimal text, times RFC 3339 in UTC.
 #[derive(Debug, Serialize, ToSchema)]
@@ -25,7 +25,7 @@ pub(crate) struct OrderBody {
     currency: &'static str,
     #[schema(value_type = Status)]
     status: OrderStatus,
-    /// What it is paid with; null where nothing is to be paid here.
+    /// Null if no payment is made here.
     #[schema(required, value_type = Option<Method>)]
     payment_method: Option<PaymentMethod>,
     #[schema(value_type = PaymentState)]
@@ -33,12 +33,12 @@ pub(crate) struct OrderBody {
     /// The gateway's id of the charge.
     #[schema(required)]
     payment_id: Option<String>,
-    /// How many attempts at it there were.
+    /// Attempts so far.
     attempt: i32,
-    /// Why it failed, or why the last attempt did.
+    /// Why the order, or its last attempt, failed.
     #[schema(required, value_type = Option<FailureBody>)]
     failure: Option<Failure>,
-    /// The trace that shows what became of it.
+    /// The trace of the order, from the request to the payment.
     #[schema(required)]
     trace_id: Option<String>,
     #[schema(format = DateTime)]
@@ -56,7 +56,7 @@ pub(crate) struct OrderBody {
 struct ItemBody {
     product_name: String,
     quantity: u32,
-    /// The price of one.
+    /// The price of one unit.
     #[schema(example = "49.99")]
     unit_price: String,
 }
@@ -93,7 +93,7 @@ impl From<Item> for ItemBody {
     }
 }
 
-/// PostgreSQL keeps microseconds, so that is what is shown.
+/// In microseconds, as PostgreSQL stores times.
 fn rfc3339(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

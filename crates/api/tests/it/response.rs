@@ -1,4 +1,4 @@
-//! An answer, whole, and what of it is the same at every run.
+//! A whole response, and its snapshot without what differs between runs.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) text: String,
-    /// Null where the body is no JSON.
+    /// Null if the body is not JSON.
     pub(crate) body: Value,
 }
 
-impl Answer {
+impl Response {
     pub(crate) async fn of(request: RequestBuilder) -> Self {
         let response = request.timeout(Duration::from_secs(60)).send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -32,9 +32,9 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// Status, the headers that say something, and the body; ids and times redacted.
+    /// Status, headers and body; ids and times are redacted.
     pub(crate) fn snapshot(&self) -> Value {
-        const TOLD: [&str; 9] = [
+        const SHOWN: [&str; 9] = [
             "allow",
             "cache-control",
             "content-type",
@@ -45,14 +45,14 @@ impl Answer {
             "retry-after",
             "www-authenticate",
         ];
-        let headers: serde_json::Map<String, Value> = TOLD
+        let headers: serde_json::Map<String, Value> = SHOWN
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), redact(name, &json!(self.header(name)?)))))
             .collect();
         json!({ "status": self.status, "headers": headers, "body": redact("", &self.body) })
     }
 
-    /// That it is a whole problem; its detail.
+    /// Asserts that it is a complete problem, and returns its detail.
     pub(crate) fn problem(&self, status: u16, path: &str) -> &str {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(
@@ -86,7 +86,7 @@ fn redact(name: &str, value: &Value) -> Value {
     }
 }
 
-/// Every UUID and every cursor in a text goes.
+/// Replaces UUIDs and cursors.
 fn without_ids(text: &str) -> String {
     let text = match text.split_once("cursor=") {
         Some((before, rest)) => {

@@ -1,4 +1,4 @@
-//! Why a request may not do what it asks for, and the challenge that tells its client (RFC 6750, section 3).
+//! Authentication and authorization errors, with the challenge for the client (RFC 6750, section 3).
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
@@ -7,38 +7,37 @@ use crate::problem::Problem;
 
 const REALM: &str = "Bearer realm=\"throughline\"";
 
-/// Why a request was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// It has no token. The challenge names no error: the client may not have known.
+pub(crate) enum AuthError {
+    /// 401 without an error code in the challenge: the client may not know that a token is required.
     NoToken,
-    /// Its token is worth nothing.
+    /// 401; the text says why.
     Invalid(&'static str),
-    /// Its token does not have this scope.
-    Scope(&'static str),
-    /// Whether its token is good cannot be told at the moment: the issuer's keys cannot be fetched.
-    Unknown,
+    /// 403: the token lacks this scope.
+    MissingScope(&'static str),
+    /// 503: the issuer's keys cannot be fetched.
+    KeysUnavailable,
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        let (status, detail, challenge) = match refusal {
-            Refusal::NoToken => (
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        let (status, detail, challenge) = match error {
+            AuthError::NoToken => (
                 StatusCode::UNAUTHORIZED,
                 "A bearer token is required.".to_owned(),
                 REALM.to_owned(),
             ),
-            Refusal::Invalid(why) => (
+            AuthError::Invalid(why) => (
                 StatusCode::UNAUTHORIZED,
                 format!("{why}."),
                 format!("{REALM}, error=\"invalid_token\", error_description=\"{why}\""),
             ),
-            Refusal::Scope(scope) => (
+            AuthError::MissingScope(scope) => (
                 StatusCode::FORBIDDEN,
                 format!("The token does not have the scope {scope}."),
                 format!("{REALM}, error=\"insufficient_scope\", scope=\"{scope}\""),
             ),
-            Refusal::Unknown => {
+            AuthError::KeysUnavailable => {
                 return Self::unavailable("Tokens cannot be checked at the moment. Try again.");
             }
         };

@@ -1,1 +1,0 @@
--- A validated constraint cannot be made invalid, and need not be.
