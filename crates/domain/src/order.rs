@@ -26,14 +26,21 @@ pub struct Order {
     pub payment_token: Option<PaymentToken>,
     /// The state of the payment.
     pub payment_status: PaymentStatus,
-    /// The gateway's id of the charge, once charged.
+    /// The gateway's id of the payment: stored before money can move.
     pub payment_id: Option<String>,
     /// The number of the latest attempt.
     pub attempt: Attempt,
-    /// Attempts up to this one do not count against the limit: an operator retried the order after it.
-    pub attempts_forgiven: Attempt,
-    /// How often the bank declined the charge.
+    /// How many attempts do not count against the limit: those that waited for the gateway, whose worker died
+    /// or was stopped, and those before an operator's retry.
+    pub attempts_forgiven: i32,
+    /// How many attempts were of a version that stores `payment_id` before money can move.
+    pub attempts_two_step: i32,
+    /// How many workers in a row died while they held the order.
+    pub crashes: i32,
+    /// How many payments ended without a charge: declined or cancelled.
     pub payments_refused: i32,
+    /// Since when the order waits for an unavailable gateway, from attempt to attempt.
+    pub waiting_since: Option<DateTime<Utc>>,
     /// Why the order, or its latest attempt, failed.
     pub failure: Option<Failure>,
     /// The trace context of the request that created the order.
@@ -66,8 +73,11 @@ impl Order {
             },
             payment_id: None,
             attempt: Attempt::NONE,
-            attempts_forgiven: Attempt::NONE,
+            attempts_forgiven: 0,
+            attempts_two_step: 0,
+            crashes: 0,
             payments_refused: 0,
+            waiting_since: None,
             failure: None,
             trace,
             attempt_trace: None,
@@ -97,13 +107,21 @@ impl Order {
         self.items.first().map_or("", |item| &item.product_name)
     }
 
-    /// The idempotency key of the order's charge. It stays the same while a charge under it may have
-    /// succeeded, so no attempt charges again. Only a retry after a declined charge gets another key.
+    /// The idempotency key of the order's payment. It stays the same while a charge under it may have
+    /// succeeded, so no attempt charges again. Only a retry after a payment without a charge gets another key.
     pub fn charge_key(&self) -> String {
         match self.payments_refused {
             0 => self.id.to_string(),
-            declined => format!("{}:{declined}", self.id),
+            ended => format!("{}:{ended}", self.id),
         }
+    }
+
+    /// Whether the order may be charged although it has no `payment_id`: a worker of release 0.1, which charges
+    /// in one step, attempted it, and its outcome is unknown.
+    pub fn may_have_unrecorded_charge(&self) -> bool {
+        self.payment_status == PaymentStatus::Pending
+            && self.payment_id.is_none()
+            && self.attempts_two_step < self.attempt.number()
     }
 
     /// The job for the next attempt, in the trace of the request that created the order.
@@ -118,8 +136,6 @@ impl Order {
 
     /// The number of attempts that count against the limit.
     pub fn attempts_counted(&self) -> i32 {
-        self.attempt
-            .number()
-            .saturating_sub(self.attempts_forgiven.number())
+        self.attempt.number().saturating_sub(self.attempts_forgiven)
     }
 }

@@ -31,12 +31,14 @@ word_enum! {
     PaymentStatus("payment status") {
         /// The order has no payment method.
         NotRequired = "not_required",
-        /// Not charged yet.
+        /// Not charged yet, or not known to be. Never of a final order.
         Pending = "pending",
         /// Charged, once.
         Charged = "charged",
         /// The bank declined the charge.
         Refused = "refused",
+        /// No money moved, and none can.
+        Cancelled = "cancelled",
     }
 }
 

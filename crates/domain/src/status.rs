@@ -52,12 +52,12 @@ impl OrderStatus {
         self.step(&[Self::Processing], Self::Failed, "failed")
     }
 
-    /// The attempt failed or was abandoned; another one follows after its backoff.
+    /// The attempt failed, waits for the gateway, was abandoned or crashed; another one follows.
     pub fn back_off(self) -> Result<Self, ImpossibleTransition> {
         self.step(&[Self::Processing], Self::Pending, "redelivered")
     }
 
-    /// The customer or an operator cancels the order.
+    /// The customer or an operator cancels the order, before it has a payment at the gateway.
     pub fn cancel(self) -> Result<Self, ImpossibleTransition> {
         self.step(&[Self::Pending], Self::Cancelled, "cancelled")
     }

@@ -1,16 +1,18 @@
 //! What people do to an order: a customer cancels it, an operator retries one that failed.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::{case_when, now};
+use diesel::dsl::{now, sql};
+use diesel::expression::{SqlLiteral, TypedExpressionType};
 use diesel::prelude::*;
-use diesel::sql_types::Text;
-use domain::{Attempt, CustomerId, ImpossibleTransition, Order, OrderId, OrderStatus, PaymentStatus};
+use diesel::sql_types::{Integer, Nullable, Text};
+use domain::{CustomerId, ImpossibleTransition, Order, OrderId, OrderStatus, PaymentStatus};
 
 use crate::columns::final_state;
 use crate::error::StoreError;
 use crate::pg::expressions::coalesce;
 use crate::row::OrderRow;
 use crate::schema::orders;
+use crate::settlement::{Settlement, settled_as};
 use crate::store::Store;
 
 telemetry::statement! {
@@ -30,18 +32,23 @@ pub enum Changed {
 }
 
 impl Store {
-    /// Cancels a pending order; with a `customer`, only that customer's. An order that an attempt may have
-    /// charged is not cancelled even while it is pending again: the worker may have died between the charge
-    /// and recording it, and a charged order is never cancelled.
+    /// Cancels a pending order, and its payment; with a `customer`, only that customer's. An order that has a
+    /// payment at the gateway is not cancelled, because that may be charged; nor is one that release 0.1
+    /// attempted, which charged before it stored the payment's id.
     pub async fn cancel(&self, id: OrderId, customer: Option<&CustomerId>) -> Result<Changed, StoreError> {
-        let never_attempted = orders::attempt.eq(Attempt::NONE.number());
         let nothing_to_charge = orders::payment_status.eq(PaymentStatus::NotRequired.as_str());
+        let not_at_gateway = orders::payment_id
+            .is_null()
+            .and(orders::attempts_two_step.eq(orders::attempt));
         let update = diesel::update(orders::table)
             .filter(orders::id.eq(id.as_uuid()))
             .filter(orders::customer.eq(coalesce(customer.map(CustomerId::as_str), orders::customer)))
             .filter(orders::status.eq(OrderStatus::Pending.as_str()))
-            .filter(never_attempted.or(nothing_to_charge))
-            .set(final_state(OrderStatus::Cancelled))
+            .filter(nothing_to_charge.or(not_at_gateway))
+            .set((
+                final_state(OrderStatus::Cancelled),
+                settled_as(Settlement::Cancelled),
+            ))
             .returning(OrderRow::as_returning());
         match self.order::<CancelOrder, _>(update).await? {
             Some(order) => Ok(Changed::Done(Box::new(order))),
@@ -50,17 +57,20 @@ impl Store {
     }
 
     /// An operator's retry of a failed order: it is pending and due at once, with as many attempts as a new
-    /// order. A declined payment becomes pending again.
+    /// order. A payment that was declined or cancelled is forgotten, and another one follows; one that was
+    /// charged stays.
     pub async fn retry(&self, id: OrderId) -> Result<Changed, StoreError> {
-        let refused = orders::payment_status.eq(PaymentStatus::Refused.as_str());
-        let pending = PaymentStatus::Pending.as_str().into_sql::<Text>();
         let update = diesel::update(orders::table)
             .filter(orders::id.eq(id.as_uuid()))
             .filter(orders::status.eq(OrderStatus::Failed.as_str()))
             .set((
                 orders::status.eq(OrderStatus::Pending.as_str()),
-                orders::payment_status.eq(case_when(refused, pending).otherwise(orders::payment_status)),
+                orders::payment_status.eq(if_ended::<Text>("'pending'", "payment_status")),
+                orders::payment_id.eq(if_ended::<Nullable<Text>>("NULL", "payment_id")),
+                orders::attempts_two_step.eq(if_ended::<Integer>("attempt", "attempts_two_step")),
                 orders::attempts_forgiven.eq(orders::attempt),
+                orders::crashes.eq(0),
+                orders::waiting_since.eq(None::<DateTime<Utc>>),
                 orders::dispatch_after.eq(now),
                 orders::completed_at.eq(None::<DateTime<Utc>>),
                 orders::updated_at.eq(now),
@@ -93,12 +103,19 @@ impl Store {
     }
 }
 
+/// `ended` if the payment ended without a charge, `otherwise` if not.
+fn if_ended<T: TypedExpressionType>(ended: &str, otherwise: &str) -> SqlLiteral<T> {
+    sql(&format!(
+        "CASE WHEN payment_status IN ('refused', 'cancelled') THEN {ended} ELSE {otherwise} END"
+    ))
+}
+
 fn cancel_is_impossible(order: &Order) -> Option<ImpossibleTransition> {
     if let Err(impossible) = order.status.cancel() {
         return Some(impossible);
     }
-    let may_be_charged = order.attempt > Attempt::NONE && order.payment_status != PaymentStatus::NotRequired;
-    may_be_charged.then_some(ImpossibleTransition {
+    let at_gateway = order.payment_id.is_some() || order.may_have_unrecorded_charge();
+    at_gateway.then_some(ImpossibleTransition {
         from: order.status,
         change: "cancelled once a payment was tried",
     })

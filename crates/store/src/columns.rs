@@ -17,15 +17,34 @@ pub(crate) fn final_state(status: OrderStatus) -> _ {
     (
         orders::status.eq(status),
         orders::dispatch_after.eq(never),
+        orders::waiting_since.eq(never),
+        orders::crashes.eq(0_i32),
         orders::completed_at.eq(now),
         orders::updated_at.eq(now),
     )
 }
 
+/// The attempt ended without crashing its worker, and another one follows.
+#[auto_type]
+pub(crate) fn pending_again() -> _ {
+    let pending: &'static str = OrderStatus::Pending.as_str();
+    (
+        orders::status.eq(pending),
+        orders::crashes.eq(0_i32),
+        orders::updated_at.eq(now),
+    )
+}
+
+/// The attempt does not count against the limit.
+#[auto_type]
+pub(crate) fn uncounted() -> _ {
+    orders::attempts_forgiven.eq(orders::attempts_forgiven + 1_i32)
+}
+
 /// Why the attempt failed.
 #[auto_type]
 pub(crate) fn failed_with<'a>(failure: &'a Failure) -> _ {
-    let code: &'static str = failure.code.as_str();
+    let code: Cow<'a, str> = storable(failure.code.as_str());
     let detail: Cow<'a, str> = storable(&failure.detail);
     (orders::failure_code.eq(code), orders::failure_detail.eq(detail))
 }

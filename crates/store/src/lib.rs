@@ -9,7 +9,8 @@
 //! | `create`, `read` | create an order; find, list and total orders |
 //! | `idempotency` | create an order at most once per idempotency key |
 //! | `change` | what people do to an order: cancel, retry |
-//! | `attempt` | what a worker does: claim, lease renewal, complete, fail, back off, release |
+//! | `attempt` | what a worker does: claim, lease renewal, record an intent, and how an attempt ends |
+//! | `settlement` | how a payment ends |
 //! | `fencing` | who may write: the attempt that holds the order |
 //! | `reconcile` | find orders that are due for dispatch |
 //! | `pg` | PostgreSQL itself: URL, TLS, connections, pool, running a statement, migrations |
@@ -29,6 +30,7 @@ mod row;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod schema;
+mod settlement;
 mod store;
 
 pub use attempt::ClaimToken;
@@ -39,4 +41,5 @@ pub use idempotency::{CreatedOnce, IdempotencyKey, Once};
 pub use pg::migrate::migrate;
 pub use read::StatusTotal;
 pub use reconcile::{DueOrder, DueReason};
+pub use settlement::{Settlement, UnsettledOrder};
 pub use store::Store;

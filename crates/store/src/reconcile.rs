@@ -127,7 +127,7 @@ impl Store {
 
     /// Takes up to `limit` due orders for the caller to dispatch. No other caller gets them until they are
     /// due again: after a delay equal to their age, but at least 30 s and at most 10 min. An order whose
-    /// lease expired becomes pending, so its worker can no longer write.
+    /// lease expired becomes pending, so its worker can no longer write; this counts as a crash.
     pub async fn take_due(&self, limit: usize) -> Result<Vec<DueOrder>, StoreError> {
         self.take(limit, false).await
     }
@@ -149,6 +149,8 @@ impl Store {
                ORDER BY dispatch_after LIMIT $2 FOR UPDATE SKIP LOCKED) \
              UPDATE orders SET \
                status = 'pending', \
+               crashes = crashes + (due.status = 'processing')::int, \
+               attempts_forgiven = attempts_forgiven + (due.status = 'processing')::int, \
                dispatch_after = now() + least(greatest(now() - created_at, interval '30 s'), interval '10 min'), \
                updated_at = CASE due.status WHEN 'pending' THEN updated_at ELSE now() END \
              FROM due WHERE orders.id = due.id AND orders.id = ANY (ARRAY(SELECT id FROM due)) \

@@ -24,7 +24,10 @@ pub(crate) struct OrderRow {
     completed_at: Option<DateTime<Utc>>,
     attempt: i32,
     attempts_forgiven: i32,
+    attempts_two_step: i32,
+    crashes: i32,
     payments_refused: i32,
+    waiting_since: Option<DateTime<Utc>>,
     customer: String,
     currency: String,
     status: String,
@@ -53,10 +56,7 @@ impl OrderRow {
     fn into_order(self) -> Result<Order, BoxError> {
         let currency = read_currency(&self.currency)?;
         let items = self.items.0.into_iter().map(|item| item.into_item(currency));
-        let failure = match (self.failure_code, self.failure_detail) {
-            (Some(code), Some(detail)) => Some(Failure::new(code.parse()?, detail)),
-            _ => None,
-        };
+        let failure = self.failure_code.zip(self.failure_detail);
         Ok(Order {
             id: self.id.into(),
             customer: CustomerId::new(self.customer)?,
@@ -68,9 +68,12 @@ impl OrderRow {
             payment_status: self.payment_status.parse()?,
             payment_id: self.payment_id,
             attempt: Attempt::new(self.attempt),
-            attempts_forgiven: Attempt::new(self.attempts_forgiven),
+            attempts_forgiven: self.attempts_forgiven,
+            attempts_two_step: self.attempts_two_step,
+            crashes: self.crashes,
             payments_refused: self.payments_refused,
-            failure,
+            waiting_since: self.waiting_since,
+            failure: failure.map(|(code, detail)| Failure::new(code.into(), detail)),
             trace: self.trace_context.0,
             attempt_trace: self.attempt_trace_context.map(|trace| trace.0),
             created_at: self.created_at,

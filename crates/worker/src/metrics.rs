@@ -38,7 +38,7 @@ static RECONCILED: LazyLock<Counter<u64>> = LazyLock::new(|| {
 pub(crate) fn count_final(order: &Order) {
     match (order.status, &order.failure) {
         (OrderStatus::Completed, _) => COMPLETED.add(1, &[]),
-        (OrderStatus::Failed, Some(failure)) => count_failed(failure.code),
+        (OrderStatus::Failed, Some(failure)) => count_failed(&failure.code),
         _ => return,
     }
     // Both times are by PostgreSQL's clock.
@@ -49,8 +49,8 @@ pub(crate) fn count_final(order: &Order) {
 }
 
 /// Counts a failed order.
-pub(crate) fn count_failed(code: FailureCode) {
-    FAILED.add(1, &[KeyValue::new("order.failure.code", code.as_str())]);
+fn count_failed(code: &FailureCode) {
+    FAILED.add(1, &[KeyValue::new("order.failure.code", code.label())]);
 }
 
 /// Counts a job that the reconciler dispatched, by the reason why its order was due.

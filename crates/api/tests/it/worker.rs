@@ -5,7 +5,7 @@ use std::time::Duration;
 use dispatch::Publisher;
 use domain::{Failure, FailureCode, Order, OrderId, ProcessOrder};
 use queue::Queue;
-use store::{ClaimToken, Store};
+use store::{ClaimToken, Settlement, Store};
 
 use crate::service::Api;
 
@@ -51,8 +51,10 @@ impl Worker {
     }
 
     pub(crate) async fn fail(&self, order: &Order) -> Order {
-        let failure = Failure::new(FailureCode::PaymentTimeout, "The gateway did not response.");
-        let failed = self.store.fail(order.id, order.attempt, &failure, false);
+        let failure = Failure::new(FailureCode::PaymentTimeout, "The gateway did not respond.");
+        let failed = self
+            .store
+            .fail(order.id, order.attempt, &failure, Settlement::Cancelled);
         self.published(failed.await.unwrap().unwrap())
     }
 

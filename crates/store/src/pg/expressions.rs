@@ -12,6 +12,10 @@ extern "SQL" {
     /// The first of the two that is not NULL.
     fn coalesce(value: Nullable<Text>, otherwise: Text) -> Text;
 
+    /// The first of the two that is not NULL, if any.
+    #[sql_name = "coalesce"]
+    fn first_text(value: Nullable<Text>, otherwise: Nullable<Text>) -> Nullable<Text>;
+
     /// A sum as a bigint; one that does not fit is an error.
     #[sql_name = "int8"]
     fn to_bigint(sum: Nullable<Numeric>) -> BigInt;
@@ -19,9 +23,15 @@ extern "SQL" {
 
 type FromNow = UncheckedBind<SqlLiteral<Nullable<Timestamptz>>, AsExprOf<PgInterval, Interval>>;
 
-/// The start of the statement plus `duration`.
+/// The start of the statement plus `duration` and up to a quarter of it, at random, so that what began together
+/// does not end together.
 pub(crate) fn from_now(duration: Duration) -> FromNow {
-    sql("now() + ").bind::<Interval, _>(interval(duration))
+    sql("now() + (1 + random() / 4) * ").bind::<Interval, _>(interval(duration))
+}
+
+/// The column's value; the start of the statement if it is NULL.
+pub(crate) fn now_unless_set(column: &str) -> SqlLiteral<Nullable<Timestamptz>> {
+    sql(&format!("coalesce({column}, now())"))
 }
 
 /// The start of the statement plus a random part of `duration` (full jitter).

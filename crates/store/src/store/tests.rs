@@ -9,6 +9,7 @@ use domain::{Failure, FailureCode, OrderDraft, OrderId};
 use super::*;
 use crate::attempt::ClaimToken;
 use crate::idempotency::{IdempotencyKey, Once};
+use crate::settlement::Settlement;
 
 telemetry::statement! {
     Sleep: "SELECT" "pg_sleep", action "test", framework "none";
@@ -104,22 +105,26 @@ async fn every_statement_is_prepared_once_per_connection() {
             "dispatch_all_now",
             "dispatch_now",
             "fail_order",
-            "fail_unreadable_order",
             "find_first_order",
             "find_order",
             "find_orders",
             "give_back_orders",
+            "leave_unreadable_order",
             "list_orders",
             "list_orders_by_status",
             "list_own_orders",
             "list_own_orders_by_status",
             "oldest_due",
+            "record_intent",
             "release_order",
             "renew_lease",
             "retry_order",
+            "settle_order",
             "take_due_orders",
             "total_orders",
             "total_own_orders",
+            "unsettled_orders",
+            "wait_for_gateway",
         ]
     );
 }
@@ -167,8 +172,16 @@ async fn run_every_statement(store: &Store) {
     store.renew(id, attempt, minute).await.unwrap();
     store.release(id, attempt).await.unwrap();
     store.back_off(id, attempt, &failure, minute).await.unwrap();
-    store.fail_unreadable(id, attempt, &failure).await.unwrap();
-    store.fail(id, attempt, &failure, false).await.unwrap();
+    store
+        .wait_for_gateway(id, attempt, &failure, minute)
+        .await
+        .unwrap();
+    store.leave_unreadable(id, attempt).await.unwrap();
+    store.record_intent(id, attempt, "pi_1").await.unwrap();
+    let unchanged = Settlement::Unchanged;
+    store.fail(id, attempt, &failure, unchanged).await.unwrap();
+    store.unsettled(Some(id), 10).await.unwrap();
+    store.settle(id, unchanged, Some("pi_1")).await.unwrap();
     store.complete(id, attempt, None).await.unwrap();
     store.retry(id).await.unwrap();
     store.cancel(id, Some(&customer)).await.unwrap();

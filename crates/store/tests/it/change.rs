@@ -1,7 +1,7 @@
 //! Cancelling and retrying.
 
 use domain::{CustomerId, Failure, FailureCode, OrderId, OrderStatus, PaymentStatus};
-use throughline_store::{Changed, ClaimToken};
+use throughline_store::{Changed, ClaimToken, Settlement};
 
 use crate::setup::{Fixture, MINUTE, attempt, customer};
 
@@ -13,6 +13,7 @@ async fn a_pending_order_is_cancelled_once() {
         panic!("not cancelled")
     };
     assert_eq!(cancelled.status, OrderStatus::Cancelled);
+    assert_eq!(cancelled.payment_status, PaymentStatus::Cancelled);
     assert!(cancelled.completed_at.is_some());
     assert_eq!(fixture.due_in(order.id).await, None);
 
@@ -35,22 +36,43 @@ async fn another_customers_order_is_not_found_when_cancelled() {
 }
 
 #[tokio::test]
-async fn an_order_that_may_have_been_charged_is_not_cancelled() {
+async fn an_order_that_may_be_charged_is_not_cancelled() {
+    let fixture = Fixture::new().await;
+    let (at_gateway, of_old_release) = (fixture.paid_order().await, fixture.paid_order().await);
+    for order in [&at_gateway, &of_old_release] {
+        fixture.claim(order).await;
+    }
+    let recorded = fixture
+        .store
+        .record_intent(at_gateway.id, attempt(1), "pi_1")
+        .await;
+    assert!(recorded.unwrap());
+    // Release 0.1 claims without this column, and charges before it stores the payment's id.
+    fixture.update(of_old_release.id, "attempts_two_step = 0").await;
+    for order in [at_gateway, of_old_release] {
+        // Its worker died.
+        fixture.make_due(order.id).await;
+        fixture.store.take_due(10).await.unwrap();
+        let Changed::Impossible(impossible) = fixture.store.cancel(order.id, None).await.unwrap() else {
+            panic!("cancelled")
+        };
+        assert_eq!(
+            impossible.to_string(),
+            "a pending order cannot be cancelled once a payment was tried"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_attempted_order_without_a_payment_at_the_gateway_is_cancelled() {
     let fixture = Fixture::new().await;
     let order = fixture.paid_order().await;
     fixture.claim(&order).await;
-    // Its worker died, possibly after the charge.
-    fixture.make_due(order.id).await;
-    fixture.store.take_due(10).await.unwrap();
-    assert_eq!(fixture.find(order.id).await.status, OrderStatus::Pending);
-
-    let Changed::Impossible(impossible) = fixture.store.cancel(order.id, None).await.unwrap() else {
-        panic!("cancelled")
+    fixture.store.release(order.id, attempt(1)).await.unwrap();
+    let Changed::Done(cancelled) = fixture.store.cancel(order.id, None).await.unwrap() else {
+        panic!("not cancelled")
     };
-    assert_eq!(
-        impossible.to_string(),
-        "a pending order cannot be cancelled once a payment was tried"
-    );
+    assert_eq!(cancelled.payment_status, PaymentStatus::Cancelled);
 }
 
 #[tokio::test]
@@ -71,7 +93,7 @@ async fn a_retried_order_is_due_at_once_with_all_its_attempts() {
     let declined = Failure::new(FailureCode::CardDeclined, "Your card was declined.");
     fixture
         .store
-        .fail(order.id, attempt(1), &declined, true)
+        .fail(order.id, attempt(1), &declined, Settlement::Refused)
         .await
         .unwrap()
         .unwrap();
@@ -99,20 +121,49 @@ async fn a_retried_order_is_due_at_once_with_all_its_attempts() {
 }
 
 #[tokio::test]
-async fn a_retried_order_has_another_charge_key_only_if_its_payment_was_declined() {
-    for (declined, code) in [
-        (true, FailureCode::CardDeclined),
-        (false, FailureCode::PaymentTimeout),
-    ] {
+async fn a_retried_order_gets_another_payment_unless_it_is_charged() {
+    for settlement in [Settlement::Refused, Settlement::Cancelled] {
         let fixture = Fixture::new().await;
         let order = fixture.paid_order().await;
         fixture.claim(&order).await;
-        let failure = Failure::new(code, "It failed.");
-        let failed = fixture.store.fail(order.id, attempt(1), &failure, declined);
-        failed.await.unwrap().unwrap();
+        fixture
+            .store
+            .record_intent(order.id, attempt(1), "pi_1")
+            .await
+            .unwrap();
+        let failure = Failure::new(FailureCode::PaymentDeadline, "It failed.");
+        let failed = fixture.store.fail(order.id, attempt(1), &failure, settlement);
+        let failed = failed.await.unwrap().unwrap();
+        assert_eq!(failed.payment_id.as_deref(), Some("pi_1"));
         let Changed::Done(retried) = fixture.store.retry(order.id).await.unwrap() else {
             panic!("not retried")
         };
-        assert_eq!(retried.charge_key() != order.charge_key(), declined);
+        assert_eq!(
+            (retried.payment_status, retried.payment_id.as_deref()),
+            (PaymentStatus::Pending, None)
+        );
+        assert_ne!(retried.charge_key(), order.charge_key());
     }
+}
+
+/// Release 0.1 failed it although it was charged, and its payment was settled afterwards.
+#[tokio::test]
+async fn a_retried_order_that_is_charged_is_completed_without_another_payment() {
+    let fixture = Fixture::new().await;
+    let order = fixture.paid_order().await;
+    fixture.put_into(order.id, OrderStatus::Failed).await;
+    fixture
+        .update(order.id, "payment_status = 'charged', payment_id = 'pi_1'")
+        .await;
+    let Changed::Done(retried) = fixture.store.retry(order.id).await.unwrap() else {
+        panic!("not retried")
+    };
+    assert_eq!(retried.payment_status, PaymentStatus::Charged);
+    let claimed = fixture.claim(&retried).await;
+    let completed = fixture.store.complete(order.id, claimed.attempt, None).await;
+    let completed = completed.unwrap().unwrap();
+    assert_eq!(
+        (completed.payment_status, completed.payment_id.as_deref()),
+        (PaymentStatus::Charged, Some("pi_1"))
+    );
 }

@@ -77,8 +77,13 @@ async fn an_id_can_be_used_once() {
 async fn a_row_of_a_newer_version_is_an_error_with_the_orders_id() {
     let fixture = Fixture::new().await;
     let order = fixture.order().await;
+    let newer = "ALTER TABLE orders DROP CONSTRAINT orders_payment_method_check;";
+    fixture.sql.batch_execute(newer).await.unwrap();
     fixture
-        .update(order.id, "failure_code = 'from_the_future', failure_detail = ''")
+        .update(
+            order.id,
+            "payment_method = 'from_the_future', payment_status = 'pending'",
+        )
         .await;
     let error = fixture.store.find(order.id, None).await.unwrap_err();
     let StoreError::Corrupt(source) = &error else {

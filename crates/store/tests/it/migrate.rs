@@ -56,10 +56,12 @@ macro_rules! migration {
 }
 
 /// Up and down, oldest first.
-const MIGRATIONS: [(&str, &str); 3] = [
+const MIGRATIONS: [(&str, &str); 5] = [
     migration!("2026-11-22-000001_create_orders"),
     migration!("2026-11-22-000002_create_idempotency_keys"),
     migration!("2026-11-24-000001_add_claim_token"),
+    migration!("2026-11-27-000101_settle_payments"),
+    migration!("2026-11-27-000102_validate_settled_payments"),
 ];
 
 #[tokio::test]

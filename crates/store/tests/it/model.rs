@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use domain::{Attempt, Failure, FailureCode, Order, OrderId, OrderStatus, PaymentStatus};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
-use throughline_store::{Changed, ClaimToken};
+use throughline_store::{Changed, ClaimToken, Settlement};
 
 use crate::setup::{Fixture, MINUTE, attempt, trace};
 
@@ -20,8 +20,10 @@ enum Step {
         age: usize,
     },
     Renew(usize),
-    /// A charge request. The gateway's response is drawn, unless it has seen the key: then it is repeated.
-    Charge(usize, Response),
+    /// Creates the intent at the gateway, unless the key has one, and records it in the row.
+    Intend(usize),
+    /// Confirms the intent that the worker knows to be in the row. The bank's response is drawn.
+    Confirm(usize, Bank),
     /// Records the attempt's outcome: completed if charged, failed if declined, otherwise as drawn.
     Finish(usize, Ending),
     /// The worker loses its state, between any two of its steps.
@@ -44,26 +46,43 @@ enum Step {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Response {
+enum Bank {
+    Charges,
+    Declines,
+}
+
+/// An intent at the gateway. A declined one can be confirmed again, until it is canceled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Intent {
+    Open,
     Charged,
-    Declined,
+    Canceled,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Ending {
     Retry,
+    Wait,
     Fail,
     Release,
+    Unreadable,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let worker = 0..2_usize;
-    let ending = prop_oneof![Just(Ending::Retry), Just(Ending::Fail), Just(Ending::Release)];
-    let response = prop_oneof![3 => Just(Response::Charged), 1 => Just(Response::Declined)];
+    let ending = prop_oneof![
+        Just(Ending::Retry),
+        Just(Ending::Wait),
+        Just(Ending::Fail),
+        Just(Ending::Release),
+        Just(Ending::Unreadable),
+    ];
+    let bank = prop_oneof![3 => Just(Bank::Charges), 1 => Just(Bank::Declines)];
     prop_oneof![
         6 => (worker.clone(), 0..3_usize).prop_map(|(worker, age)| Step::Claim { worker, age }),
         1 => worker.clone().prop_map(Step::Renew),
-        4 => (worker.clone(), response).prop_map(|(worker, response)| Step::Charge(worker, response)),
+        4 => worker.clone().prop_map(Step::Intend),
+        4 => (worker.clone(), bank).prop_map(|(worker, bank)| Step::Confirm(worker, bank)),
         4 => (worker.clone(), ending).prop_map(|(worker, ending)| Step::Finish(worker, ending)),
         1 => worker.prop_map(Step::Crash),
         3 => Just(Step::TimePasses),
@@ -75,21 +94,30 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The expected row of the order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The expected row of the order. An intent's id is its idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Row {
     status: OrderStatus,
     attempt: i32,
+    counted: i32,
+    crashes: i32,
+    waiting: bool,
     due: bool,
+    payment: PaymentStatus,
+    intent: Option<String>,
 }
 
 /// An attempt that a worker holds.
 #[derive(Debug, Clone)]
 struct Held {
     attempt: i32,
-    /// The idempotency key of its charge, as the worker read it with its claim.
+    /// The idempotency key of its payment, as the worker read it with its claim.
     key: String,
-    response: Option<Response>,
+    /// The intent in the row, as the worker read or recorded it.
+    intent: Option<String>,
+    declined: bool,
+    /// There was nothing to charge, and the attempt has succeeded.
+    free: bool,
 }
 
 struct World<'a> {
@@ -99,28 +127,34 @@ struct World<'a> {
     workers: [Option<Held>; 2],
     /// The attempts whose jobs are or were in Redis.
     jobs: Vec<i32>,
-    /// The gateway's response to each key: it charges once per key.
-    ledger: HashMap<String, Response>,
+    /// The gateway's intents, by their idempotency keys.
+    gateway: HashMap<String, Intent>,
 }
 
 impl World<'_> {
     async fn new(fixture: &Fixture, paid: bool) -> World<'_> {
         fixture.sql.execute("DELETE FROM orders", &[]).await.unwrap();
+        let order = if paid {
+            fixture.paid_order().await
+        } else {
+            fixture.order().await
+        };
         World {
-            order: if paid {
-                fixture.paid_order().await
-            } else {
-                fixture.order().await
-            },
             fixture,
             row: Row {
                 status: OrderStatus::Pending,
                 attempt: 0,
+                counted: 0,
+                crashes: 0,
+                waiting: false,
                 due: false,
+                payment: order.payment_status,
+                intent: None,
             },
+            order,
             workers: [None, None],
             jobs: vec![1],
-            ledger: HashMap::new(),
+            gateway: HashMap::new(),
         }
     }
 
@@ -133,8 +167,8 @@ impl World<'_> {
     }
 
     fn charges(&self) -> usize {
-        let charged = |response: &&Response| **response == Response::Charged;
-        self.ledger.values().filter(charged).count()
+        let charged = |intent: &&Intent| **intent == Intent::Charged;
+        self.gateway.values().filter(charged).count()
     }
 
     fn holds(&self, held: &Held) -> bool {
@@ -142,11 +176,18 @@ impl World<'_> {
     }
 
     fn becomes(&mut self, status: OrderStatus, due: bool) {
-        self.row = Row {
-            status,
-            due,
-            ..self.row
-        };
+        self.row.status = status;
+        self.row.due = due;
+        if status.is_final() {
+            self.row.waiting = false;
+        }
+    }
+
+    /// The pending payment settles.
+    fn settles(&mut self, payment: PaymentStatus) {
+        if self.row.payment == PaymentStatus::Pending {
+            self.row.payment = payment;
+        }
     }
 
     /// Applies the step to PostgreSQL and to the model; both must agree on whether it has an effect.
@@ -162,7 +203,8 @@ impl World<'_> {
                 assert_eq!(renewed, self.holds(&held));
                 self.row.due &= !renewed;
             }
-            Step::Charge(worker, response) => self.charge(worker, response),
+            Step::Intend(worker) => self.intend(worker).await,
+            Step::Confirm(worker, bank) => self.confirm(worker, bank),
             Step::Finish(worker, ending) => self.finish(worker, ending).await,
             Step::Crash(worker) => self.workers[worker] = None,
             Step::TimePasses => {
@@ -176,6 +218,10 @@ impl World<'_> {
                 assert_eq!(taken.len(), usize::from(self.row.due));
                 for due in taken {
                     assert_eq!(due.attempt, attempt(self.row.attempt));
+                    if self.row.status == OrderStatus::Processing {
+                        self.row.crashes += 1;
+                        self.row.counted -= 1;
+                    }
                     self.becomes(OrderStatus::Pending, false);
                     if dispatches {
                         self.jobs.push(due.into_job().attempt.number());
@@ -199,31 +245,66 @@ impl World<'_> {
                 assert_eq!(matches!(retried, Changed::Done(_)), may);
                 if may {
                     self.becomes(OrderStatus::Pending, true);
+                    self.row.counted = 0;
+                    if self.is_paid() {
+                        self.row.payment = PaymentStatus::Pending;
+                        self.row.intent = None;
+                    }
                 }
             }
             Step::Cancel => {
                 let cancelled = store.cancel(id, None).await.unwrap();
-                let untried = self.row.attempt == 0 || !self.is_paid();
-                let may = self.row.status == OrderStatus::Pending && untried;
+                let may = self.row.status == OrderStatus::Pending && self.row.intent.is_none();
                 assert_eq!(matches!(cancelled, Changed::Done(_)), may);
                 if may {
                     self.becomes(OrderStatus::Cancelled, false);
+                    self.row.crashes = 0;
+                    self.settles(PaymentStatus::Cancelled);
                 }
             }
         }
     }
 
-    fn charge(&mut self, worker: usize, response: Response) {
+    async fn intend(&mut self, worker: usize) {
         let paid = self.is_paid();
         let Some(held) = &mut self.workers[worker] else {
             return;
         };
-        held.response = Some(if paid {
-            *self.ledger.entry(held.key.clone()).or_insert(response)
-        } else {
-            // Nothing to charge: the attempt has succeeded.
-            Response::Charged
-        });
+        if !paid || held.intent.is_some() {
+            return;
+        }
+        let (key, this) = (held.key.clone(), attempt(held.attempt));
+        self.gateway.entry(key.clone()).or_insert(Intent::Open);
+        let recorded = self
+            .fixture
+            .store
+            .record_intent(self.order.id, this, &key)
+            .await
+            .unwrap();
+        let holds = self.workers[worker].as_ref().is_some_and(|held| self.holds(held));
+        assert_eq!(recorded, holds, "only the holder records an intent");
+        if !recorded {
+            // The lease is lost: the worker stops.
+            self.workers[worker] = None;
+        } else if let Some(held) = &mut self.workers[worker] {
+            held.intent = Some(key.clone());
+            self.row.intent = Some(key);
+        }
+    }
+
+    fn confirm(&mut self, worker: usize, bank: Bank) {
+        let paid = self.is_paid();
+        let Some(held) = &mut self.workers[worker] else {
+            return;
+        };
+        held.free = !paid;
+        let intent = held.intent.as_ref().and_then(|key| self.gateway.get_mut(key));
+        if let Some(intent @ Intent::Open) = intent {
+            match bank {
+                Bank::Charges => *intent = Intent::Charged,
+                Bank::Declines => held.declined = true,
+            }
+        }
     }
 
     async fn claim(&mut self, worker: usize, age: usize) {
@@ -246,11 +327,18 @@ impl World<'_> {
         assert_eq!(claim.is_some(), free && number == self.row.attempt + 1);
         if let Some(claim) = claim {
             self.row.attempt = number;
+            if self.row.status == OrderStatus::Processing {
+                self.row.crashes += 1;
+            } else {
+                self.row.counted += 1;
+            }
             self.becomes(OrderStatus::Processing, false);
             self.workers[worker] = Some(Held {
                 attempt: number,
                 key: claim.charge_key(),
-                response: None,
+                intent: claim.payment_id,
+                declined: false,
+                free: false,
             });
         }
     }
@@ -261,50 +349,92 @@ impl World<'_> {
         };
         let (store, id, this) = (&self.fixture.store, self.id(), attempt(held.attempt));
         let why = Failure::new(FailureCode::PaymentTimeout, "No response.");
-        let payment = self.is_paid().then_some("pi_1");
-        let (written, status, due) = match (held.response, ending) {
-            (Some(Response::Charged), _) => {
-                let done = store.complete(id, this, payment).await.unwrap();
-                (done.is_some(), OrderStatus::Completed, false)
+        let holds = self.holds(&held);
+        let charged = held
+            .intent
+            .as_ref()
+            .map(|key| self.gateway[key] == Intent::Charged);
+        let fails = held.declined || matches!(ending, Ending::Fail);
+        let payment = held.intent.as_deref();
+        let (written, status, due) = if charged.unwrap_or(held.free) {
+            let done = store.complete(id, this, payment).await.unwrap();
+            (done.is_some(), OrderStatus::Completed, false)
+        } else if fails || payment.is_some_and(|key| self.gateway[key] == Intent::Canceled) {
+            if let Some(key) = payment {
+                self.gateway.insert(key.to_owned(), Intent::Canceled);
             }
-            (Some(Response::Declined), _) => {
-                let why = Failure::new(FailureCode::CardDeclined, "Declined.");
-                let failed = store.fail(id, this, &why, true).await.unwrap();
-                (failed.is_some(), OrderStatus::Failed, false)
-            }
-            (None, Ending::Retry) => {
-                let later = store.back_off(id, this, &why, MINUTE * 600).await.unwrap();
-                (later.is_some(), OrderStatus::Pending, false)
-            }
-            (None, Ending::Fail) => {
-                let failed = store.fail(id, this, &why, false).await.unwrap();
-                (failed.is_some(), OrderStatus::Failed, false)
-            }
-            (None, Ending::Release) => {
-                let released = store.release(id, this).await.unwrap();
-                (released.is_some(), OrderStatus::Pending, true)
-            }
+            let settlement = if held.declined {
+                Settlement::Refused
+            } else {
+                Settlement::Cancelled
+            };
+            let failed = store.fail(id, this, &why, settlement).await.unwrap();
+            (failed.is_some(), OrderStatus::Failed, false)
+        } else {
+            let (ended, due) = match ending {
+                Ending::Retry | Ending::Fail => (
+                    store
+                        .back_off(id, this, &why, MINUTE * 600)
+                        .await
+                        .unwrap()
+                        .is_some(),
+                    false,
+                ),
+                Ending::Wait => {
+                    let waits = store.wait_for_gateway(id, this, &why, MINUTE * 600).await;
+                    (waits.unwrap().is_some(), false)
+                }
+                Ending::Release => (store.release(id, this).await.unwrap().is_some(), true),
+                Ending::Unreadable => {
+                    let left = store.leave_unreadable(id, this).await.unwrap();
+                    if left {
+                        self.fixture.make_due(id).await;
+                    }
+                    (left, true)
+                }
+            };
+            (ended, OrderStatus::Pending, due)
         };
-        assert_eq!(written, self.holds(&held), "only the holder writes");
-        if written {
-            self.becomes(status, due);
+        assert_eq!(written, holds, "only the holder writes");
+        if !written {
+            return;
+        }
+        self.becomes(status, due);
+        self.row.crashes = 0;
+        match status {
+            OrderStatus::Completed => self.settles(PaymentStatus::Charged),
+            OrderStatus::Failed if held.declined => self.settles(PaymentStatus::Refused),
+            OrderStatus::Failed => self.settles(PaymentStatus::Cancelled),
+            _ => match ending {
+                Ending::Retry | Ending::Fail => self.row.waiting = false,
+                Ending::Wait => {
+                    self.row.waiting = true;
+                    self.row.counted -= 1;
+                }
+                Ending::Release | Ending::Unreadable => self.row.counted -= 1,
+            },
         }
     }
 
     /// The row equals the model's, and the invariants hold. Only an operator's retry leads out of a final
     /// state, and only out of failed.
-    async fn check(&self, before: Row, step: Step) {
+    async fn check(&self, before: &Row, step: Step) {
         let order = self.fixture.find(self.id()).await;
         let due_in = self.fixture.due_in(self.id()).await;
         let row = Row {
             status: order.status,
             attempt: order.attempt.number(),
+            counted: order.attempts_counted(),
+            crashes: order.crashes,
+            waiting: order.waiting_since.is_some(),
             due: due_in.is_some_and(|seconds| seconds <= 0.0),
+            payment: order.payment_status,
+            intent: order.payment_id,
         };
         assert_eq!(row, self.row);
         let retried = matches!(step, Step::Retry) && before.status == OrderStatus::Failed;
         assert!(
-            !before.status.is_final() || row == before || retried,
+            !before.status.is_final() || row == *before || retried,
             "a final state was left"
         );
         assert_eq!(
@@ -312,13 +442,14 @@ impl World<'_> {
             row.status.is_final(),
             "an unfinished order is never due"
         );
-        assert!(self.charges() <= 1, "charged twice: {:?}", self.ledger);
-        let charged = order.payment_status == PaymentStatus::Charged;
+        assert!(self.charges() <= 1, "charged twice: {:?}", self.gateway);
         let completed = row.status == OrderStatus::Completed;
-        assert_eq!(completed && self.is_paid(), charged);
-        assert!(!charged || self.charges() == 1, "completed, and never charged");
-        let cancelled = row.status == OrderStatus::Cancelled;
-        assert!(!cancelled || self.charges() == 0, "a charged order was cancelled");
+        assert_eq!(completed && self.is_paid(), row.payment == PaymentStatus::Charged);
+        if row.status.is_final() {
+            assert_ne!(row.payment, PaymentStatus::Pending, "a final order is settled");
+            let charged = usize::from(completed && self.is_paid());
+            assert_eq!(self.charges(), charged, "the gateway and the row differ");
+        }
     }
 
     /// Once nothing fails any more, the order reaches a final state, whatever happened before.
@@ -329,13 +460,14 @@ impl World<'_> {
             Step::TimePasses,
             Step::Reconcile { dispatches: true },
             Step::Claim { worker: 0, age: 0 },
-            Step::Charge(0, Response::Charged),
+            Step::Intend(0),
+            Step::Confirm(0, Bank::Charges),
             Step::Finish(0, Ending::Retry),
         ];
         for step in calm {
-            let before = self.row;
+            let before = self.row.clone();
             self.take(step).await;
-            self.check(before, step).await;
+            self.check(&before, step).await;
         }
         assert!(self.row.status.is_final(), "stuck: {:?}", self.row);
     }
@@ -355,9 +487,9 @@ fn no_interleaving_and_no_crash_loses_an_order_or_charges_it_twice() {
         let run = async {
             let mut world = World::new(&fixture, paid).await;
             for step in steps {
-                let before = world.row;
+                let before = world.row.clone();
                 world.take(step).await;
-                world.check(before, step).await;
+                world.check(&before, step).await;
             }
             world.reach_final_state().await;
         };

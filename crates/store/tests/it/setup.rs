@@ -70,13 +70,14 @@ impl Fixture {
             OrderStatus::Completed | OrderStatus::Cancelled => ("NULL", "now()", "NULL"),
             OrderStatus::Failed => ("NULL", "now()", "'payment_timeout'"),
         };
-        self.update(
-            id,
-            &format!(
-                "status = '{status}', dispatch_after = {due}, completed_at = {completed}, failure_code = {code}, failure_detail = {code}"
-            ),
-        )
-        .await;
+        let columns = format!(
+            "status = '{status}', dispatch_after = {due}, completed_at = {completed}, failure_code = {code}, \
+             failure_detail = {code}, \
+             attempt = CASE '{status}' WHEN 'processing' THEN greatest(attempt, 1) ELSE attempt END, \
+             payment_status = CASE WHEN {completed} IS NOT NULL AND payment_status = 'pending' \
+               THEN 'cancelled' ELSE payment_status END"
+        );
+        self.update(id, &columns).await;
     }
 
     /// Makes the order due: its lease or its backoff has ended.

@@ -1,9 +1,9 @@
 //! The SQL agrees with `domain`'s specification on every transition from every status.
 
 use domain::{Failure, FailureCode, ImpossibleTransition, Order, OrderStatus};
-use throughline_store::{Changed, ClaimToken};
+use throughline_store::{Changed, ClaimToken, Settlement};
 
-use crate::setup::{Fixture, MINUTE, attempt, trace};
+use crate::setup::{Fixture, MINUTE, trace};
 
 type Rule = fn(OrderStatus) -> Result<OrderStatus, ImpossibleTransition>;
 
@@ -63,7 +63,13 @@ async fn claim() {
 #[tokio::test]
 async fn complete() {
     agree("complete", OrderStatus::complete, async |fixture, order| {
-        status(fixture.store.complete(order.id, attempt(0), None).await.unwrap())
+        status(
+            fixture
+                .store
+                .complete(order.id, order.attempt, None)
+                .await
+                .unwrap(),
+        )
     })
     .await;
 }
@@ -74,7 +80,7 @@ async fn fail() {
         status(
             fixture
                 .store
-                .fail(order.id, attempt(0), &failure(), false)
+                .fail(order.id, order.attempt, &failure(), Settlement::Unchanged)
                 .await
                 .unwrap(),
         )
@@ -88,7 +94,7 @@ async fn back_off() {
         status(
             fixture
                 .store
-                .back_off(order.id, attempt(0), &failure(), MINUTE)
+                .back_off(order.id, order.attempt, &failure(), MINUTE)
                 .await
                 .unwrap(),
         )
@@ -97,9 +103,36 @@ async fn back_off() {
 }
 
 #[tokio::test]
+async fn wait_for_gateway() {
+    agree(
+        "wait_for_gateway",
+        OrderStatus::back_off,
+        async |fixture, order| {
+            let (store, failure) = (&fixture.store, failure());
+            let waiting = store.wait_for_gateway(order.id, order.attempt, &failure, MINUTE);
+            status(waiting.await.unwrap())
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn leave_unreadable() {
+    agree(
+        "leave_unreadable",
+        OrderStatus::back_off,
+        async |fixture, order| {
+            let left = fixture.store.leave_unreadable(order.id, order.attempt).await;
+            left.unwrap().then_some(OrderStatus::Pending)
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn release() {
     agree("release", OrderStatus::back_off, async |fixture, order| {
-        status(fixture.store.release(order.id, attempt(0)).await.unwrap())
+        status(fixture.store.release(order.id, order.attempt).await.unwrap())
     })
     .await;
 }

@@ -34,7 +34,7 @@ pub(crate) async fn process_payment(
             span.record("payment.id", payment_id);
         }
         Err(error) => {
-            span.record("error.type", error.failure().code.as_str());
+            span.record("error.type", error.failure().code.label());
             span.record("otel.status_code", "ERROR");
         }
     }

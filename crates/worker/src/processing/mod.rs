@@ -33,7 +33,7 @@ impl Processor {
             }
             Err(error @ StoreError::Corrupt(_)) => {
                 telemetry::log_error!(error, order.id = %job.order_id, "claimed, but its row cannot be read");
-                self.fail_unreadable(&job).await;
+                self.leave_unreadable(&job).await;
                 return;
             }
             Err(error) => {

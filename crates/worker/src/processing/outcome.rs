@@ -31,7 +31,7 @@ impl Outcome {
         match self {
             Self::LeaseLost => Some("lease_lost"),
             Self::Abandoned => Some("abandoned"),
-            _ => self.failure().map(|failure| failure.code.as_str()),
+            _ => self.failure().map(|failure| failure.code.label()),
         }
     }
 

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use domain::{Failure, FailureCode, Order, ProcessOrder};
-use store::StoreError;
+use domain::{Order, ProcessOrder};
+use store::{Settlement, StoreError};
 
 use super::attempt::Processor;
 use super::outcome::Outcome;
@@ -20,7 +20,7 @@ impl Processor {
             telemetry::job::fail(code);
         }
         if let Some(failure) = outcome.failure() {
-            telemetry::span::set("order.failure.code", failure.code.as_str());
+            telemetry::span::set("order.failure.code", failure.code.label());
         }
         // PostgreSQL may be back within the lease. After that, the order is due again anyway.
         let end = Instant::now() + self.config.lease;
@@ -72,8 +72,8 @@ impl Processor {
         let (id, attempt) = (order.id, order.attempt);
         match outcome {
             Outcome::Completed(payment_id) => self.store.complete(id, attempt, payment_id.as_deref()).await,
-            Outcome::Declined(failure) => self.store.fail(id, attempt, failure, true).await,
-            Outcome::Failed(failure) => self.store.fail(id, attempt, failure, false).await,
+            Outcome::Declined(failure) => self.store.fail(id, attempt, failure, Settlement::Refused).await,
+            Outcome::Failed(failure) => self.store.fail(id, attempt, failure, Settlement::Cancelled).await,
             Outcome::RetryLater(failure) => {
                 let cap = backoff_cap(order.attempts_counted());
                 self.store.back_off(id, attempt, failure, cap).await
@@ -90,22 +90,11 @@ impl Processor {
         Ok(found.filter(|found| found.attempt == order.attempt && outcome.is_recorded_in(found)))
     }
 
-    /// Fails an order whose row this version cannot read: it would be claimed again and again.
-    pub(super) async fn fail_unreadable(&self, job: &ProcessOrder) {
-        let code = FailureCode::InternalError;
-        telemetry::job::fail(code.as_str());
-        telemetry::span::set("order.failure.code", code.as_str());
-        let failure = Failure::new(code, "What is stored of the order cannot be read.");
-        let ended = self
-            .store
-            .fail_unreadable(job.order_id, job.attempt, &failure)
-            .await;
-        match ended {
-            Ok(true) => metrics::count_failed(code),
-            Ok(false) => {}
-            Err(error) => {
-                telemetry::log_error!(error, order.id = %job.order_id, "not failed, will be due again");
-            }
+    /// Leaves an order whose row this version cannot read to a worker of another version.
+    pub(super) async fn leave_unreadable(&self, job: &ProcessOrder) {
+        telemetry::job::fail("unreadable");
+        if let Err(error) = self.store.leave_unreadable(job.order_id, job.attempt).await {
+            telemetry::log_error!(error, order.id = %job.order_id, "not released, will be due again");
         }
     }
 }

@@ -1,0 +1,1 @@
+-- A validated constraint cannot be made invalid, and need not be.
