@@ -1,5 +1,6 @@
 //! The worker's settings: environment variables, read once at the start.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use domain::Threshold;
@@ -8,6 +9,9 @@ use service::Address;
 use settings::{Env, SettingError};
 use store::StoreConfig;
 use telemetry::job::JobTrace;
+
+const MIN_LEASE: Duration = Duration::from_secs(1);
+const DEADLINE: Duration = Duration::from_secs(72 * 60 * 60);
 
 /// All settings of the worker.
 #[derive(Debug, Clone)]
@@ -37,8 +41,10 @@ pub struct GatewayConfig {
     pub url: reqwest::Url,
     /// Secret API key.
     pub key: String,
-    /// Timeout of a call.
+    /// Timeout of a request.
     pub timeout: Duration,
+    /// Maximum number of requests per second; unlimited without it.
+    pub max_per_second: Option<u32>,
 }
 
 /// The rules of an attempt.
@@ -46,8 +52,13 @@ pub struct GatewayConfig {
 pub struct ProcessingConfig {
     /// A claim expires after this time unless the lease is renewed.
     pub lease: Duration,
-    /// Maximum number of attempts per order; an operator's retry starts the count again.
+    /// Maximum number of attempts per order that fail for a reason of the order; an operator's retry starts
+    /// the count again.
     pub max_attempts: i32,
+    /// Maximum number of workers that die with an order, in a row.
+    pub max_crashes: i32,
+    /// Maximum time that an order waits for a payment gateway that is unavailable.
+    pub payment_deadline: Duration,
     /// Orders above this amount are validated again before the charge.
     pub high_value: Threshold,
 }
@@ -66,8 +77,10 @@ impl Config {
             queue: QueueConfig::from_env(env, "orders")?,
             gateway: gateway(env)?,
             processing: ProcessingConfig {
-                lease: env.duration_or("ORDER_LEASE", Duration::from_secs(60))?,
+                lease: lease(env)?,
                 max_attempts: env.within("ORDER_MAX_ATTEMPTS", 8, 1..=1000)?,
+                max_crashes: env.within("ORDER_MAX_CRASHES", 3, 1..=1000)?,
+                payment_deadline: env.duration_or("PAYMENT_DEADLINE", DEADLINE)?,
                 high_value: env.or(
                     "HIGH_VALUE_THRESHOLD",
                     Threshold::default(),
@@ -79,6 +92,17 @@ impl Config {
             shutdown_timeout: env.duration_or("SHUTDOWN_TIMEOUT", Duration::from_secs(30))?,
         })
     }
+}
+
+/// A shorter lease would be renewed all the time.
+fn lease(env: &Env) -> Result<Duration, SettingError> {
+    const NAME: &str = "ORDER_LEASE";
+    let lease = env.duration_or(NAME, Duration::from_secs(60))?;
+    if lease < MIN_LEASE {
+        let got = env.get(NAME).unwrap_or_default();
+        return Err(SettingError::bad(NAME, got, "a duration of 1s or more"));
+    }
+    Ok(lease)
 }
 
 fn gateway(env: &Env) -> Result<Option<GatewayConfig>, SettingError> {
@@ -98,6 +122,9 @@ fn gateway(env: &Env) -> Result<Option<GatewayConfig>, SettingError> {
             "the gateway's secret key, where PAYMENT_GATEWAY_URL is set",
         )?,
         timeout: env.duration_or("PAYMENT_TIMEOUT", Duration::from_secs(10))?,
+        max_per_second: env
+            .optional("PAYMENT_MAX_PER_SECOND", "a number of requests, 1 or more")?
+            .map(NonZeroU32::get),
     }))
 }
 
@@ -108,5 +135,18 @@ impl std::fmt::Debug for GatewayConfig {
             .field("host", &self.url.host_str())
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_below_a_second_is_an_error_that_says_what_is_accepted() {
+        let error = lease(&Env::of([("ORDER_LEASE", "500ms")])).unwrap_err();
+        let expected = "ORDER_LEASE: got `500ms`; takes a duration of 1s or more";
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(lease(&Env::of([("ORDER_LEASE", "1s")])), Ok(MIN_LEASE));
     }
 }

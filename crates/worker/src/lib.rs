@@ -7,10 +7,14 @@ pub mod program;
 pub mod startup;
 
 mod health;
+mod lease;
 mod metrics;
+mod outcome;
 mod payment;
 mod processing;
 mod reconciler;
 #[cfg(feature = "sabotage")]
 mod sabotage;
+#[cfg(test)]
+mod shop;
 mod sweeper;

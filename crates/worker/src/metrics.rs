@@ -13,6 +13,8 @@ use telemetry::metrics::{counter, gauge, histogram};
 use telemetry::names;
 use tokio_util::sync::CancellationToken;
 
+use crate::payment::Gateway;
+
 /// Interval of the queue gauges. Each time costs one round trip to Redis and one statement that an index
 /// serves.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -28,6 +30,10 @@ static FAILED: LazyLock<Counter<u64>> =
 static PROCESSING_DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
     let what = "From an order's creation to its final state.";
     histogram("orders.processing.duration", "s", what, PROCESSING_BUCKETS)
+});
+static UNREADABLE: LazyLock<Counter<u64>> = LazyLock::new(|| {
+    let what = "Claimed orders that were left for another version of the program.";
+    counter("orders.unreadable", "{order}", what)
 });
 static RECONCILED: LazyLock<Counter<u64>> = LazyLock::new(|| {
     let what = "Jobs that were dispatched again because their orders fell due.";
@@ -48,9 +54,13 @@ pub(crate) fn count_final(order: &Order) {
     }
 }
 
-/// Counts a failed order.
 fn count_failed(code: &FailureCode) {
     FAILED.add(1, &[KeyValue::new("order.failure.code", code.label())]);
+}
+
+/// Counts an order whose row this version cannot read.
+pub(crate) fn count_unreadable() {
+    UNREADABLE.add(1, &[]);
 }
 
 /// Counts a job that the reconciler dispatched, by the reason why its order was due.
@@ -64,6 +74,25 @@ pub(crate) async fn watch_queue(queue: &Queue<ProcessOrder>, store: &Store, shut
     let gauges = Gauges::new();
     every(INTERVAL, shutdown, async || {
         gauges.update(queue, store).await;
+        Next::AfterInterval
+    })
+    .await;
+}
+
+/// Updates the gauges of the payment gateway until `shutdown` is cancelled.
+pub(crate) async fn watch_gateway(gateway: Option<&Gateway>, shutdown: &CancellationToken) {
+    let Some(gateway) = gateway else {
+        return;
+    };
+    let what = "1 if orders are charged, 0 while the circuit breaker is open.";
+    let available = gauge("payment.gateway.available", "1", what);
+    let what = "Requests to the payment gateway that this worker allows itself; absent while unlimited.";
+    let rate = gauge("payment.gateway.rate", "{request}/s", what);
+    every(INTERVAL, shutdown, async || {
+        available.record(f64::from(u8::from(gateway.is_available())), &[]);
+        if let Some(allowed) = gateway.rate() {
+            rate.record(allowed, &[]);
+        }
         Next::AfterInterval
     })
     .await;

@@ -1,6 +1,7 @@
 //! From settings to a running worker, and from a signal to its end.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,7 +17,7 @@ use tower::{Layer, service_fn};
 use crate::config::Config;
 use crate::health::{self, Health};
 use crate::metrics;
-use crate::payment::Gateway;
+use crate::payment::{Gateway, settle_unsettled_orders};
 use crate::processing::Processor;
 use crate::reconciler::{Reconciler, ReconcilerHealth};
 use crate::sweeper;
@@ -53,9 +54,14 @@ pub async fn work(config: Config, signal: ShutdownSignal) -> anyhow::Result<()> 
         reconciler: reconciler.health.clone(),
         shutdown: shutdown.clone(),
     };
+    let gateway = config
+        .gateway
+        .map(|gateway| Gateway::new(gateway, config.concurrency));
+    let gateway = gateway.transpose()?;
     let processor = Processor {
         store: store.clone(),
-        gateway: config.gateway.map(Gateway::new).transpose()?,
+        gateway: gateway.clone(),
+        alone: Arc::default(),
         config: config.processing,
         publisher,
         abandon: abandon.clone(),
@@ -80,7 +86,7 @@ pub async fn work(config: Config, signal: ShutdownSignal) -> anyhow::Result<()> 
         processed
     };
     let working = async {
-        let background = run_background(&store, &queue, &reconciler, &shutdown);
+        let background = run_background(&store, &queue, gateway.as_ref(), &reconciler, &shutdown);
         let (processed, ()) = tokio::join!(processing, background);
         // No attempt is running any more: nothing has to wait for the shutdown timeout.
         abandon.cancel();
@@ -108,6 +114,7 @@ fn warn_of_gateway_settings(config: &Config) {
 async fn run_background(
     store: &Store,
     queue: &Queue<ProcessOrder>,
+    gateway: Option<&Gateway>,
     reconciler: &Reconciler,
     shutdown: &CancellationToken,
 ) {
@@ -130,6 +137,8 @@ async fn run_background(
         sweeper::delete_finished_jobs(queue, shutdown),
         sweeper::delete_expired_keys(store, shutdown),
         metrics::watch_queue(queue, store, shutdown),
+        metrics::watch_gateway(gateway, shutdown),
+        settle_unsettled_orders(gateway, store, shutdown),
     );
 }
 

@@ -1,14 +1,18 @@
 //! One attempt at an order: validates and charges it.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use dispatch::Publisher;
-use domain::{Failure, FailureCode, Item, Order};
+use domain::{Failure, FailureCode, Item, Order, PaymentStatus};
 use store::Store;
+use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 
-use super::lease::Lease;
-use super::outcome::Outcome;
 use crate::config::ProcessingConfig;
-use crate::payment::{self, ChargeError, Gateway};
+use crate::lease::Lease;
+use crate::outcome::{Outcome, Stop};
+use crate::payment::{Gateway, Payment};
 
 /// What an attempt needs. Cheap to clone.
 #[derive(Clone)]
@@ -18,59 +22,94 @@ pub(crate) struct Processor {
     pub(crate) gateway: Option<Gateway>,
     pub(crate) config: ProcessingConfig,
     pub(crate) publisher: Publisher,
+    /// Held by every attempt, and alone by one whose order may have killed its workers.
+    pub(crate) alone: Arc<RwLock<()>>,
     /// Cancelled to abandon the running attempts: their orders are released for another worker.
     pub(crate) abandon: CancellationToken,
 }
 
 impl Processor {
     pub(super) async fn attempt(&self, order: &Order, lease: &Lease) -> Outcome {
-        if order.attempts_counted() > self.config.max_attempts {
-            return Outcome::Failed(last_failure(order));
+        let payment = Payment {
+            gateway: self.gateway.as_ref(),
+            store: &self.store,
+            order,
+            lease,
+        };
+        match self.validate_and_charge(&payment).await {
+            Err(Stop::Retry(failure)) if order.attempts_counted() >= self.config.max_attempts => {
+                settle(&payment, failure).await
+            }
+            outcome => outcome,
         }
-        if order.amount.exceeds(self.config.high_value)
+    }
+
+    async fn validate_and_charge(&self, payment: &Payment<'_>) -> Outcome {
+        let (order, config) = (payment.order, &self.config);
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is_off("attempts") {
+            return Err(Stop::Failed(last_failure(order)));
+        }
+        if order.crashes >= config.max_crashes {
+            return settle(payment, worker_crashed()).await;
+        }
+        // The workers that processed this order before may have died because of it: no other order is to be
+        // lost with this one.
+        let _alone_or_shared = if is_suspect(order, config.max_crashes) {
+            (Some(self.alone.write().await), None)
+        } else {
+            (None, Some(self.alone.read().await))
+        };
+        if has_waited_too_long(order, config.payment_deadline) {
+            return settle(payment, payment_deadline()).await;
+        }
+        if order.attempts_counted() > config.max_attempts {
+            return settle(payment, last_failure(order)).await;
+        }
+        if order.amount.exceeds(config.high_value)
             && let Err(failure) = validate_high_value_order(order)
         {
-            return Outcome::Failed(failure);
+            return settle(payment, failure).await;
         }
-        let Some(method) = order.payment_method else {
-            return Outcome::Completed(None);
-        };
-        if let Some(gateway) = &self.gateway
-            && let Err(outcome) = self.secure_lease(gateway, order, lease).await
-        {
-            return outcome;
-        }
-        match payment::process_payment(self.gateway.as_ref(), order, method).await {
-            Ok(payment_id) => Outcome::Completed(Some(payment_id)),
-            Err(ChargeError::Declined(failure)) => Outcome::Declined(failure),
-            Err(ChargeError::Final(failure)) => Outcome::Failed(failure),
-            Err(ChargeError::Transient(failure)) => self.retry_or_fail(order, failure),
+        match order.payment_method {
+            None => Ok(None),
+            // A failed order of release 0.1 was charged, and an operator retries it.
+            Some(_) if order.payment_status == PaymentStatus::Charged => Ok(order.payment_id.clone()),
+            Some(method) => payment.process(method).await.map(Some),
         }
     }
+}
 
-    /// Makes sure that the lease outlasts the charge, so that no other worker starts one meanwhile.
-    async fn secure_lease(&self, gateway: &Gateway, order: &Order, lease: &Lease) -> Result<(), Outcome> {
-        match lease.holds_for(gateway.timeout().min(self.config.lease)).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Outcome::LeaseLost),
-            Err(error) => {
-                telemetry::log_warn!(
-                    error,
-                    order.id = %order.id,
-                    "not charged: the lease ends too soon and was not renewed"
-                );
-                Err(Outcome::Abandoned)
-            }
-        }
-    }
+/// Fails the order, unless it was charged. While that is unknown, it waits.
+async fn settle(payment: &Payment<'_>, failure: Failure) -> Outcome {
+    payment.settle(failure).await.map(Some)
+}
 
-    fn retry_or_fail(&self, order: &Order, failure: Failure) -> Outcome {
-        if order.attempts_counted() < self.config.max_attempts {
-            Outcome::RetryLater(failure)
-        } else {
-            Outcome::Failed(failure)
-        }
+/// Whether the order gets its last attempt before it fails with `worker_crashed`.
+fn is_suspect(order: &Order, max_crashes: i32) -> bool {
+    #[cfg(feature = "sabotage")]
+    if crate::sabotage::is_off("alone") {
+        return false;
     }
+    order.crashes > 0 && order.crashes + 1 >= max_crashes
+}
+
+/// Both times are by PostgreSQL's clock.
+fn has_waited_too_long(order: &Order, deadline: Duration) -> bool {
+    let waited = order
+        .waiting_since
+        .and_then(|since| (order.updated_at - since).to_std().ok());
+    waited.is_some_and(|waited| waited > deadline)
+}
+
+fn worker_crashed() -> Failure {
+    let detail = "The workers that processed the order ended without an outcome.";
+    Failure::new(FailureCode::WorkerCrashed, detail)
+}
+
+fn payment_deadline() -> Failure {
+    let detail = "The payment gateway was unavailable for too long.";
+    Failure::new(FailureCode::PaymentDeadline, detail)
 }
 
 /// The failure of the last attempt that recorded one; a worker that died records none.

@@ -1,9 +1,9 @@
 //! The path of one order through the worker: claim, validate, charge, record.
 
 mod attempt;
-mod lease;
-mod outcome;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use queue::Delivery;
 use store::{ClaimToken, StoreError};
 
 pub(crate) use self::attempt::Processor;
-use self::lease::Lease;
-use self::outcome::Outcome;
+use crate::lease::Lease;
+use crate::outcome::Stop;
 
 /// Backoff before a claim is retried while PostgreSQL is unavailable. It doubles up to the maximum.
 const MIN_BACKOFF: Duration = Duration::from_millis(100);
@@ -32,7 +32,7 @@ impl Processor {
                 return;
             }
             Err(error @ StoreError::Corrupt(_)) => {
-                telemetry::log_error!(error, order.id = %job.order_id, "claimed, but its row cannot be read");
+                telemetry::log_error!(error, order.id = %job.order_id, "claimed, but this version cannot read it");
                 self.leave_unreadable(&job).await;
                 return;
             }
@@ -44,8 +44,8 @@ impl Processor {
         };
         self.publisher.publish(&order);
         let outcome = tokio::select! {
-            outcome = lease.hold(self.attempt(&order, &lease)) => outcome.unwrap_or(Outcome::LeaseLost),
-            () = self.abandon.cancelled() => Outcome::Abandoned,
+            outcome = lease.hold(self.attempt(&order, &lease)) => outcome.unwrap_or(Err(Stop::LeaseLost)),
+            () = self.abandon.cancelled() => Err(Stop::Abandoned),
         };
         self.record(&order, outcome).await;
     }

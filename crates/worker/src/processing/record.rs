@@ -7,8 +7,8 @@ use domain::{Order, ProcessOrder};
 use store::{Settlement, StoreError};
 
 use super::attempt::Processor;
-use super::outcome::Outcome;
 use crate::metrics;
+use crate::outcome::{Outcome, Stop, is_recorded};
 
 /// Backoff before a write is retried while PostgreSQL is unavailable. It doubles up to the maximum.
 const MIN_BACKOFF: Duration = Duration::from_millis(200);
@@ -16,11 +16,13 @@ const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
 impl Processor {
     pub(super) async fn record(&self, order: &Order, outcome: Outcome) {
-        if let Some(code) = outcome.error_type() {
-            telemetry::job::fail(code);
-        }
-        if let Some(failure) = outcome.failure() {
-            telemetry::span::set("order.failure.code", failure.code.label());
+        if let Err(stop) = &outcome {
+            if let Some(error_type) = stop.error_type(order) {
+                telemetry::job::fail(error_type);
+            }
+            if let Some(failure) = stop.failure() {
+                telemetry::span::set("order.failure.code", failure.code.label());
+            }
         }
         // PostgreSQL may be back within the lease. After that, the order is due again anyway.
         let end = Instant::now() + self.config.lease;
@@ -70,16 +72,25 @@ impl Processor {
     /// Returns the order after the write; `None` if the lease was lost.
     async fn write(&self, order: &Order, outcome: &Outcome) -> Result<Option<Order>, StoreError> {
         let (id, attempt) = (order.id, order.attempt);
-        match outcome {
-            Outcome::Completed(payment_id) => self.store.complete(id, attempt, payment_id.as_deref()).await,
-            Outcome::Declined(failure) => self.store.fail(id, attempt, failure, Settlement::Refused).await,
-            Outcome::Failed(failure) => self.store.fail(id, attempt, failure, Settlement::Cancelled).await,
-            Outcome::RetryLater(failure) => {
+        let stop = match outcome {
+            Ok(payment_id) => return self.store.complete(id, attempt, payment_id.as_deref()).await,
+            Err(stop) => stop,
+        };
+        match stop {
+            Stop::Declined(failure) => self.store.fail(id, attempt, failure, Settlement::Refused).await,
+            Stop::Failed(failure) => self.store.fail(id, attempt, failure, Settlement::Cancelled).await,
+            Stop::Retry(failure) => {
                 let cap = backoff_cap(order.attempts_counted());
                 self.store.back_off(id, attempt, failure, cap).await
             }
-            Outcome::Abandoned => self.store.release(id, attempt).await,
-            Outcome::LeaseLost => Ok(None),
+            #[cfg(feature = "sabotage")]
+            Stop::Waiting(failure, _) if crate::sabotage::is_off("waiting") => {
+                let cap = backoff_cap(order.attempts_counted());
+                self.store.back_off(id, attempt, failure, cap).await
+            }
+            Stop::Waiting(failure, delay) => self.store.wait_for_gateway(id, attempt, failure, *delay).await,
+            Stop::Abandoned => self.store.release(id, attempt).await,
+            Stop::LeaseLost => Ok(None),
         }
     }
 
@@ -87,12 +98,13 @@ impl Processor {
     /// worker writes under this attempt's number.
     async fn find_recorded(&self, order: &Order, outcome: &Outcome) -> Result<Option<Order>, StoreError> {
         let found = self.store.find(order.id, None).await?;
-        Ok(found.filter(|found| found.attempt == order.attempt && outcome.is_recorded_in(found)))
+        Ok(found.filter(|found| found.attempt == order.attempt && is_recorded(outcome, found)))
     }
 
-    /// Leaves an order whose row this version cannot read to a worker of another version.
+    /// Leaves an order whose row this version cannot read to another version, which may run beside it.
     pub(super) async fn leave_unreadable(&self, job: &ProcessOrder) {
         telemetry::job::fail("unreadable");
+        metrics::count_unreadable();
         if let Err(error) = self.store.leave_unreadable(job.order_id, job.attempt).await {
             telemetry::log_error!(error, order.id = %job.order_id, "not released, will be due again");
         }
@@ -102,6 +114,10 @@ impl Processor {
 /// The upper bound of the backoff before the next attempt: 1 s after the first attempt, doubling up to 5
 /// minutes. The store takes a random part of it ("full jitter").
 fn backoff_cap(attempts: i32) -> Duration {
+    #[cfg(feature = "sabotage")]
+    if crate::sabotage::is_off("backoff") {
+        return Duration::ZERO;
+    }
     let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(16);
     Duration::from_secs(1 << doublings).min(Duration::from_secs(300))
 }
@@ -111,4 +127,17 @@ fn backoff_cap(attempts: i32) -> Duration {
 fn with_jitter(backoff: Duration, order: &Order) -> Duration {
     let [.., random] = *order.id.as_uuid().as_bytes();
     backoff / 2 + backoff * u32::from(random) / 512
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_backoff_doubles_from_one_second_to_five_minutes() {
+        let caps: Vec<u64> = (1..=11).map(|attempts| backoff_cap(attempts).as_secs()).collect();
+        assert_eq!(caps, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+        assert_eq!(backoff_cap(0).as_secs(), 1);
+        assert_eq!(backoff_cap(i32::MAX).as_secs(), 300);
+    }
 }

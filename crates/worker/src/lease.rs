@@ -9,7 +9,7 @@ use store::{Store, StoreError};
 
 /// An attempt's exclusive right to its order. Its end is computed from the time before the statement was
 /// sent, so it never ends earlier in PostgreSQL, whose clock decides, than it does here.
-pub(super) struct Lease {
+pub(crate) struct Lease {
     store: Store,
     id: OrderId,
     attempt: Attempt,
@@ -19,7 +19,7 @@ pub(super) struct Lease {
 
 impl Lease {
     /// The lease of a claim whose statement was sent at `claimed_at`.
-    pub(super) fn new(store: Store, order: &Order, length: Duration, claimed_at: Instant) -> Self {
+    pub(crate) fn new(store: Store, order: &Order, length: Duration, claimed_at: Instant) -> Self {
         Self {
             store,
             id: order.id,
@@ -30,7 +30,7 @@ impl Lease {
     }
 
     /// Runs `attempt`, and renews the lease every third of its length. `None`: the lease was lost.
-    pub(super) async fn hold<T>(&self, attempt: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn hold<T>(&self, attempt: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             outcome = attempt => Some(outcome),
             () = self.renew_until_lost() => None,
@@ -38,9 +38,14 @@ impl Lease {
     }
 
     /// Makes sure that the lease does not end within `needed`, and renews it if it would. False: it was lost.
-    pub(super) async fn holds_for(&self, needed: Duration) -> Result<bool, StoreError> {
+    /// A lease that is shorter than `needed` is renewed unless it has just begun.
+    pub(crate) async fn holds_for(&self, needed: Duration) -> Result<bool, StoreError> {
         let end = *self.end.lock().unwrap_or_else(PoisonError::into_inner);
-        if end.saturating_duration_since(Instant::now()) >= needed {
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is_off("lease_check") {
+            return Ok(true);
+        }
+        if end.saturating_duration_since(Instant::now()) >= needed.min(self.length) {
             return Ok(true);
         }
         self.renew().await

@@ -1,0 +1,207 @@
+//! The client of the payment gateway, in Stripe's wire format: <https://docs.stripe.com/api/payment_intents>.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use domain::Order;
+use reqwest::{RequestBuilder, Response, StatusCode, Url};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use telemetry::http::client::Client;
+
+use super::admission::Admission;
+use super::error::{CallError, ErrorResponse, GatewayError};
+use super::intent::{Intent, Page};
+use crate::config::GatewayConfig;
+
+/// Bytes; Stripe's intents have less than 4 KiB, and a page has 100 of them.
+const MAX_BODY: usize = 1 << 20;
+
+/// The gateway, and this worker's admission to it. All clones share it.
+#[derive(Clone)]
+pub(crate) struct Gateway {
+    client: Client,
+    plain: reqwest::Client,
+    intents: Url,
+    host: String,
+    key: String,
+    timeout: Duration,
+    pub(super) admission: Arc<Admission>,
+}
+
+/// What an order is charged, and with which token.
+pub(super) struct Charge<'a> {
+    pub(super) order: &'a Order,
+    /// In the currency's smallest unit, as Stripe counts it.
+    pub(super) amount: i64,
+    pub(super) token: &'a str,
+}
+
+/// A page of the gateway's list: the intents that were created within a period, newest first.
+pub(super) struct ListQuery<'a> {
+    pub(super) from: DateTime<Utc>,
+    pub(super) until: Option<DateTime<Utc>>,
+    /// The last intent of the page before.
+    pub(super) after: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    error: GatewayError,
+}
+
+impl Gateway {
+    /// `concurrency`: of the worker.
+    pub(crate) fn new(config: GatewayConfig, concurrency: usize) -> anyhow::Result<Self> {
+        let plain = reqwest::Client::builder().timeout(config.timeout).build()?;
+        Ok(Self {
+            client: Client::new(plain.clone()),
+            plain,
+            intents: config.url.join("/v1/payment_intents")?,
+            host: config.url.host_str().unwrap_or_default().to_owned(),
+            key: config.key,
+            timeout: config.timeout,
+            admission: Arc::new(Admission::new(concurrency, config.max_per_second)),
+        })
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The timeout of a request.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Whether orders may be charged: the circuit breaker is closed.
+    pub(crate) fn is_available(&self) -> bool {
+        self.admission.is_open()
+    }
+
+    /// Requests per second that this worker allows itself, unless they are unlimited.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        self.admission.rate()
+    }
+
+    /// Creates the order's intent, which charges nothing before it is confirmed. The gateway returns the same
+    /// intent for the same key.
+    pub(super) async fn create(
+        &self,
+        charge: &Charge<'_>,
+        key: &str,
+        resends: u32,
+    ) -> Result<Intent, CallError> {
+        let request = self.post(self.intents.clone(), key).form(&parameters(charge));
+        self.call(request, resends).await
+    }
+
+    /// The charge of release 0.1, which creates and confirms with one request.
+    pub(super) async fn charge_in_one_step(
+        &self,
+        charge: &Charge<'_>,
+        key: &str,
+        resends: u32,
+    ) -> Result<Intent, CallError> {
+        let mut parameters = parameters(charge);
+        // Where release 0.1 has it: the gateway compares the parameters, perhaps with their order.
+        parameters.insert(3, ("confirm", "true".to_owned()));
+        let request = self.post(self.intents.clone(), key).form(&parameters);
+        self.call(request, resends).await
+    }
+
+    pub(super) async fn confirm(&self, id: &str, key: &str, resends: u32) -> Result<Intent, CallError> {
+        let url = self.intent(id, Some("confirm"));
+        self.call(self.post(url, key), resends).await
+    }
+
+    /// Cancels an intent. Afterwards it can charge nothing any more.
+    pub(super) async fn cancel(&self, id: &str, key: &str, resends: u32) -> Result<Intent, CallError> {
+        let url = self.intent(id, Some("cancel"));
+        self.call(self.post(url, key), resends).await
+    }
+
+    pub(super) async fn find(&self, id: &str, resends: u32) -> Result<Intent, CallError> {
+        self.call(self.get(self.intent(id, None)), resends).await
+    }
+
+    pub(super) async fn list(&self, query: &ListQuery<'_>, resends: u32) -> Result<Page, CallError> {
+        let mut url = self.intents.clone();
+        url.query_pairs_mut()
+            .append_pair("limit", "100")
+            .append_pair("created[gte]", &query.from.timestamp().to_string())
+            .extend_pairs(
+                query
+                    .until
+                    .map(|until| ("created[lte]", until.timestamp().to_string())),
+            )
+            .extend_pairs(query.after.map(|id| ("starting_after", id)));
+        self.call(self.get(url), resends).await
+    }
+
+    fn intent(&self, id: &str, action: Option<&str>) -> Url {
+        let mut url = self.intents.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.push(id).extend(action);
+        }
+        url
+    }
+
+    fn post(&self, url: Url, key: &str) -> RequestBuilder {
+        self.plain
+            .post(url)
+            .bearer_auth(&self.key)
+            .header("Idempotency-Key", key)
+    }
+
+    fn get(&self, url: Url) -> RequestBuilder {
+        self.plain.get(url).bearer_auth(&self.key)
+    }
+
+    /// `resends`: how many attempts may have sent this request before.
+    async fn call<T: DeserializeOwned>(&self, request: RequestBuilder, resends: u32) -> Result<T, CallError> {
+        let response = self.client.execute_again(request.build()?, resends).await?;
+        let (status, headers) = (response.status(), response.headers());
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let replayed = header("idempotent-replayed") == Some("true");
+        let retry_after = header("retry-after").and_then(|seconds| seconds.parse().ok());
+        let body = read_body(response).await?;
+        if status == StatusCode::OK {
+            // Otherwise perhaps the page of a proxy: what the gateway did is unknown.
+            return serde_json::from_slice(&body).map_err(|_| CallError::Unreachable);
+        }
+        let error = serde_json::from_slice(&body);
+        let response = ErrorResponse {
+            status,
+            replayed,
+            retry_after: retry_after.map(Duration::from_secs),
+            error: error.map_or_else(|_| GatewayError::default(), |body: ErrorBody| body.error),
+        };
+        Err(response.meaning())
+    }
+}
+
+fn parameters(charge: &Charge<'_>) -> Vec<(&'static str, String)> {
+    let Charge { order, amount, token } = charge;
+    vec![
+        ("amount", amount.to_string()),
+        ("currency", order.amount.currency().code().to_ascii_lowercase()),
+        ("payment_method", (*token).to_owned()),
+        ("automatic_payment_methods[enabled]", "true".to_owned()),
+        ("automatic_payment_methods[allow_redirects]", "never".to_owned()),
+        ("metadata[order_id]", order.id.to_string()),
+    ]
+}
+
+/// An incomplete response may still mean that the request was executed.
+async fn read_body(mut response: Response) -> Result<Vec<u8>, CallError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(CallError::Unreachable);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
