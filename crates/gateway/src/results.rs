@@ -14,7 +14,7 @@ use crate::idempotency::{Fingerprint, IdempotencyKey};
 use crate::intent::PaymentIntent;
 use crate::outcome::Outcome;
 
-/// About 240,000 results of orders: a key of 36 characters, and an intent with the order's id.
+/// About 300,000 results of orders: a key of 36 characters, and an intent with the order's id.
 const MAX_BYTES: usize = 128 << 20;
 
 pub(crate) struct Results {
@@ -170,7 +170,7 @@ impl Drop for Reservation {
 /// About how many bytes a result takes. It shares its metadata with the ledger's intent, and holds them alone
 /// once the intent is evicted.
 fn size(key: &str, outcome: &Outcome) -> usize {
-    400 + key.len() + outcome.intent().map_or(0, PaymentIntent::metadata_size)
+    300 + key.len() + outcome.intent().map_or(0, PaymentIntent::metadata_size)
 }
 
 #[cfg(test)]
@@ -258,8 +258,8 @@ mod tests {
         assert!((0..50).all(|n| executes(&results, &format!("k{n}"))));
         {
             let entries = results.entries();
-            assert_eq!(entries.keys.len(), 9);
-            assert_eq!(entries.stored.len(), 9);
+            assert_eq!(entries.keys.len(), 13);
+            assert_eq!(entries.stored.len(), 13);
             let sizes = entries.keys.iter().map(|(key, state)| match state {
                 KeyState::Stored(_, outcome) => size(key, outcome),
                 KeyState::InFlight(_) => 0,
