@@ -34,7 +34,11 @@ fn one_line(output: &Output) -> String {
 
 #[test]
 fn a_bad_value_stops_it_with_one_line() {
-    for (name, value) in [("PORT", "http"), ("SANDBOX_KEY_TTL", "0"), ("SHUTDOWN_TIMEOUT", "soon")] {
+    for (name, value) in [
+        ("PORT", "http"),
+        ("SANDBOX_KEY_TTL", "0"),
+        ("SHUTDOWN_TIMEOUT", "soon"),
+    ] {
         let line = one_line(&program(&[(name, value)]).output().unwrap());
         assert!(line.contains(&format!("{name}: got `{value}`; takes ")), "{line}");
     }
