@@ -13,6 +13,7 @@
 //! | `settlement` | how a payment ends |
 //! | `fencing` | who may write: the attempt that holds the order |
 //! | `reconcile` | find orders that are due for dispatch |
+//! | `leases` | work that one process at a time does |
 //! | `pg` | PostgreSQL itself: URL, TLS, connections, pool, running a statement, migrations |
 
 mod attempt;
@@ -23,6 +24,7 @@ mod create;
 mod error;
 mod fencing;
 mod idempotency;
+mod leases;
 mod pg;
 mod read;
 mod reconcile;

@@ -7,9 +7,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use diesel::dsl::{min, now};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text, Timestamptz};
+use diesel::query_builder::SqlQuery;
+use diesel::sql_types::{BigInt, Text, Timestamptz};
 use domain::{Attempt, OrderId, OrderStatus, ProcessOrder, TraceContext};
 use serde_json::Value;
+use telemetry::db::Statement;
 use uuid::Uuid;
 
 use crate::error::StoreError;
@@ -23,6 +25,7 @@ telemetry::statement! {
     GiveBackOrders: "UPDATE" "orders", action "give_back_orders", framework "apalis";
     DispatchAllNow: "UPDATE" "orders", action "dispatch_all_now", framework "apalis";
     TakeDueOrders: "UPDATE" "orders", action "take_due_orders", framework "apalis";
+    TakeDueAttempted: "UPDATE" "orders", action "take_due_attempted", framework "apalis";
     SelectOldestDue: "SELECT" "orders", action "oldest_due", framework "apalis";
 }
 
@@ -78,6 +81,31 @@ impl DueOrder {
     }
 }
 
+/// The statement that takes due orders. `$condition` is literal, so that every plan of the statement may use an
+/// index with that predicate.
+///
+/// The CTE reads the status before the update: RETURNING has only the new one. A CTE that locks rows runs
+/// once under every plan; a sub-select in `IN` may run for each row, and lock more than its limit. The
+/// array is as in [`Store::dispatch_all_now`].
+macro_rules! take_due {
+    ($condition:literal) => {
+        concat!(
+            "WITH due AS MATERIALIZED (\
+               SELECT id, status FROM orders WHERE ",
+            $condition,
+            " ORDER BY dispatch_after LIMIT $1 FOR UPDATE SKIP LOCKED) \
+             UPDATE orders SET \
+               status = 'pending', \
+               crashes = crashes + (due.status = 'processing')::int, \
+               attempts_forgiven = attempts_forgiven + (due.status = 'processing')::int, \
+               dispatch_after = now() + least(greatest(now() - created_at, interval '30 s'), interval '10 min'), \
+               updated_at = CASE due.status WHEN 'pending' THEN updated_at ELSE now() END \
+             FROM due WHERE orders.id = due.id AND orders.id = ANY (ARRAY(SELECT id FROM due)) \
+             RETURNING orders.id, attempt, trace_context, attempt_trace_context, due.status AS status_before",
+        )
+    };
+}
+
 impl Store {
     /// Makes a pending order due at once, after its dispatch failed.
     pub async fn dispatch_now(&self, id: OrderId) -> Result<(), StoreError> {
@@ -129,37 +157,24 @@ impl Store {
     /// due again: after a delay equal to their age, but at least 30 s and at most 10 min. An order whose
     /// lease expired becomes pending, so its worker can no longer write; this counts as a crash.
     pub async fn take_due(&self, limit: usize) -> Result<Vec<DueOrder>, StoreError> {
-        self.take(limit, false).await
+        let update = diesel::sql_query(take_due!("dispatch_after <= now()"));
+        self.take::<TakeDueOrders>(update, limit).await
     }
 
-    /// As [`take_due`](Self::take_due), but only orders that were attempted, for when the queue is too long
-    /// for new ones. It scans all due orders that were not attempted, so call it rarely.
+    /// As [`take_due`](Self::take_due), but only orders that were attempted. They have an index of their own:
+    /// it costs the same however many new orders are due.
     pub async fn take_due_attempted(&self, limit: usize) -> Result<Vec<DueOrder>, StoreError> {
-        self.take(limit, true).await
+        let update = diesel::sql_query(take_due!("dispatch_after <= now() AND attempt > 0"));
+        self.take::<TakeDueAttempted>(update, limit).await
     }
 
-    /// The CTE reads the status before the update: RETURNING has only the new one. A CTE that locks rows runs
-    /// once under every plan; a sub-select in `IN` may run for each row, and lock more than its limit. The
-    /// array is as in [`Store::dispatch_all_now`].
-    async fn take(&self, limit: usize, attempted_only: bool) -> Result<Vec<DueOrder>, StoreError> {
-        let update = diesel::sql_query(
-            "WITH due AS MATERIALIZED (\
-               SELECT id, status FROM orders \
-               WHERE dispatch_after <= now() AND (attempt > 0 OR NOT $1) \
-               ORDER BY dispatch_after LIMIT $2 FOR UPDATE SKIP LOCKED) \
-             UPDATE orders SET \
-               status = 'pending', \
-               crashes = crashes + (due.status = 'processing')::int, \
-               attempts_forgiven = attempts_forgiven + (due.status = 'processing')::int, \
-               dispatch_after = now() + least(greatest(now() - created_at, interval '30 s'), interval '10 min'), \
-               updated_at = CASE due.status WHEN 'pending' THEN updated_at ELSE now() END \
-             FROM due WHERE orders.id = due.id AND orders.id = ANY (ARRAY(SELECT id FROM due)) \
-             RETURNING orders.id, attempt, trace_context, attempt_trace_context, due.status AS status_before",
-        );
-        let update = update
-            .bind::<Bool, _>(attempted_only)
-            .bind::<BigInt, _>(limit_of(limit));
-        let rows: Vec<DueRow> = self.pg.rows::<TakeDueOrders, _, _>(update).await?;
+    async fn take<S: Statement + Send>(
+        &self,
+        update: SqlQuery,
+        limit: usize,
+    ) -> Result<Vec<DueOrder>, StoreError> {
+        let update = update.bind::<BigInt, _>(limit_of(limit));
+        let rows: Vec<DueRow> = self.pg.rows::<S, _, _>(update).await?;
         Ok(rows.into_iter().map(DueOrder::from).collect())
     }
 

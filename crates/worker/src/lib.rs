@@ -7,6 +7,7 @@ pub mod program;
 pub mod startup;
 
 mod health;
+mod leadership;
 mod lease;
 mod metrics;
 mod outcome;

@@ -13,10 +13,11 @@ use telemetry::metrics::{counter, gauge, histogram};
 use telemetry::names;
 use tokio_util::sync::CancellationToken;
 
+use crate::leadership::IsLeader;
 use crate::payment::Gateway;
 
-/// Interval of the queue gauges. Each time costs one round trip to Redis and one statement that an index
-/// serves.
+/// Interval of the queue gauges. Each time costs one round trip to Redis and, on the leader, one statement
+/// that an index serves.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// Seconds: from one fast attempt to many attempts that are minutes apart.
 const PROCESSING_BUCKETS: &[f64] = &[
@@ -70,9 +71,15 @@ pub(crate) fn count_reconciled(reason: &'static str) {
 
 /// Updates the queue gauges until `shutdown` is cancelled. While Redis or PostgreSQL is unavailable they keep
 /// their last values.
-pub(crate) async fn watch_queue(queue: &Queue<ProcessOrder>, store: &Store, shutdown: &CancellationToken) {
+pub(crate) async fn watch_queue(
+    queue: &Queue<ProcessOrder>,
+    store: &Store,
+    is_leader: &IsLeader,
+    shutdown: &CancellationToken,
+) {
     let gauges = Gauges::new();
     every(INTERVAL, shutdown, async || {
+        let store = is_leader.get().then_some(store);
         gauges.update(queue, store).await;
         Next::AfterInterval
     })
@@ -102,7 +109,8 @@ struct Gauges {
     depth: Gauge<f64>,
     in_flight: Gauge<f64>,
     /// The maximum of the oldest job's age in Redis and of the time since the oldest due order was due in
-    /// PostgreSQL (the reconciler's lag). While `queue.depth` is 0 it is the lag alone.
+    /// PostgreSQL (the reconciler's lag, from the worker that reconciles). While `queue.depth` is 0 it is the
+    /// lag alone.
     oldest_age: Gauge<f64>,
 }
 
@@ -123,8 +131,15 @@ impl Gauges {
         }
     }
 
-    async fn update(&self, queue: &Queue<ProcessOrder>, store: &Store) {
-        let (stats, due) = tokio::join!(queue.stats(), store.oldest_due());
+    /// Only the leader passes its store: it alone can shorten PostgreSQL's lag.
+    async fn update(&self, queue: &Queue<ProcessOrder>, store: Option<&Store>) {
+        let oldest_due = async {
+            match store {
+                Some(store) => store.oldest_due().await,
+                None => Ok(None),
+            }
+        };
+        let (stats, due) = tokio::join!(queue.stats(), oldest_due);
         if let Ok(stats) = &stats {
             self.depth.record(number(stats.depth), &[]);
             self.in_flight.record(number(stats.in_flight), &[]);

@@ -1,5 +1,6 @@
 //! Dispatches every due order again: new orders whose job Redis lost, retries whose backoff has ended, and
-//! orders whose worker died. Many reconcilers may run at the same time; no two take the same order.
+//! orders whose worker died. One worker at a time does so. If two do for a moment, as when the leader was
+//! paused, no two take the same order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +12,10 @@ use futures_util::{StreamExt, stream};
 use queue::{Enqueued, Epoch, Queue};
 use service::{Next, every};
 use store::{DueOrder, DueReason, Store, StoreError};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::leadership::{IsLeader, Leadership};
 use crate::metrics;
 
 /// Interval between polls of PostgreSQL: the maximum delay of a due retry or recovery.
@@ -22,9 +25,6 @@ const BATCH: usize = 200;
 /// From this queue depth on, only orders that were attempted before are dispatched. New ones wait in
 /// PostgreSQL, where they cannot be dispatched twice. No worker processes so many jobs within an interval.
 const MAX_DEPTH_FOR_NEW_ORDERS: u64 = 10_000;
-/// Poll interval at that depth. It is longer because the statement that finds the attempted orders, which are
-/// few, scans past all new ones.
-const RETRIES_ONLY_INTERVAL: Duration = Duration::from_secs(5);
 /// Maximum number of concurrent dispatches; they share one connection.
 const CONCURRENCY: usize = 32;
 
@@ -33,9 +33,11 @@ pub(crate) struct Reconciler {
     pub(crate) dispatcher: Dispatcher,
     pub(crate) publisher: Publisher,
     pub(crate) health: ReconcilerHealth,
+    pub(crate) is_leader: IsLeader,
 }
 
-/// Whether the last poll succeeded, for readiness; shared by all clones.
+/// Whether the last poll of the leader, or the last check of a worker that stands by, succeeded: for
+/// readiness. Shared by all clones.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ReconcilerHealth(Arc<AtomicBool>);
 
@@ -63,43 +65,71 @@ struct State {
     /// Redis lost its data, and PostgreSQL does not know it yet. Kept here because the queue reports a loss
     /// to one process only.
     redis_lost_data: bool,
-    /// When the queue was too deep for new orders and all due retries were dispatched.
-    retries_done_at: Option<Instant>,
 }
 
 /// Why an order is due, and its next job.
 type Due = (DueReason, ProcessOrder);
 
 impl Reconciler {
-    /// Runs until `shutdown` is cancelled.
+    /// Runs until `shutdown` is cancelled. A failed poll is followed by a pause as long as it took, besides the
+    /// interval: a statement that ran into its timeout is not repeated at once.
     pub(crate) async fn run(&self, shutdown: &CancellationToken) {
         let mut failing = false;
         let mut state = State::default();
+        let mut leadership = Leadership::new(self.store.clone(), self.is_leader.clone());
         every(INTERVAL, shutdown, async || {
-            let polled = self.poll(&mut state).await;
+            let begun_at = Instant::now();
+            let polled = self.poll_as_leader(&mut leadership, &mut state).await;
             self.health.set_working(polled.is_ok());
-            if let Err(error) = &polled
-                && !failing
-            {
-                telemetry::log_warn!(error, "cannot reconcile");
+            if let Err(error) = &polled {
+                if !failing {
+                    telemetry::log_warn!(error, "cannot reconcile");
+                }
+                let pause = sleep(begun_at.elapsed());
+                shutdown.run_until_cancelled(pause).await;
             }
             failing = polled.is_err();
             polled.unwrap_or(Next::AfterInterval)
         })
         .await;
+        leadership.resign().await;
     }
 
-    /// Dispatches one batch. Takes no orders while Redis is unavailable, so that none have to be given back.
+    async fn poll_as_leader(
+        &self,
+        leadership: &mut Leadership,
+        state: &mut State,
+    ) -> Result<Next, ReconcileError> {
+        if leadership.check().await? {
+            self.poll(state).await
+        } else {
+            Ok(Next::AfterInterval)
+        }
+    }
+
+    /// Dispatches a batch of attempted orders, and one of others while the queue has room for them. Takes no
+    /// orders while Redis is unavailable, so that none have to be given back.
     async fn poll(&self, state: &mut State) -> Result<Next, ReconcileError> {
         self.recover_from_data_loss(&mut state.redis_lost_data).await?;
-        let retries_only = self.queue().stats().await?.depth >= MAX_DEPTH_FOR_NEW_ORDERS;
-        let since_retries = state.retries_done_at.map(|at| at.elapsed());
-        if retries_only && since_retries.is_some_and(|since| since < RETRIES_ONLY_INTERVAL) {
-            return Ok(Next::AfterInterval);
+        let has_room = self.queue().stats().await?.depth < MAX_DEPTH_FOR_NEW_ORDERS;
+        let mut next = self.dispatch_batch(self.store.take_due_attempted(BATCH)).await?;
+        if has_room && self.dispatch_batch(self.store.take_due(BATCH)).await? == Next::AtOnce {
+            next = Next::AtOnce;
         }
-        let due = self.take(retries_only).await?;
-        let full = due.len() == BATCH;
-        state.retries_done_at = (retries_only && !full).then(Instant::now);
+        Ok(next)
+    }
+
+    /// Dispatches the orders that `take` takes. Untraced as long as it finds none, as in most polls.
+    async fn dispatch_batch(
+        &self,
+        take: impl Future<Output = Result<Vec<DueOrder>, StoreError>>,
+    ) -> Result<Next, ReconcileError> {
+        let taken = telemetry::span::untraced(take).await?;
+        let full = taken.len() == BATCH;
+        let due = taken
+            .into_iter()
+            .map(|order| (order.reason, order.into_job()))
+            .collect();
         let due = self.without_job(due).await;
         if !due.is_empty() {
             self.dispatch_all(due).await;
@@ -118,19 +148,6 @@ impl Reconciler {
             tracing::warn!(orders = due, "Redis is empty: every pending order is due now");
         }
         Ok(())
-    }
-
-    /// Takes a batch of due orders. Untraced, because most polls find nothing.
-    async fn take(&self, retries_only: bool) -> Result<Vec<Due>, StoreError> {
-        let taken = telemetry::span::untraced(async {
-            if retries_only {
-                self.store.take_due_attempted(BATCH).await
-            } else {
-                self.store.take_due(BATCH).await
-            }
-        });
-        let due = |order: DueOrder| (order.reason, order.into_job());
-        Ok(taken.await?.into_iter().map(due).collect())
     }
 
     /// Removes orders whose job already waits, so that they are neither traced nor counted as dispatched

@@ -16,6 +16,7 @@ use tower::{Layer, service_fn};
 
 use crate::config::Config;
 use crate::health::{self, Health};
+use crate::leadership::IsLeader;
 use crate::metrics;
 use crate::payment::{Gateway, settle_unsettled_orders};
 use crate::processing::Processor;
@@ -46,6 +47,7 @@ pub async fn work(config: Config, signal: ShutdownSignal) -> anyhow::Result<()> 
         dispatcher: Dispatcher::new(queue.clone()),
         publisher: publisher.clone(),
         health: ReconcilerHealth::default(),
+        is_leader: IsLeader::default(),
     };
     let health = Health {
         store: store.clone(),
@@ -136,7 +138,7 @@ async fn run_background(
         reconcile,
         sweeper::delete_finished_jobs(queue, shutdown),
         sweeper::delete_expired_keys(store, shutdown),
-        metrics::watch_queue(queue, store, shutdown),
+        metrics::watch_queue(queue, store, &reconciler.is_leader, shutdown),
         metrics::watch_gateway(gateway, shutdown),
         settle_unsettled_orders(gateway, store, shutdown),
     );

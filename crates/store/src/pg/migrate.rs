@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use diesel::ConnectionError;
-use diesel::connection::SimpleConnection;
+use diesel::dsl::sql;
+use diesel::sql_types::Bool;
+use diesel::{ConnectionError, RunQueryDsl};
 use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -16,6 +17,8 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
 /// The key of the advisory lock during a migration: "thruline" in ASCII. The lock ends with its connection.
 const LOCK_KEY: i64 = 0x7468_7275_6c69_6e65;
+
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// For each of the server's addresses.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,7 +47,12 @@ pub async fn migrate(database_url: &str) -> Result<Vec<String>, StoreError> {
 
 fn apply(connection: AsyncPgConnection) -> Result<Vec<String>, BoxError> {
     let mut connection = AsyncConnectionWrapper::<_>::from(connection);
-    connection.batch_execute(&format!("SELECT pg_advisory_lock({LOCK_KEY})"))?;
+    // Polled: a session that waits in pg_advisory_lock has a snapshot, and CREATE INDEX CONCURRENTLY in the
+    // session that has the lock would wait for it.
+    let lock = sql::<Bool>(&format!("pg_try_advisory_lock({LOCK_KEY})"));
+    while !diesel::select(lock.clone()).get_result::<bool>(&mut connection)? {
+        std::thread::sleep(LOCK_POLL_INTERVAL);
+    }
     let applied = connection.run_pending_migrations(MIGRATIONS)?;
     Ok(applied.iter().map(ToString::to_string).collect())
 }

@@ -104,11 +104,13 @@ async fn every_statement_is_prepared_once_per_connection() {
             "delete_expired_keys",
             "dispatch_all_now",
             "dispatch_now",
+            "end_lease",
             "fail_order",
             "find_first_order",
             "find_order",
             "find_orders",
             "give_back_orders",
+            "hold_lease",
             "leave_unreadable_order",
             "list_orders",
             "list_orders_by_status",
@@ -120,6 +122,7 @@ async fn every_statement_is_prepared_once_per_connection() {
             "renew_lease",
             "retry_order",
             "settle_order",
+            "take_due_attempted",
             "take_due_orders",
             "total_orders",
             "total_own_orders",
@@ -165,6 +168,8 @@ async fn run_every_statement(store: &Store) {
     store.take_due(10).await.unwrap();
     store.take_due_attempted(10).await.unwrap();
     store.oldest_due().await.unwrap();
+    store.hold_lease("test", id.as_uuid(), minute).await.unwrap();
+    store.end_lease("test", id.as_uuid()).await.unwrap();
     store
         .claim(&job, ClaimToken::draw(), &trace, minute)
         .await

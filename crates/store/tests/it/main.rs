@@ -11,6 +11,7 @@ mod attempt;
 mod change;
 mod create;
 mod idempotency;
+mod leases;
 mod migrate;
 mod model;
 mod outage;

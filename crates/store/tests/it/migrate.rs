@@ -56,12 +56,14 @@ macro_rules! migration {
 }
 
 /// Up and down, oldest first.
-const MIGRATIONS: [(&str, &str); 5] = [
+const MIGRATIONS: [(&str, &str); 7] = [
     migration!("2026-11-22-000001_create_orders"),
     migration!("2026-11-22-000002_create_idempotency_keys"),
     migration!("2026-11-24-000001_add_claim_token"),
     migration!("2026-11-27-000101_settle_payments"),
     migration!("2026-11-27-000102_validate_settled_payments"),
+    migration!("2026-11-27-000201_create_leases"),
+    migration!("2026-11-27-000202_index_attempted_orders"),
 ];
 
 #[tokio::test]

@@ -307,3 +307,50 @@ async fn an_order_with_an_unreadable_trace_does_not_block_its_batch() {
     assert_eq!(of(broken.id).trace, domain::TraceContext::default());
     assert_eq!(of(sound.id).trace, trace(1));
 }
+
+/// Retries do not wait behind new orders, and do not cost more the more of those there are.
+#[tokio::test]
+async fn attempted_orders_are_found_by_their_own_index() {
+    let fixture = Fixture::new().await;
+    fixture
+        .sql
+        .batch_execute(
+            "INSERT INTO orders (id, amount, dispatch_after, customer, currency, payment_status, items) \
+             SELECT gen_random_uuid(), 1, now() - interval '1 h', 'ada', 'USD', 'not_required', '[]' FROM generate_series(1, 20000); \
+             ANALYZE orders",
+        )
+        .await
+        .unwrap();
+    let mut retries = HashSet::new();
+    for _ in 0..5 {
+        let order = fixture.order().await;
+        fixture.claim(&order).await;
+        fixture.make_due(order.id).await;
+        retries.insert(order.id);
+    }
+    let read = async || -> i64 {
+        let reads = "SELECT (idx_tup_fetch + seq_tup_read)::int8 FROM pg_stat_xact_user_tables WHERE relname = 'orders'";
+        fixture.sql.query_one(reads, &[]).await.unwrap().get(0)
+    };
+    for plan in ["force_generic_plan", "force_custom_plan"] {
+        // In the test's transaction, whose statistics are at hand at once.
+        fixture
+            .sql
+            .batch_execute(&format!("BEGIN; SET plan_cache_mode = {plan}"))
+            .await
+            .unwrap();
+        let before = read().await;
+        let taken = "SELECT id FROM orders WHERE dispatch_after <= now() AND attempt > 0 \
+                     ORDER BY dispatch_after LIMIT 200 FOR UPDATE SKIP LOCKED";
+        let rows = fixture.sql.query(taken, &[]).await.unwrap();
+        assert_eq!(rows.len(), 5);
+        let rows_read = read().await - before;
+        fixture.sql.batch_execute("ROLLBACK").await.unwrap();
+        assert!(rows_read < 100, "{plan}: {rows_read} rows read");
+    }
+    let taken = fixture.store.take_due_attempted(10).await.unwrap();
+    assert_eq!(
+        taken.iter().map(|order| order.id).collect::<HashSet<_>>(),
+        retries
+    );
+}

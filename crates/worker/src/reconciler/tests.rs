@@ -6,7 +6,7 @@ use domain::{CustomerId, NewOrder, Order, OrderDraft, TraceContext};
 use fastrand::Rng;
 use queue::{Delivery, QueueConfig, WorkOptions};
 use store::{ClaimToken, StoreConfig};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tower::service_fn;
 
 use super::*;
@@ -17,7 +17,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 struct Shop {
     reconciler: Reconciler,
     sql: tokio_postgres::Client,
-    _database: testkit::Database,
+    database: testkit::Database,
 }
 
 impl Shop {
@@ -35,8 +35,9 @@ impl Shop {
                 publisher: Publisher::start(&queue),
                 dispatcher: Dispatcher::new(queue),
                 health: ReconcilerHealth::default(),
+                is_leader: IsLeader::default(),
             },
-            _database: database,
+            database,
         }
     }
 
@@ -157,7 +158,11 @@ async fn an_order_whose_job_waits_is_not_dispatched_again() {
     let enqueued = shop.reconciler.queue().enqueue(&job.job_id(), &job).await;
     assert_eq!(enqueued.unwrap(), Enqueued::New);
     shop.make_all_due().await;
-    let due = shop.reconciler.take(false).await.unwrap();
+    let due = shop.reconciler.store.take_due(10).await.unwrap();
+    let due: Vec<Due> = due
+        .into_iter()
+        .map(|order| (order.reason, order.into_job()))
+        .collect();
     assert_eq!(due.len(), 2);
     let sent = shop.reconciler.without_job(due).await;
     let sent: Vec<OrderId> = sent.iter().map(|(_, job)| job.order_id).collect();
@@ -210,7 +215,7 @@ async fn no_loss_and_no_wrong_entry_in_redis_strands_an_order() {
             while let Ok(Next::AtOnce) = shop.poll().await {}
             let mut polls = 0;
             while shop.unfinished().await > 0 && polls < 20 {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                sleep(Duration::from_millis(50)).await;
                 polls += 1;
             }
         }
@@ -394,4 +399,104 @@ async fn orders_whose_ids_were_lost_from_the_list_are_dispatched_when_they_are_d
     shop.make_all_due().await;
     shop.poll().await.unwrap();
     assert_eq!(shop.depth().await, 20);
+}
+
+/// Two workers of one database, and one that dies as the leader.
+#[tokio::test]
+async fn one_worker_at_a_time_reconciles_and_the_others_take_over() {
+    LocalSet::new().run_until(take_turns()).await;
+}
+
+async fn take_turns() {
+    let shop = Shop::open().await;
+    let start = || {
+        let reconciler = Reconciler {
+            store: shop.reconciler.store.clone(),
+            dispatcher: shop.reconciler.dispatcher.clone(),
+            publisher: shop.reconciler.publisher.clone(),
+            health: ReconcilerHealth::default(),
+            is_leader: IsLeader::default(),
+        };
+        let (health, is_leader) = (reconciler.health.clone(), reconciler.is_leader.clone());
+        let shutdown = CancellationToken::new();
+        let token = shutdown.clone();
+        let task = spawn_local(async move { reconciler.run(&token).await });
+        (health, is_leader, shutdown, task)
+    };
+    let until = async |what: &str, condition: &dyn Fn() -> bool| {
+        testkit::eventually(what, MINUTE, async || condition().then_some(())).await;
+    };
+    let (health, first_leads, shutdown, first) = start();
+    until("a leader", &|| first_leads.get() && health.is_working()).await;
+    let (health, second_leads, _shutdown, second) = start();
+    until("a worker that stands by and is ready", &|| health.is_working()).await;
+    assert!(!second_leads.get());
+
+    // One that stops gives the lease up.
+    shutdown.cancel();
+    first.await.unwrap();
+    assert!(!first_leads.get());
+    until("the other to lead", &|| second_leads.get()).await;
+    shop.order().await;
+    shop.make_all_due().await;
+    until_depth(&shop, 1).await;
+
+    // One that dies holds it until its end.
+    second.abort();
+    let _ = second.await;
+    let begun_at = Instant::now();
+    let (_health, third_leads, _shutdown, third) = start();
+    until("the third to lead", &|| third_leads.get()).await;
+    assert!(begun_at.elapsed() > Duration::from_secs(1));
+    third.abort();
+}
+
+async fn until_depth(shop: &Shop, depth: u64) {
+    let reached = async || (shop.depth().await == depth).then_some(());
+    testkit::eventually("the queue's depth", MINUTE, reached).await;
+}
+
+/// The statement for new orders runs into its timeout, for as long as the table is locked.
+#[tokio::test]
+async fn a_poll_that_took_long_and_failed_is_not_repeated_at_once() {
+    let shop = Shop::open().await;
+    let config = StoreConfig {
+        statement_timeout: Duration::from_secs(1),
+        ..StoreConfig::new(shop.database.url(), "worker-test")
+    };
+    let reconciler = Reconciler {
+        store: Store::new(config).unwrap(),
+        dispatcher: shop.reconciler.dispatcher.clone(),
+        publisher: shop.reconciler.publisher.clone(),
+        health: ReconcilerHealth::default(),
+        is_leader: IsLeader::default(),
+    };
+    shop.poll().await.unwrap();
+    let lock = "BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE";
+    shop.sql.batch_execute(lock).await.unwrap();
+    let watcher = shop.database.connect().await.unwrap();
+    let shutdown = CancellationToken::new();
+    let starts = async {
+        let query = "SELECT extract(epoch FROM query_start)::float8 FROM pg_stat_activity \
+            WHERE datname = current_database() AND application_name = 'worker-test' \
+            AND wait_event_type = 'Lock'";
+        let mut starts: Vec<f64> = Vec::new();
+        while starts.len() < 3 {
+            for row in watcher.query(query, &[]).await.unwrap() {
+                let start = row.get(0);
+                if starts.last() != Some(&start) {
+                    starts.push(start);
+                }
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        shutdown.cancel();
+        starts
+    };
+    let ((), starts) = tokio::join!(reconciler.run(&shutdown), starts);
+    for pair in starts.windows(2) {
+        let [earlier, later] = pair else { unreachable!() };
+        // The timeout, and a pause as long.
+        assert!(later - earlier >= 2.0, "{starts:?}");
+    }
 }
