@@ -25,6 +25,8 @@ telemetry::statement! {
 pub enum Changed {
     /// The order after the change.
     Done(Box<Order>),
+    /// The order is changed, and this version of the program cannot read its row.
+    DoneUnreadable,
     /// The order does not exist, or belongs to another customer.
     NotFound,
     /// The order's state does not allow the change.
@@ -50,8 +52,8 @@ impl Store {
                 settled_as(Settlement::Cancelled),
             ))
             .returning(OrderRow::as_returning());
-        match self.order::<CancelOrder, _>(update).await? {
-            Some(order) => Ok(Changed::Done(Box::new(order))),
+        match done(self.order::<CancelOrder, _>(update).await)? {
+            Some(changed) => Ok(changed),
             None => self.why_unchanged(id, customer, cancel_is_impossible).await,
         }
     }
@@ -76,8 +78,8 @@ impl Store {
                 orders::updated_at.eq(now),
             ))
             .returning(OrderRow::as_returning());
-        match self.order::<RetryOrder, _>(update).await? {
-            Some(order) => Ok(Changed::Done(Box::new(order))),
+        match done(self.order::<RetryOrder, _>(update).await)? {
+            Some(changed) => Ok(changed),
             None => {
                 self.why_unchanged(id, None, |order| order.status.retry().err())
                     .await
@@ -100,6 +102,15 @@ impl Store {
             change: "changed by anybody but its worker",
         };
         Ok(Changed::Impossible(is_impossible(&order).unwrap_or(processing)))
+    }
+}
+
+/// The statement has committed before its row is read.
+fn done(changed: Result<Option<Order>, StoreError>) -> Result<Option<Changed>, StoreError> {
+    match changed {
+        Ok(order) => Ok(order.map(|order| Changed::Done(Box::new(order)))),
+        Err(StoreError::Corrupt(_)) => Ok(Some(Changed::DoneUnreadable)),
+        Err(error) => Err(error),
     }
 }
 

@@ -43,5 +43,6 @@ pub use idempotency::{CreatedOnce, IdempotencyKey, Once};
 pub use pg::migrate::migrate;
 pub use read::StatusTotal;
 pub use reconcile::{DueOrder, DueReason};
+pub use row::UnreadableOrder;
 pub use settlement::{Settlement, UnsettledOrder};
 pub use store::Store;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::pg::expressions::{coalesce, limit_of, to_bigint};
-use crate::row::{OrderRow, read_currency};
+use crate::row::{OrderRow, UnreadableOrder, read_currency};
 use crate::schema::orders;
 use crate::store::Store;
 
@@ -46,24 +46,28 @@ impl Store {
         self.order::<SelectOrder, _>(query).await
     }
 
-    /// Those of these orders that exist, unsorted.
-    pub async fn find_many(&self, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+    /// Those of these orders that exist, unsorted. One that cannot be read hides no other.
+    pub async fn find_many(
+        &self,
+        ids: &[OrderId],
+    ) -> Result<Vec<Result<Order, UnreadableOrder>>, StoreError> {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
         let query = orders::table
             .filter(orders::id.eq_any(ids))
             .select(OrderRow::as_select());
         let rows: Vec<OrderRow> = self.pg.rows::<SelectOrdersById, _, _>(query).await?;
-        rows.into_iter().map(Order::try_from).collect()
+        Ok(rows.into_iter().map(Order::try_from).collect())
     }
 
-    /// At most `limit` orders, newest first, created before `after`, the last order of the preceding page.
+    /// At most `limit` orders, newest first, created before `after`, the last order of the preceding page. One
+    /// that cannot be read hides no other.
     pub async fn list(
         &self,
         customer: Option<&CustomerId>,
         status: Option<OrderStatus>,
         after: Option<OrderId>,
         limit: usize,
-    ) -> Result<Vec<Order>, StoreError> {
+    ) -> Result<Vec<Result<Order, UnreadableOrder>>, StoreError> {
         let before = after.map_or(Uuid::max(), OrderId::as_uuid);
         let newest = orders::table
             .filter(orders::id.lt(before))
@@ -88,7 +92,7 @@ impl Store {
             }
             (None, None) => self.pg.rows::<SelectOrders, _, _>(newest).await?,
         };
-        rows.into_iter().map(Order::try_from).collect()
+        Ok(rows.into_iter().map(Order::try_from).collect())
     }
 
     /// Counts and sums by status and currency. Expensive: it reads every order that it counts.

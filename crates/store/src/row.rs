@@ -5,12 +5,14 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use domain::{Attempt, Currency, CustomerId, Failure, Item, Money, Order, PaymentToken, TraceContext};
+use domain::{
+    Attempt, Currency, CustomerId, Failure, Item, Money, Order, OrderId, PaymentToken, TraceContext,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::{BoxError, StoreError};
-use crate::pg::json::Json;
+use crate::pg::json::TryJson;
 use crate::schema::orders;
 
 /// The columns of every statement that returns an order.
@@ -37,25 +39,39 @@ pub(crate) struct OrderRow {
     payment_id: Option<String>,
     failure_code: Option<String>,
     failure_detail: Option<String>,
-    items: Json<Vec<ItemRow<'static>>>,
-    trace_context: Json<TraceContext>,
-    attempt_trace_context: Option<Json<TraceContext>>,
+    items: TryJson<Vec<ItemRow<'static>>>,
+    trace_context: TryJson<TraceContext>,
+    attempt_trace_context: Option<TryJson<TraceContext>>,
+}
+
+/// An order whose row this version of the program cannot read, for example because a newer one wrote it.
+#[derive(Debug, thiserror::Error)]
+#[error("order {id}: {source}")]
+pub struct UnreadableOrder {
+    /// The order's id.
+    pub id: OrderId,
+    source: BoxError,
+}
+
+impl From<UnreadableOrder> for StoreError {
+    fn from(error: UnreadableOrder) -> Self {
+        Self::Corrupt(error.into())
+    }
 }
 
 impl TryFrom<OrderRow> for Order {
-    type Error = StoreError;
+    type Error = UnreadableOrder;
 
-    fn try_from(row: OrderRow) -> Result<Self, StoreError> {
-        let id = row.id;
-        row.into_order()
-            .map_err(|error| StoreError::Corrupt(format!("order {id}: {error}").into()))
+    fn try_from(row: OrderRow) -> Result<Self, UnreadableOrder> {
+        let id = row.id.into();
+        row.into_order().map_err(|source| UnreadableOrder { id, source })
     }
 }
 
 impl OrderRow {
     fn into_order(self) -> Result<Order, BoxError> {
         let currency = read_currency(&self.currency)?;
-        let items = self.items.0.into_iter().map(|item| item.into_item(currency));
+        let items = self.items.0?.into_iter().map(|item| item.into_item(currency));
         let failure = self.failure_code.zip(self.failure_detail);
         Ok(Order {
             id: self.id.into(),
@@ -74,8 +90,8 @@ impl OrderRow {
             payments_refused: self.payments_refused,
             waiting_since: self.waiting_since,
             failure: failure.map(|(code, detail)| Failure::new(code.into(), detail)),
-            trace: self.trace_context.0,
-            attempt_trace: self.attempt_trace_context.map(|trace| trace.0),
+            trace: self.trace_context.0?,
+            attempt_trace: self.attempt_trace_context.map(|trace| trace.0).transpose()?,
             created_at: self.created_at,
             updated_at: self.updated_at,
             completed_at: self.completed_at,

@@ -74,7 +74,7 @@ impl Store {
         Prepared<Commented<Q, S>>: LoadQuery<'query, AsyncPgConnection, OrderRow> + 'query,
     {
         let row: Option<OrderRow> = self.pg.row::<S, _, _>(query).await?;
-        row.map(Order::try_from).transpose()
+        Ok(row.map(Order::try_from).transpose()?)
     }
 }
 

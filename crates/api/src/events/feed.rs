@@ -45,6 +45,7 @@ async fn poll_orders(hub: &Hub, store: &Store) {
         match telemetry::span::untraced(store.find_many(orders)).await {
             Ok(orders) => orders
                 .iter()
+                .flatten()
                 .map(OrderEvent::from)
                 .for_each(|event| hub.deliver(event)),
             Err(error) => {

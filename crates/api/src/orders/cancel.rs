@@ -33,6 +33,11 @@ pub(crate) async fn cancel(
             tracing::info!(order.id = %order.id, "order cancelled");
             Ok(HttpResponse::NoContent().finish())
         }
+        Changed::DoneUnreadable => {
+            metrics::order_cancelled();
+            tracing::warn!(order.id = %id, "order cancelled; its row is of another version and cannot be read");
+            Ok(HttpResponse::NoContent().finish())
+        }
         Changed::NotFound => Err(Problem::order_not_found()),
         Changed::Impossible(impossible) => Err(impossible.into()),
     }

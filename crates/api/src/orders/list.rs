@@ -70,14 +70,19 @@ pub(crate) async fn list(
     let more = orders.len() > page;
     orders.truncate(page);
     let last = orders.last().filter(|_| more);
-    let next_cursor = last.map(|last| Cursor::after(last.id).to_string());
+    let next_cursor = last.map(|last| {
+        let id = last
+            .as_ref()
+            .map_or_else(|unreadable| unreadable.id, |order| order.id);
+        Cursor::after(id).to_string()
+    });
 
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CACHE_CONTROL, "private, no-store"));
     if let Some(cursor) = &next_cursor {
         response.insert_header((header::LINK, next_link(status, limit, cursor)));
     }
-    let data = orders.into_iter().map(OrderBody::from).collect();
+    let data = orders.into_iter().flatten().map(OrderBody::from).collect();
     Ok(response.json(Page { data, next_cursor }))
 }
 

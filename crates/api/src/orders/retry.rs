@@ -28,8 +28,16 @@ pub(crate) async fn retry(
     _: Caller<Admin>,
     id: Path<OrderId>,
 ) -> Result<HttpResponse, Problem> {
+    let mut response = HttpResponse::Accepted();
+    response
+        .insert_header((header::LOCATION, format!("/api/orders/{id}")))
+        .insert_header((header::CACHE_CONTROL, "no-store"));
     let order = match state.store.retry(*id).await? {
         Changed::Done(order) => *order,
+        Changed::DoneUnreadable => {
+            tracing::warn!(order.id = %id, "order retried; its row is of another version and cannot be read");
+            return Ok(response.finish());
+        }
         Changed::NotFound => return Err(Problem::order_not_found()),
         Changed::Impossible(impossible) => return Err(impossible.into()),
     };
@@ -41,8 +49,5 @@ pub(crate) async fn retry(
     let job = order.next_job();
     let dispatch = state.dispatcher.dispatch_again(&parent, job, "retry");
     enqueue::or_make_due(&state, dispatch, order.id).await;
-    Ok(HttpResponse::Accepted()
-        .insert_header((header::LOCATION, format!("/api/orders/{}", order.id)))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(OrderBody::from(order)))
+    Ok(response.json(OrderBody::from(order)))
 }

@@ -11,6 +11,8 @@ use diesel::sql_types::Jsonb;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::error::BoxError;
+
 /// A value in a `jsonb` column.
 #[derive(Debug, Clone, Copy, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Jsonb)]
@@ -29,9 +31,23 @@ impl<T: Debug + Serialize> ToSql<Jsonb, Pg> for Json<T> {
 
 impl<T: Debug + DeserializeOwned> FromSql<Jsonb, Pg> for Json<T> {
     fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-        match value.as_bytes().split_first() {
-            Some((&JSONB_VERSION, text)) => Ok(Self(serde_json::from_slice(text)?)),
-            _ => Err("jsonb of an unknown version".into()),
-        }
+        read(&value).map(Self)
+    }
+}
+
+/// A value in a `jsonb` column, or why it cannot be read: an error of the statement would hide its other rows.
+#[derive(Debug, FromSqlRow)]
+pub(crate) struct TryJson<T: Debug>(pub(crate) Result<T, BoxError>);
+
+impl<T: Debug + DeserializeOwned> FromSql<Jsonb, Pg> for TryJson<T> {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self(read(&value)))
+    }
+}
+
+fn read<T: DeserializeOwned>(value: &PgValue<'_>) -> Result<T, BoxError> {
+    match value.as_bytes().split_first() {
+        Some((&JSONB_VERSION, text)) => Ok(serde_json::from_slice(text)?),
+        _ => Err("jsonb of an unknown version".into()),
     }
 }

@@ -17,6 +17,7 @@ mod model;
 mod outage;
 mod read;
 mod reconcile;
+mod settlement;
 mod setup;
 mod tls;
 mod transitions;

@@ -39,7 +39,7 @@ fn status(order: Option<Order>) -> Option<OrderStatus> {
 fn changed(change: Changed, rule: Rule, from: OrderStatus) -> Option<OrderStatus> {
     match change {
         Changed::Done(order) => Some(order.status),
-        Changed::NotFound => panic!("not found"),
+        Changed::DoneUnreadable | Changed::NotFound => panic!("{change:?}"),
         Changed::Impossible(impossible) => {
             assert_eq!(Some(impossible), rule(from).err());
             None
