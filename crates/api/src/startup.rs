@@ -120,7 +120,7 @@ pub async fn migrate(env: &Env) -> anyhow::Result<()> {
     let deadline = Instant::now() + MIGRATE_TIMEOUT;
     let mut waiting = false;
     let applied = loop {
-        match store::migrate(&url).await {
+        match store::migrate_reporting(&url, |line| eprintln!("{line}")).await {
             Err(StoreError::Unavailable(error)) if Instant::now() < deadline => {
                 if !std::mem::replace(&mut waiting, true) {
                     eprintln!("waiting for PostgreSQL, up to {MIGRATE_TIMEOUT:?}: {error}");

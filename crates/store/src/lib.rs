@@ -14,7 +14,8 @@
 //! | `fencing` | who may write: the attempt that holds the order |
 //! | `reconcile` | find orders that are due for dispatch |
 //! | `leases` | work that one process at a time does |
-//! | `pg` | PostgreSQL itself: URL, TLS, connections, pool, running a statement, migrations |
+//! | `pg` | PostgreSQL itself: URL, TLS, connections, pool, running a statement |
+//! | `migrate` | the embedded migrations |
 
 mod attempt;
 mod change;
@@ -25,6 +26,7 @@ mod error;
 mod fencing;
 mod idempotency;
 mod leases;
+mod migrate;
 mod pg;
 mod read;
 mod reconcile;
@@ -40,7 +42,8 @@ pub use change::Changed;
 pub use config::{StoreConfig, WAITING_PER_CONNECTION, database_url};
 pub use error::StoreError;
 pub use idempotency::{CreatedOnce, IdempotencyKey, Once};
-pub use pg::migrate::migrate;
+pub use migrate::{migrate, migrate_reporting};
+pub use pg::probe::Schema;
 pub use read::StatusTotal;
 pub use reconcile::{DueOrder, DueReason};
 pub use row::UnreadableOrder;

@@ -9,9 +9,10 @@ use telemetry::db::{Commented, PoolState, Statement};
 
 use crate::config::StoreConfig;
 use crate::error::StoreError;
+use crate::migrate::newest_version;
 use crate::pg::connect::Connector;
 use crate::pg::pool::Pool;
-use crate::pg::probe::Probe;
+use crate::pg::probe::{Probe, Schema};
 use crate::pg::runner::{Prepared, Runner};
 use crate::row::OrderRow;
 
@@ -38,7 +39,7 @@ impl Store {
             .application_name(config.application_name)
             .statement_timeout(config.statement_timeout);
         let server = connector.server(config.slow_query_threshold);
-        let probe = Probe::new(connector.clone());
+        let probe = Probe::new(connector.clone(), newest_version()?);
         let pool = Pool::new(
             connector,
             config.pool_size,
@@ -51,14 +52,26 @@ impl Store {
         })
     }
 
-    /// The readiness check: PostgreSQL responds, accepts writes, and has the schema. It has its own
-    /// connection, so a busy pool does not make it fail. It makes no span.
+    /// The readiness check: PostgreSQL responds, accepts writes, and has the schema of this version. It has its
+    /// own connection, so a busy pool does not make it fail. It makes no span.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] without a response within a second, [`StoreError::NotReady`] if PostgreSQL
     /// cannot serve.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.probe.ping().await
+        match self.schema().await? {
+            Schema::Current => Ok(()),
+            Schema::Outdated => Err(StoreError::NotReady("its schema is outdated")),
+            Schema::Missing => Err(StoreError::NotReady("its schema is not migrated")),
+        }
+    }
+
+    /// As [`Store::ping`], and tells whether the database has every migration of this version.
+    ///
+    /// # Errors
+    /// As [`Store::ping`].
+    pub async fn schema(&self) -> Result<Schema, StoreError> {
+        self.probe.schema().await
     }
 
     /// The pool's connections and waiting callers at this moment.

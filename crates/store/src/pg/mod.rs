@@ -1,10 +1,9 @@
-//! PostgreSQL itself, independent of orders: URL, TLS, connections, pool, running statements, migrations.
+//! PostgreSQL itself, independent of orders: URL, TLS, connections, pool, running statements.
 
 mod any_name;
 pub(crate) mod connect;
 pub(crate) mod expressions;
 pub(crate) mod json;
-pub(crate) mod migrate;
 pub(crate) mod pool;
 mod prepared;
 pub(crate) mod probe;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::dsl::sql;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{Bool, Text};
 use diesel_async::pooled_connection::PoolableConnection;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use telemetry::db::no_response;
@@ -21,18 +21,32 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) struct Probe {
     connector: Connector,
     connection: Arc<Mutex<Option<AsyncPgConnection>>>,
+    newest_version: Arc<str>,
+}
+
+/// The database's schema, compared with the migrations that this version of the program embeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schema {
+    /// The newest embedded migration is applied.
+    Current,
+    /// Some are applied, the newest is not.
+    Outdated,
+    /// There are no tables.
+    Missing,
 }
 
 impl Probe {
-    pub(crate) fn new(connector: Connector) -> Self {
+    /// `newest_version`: of the embedded migrations.
+    pub(crate) fn new(connector: Connector, newest_version: String) -> Self {
         Self {
+            newest_version: newest_version.into(),
             connector: connector.connect_timeout_of_all(PING_TIMEOUT),
             connection: Arc::default(),
         }
     }
 
-    /// Checks that PostgreSQL responds, accepts writes, and has the schema.
-    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
+    /// Checks that PostgreSQL responds and accepts writes, and which schema it has.
+    pub(crate) async fn schema(&self) -> Result<Schema, StoreError> {
         match tokio::time::timeout(PING_TIMEOUT, self.check()).await {
             Ok(result) => result,
             Err(_) => Err(no_response(PING_TIMEOUT).into()),
@@ -40,7 +54,7 @@ impl Probe {
     }
 
     /// Reuses the connection only while all is well: a server that became a standby may have a successor.
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn check(&self) -> Result<Schema, StoreError> {
         let mut slot = self.connection.lock().await;
         let open = slot
             .take()
@@ -57,12 +71,19 @@ impl Probe {
             sql::<Bool>("to_regclass('orders') IS NOT NULL"),
         ));
         match query.get_result(&mut connection).await? {
-            (true, _) => Err(StoreError::NotReady("it is a standby")),
-            (false, false) => Err(StoreError::NotReady("its schema is not migrated")),
-            (false, true) => {
-                *slot = Some(connection);
-                Ok(())
-            }
+            (true, _) => return Err(StoreError::NotReady("it is a standby")),
+            (false, false) => return Ok(Schema::Missing),
+            (false, true) => {}
         }
+        let applied = sql::<Bool>("EXISTS (SELECT FROM __diesel_schema_migrations WHERE version = ")
+            .bind::<Text, _>(self.newest_version.as_ref())
+            .sql(")");
+        let current = diesel::select(applied).get_result(&mut connection).await?;
+        *slot = Some(connection);
+        Ok(if current {
+            Schema::Current
+        } else {
+            Schema::Outdated
+        })
     }
 }

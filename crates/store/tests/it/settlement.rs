@@ -6,7 +6,7 @@ use throughline_store::{Changed, Settlement, StoreError};
 use crate::setup::Fixture;
 
 /// Orders as release 0.1 left them: final with a pending payment. The schema no longer lets one be written.
-async fn unsettled(fixture: &Fixture, statuses: &[OrderStatus]) -> Vec<domain::OrderId> {
+pub(crate) async fn unsettled(fixture: &Fixture, statuses: &[OrderStatus]) -> Vec<domain::OrderId> {
     let (drop, add) = (
         "ALTER TABLE orders DROP CONSTRAINT orders_final_is_settled;",
         "ALTER TABLE orders ADD CONSTRAINT orders_final_is_settled \
