@@ -15,6 +15,8 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) struct LoadBalancer {
     urls: [String; 2],
     ready: Arc<[AtomicBool; 2]>,
+    /// Replicas that are about to stop.
+    drained: Arc<[AtomicBool; 2]>,
     /// Ends the readiness checks when the last clone is dropped.
     _probe: Arc<JoinSet<()>>,
 }
@@ -27,6 +29,7 @@ impl LoadBalancer {
         Self {
             urls,
             ready,
+            drained: Arc::default(),
             _probe: Arc::new(probing),
         }
     }
@@ -40,9 +43,21 @@ impl LoadBalancer {
         urls.into_iter().flatten().map(String::as_str)
     }
 
+    /// Sends the replica no new requests from now on (`true`), or again once it is ready: what a `preStop` hook
+    /// is for. Without it, a busy machine may probe less often than the api's drain delay needs.
+    pub(crate) fn drain(&self, replica: usize, drained: bool) {
+        if let Some(flag) = self.drained.get(replica) {
+            flag.store(drained, Ordering::Relaxed);
+        }
+    }
+
     fn is_ready(&self, replica: usize) -> bool {
-        let ready = self.ready.get(replica);
-        ready.is_some_and(|ready| ready.load(Ordering::Relaxed))
+        let is = |flags: &[AtomicBool; 2]| {
+            flags
+                .get(replica)
+                .is_some_and(|flag| flag.load(Ordering::Relaxed))
+        };
+        is(&self.ready) && !is(&self.drained)
     }
 }
 

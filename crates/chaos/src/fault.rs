@@ -168,12 +168,19 @@ async fn gateway_fault(deployment: &Deployment, field: &str) -> anyhow::Result<(
 async fn rolling_restarts(deployment: &Deployment) -> anyhow::Result<()> {
     let apis = deployment.apis.iter().map(|api| (api, Service::Api));
     let workers = deployment.workers.iter().map(|worker| (worker, Service::Worker));
-    let all: Vec<_> = apis.chain(workers).collect();
-    for (stack, service) in all.iter().cycle().take(ROLLING_RESTARTS) {
+    let all: Vec<_> = apis.enumerate().chain(workers.enumerate()).collect();
+    for (replica, (stack, service)) in all.iter().cycle().take(ROLLING_RESTARTS) {
         let mut stack = stack.lock().await;
+        let drain = |drained| {
+            if *service == Service::Api {
+                deployment.balancer.drain(*replica, drained);
+            }
+        };
+        drain(true);
         let status = stack.stop(*service).await?;
         anyhow::ensure!(status.success(), "{service} did not exit with code 0: {status}");
         stack.restart(*service).await?;
+        drain(false);
     }
     Ok(())
 }

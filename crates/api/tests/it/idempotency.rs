@@ -106,7 +106,8 @@ async fn fifty_concurrent_requests_create_one_order() {
 
 #[tokio::test]
 async fn a_key_that_is_still_in_flight_is_409() {
-    let api = Api::start().await;
+    // The first request waits until the end of the test.
+    let api = Api::with(&[("DATABASE_STATEMENT_TIMEOUT", "60s")]).await;
     let sql = api.database.connect().await.unwrap();
     // An uncommitted row with this key: the first request waits for its transaction.
     let row = "INSERT INTO idempotency_keys (order_id, customer, key, fingerprint) \
@@ -114,7 +115,7 @@ async fn a_key_that_is_still_in_flight_is_409() {
     sql.batch_execute(&format!("BEGIN; {row}")).await.unwrap();
     let request = api.request(Method::POST, "/api/orders").json(&widget());
     let first = tokio::spawn(Response::of(request.header("idempotency-key", "k")));
-    let second = testkit::eventually("the second to be refused", Duration::from_secs(4), async || {
+    let second = testkit::eventually("the second to be refused", Duration::from_secs(30), async || {
         let held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND \
                     database = (SELECT oid FROM pg_database WHERE datname = current_database())";
         let held: i64 = sql.query_one(held, &[]).await.unwrap().get(0);

@@ -116,7 +116,7 @@ impl Api {
 
     /// Waits for its end, and returns the exit code.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
-        let deadline = std::time::Duration::from_secs(20);
+        let deadline = std::time::Duration::from_secs(60);
         let child = &mut self.child;
         testkit::eventually("its end", deadline, || {
             std::future::ready(child.try_wait().unwrap())

@@ -216,7 +216,8 @@ mod tests {
         let environment = Environment::from_env(&env).unwrap();
         assert!(matches!(environment.traces, Exporter::Console));
         assert!(matches!(environment.metrics, Exporter::None));
-        let fields: Vec<_> = environment.propagator.fields().collect();
+        let mut fields: Vec<_> = environment.propagator.fields().collect();
+        fields.sort_unstable();
         assert_eq!(fields, ["traceparent", "tracestate"]);
         assert_eq!(environment.log_level, "warn,opentelemetry=debug");
     }
