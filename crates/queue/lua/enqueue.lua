@@ -3,15 +3,18 @@
 -- A job that lost its payload or meta is looked up in the active list, which is O(backlog). With ARGV[2] = 1
 -- every job that Redis knows is: a payload and a meta do not prove that the list still has the id.
 --
--- KEYS: 1 data  2 meta prefix  3 active  4 done  5 dead  6 wake channel
--- ARGV: 1 how many jobs may wait, -1 for no limit  2 1 to trust only the active list, else 0
+-- KEYS: 1 data  2 meta prefix  3 active  4 done  5 dead  6 wake channel  7 older jobs
+-- ARGV: 1 how many jobs may wait, -1 for no limit; with a limit, none while KEYS[7] exists  2 1 to trust only the active list, else 0
 --       then id, payload, id, payload, ...
 -- Returns one number per job: 1 new, 0 already queued, 2 not enqueued because the queue is full.
 
 local now = now_ms()
 local limit = tonumber(ARGV[1])
 local verify = ARGV[2] == '1'
-local room = limit < 0 and math.huge or limit - redis.call('LLEN', KEYS[3])
+local room = math.huge
+if limit >= 0 then
+    room = redis.call('EXISTS', KEYS[7]) == 1 and 0 or limit - redis.call('LLEN', KEYS[3])
+end
 local outcome = {}
 local added = 0
 

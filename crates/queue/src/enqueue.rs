@@ -32,7 +32,7 @@ pub enum Enqueued {
     /// The job already waits or is in flight: nothing was changed. Also returned for a job that this call
     /// enqueued, when the connection broke before the response and the call was repeated.
     AlreadyQueued,
-    /// The queue is full (see [`Queue::enqueue_within`]): nothing was changed.
+    /// The queue is full, or older jobs go first (see [`Queue::enqueue_within`]): nothing was changed.
     Full,
 }
 
@@ -65,14 +65,39 @@ impl<J: Job> Queue<J> {
         self.enqueue_one(id, job, None, Trust::List).await
     }
 
-    /// Like [`enqueue`](Self::enqueue), but returns [`Enqueued::Full`] for a new job while `limit` jobs wait.
-    /// For callers that keep the job elsewhere. Without a limit a queue that is filled faster than it is
+    /// Like [`enqueue`](Self::enqueue), but returns [`Enqueued::Full`] for a new job while `limit` jobs wait,
+    /// or while older jobs wait elsewhere ([`set_older_jobs_wait`](Self::set_older_jobs_wait)). For callers that keep the job elsewhere. Without a limit a queue that is filled faster than it is
     /// processed fills its Redis.
     ///
     /// # Errors
     /// As for [`enqueue`](Self::enqueue).
     pub async fn enqueue_within(&self, limit: u32, id: &str, job: &J) -> Result<Enqueued, QueueError> {
         self.enqueue_one(id, job, Some(limit), Trust::Record).await
+    }
+
+    /// Says that older jobs wait where their caller keeps them, for the next `ttl`, or with `None` that none do.
+    /// While they wait, [`enqueue_within`](Self::enqueue_within) enqueues no new job, so that those go first.
+    ///
+    /// # Errors
+    /// Redis is unavailable.
+    pub async fn set_older_jobs_wait(&self, ttl: Option<Duration>) -> Result<(), QueueError> {
+        let command = match ttl {
+            Some(ttl) => {
+                let mut set = redis::cmd("SET");
+                let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+                set.arg(&self.keys.older).arg("").arg("PX").arg(ttl);
+                set
+            }
+            None => {
+                let mut delete = redis::cmd("DEL");
+                delete.arg(&self.keys.older);
+                delete
+            }
+        };
+        command
+            .exec_async(&mut self.connection.clone())
+            .await
+            .map_err(|source| self.connection.error("say whether older jobs wait", source))
     }
 
     /// Enqueues many jobs, with one round trip per 500; the results are in the order of the jobs.
@@ -174,7 +199,7 @@ impl<J: Job> Queue<J> {
         let keys = &self.keys;
         let mut script = scripts::ENQUEUE.prepare_invoke();
         script.key(&[&keys.data, &keys.meta, &keys.active, &keys.done, &keys.dead]);
-        script.key(&keys.wake);
+        script.key(&[&keys.wake, &keys.older]);
         script
             .arg(limit.map_or(-1, i64::from))
             .arg(u8::from(trust == Trust::List));

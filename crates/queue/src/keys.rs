@@ -23,6 +23,8 @@ pub(crate) struct Keys {
     pub(crate) scheduled: String,
     /// Pub/sub channel that wakes idle workers: `{queue}:wake`. Not used by apalis.
     pub(crate) wake: String,
+    /// Empty string with a TTL while older jobs wait elsewhere: `{queue}:older`. Not used by apalis.
+    pub(crate) older: String,
     /// String, the time of [`Queue::begin_epoch`](crate::Queue::begin_epoch): `{queue}:epoch`. Not used by
     /// apalis.
     pub(crate) epoch: String,
@@ -45,6 +47,7 @@ impl Keys {
             dead: apalis.dead_jobs_set(),
             scheduled: apalis.scheduled_jobs_set(),
             wake: format!("{queue}:wake"),
+            older: format!("{queue}:older"),
             epoch: format!("{queue}:epoch"),
             epoch_reported: format!("{queue}:epoch:told"),
         }

@@ -47,6 +47,7 @@
 //! | `orders:workers:metadata:<worker>` | hash | what apalis stores about a worker |
 //! | `orders:done`, `orders:dead` | set | ids that finished, or have an unreadable payload; until clean-up |
 //! | `orders:wake` | channel | one message per enqueue, to wake idle workers |
+//! | `orders:older` | string | for seconds: older jobs wait elsewhere ([`Queue::set_older_jobs_wait`]) |
 //! | `orders:epoch` | string | time of the first use; missing if Redis lost its data ([`Queue::epoch`]) |
 //! | `orders:epoch:told` | string | for 10 s: the missing epoch was reported to one process |
 //! | `core:apalis:queues:list` | sorted set | apalis' list of queues; the one key that all queues share |

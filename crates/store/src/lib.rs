@@ -45,7 +45,7 @@ pub use idempotency::{CreatedOnce, IdempotencyKey, Once};
 pub use migrate::{migrate, migrate_reporting};
 pub use pg::probe::Schema;
 pub use read::StatusTotal;
-pub use reconcile::{DueOrder, DueReason};
+pub use reconcile::{DueOrder, DueReason, Unfinished};
 pub use row::UnreadableOrder;
 pub use settlement::{Settlement, UnsettledOrder};
 pub use store::Store;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{min, now};
 use diesel::prelude::*;
 use diesel::query_builder::SqlQuery;
-use diesel::sql_types::{BigInt, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Double, Nullable, Text, Timestamptz};
 use domain::{Attempt, OrderId, OrderStatus, ProcessOrder, TraceContext};
 use serde_json::Value;
 use telemetry::db::Statement;
@@ -26,6 +26,7 @@ telemetry::statement! {
     DispatchAllNow: "UPDATE" "orders", action "dispatch_all_now", framework "apalis";
     TakeDueOrders: "UPDATE" "orders", action "take_due_orders", framework "apalis";
     TakeDueAttempted: "UPDATE" "orders", action "take_due_attempted", framework "apalis";
+    SelectUnfinished: "SELECT" "orders", action "unfinished", framework "apalis";
     SelectOldestDue: "SELECT" "orders", action "oldest_due", framework "apalis";
 }
 
@@ -178,6 +179,29 @@ impl Store {
         Ok(rows.into_iter().map(DueOrder::from).collect())
     }
 
+    /// The orders that are not final, for gauges. Reads at most 101,000 rows, through the index of due orders.
+    /// Polled, so it makes no span.
+    pub async fn unfinished(&self) -> Result<Unfinished, StoreError> {
+        let query = diesel::sql_query(
+            "WITH first AS MATERIALIZED (\
+               SELECT created_at, status, attempt, waiting_since FROM orders \
+               WHERE dispatch_after IS NOT NULL ORDER BY dispatch_after LIMIT 100000), \
+             last AS MATERIALIZED (\
+               SELECT created_at FROM orders \
+               WHERE dispatch_after IS NOT NULL ORDER BY dispatch_after DESC LIMIT 1000) \
+             SELECT \
+               extract(epoch FROM now() - least(min(created_at), (SELECT min(created_at) FROM last)))::float8 \
+                 AS oldest_age, \
+               count(*) FILTER (WHERE status = 'pending' AND waiting_since IS NOT NULL) AS waiting_for_gateway, \
+               count(*) FILTER (WHERE status = 'pending' AND waiting_since IS NULL AND attempt > 0) AS in_backoff, \
+               count(*) FILTER (WHERE status = 'pending' AND attempt = 0) AS waiting_for_dispatch \
+             FROM first",
+        );
+        let row = telemetry::span::untraced(self.pg.row::<SelectUnfinished, _, _>(query)).await?;
+        // An aggregate has one row.
+        Ok(row.unwrap_or_default())
+    }
+
     /// For how long the most overdue order has been due; `None` if none is. Polled, so it makes no span.
     pub async fn oldest_due(&self) -> Result<Option<Duration>, StoreError> {
         let query = orders::table
@@ -190,6 +214,32 @@ impl Store {
             return Ok(None);
         };
         Ok(Some((read_at - since).to_std().unwrap_or_default()))
+    }
+}
+
+/// The orders that are not final. Exact below 100,000 of them; above, the counts are those of the 100,000 that
+/// are due first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, QueryableByName)]
+pub struct Unfinished {
+    #[diesel(sql_type = Nullable<Double>)]
+    oldest_age: Option<f64>,
+    /// Pending orders that wait until the gateway is available.
+    #[diesel(sql_type = BigInt)]
+    pub waiting_for_gateway: i64,
+    /// Pending orders whose last attempt failed, was released, or died.
+    #[diesel(sql_type = BigInt)]
+    pub in_backoff: i64,
+    /// Pending orders that no worker has claimed yet.
+    #[diesel(sql_type = BigInt)]
+    pub waiting_for_dispatch: i64,
+}
+
+impl Unfinished {
+    /// The age of the oldest order that is not final; zero if there is none. Among more than 100,000 orders
+    /// it may miss the oldest: it reads those that are due first, and the 1,000 that are due last, because
+    /// old orders are dispatched again at longer intervals.
+    pub fn oldest_age(&self) -> Duration {
+        Duration::try_from_secs_f64(self.oldest_age.unwrap_or(0.0)).unwrap_or_default()
     }
 }
 

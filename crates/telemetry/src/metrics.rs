@@ -67,18 +67,23 @@ pub fn gauge(name: &'static str, unit: &'static str, description: &'static str) 
         .build()
 }
 
-/// The current value of something, read at every export. `read` must not block.
-pub fn observe(
+/// The current value of something, read at every export. Nothing is exported while `read` gives `None`: a value
+/// that this process does not know at the moment. `read` must not block.
+pub fn observe<V: Into<Option<f64>>>(
     name: &'static str,
     unit: &'static str,
     description: &'static str,
     attributes: Vec<KeyValue>,
-    read: impl Fn() -> f64 + Send + Sync + 'static,
+    read: impl Fn() -> V + Send + Sync + 'static,
 ) {
     meter()
         .f64_observable_gauge(name)
         .with_unit(unit)
         .with_description(description)
-        .with_callback(move |gauge| gauge.observe(read(), &attributes))
+        .with_callback(move |gauge| {
+            if let Some(value) = read().into() {
+                gauge.observe(value, &attributes);
+            }
+        })
         .build();
 }

@@ -25,6 +25,10 @@ const BATCH: usize = 200;
 /// From this queue depth on, only orders that were attempted before are dispatched. New ones wait in
 /// PostgreSQL, where they cannot be dispatched twice. No worker processes so many jobs within an interval.
 const MAX_DEPTH_FOR_NEW_ORDERS: u64 = 10_000;
+/// From this lag on, the api must not dispatch new orders: those that are due in PostgreSQL go first.
+const MAX_LAG: Duration = Duration::from_secs(2);
+/// How long the api obeys without a confirmation, as when the reconciler dies.
+const OLDER_JOBS_TTL: Duration = Duration::from_secs(10);
 /// Maximum number of concurrent dispatches; they share one connection.
 const CONCURRENCY: usize = 32;
 
@@ -112,11 +116,22 @@ impl Reconciler {
     async fn poll(&self, state: &mut State) -> Result<Next, ReconcileError> {
         self.recover_from_data_loss(&mut state.redis_lost_data).await?;
         let has_room = self.queue().stats().await?.depth < MAX_DEPTH_FOR_NEW_ORDERS;
-        let mut next = self.dispatch_batch(self.store.take_due_attempted(BATCH)).await?;
-        if has_room && self.dispatch_batch(self.store.take_due(BATCH)).await? == Next::AtOnce {
-            next = Next::AtOnce;
-        }
-        Ok(next)
+        let attempted = self.dispatch_batch(self.store.take_due_attempted(BATCH)).await?;
+        let others = if has_room {
+            self.dispatch_batch(self.store.take_due(BATCH)).await?
+        } else {
+            Next::AfterInterval
+        };
+        let may_lag = !has_room || others == Next::AtOnce;
+        let lags = may_lag && self.store.oldest_due().await?.is_some_and(|lag| lag > MAX_LAG);
+        self.queue()
+            .set_older_jobs_wait(lags.then_some(OLDER_JOBS_TTL))
+            .await?;
+        Ok(if attempted == Next::AtOnce {
+            attempted
+        } else {
+            others
+        })
     }
 
     /// Dispatches the orders that `take` takes. Untraced as long as it finds none, as in most polls.

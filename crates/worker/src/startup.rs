@@ -139,6 +139,7 @@ async fn run_background(
         sweeper::delete_finished_jobs(queue, shutdown),
         sweeper::delete_expired_keys(store, shutdown),
         metrics::watch_queue(queue, store, &reconciler.is_leader, shutdown),
+        metrics::watch_orders(store, &reconciler.is_leader, shutdown),
         metrics::watch_gateway(gateway, shutdown),
         settle_unsettled_orders(gateway, store, shutdown),
     );

@@ -167,6 +167,14 @@ pub(super) const ROWS: &[MetricRow] = &[
         &[],
     ),
     row("orders.cancelled", "{order}", Kind::Counter, &[], &[]),
+    row("orders.unfinished.age", "s", Kind::Gauge, &[], &[]),
+    row(
+        "orders.waiting",
+        "{order}",
+        Kind::Gauge,
+        &["order.waiting.reason"],
+        &[],
+    ),
     row("orders.processing.duration", "s", PROCESSING, &[], &[]),
     row("telemetry.spans.dropped", "{span}", Kind::Counter, &[], &[]),
     row("telemetry.logs.dropped", "{log_record}", Kind::Counter, &[], &[]),
@@ -178,6 +186,11 @@ pub(super) const VALUES: &[(&str, &str, &[&str])] = &[
         "queue.reconciled",
         "queue.reason",
         &["lost", "lease_expired", "retry"],
+    ),
+    (
+        "orders.waiting",
+        "order.waiting.reason",
+        &["gateway", "backoff", "dispatch"],
     ),
     (
         "db.client.connection.count",

@@ -126,6 +126,7 @@ async fn every_statement_is_prepared_once_per_connection() {
             "take_due_orders",
             "total_orders",
             "total_own_orders",
+            "unfinished",
             "unsettled_orders",
             "wait_for_gateway",
         ]
@@ -168,6 +169,7 @@ async fn run_every_statement(store: &Store) {
     store.take_due(10).await.unwrap();
     store.take_due_attempted(10).await.unwrap();
     store.oldest_due().await.unwrap();
+    store.unfinished().await.unwrap();
     store.hold_lease("test", id.as_uuid(), minute).await.unwrap();
     store.end_lease("test", id.as_uuid()).await.unwrap();
     store

@@ -354,3 +354,43 @@ async fn attempted_orders_are_found_by_their_own_index() {
         retries
     );
 }
+
+#[tokio::test]
+async fn unfinished_orders_are_counted_by_what_they_wait_for() {
+    let fixture = Fixture::new().await;
+    let empty = fixture.store.unfinished().await.unwrap();
+    assert_eq!((empty.oldest_age(), empty), (Duration::ZERO, Default::default()));
+
+    let (waits, backs_off, works) = (
+        fixture.order().await,
+        fixture.order().await,
+        fixture.order().await,
+    );
+    fixture.order().await;
+    fixture.claim(&works).await;
+    fixture.update(backs_off.id, "attempt = 1").await;
+    fixture
+        .update(waits.id, "attempt = 1, waiting_since = now()")
+        .await;
+    let done = fixture.order().await;
+    fixture
+        .update(done.id, "created_at = now() - interval '1 day'")
+        .await;
+    fixture.put_into(done.id, OrderStatus::Completed).await;
+    // Due again only much later, as an old order is.
+    fixture
+        .update(
+            works.id,
+            "created_at = now() - interval '1 h', dispatch_after = now() + interval '10 min'",
+        )
+        .await;
+    let unfinished = fixture.store.unfinished().await.unwrap();
+    let counts = (
+        unfinished.waiting_for_gateway,
+        unfinished.in_backoff,
+        unfinished.waiting_for_dispatch,
+    );
+    assert_eq!(counts, (1, 1, 1));
+    let minutes = unfinished.oldest_age().as_secs() / 60;
+    assert!((60..100).contains(&minutes), "{minutes}");
+}

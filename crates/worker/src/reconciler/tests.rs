@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use dispatch::DispatchError;
 use domain::{CustomerId, NewOrder, Order, OrderDraft, TraceContext};
 use fastrand::Rng;
 use queue::{Delivery, QueueConfig, WorkOptions};
@@ -147,6 +148,47 @@ async fn at_the_maximum_queue_depth_only_attempted_orders_are_dispatched() {
     shop.poll().await.unwrap();
     assert_eq!(shop.depth().await, 1);
     assert!(shop.due_in(new.id).await > 0.0, "not dispatched");
+}
+
+/// Else the oldest orders of an overload would wait until it ends.
+#[tokio::test]
+async fn while_older_orders_wait_in_postgresql_a_new_one_is_not_dispatched_past_them() {
+    let shop = Shop::open().await;
+    shop.poll().await.unwrap();
+    let refused = shop.order().await;
+    let fillers = (0..MAX_DEPTH_FOR_NEW_ORDERS).map(|n| format!("other-{n}"));
+    let fillers: Vec<String> = std::iter::once(shop.key("active")).chain(fillers).collect();
+    shop.redis("RPUSH", &fillers).await;
+    let dispatch = async || {
+        let job = shop.order().await.next_job();
+        shop.reconciler.dispatcher.dispatch(job).await
+    };
+    // A deep queue alone is no reason: nothing older waits elsewhere.
+    shop.poll().await.unwrap();
+    assert_eq!(dispatch().await.unwrap(), Enqueued::New);
+
+    let due = "UPDATE orders SET dispatch_after = now() - interval '5 s' WHERE id =";
+    let due = format!("{due} '{}'", refused.id);
+    shop.sql.batch_execute(&due).await.unwrap();
+    shop.poll().await.unwrap();
+    assert!(matches!(dispatch().await, Err(DispatchError::Full)));
+
+    // Once there is room, the older one goes first.
+    shop.redis("DEL", &fillers[..1]).await;
+    shop.poll().await.unwrap();
+    assert_eq!(shop.depth().await, 1);
+    assert!(shop.due_in(refused.id).await > 0.0, "not dispatched");
+    assert_eq!(dispatch().await.unwrap(), Enqueued::New);
+}
+
+#[tokio::test]
+async fn a_wrong_entry_that_older_orders_wait_is_removed() {
+    let shop = Shop::open().await;
+    shop.redis("SET", &[shop.key("older"), "x".to_owned()]).await;
+    shop.poll().await.unwrap();
+    let job = shop.order().await.next_job();
+    let dispatched = shop.reconciler.dispatcher.dispatch(job).await;
+    assert_eq!(dispatched.unwrap(), Enqueued::New);
 }
 
 #[tokio::test]
