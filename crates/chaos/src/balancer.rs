@@ -43,8 +43,8 @@ impl LoadBalancer {
         urls.into_iter().flatten().map(String::as_str)
     }
 
-    /// Sends the replica no new requests from now on (`true`), or again once it is ready: what a `preStop` hook
-    /// is for. Without it, a busy machine may probe less often than the api's drain delay needs.
+    /// Sends the replica no new requests from now on (`true`), or again once it is ready: the purpose of a
+    /// `preStop` hook. Without it, a busy machine may probe less often than the api's drain delay needs.
     pub(crate) fn drain(&self, replica: usize, drained: bool) {
         if let Some(flag) = self.drained.get(replica) {
             flag.store(drained, Ordering::Relaxed);
