@@ -52,7 +52,7 @@ async fn a_paid_order_of_high_value_is_exactly_this_trace() {
     let order = shop.final_order(&id).await;
     let trace = shop
         .lens
-        .trace_of_order(&id, |trace| trace.spans.len() >= 12)
+        .trace_of_order(&id, |trace| trace.spans.len() >= 15)
         .await;
 
     assert_eq!(
@@ -67,8 +67,11 @@ async fn a_paid_order_of_high_value_is_exactly_this_trace() {
             "         ├─ validate_high_value_order INTERNAL throughline-worker",
             "         ├─ process_payment INTERNAL throughline-worker",
             "         │  ├─ validate_payment_method INTERNAL throughline-worker",
+            "         │  ├─ POST CLIENT throughline-worker",
+            "         │  │  └─ POST /v1/payment_intents SERVER throughline-gateway",
+            "         │  ├─ UPDATE orders CLIENT throughline-worker",
             "         │  └─ POST CLIENT throughline-worker",
-            "         │     └─ POST /v1/payment_intents SERVER throughline-gateway",
+            "         │     └─ POST /v1/payment_intents/{id}/confirm SERVER throughline-gateway",
             "         └─ UPDATE orders CLIENT throughline-worker",
         ]
     );
@@ -91,7 +94,7 @@ async fn a_redelivered_order_stays_in_its_trace_and_links_to_the_attempt_before(
         .order(&json!({ "product_name": "Widget", "amount": "5", "payment_method": "paypal" }))
         .await;
     assert_eq!(shop.final_order(&id).await["attempt"], 2);
-    let whole = |trace: &Trace| trace.spans.len() >= 19;
+    let whole = |trace: &Trace| trace.spans.len() >= 22;
     let trace = shop.lens.trace_of_order(&id, whole).await;
     assert_eq!(
         drawn(&trace),
@@ -104,16 +107,19 @@ async fn a_redelivered_order_stays_in_its_trace_and_links_to_the_attempt_before(
             "   │     ├─ UPDATE orders CLIENT throughline-worker",
             "   │     ├─ process_payment INTERNAL throughline-worker",
             "   │     │  ├─ validate_payment_method INTERNAL throughline-worker",
+            "   │     │  ├─ POST CLIENT throughline-worker",
+            "   │     │  │  └─ POST /v1/payment_intents SERVER throughline-gateway",
+            "   │     │  ├─ UPDATE orders CLIENT throughline-worker",
             "   │     │  └─ POST CLIENT throughline-worker",
-            "   │     │     └─ POST /v1/payment_intents SERVER throughline-gateway",
+            "   │     │     └─ POST /v1/payment_intents/{id}/confirm SERVER throughline-gateway",
             "   │     └─ UPDATE orders CLIENT throughline-worker",
             "   └─ send orders PRODUCER throughline-worker",
             "      └─ process orders CONSUMER throughline-worker",
             "         ├─ UPDATE orders CLIENT throughline-worker",
             "         ├─ process_payment INTERNAL throughline-worker",
             "         │  ├─ validate_payment_method INTERNAL throughline-worker",
-            "         │  └─ POST CLIENT throughline-worker",
-            "         │     └─ POST /v1/payment_intents SERVER throughline-gateway",
+            "         │  └─ GET CLIENT throughline-worker",
+            "         │     └─ GET /v1/payment_intents/{id} SERVER throughline-gateway",
             "         └─ UPDATE orders CLIENT throughline-worker",
         ]
     );
