@@ -3,7 +3,7 @@
 -- jobs still run.
 --
 -- KEYS: 1 workers  2 the worker's inflight set  3 active  4 data  5 meta prefix  6 the worker's metadata
---       7 done  8 dead  9 wake channel
+--       7 done  8 dead  9 wake channel  10 idle
 -- ARGV: 1 the worker's name  2 n, the number of finished jobs  then n times (id, enqueued_at, status)
 --       then the ids of jobs that still run
 -- Returns {jobs acknowledged, jobs put back, jobs lost}.
@@ -35,7 +35,7 @@ if next(running) == nil then
 end
 
 if returned > 0 then
-    redis.call('PUBLISH', KEYS[9], returned)
+    wake(KEYS[10], KEYS[9], returned)
 end
 
 return { acknowledged, returned, lost }

@@ -39,6 +39,25 @@ local function mend(data, meta_prefix, id)
     return true
 end
 
+-- Wakes up to `count` of the workers that wait for jobs. Each enters the set again when it polls.
+-- One that died receives no message, and the next is woken in its place. Workers of release 0.1 all listen to
+-- the channel itself, and are woken if no other worker is.
+local function wake(idle, channel, count)
+    local woken = 0
+    for _ = 1, count + 16 do
+        local worker = woken < count and redis.call('SPOP', idle)
+        if not worker then
+            break
+        end
+        if redis.call('PUBLISH', channel .. ':' .. worker, '') > 0 then
+            woken = woken + 1
+        end
+    end
+    if woken == 0 then
+        redis.call('PUBLISH', channel, count)
+    end
+end
+
 -- Moves the jobs of an inflight set back to the active list with `push` (LPUSH or RPUSH), except those in
 -- `running`.
 -- Returns how many it moved, and how many it dropped because their payload is lost.

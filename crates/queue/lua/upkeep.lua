@@ -5,7 +5,7 @@
 -- keys.
 --
 -- KEYS: 1 workers  2 inflight prefix  3 active  4 data  5 meta prefix  6 worker metadata prefix
---       7 wake channel  8 scheduled
+--       7 wake channel  8 scheduled  9 idle
 -- ARGV: 1 seconds without a heartbeat after which a worker is dead  2.. names of this process' workers
 -- Returns {dead workers, jobs put back, jobs lost}.
 
@@ -29,7 +29,7 @@ for _, worker in ipairs(dead) do
 end
 
 if returned > 0 then
-    redis.call('PUBLISH', KEYS[7], returned)
+    wake(KEYS[9], KEYS[7], returned)
 end
 
 return { #dead, returned, lost }

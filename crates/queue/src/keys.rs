@@ -21,8 +21,11 @@ pub(crate) struct Keys {
     pub(crate) dead: String,
     /// Sorted set of ids that apalis would move into the active list: `{queue}:scheduled`. Always empty here.
     pub(crate) scheduled: String,
-    /// Pub/sub channel that wakes idle workers: `{queue}:wake`. Not used by apalis.
+    /// Prefix of one pub/sub channel per process that works, `{queue}:wake:{instance}`; the channel `{queue}:wake`
+    /// wakes all workers of release 0.1. Not used by apalis.
     pub(crate) wake: String,
+    /// Set of the instances that wait for jobs: `{queue}:idle`. Not used by apalis.
+    pub(crate) idle: String,
     /// Empty string with a TTL while older jobs wait elsewhere: `{queue}:older`. Not used by apalis.
     pub(crate) older: String,
     /// String, the time of [`Queue::begin_epoch`](crate::Queue::begin_epoch): `{queue}:epoch`. Not used by
@@ -47,6 +50,7 @@ impl Keys {
             dead: apalis.dead_jobs_set(),
             scheduled: apalis.scheduled_jobs_set(),
             wake: format!("{queue}:wake"),
+            idle: format!("{queue}:idle"),
             older: format!("{queue}:older"),
             epoch: format!("{queue}:epoch"),
             epoch_reported: format!("{queue}:epoch:told"),

@@ -9,7 +9,7 @@
 //!
 //! - a job that waits or is in flight is not enqueued again; a finished one is. One that Redis lost from its
 //!   lists, while its payload and meta stayed, is found by `queued`, which reads the lists;
-//! - a job is delivered at once: workers are woken by pub/sub, and polling at short intervals covers a lost
+//! - a job is delivered at once: as many workers as there are jobs are woken by pub/sub, and polling at short intervals covers a lost
 //!   message;
 //! - a job of a worker that died is redelivered within [`DEAD_AFTER`] plus one [`HEARTBEAT`];
 //! - a job is acknowledged when its handler returns or panics, also during shutdown; there are no retries in
@@ -46,7 +46,9 @@
 //! | `orders:workers` | sorted set | worker names by their last heartbeat |
 //! | `orders:workers:metadata:<worker>` | hash | what apalis stores about a worker |
 //! | `orders:done`, `orders:dead` | set | ids that finished, or have an unreadable payload; until clean-up |
-//! | `orders:wake` | channel | one message per enqueue, to wake idle workers |
+//! | `orders:idle` | set | the processes whose worker waits for jobs; an enqueue wakes as many as it has jobs |
+//! | `orders:wake:<process>` | channel | wakes the worker of this process |
+//! | `orders:wake` | channel | wakes the workers of release 0.1, when no process is in `orders:idle` |
 //! | `orders:older` | string | for seconds: older jobs wait elsewhere ([`Queue::set_older_jobs_wait`]) |
 //! | `orders:epoch` | string | time of the first use; missing if Redis lost its data ([`Queue::epoch`]) |
 //! | `orders:epoch:told` | string | for 10 s: the missing epoch was reported to one process |

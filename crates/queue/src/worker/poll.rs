@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use apalis_core::backend::ext::poll_strategy::{PollSnapshot, PollStrategy};
 use futures_util::task::AtomicWaker;
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
 /// The first tick after a wake-up. It covers a wake-up that arrived during a fetch too early to see the job.
@@ -24,12 +25,23 @@ const MAX_TICK: Duration = Duration::from_millis(200);
 pub(crate) struct Wake {
     pending: AtomicBool,
     waker: AtomicWaker,
+    /// Notified each time the worker polls.
+    polled: Notify,
 }
 
 impl Wake {
-    pub(crate) fn wake(&self) {
+    fn wake(&self) {
         self.pending.store(true, Ordering::Release);
         self.waker.wake();
+    }
+
+    /// Wakes the worker, and returns once it polls. A worker without a free slot does not poll.
+    pub(crate) async fn wake_until_polled(&self) {
+        let mut polled = std::pin::pin!(self.polled.notified());
+        // From here on a poll is noticed.
+        polled.as_mut().enable();
+        self.wake();
+        polled.await;
     }
 
     /// Whether there was a wake-up since the last call. Registers the waker before the check, so that none is
@@ -76,7 +88,12 @@ impl PollStrategy for WakeOrTick {
             due = true;
             self.arm();
         }
-        if due { Poll::Ready(Some(())) } else { Poll::Pending }
+        if due {
+            self.wake.polled.notify_waiters();
+            Poll::Ready(Some(()))
+        } else {
+            Poll::Pending
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::delivery::Delivery;
 use super::health::WorkerHealth;
-use super::listener::listen;
+use super::listener::Listener;
 use super::monitor::{self, Parts};
 use super::options::WorkOptions;
 use super::registration::Registration;
@@ -89,14 +89,21 @@ where
         let _not_running = NotRunningOnDrop(&self.parts.health);
         let mut helpers = JoinSet::new();
         helpers.spawn(self.upkeep.clone().run(Arc::clone(&self.parts.registry)));
-        helpers.spawn(listen(
-            self.queue.connection.client().clone(),
-            self.queue.keys.wake.clone(),
-            Arc::clone(&self.parts.wake),
-        ));
+        let instance = Uuid::now_v7().simple().to_string();
+        let listener = Listener {
+            client: self.queue.connection.client().clone(),
+            connection: self.queue.connection(),
+            keys: Arc::clone(&self.queue.keys),
+            instance: instance.clone(),
+            wake: Arc::clone(&self.parts.wake),
+        };
+        let listening = helpers.spawn(listener.clone().run());
 
-        let deadline = self.run_until_shutdown(shutdown).await;
-        self.wait_for_jobs(deadline).await;
+        let deadline = self.run_until_shutdown(&instance, shutdown).await;
+        listening.abort();
+        // While Redis is unavailable the entry stays; an enqueue removes it when it finds no receiver.
+        let leave_set = timeout(CLEAN_STOP_TIMEOUT, listener.leave_set());
+        let ((), _) = tokio::join!(self.wait_for_jobs(deadline), leave_set);
         helpers.shutdown().await;
         self.upkeep
             .deregister_all(&self.parts.registry, CLEAN_STOP_TIMEOUT)
@@ -104,8 +111,7 @@ where
     }
 
     /// Runs one worker after another. Returns the deadline of the running jobs.
-    async fn run_until_shutdown(&self, shutdown: &CancellationToken) -> Instant {
-        let instance = Uuid::now_v7().simple();
+    async fn run_until_shutdown(&self, instance: &str, shutdown: &CancellationToken) -> Instant {
         let mut backoff = MIN_BACKOFF;
         for number in 1_u64.. {
             let name = format!("{}-{instance}-{number}", self.options.name_prefix);

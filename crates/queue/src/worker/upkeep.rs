@@ -73,7 +73,13 @@ impl Upkeep {
         let keys = &self.keys;
         let mut script = scripts::UPKEEP.prepare_invoke();
         script.key(&[&keys.workers, &keys.inflight, &keys.active, &keys.data]);
-        script.key(&[&keys.meta, &keys.worker_metadata, &keys.wake, &keys.scheduled]);
+        script.key(&[
+            &keys.meta,
+            &keys.worker_metadata,
+            &keys.wake,
+            &keys.scheduled,
+            &keys.idle,
+        ]);
         script.arg(DEAD_AFTER.as_secs()).arg(alive);
         let (dead, returned, lost): (u64, u64, u64) = self
             .connection
@@ -93,7 +99,7 @@ impl Upkeep {
         let mut script = scripts::DEREGISTER.prepare_invoke();
         let (inflight_key, metadata) = (keys.inflight_of(name), keys.metadata_of(name));
         script.key(&[&keys.workers, &inflight_key, &keys.active, &keys.data, &keys.meta]);
-        script.key(&[&metadata, &keys.done, &keys.dead, &keys.wake]);
+        script.key(&[&metadata, &keys.done, &keys.dead, &keys.wake, &keys.idle]);
         script.arg(name).arg(in_flight.finished.len());
         for job in &in_flight.finished {
             script

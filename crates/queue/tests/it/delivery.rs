@@ -158,10 +158,10 @@ async fn a_worker_that_lost_its_subscription_resubscribes() {
         .unwrap();
     let worker = Worker::start(&queue, 4, nothing);
     let mut connection = queue.connection();
-    let channel = key(&queue, "wake");
+    let channels = key(&queue, "wake:*");
     let listeners = async |connection: &mut throughline_queue::Connection| {
-        let (_, count): (String, u32) = run_redis(connection, &["PUBSUB", "NUMSUB", &channel]).await;
-        count
+        let channels: Vec<String> = run_redis(connection, &["PUBSUB", "CHANNELS", &channels]).await;
+        channels.len()
     };
     let subscribed = |mut connection: throughline_queue::Connection| async move {
         (listeners(&mut connection).await == 1).then_some(())

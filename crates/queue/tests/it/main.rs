@@ -20,3 +20,4 @@ mod outage;
 mod shutdown;
 mod stats;
 mod support;
+mod wake;
