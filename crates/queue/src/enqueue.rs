@@ -46,8 +46,8 @@ enum Trust {
 }
 
 impl<J: Job> Queue<J> {
-    /// Enqueues one job, unless a job with this id already waits or is in flight, as its payload and meta say.
-    /// One round trip, O(1). Safe to repeat, for instance after a timeout.
+    /// Enqueues one job, unless a job with this id already waits or is in flight, as its payload and meta
+    /// say. One round trip, O(1). Safe to repeat, for instance after a timeout.
     ///
     /// # Errors
     /// The id or the job is not valid, or Redis is unavailable.
@@ -66,8 +66,9 @@ impl<J: Job> Queue<J> {
     }
 
     /// Like [`enqueue`](Self::enqueue), but returns [`Enqueued::Full`] for a new job while `limit` jobs wait,
-    /// or while older jobs wait elsewhere ([`set_older_jobs_wait`](Self::set_older_jobs_wait)). For callers that keep the job elsewhere. Without a limit a queue that is filled faster than it is
-    /// processed fills its Redis.
+    /// or while older jobs wait elsewhere ([`set_older_jobs_wait`](Self::set_older_jobs_wait)). For callers
+    /// that keep the job elsewhere. Without a limit a queue that is filled faster than it is processed fills
+    /// its Redis.
     ///
     /// # Errors
     /// As for [`enqueue`](Self::enqueue).
@@ -75,8 +76,9 @@ impl<J: Job> Queue<J> {
         self.enqueue_one(id, job, Some(limit), Trust::Record).await
     }
 
-    /// Says that older jobs wait where their caller keeps them, for the next `ttl`, or with `None` that none do.
-    /// While they wait, [`enqueue_within`](Self::enqueue_within) enqueues no new job, so that those go first.
+    /// Says that older jobs wait where their caller keeps them, for the next `ttl`, or with `None` that none
+    /// do. While they wait, [`enqueue_within`](Self::enqueue_within) enqueues no new job, so that those go
+    /// first.
     ///
     /// # Errors
     /// Redis is unavailable.
@@ -114,8 +116,8 @@ impl<J: Job> Queue<J> {
     }
 
     /// Whether each of these jobs waits or is in flight, in their order. Reads the lists themselves, so it
-    /// costs O(number of waiting jobs) for each job that Redis knows and that is not finished, and one command
-    /// per worker if any of those does not wait.
+    /// costs O(number of waiting jobs) for each job that Redis knows and that is not finished, and one
+    /// command per worker if any of those does not wait.
     ///
     /// A job counts as in flight only within 10 min after it was enqueued.
     ///

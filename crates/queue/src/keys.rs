@@ -21,8 +21,8 @@ pub(crate) struct Keys {
     pub(crate) dead: String,
     /// Sorted set of ids that apalis would move into the active list: `{queue}:scheduled`. Always empty here.
     pub(crate) scheduled: String,
-    /// Prefix of one pub/sub channel per process that works, `{queue}:wake:{instance}`; the channel `{queue}:wake`
-    /// wakes all workers of release 0.1. Not used by apalis.
+    /// Prefix of one pub/sub channel per process that works, `{queue}:wake:{instance}`; the channel
+    /// `{queue}:wake` wakes all workers of release 0.1. Not used by apalis.
     pub(crate) wake: String,
     /// Set of the instances that wait for jobs: `{queue}:idle`. Not used by apalis.
     pub(crate) idle: String,

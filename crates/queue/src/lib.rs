@@ -9,8 +9,8 @@
 //!
 //! - a job that waits or is in flight is not enqueued again; a finished one is. One that Redis lost from its
 //!   lists, while its payload and meta stayed, is found by `queued`, which reads the lists;
-//! - a job is delivered at once: as many workers as there are jobs are woken by pub/sub, and polling at short intervals covers a lost
-//!   message;
+//! - a job is delivered at once: as many workers as there are jobs are woken by pub/sub, and polling at short
+//!   intervals covers a lost message;
 //! - a job of a worker that died is redelivered within [`DEAD_AFTER`] plus one [`HEARTBEAT`];
 //! - a job is acknowledged when its handler returns or panics, also during shutdown; there are no retries in
 //!   Redis;
@@ -46,7 +46,7 @@
 //! | `orders:workers` | sorted set | worker names by their last heartbeat |
 //! | `orders:workers:metadata:<worker>` | hash | what apalis stores about a worker |
 //! | `orders:done`, `orders:dead` | set | ids that finished, or have an unreadable payload; until clean-up |
-//! | `orders:idle` | set | the processes whose worker waits for jobs; an enqueue wakes as many as it has jobs |
+//! | `orders:idle` | set | processes whose worker waits; an enqueue wakes as many as it has jobs |
 //! | `orders:wake:<process>` | channel | wakes the worker of this process |
 //! | `orders:wake` | channel | wakes the workers of release 0.1, when no process is in `orders:idle` |
 //! | `orders:older` | string | for seconds: older jobs wait elsewhere ([`Queue::set_older_jobs_wait`]) |
@@ -66,8 +66,8 @@
 //! ```
 //!
 //! Not used, because each has a trap: `:scheduled` (its fetch `unpack`s every due id and fails permanently
-//! above about 8,000, so it is deleted at every heartbeat), `:idempotency`, locks, task events, and `vacuum`. apalis writes `:signal` and never
-//! reads it.
+//! above about 8,000, so it is deleted at every heartbeat), `:idempotency`, locks, task events, and `vacuum`.
+//! apalis writes `:signal` and never reads it.
 //!
 //! Redis must not fill up: apalis' fetch writes before it frees, so a queue that filled its Redis cannot be
 //! drained. A waiting job takes about 400 bytes beyond its payload; [`Queue::enqueue_within`] bounds the

@@ -15,9 +15,9 @@ telemetry::statement! {
 }
 
 impl Store {
-    /// Takes or renews the lease `name` for `holder`. Gives whether `holder` has it now, for `length` from the
-    /// start of the statement. While another process holds it, the statement only reads. Polled, so it makes
-    /// no span.
+    /// Takes or renews the lease `name` for `holder`. Gives whether `holder` has it now, for `length` from
+    /// the start of the statement. While another process holds it, the statement only reads. Polled, so it
+    /// makes no span.
     ///
     /// # Errors
     /// PostgreSQL is unavailable.

@@ -82,8 +82,8 @@ impl DueOrder {
     }
 }
 
-/// The statement that takes due orders. `$condition` is literal, so that every plan of the statement may use an
-/// index with that predicate.
+/// The statement that takes due orders. `$condition` is literal, so that every plan of the statement may use
+/// an index with that predicate.
 ///
 /// The CTE reads the status before the update: RETURNING has only the new one. A CTE that locks rows runs
 /// once under every plan; a sub-select in `IN` may run for each row, and lock more than its limit. The
@@ -179,8 +179,8 @@ impl Store {
         Ok(rows.into_iter().map(DueOrder::from).collect())
     }
 
-    /// The orders that are not final, for gauges. Reads at most 101,000 rows, through the index of due orders.
-    /// Polled, so it makes no span.
+    /// The orders that are not final, for gauges. Reads at most 101,000 rows, through the index of due
+    /// orders. Polled, so it makes no span.
     pub async fn unfinished(&self) -> Result<Unfinished, StoreError> {
         let query = diesel::sql_query(
             "WITH first AS MATERIALIZED (\
@@ -217,8 +217,8 @@ impl Store {
     }
 }
 
-/// The orders that are not final. Exact below 100,000 of them; above, the counts are those of the 100,000 that
-/// are due first.
+/// The orders that are not final. Exact below 100,000 of them; above, the counts are those of the 100,000
+/// that are due first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, QueryableByName)]
 pub struct Unfinished {
     #[diesel(sql_type = Nullable<Double>)]

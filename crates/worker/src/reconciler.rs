@@ -75,8 +75,8 @@ struct State {
 type Due = (DueReason, ProcessOrder);
 
 impl Reconciler {
-    /// Runs until `shutdown` is cancelled. A failed poll is followed by a pause as long as it took, besides the
-    /// interval: a statement that ran into its timeout is not repeated at once.
+    /// Runs until `shutdown` is cancelled. A failed poll is followed by a pause as long as it took, besides
+    /// the interval: a statement that ran into its timeout is not repeated at once.
     pub(crate) async fn run(&self, shutdown: &CancellationToken) {
         let mut failing = false;
         let mut state = State::default();
