@@ -15,6 +15,8 @@ mod leases;
 mod migrate;
 mod model;
 mod outage;
+mod overlap;
+mod plans;
 mod read;
 mod reconcile;
 mod settlement;
