@@ -1,4 +1,5 @@
--- Release 0.1 knows neither the ids of payments that were not charged, nor that one was cancelled.
+-- Release 0.1 knows neither the ids of payments that were not charged, nor that one was cancelled. See
+-- docs/upgrading.md: for development.
 ALTER TABLE orders
     DROP CONSTRAINT orders_payment_status_check,
     DROP CONSTRAINT orders_charge_has_id,
@@ -10,6 +11,7 @@ ALTER TABLE orders
     DROP COLUMN waiting_since;
 UPDATE orders SET payment_id = NULL WHERE payment_id IS NOT NULL AND payment_status <> 'charged';
 UPDATE orders SET payment_status = 'pending' WHERE payment_status = 'cancelled';
+UPDATE orders SET failure_code = 'internal_error' WHERE failure_code IN ('payment_deadline', 'worker_crashed');
 ALTER TABLE orders
     ADD CONSTRAINT orders_payment_status_check
         CHECK (payment_status IN ('not_required', 'pending', 'charged', 'refused')),
