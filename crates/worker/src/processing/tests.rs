@@ -1,8 +1,14 @@
 //! Attempts against the payment sandbox, with faults at every step.
 
-use domain::{FailureCode, Order, OrderStatus, PaymentStatus};
-use serde_json::json;
+use std::time::Instant;
 
+use domain::{FailureCode, Order, OrderStatus, PaymentMethod, PaymentStatus, TraceContext};
+use serde_json::json;
+use store::ClaimToken;
+
+use crate::lease::Lease;
+use crate::outcome::Stop;
+use crate::payment::Payment;
 use crate::shop::{MINUTE, Shop, delivery, failure};
 
 #[tokio::test]
@@ -332,4 +338,36 @@ async fn an_order_that_this_version_cannot_read_is_left_to_another_version() {
     shop.processor.process(delivery(job)).await;
     assert_eq!(row().await, ("pending".to_owned(), 1, 1, true));
     assert_eq!(shop.requests().await, 0);
+}
+
+/// A worker claims the order, is paused past its lease, and has lost the order meanwhile.
+async fn paused_payment(shop: &Shop, order: &Order) -> Result<String, Stop> {
+    let store = &shop.processor.store;
+    let (job, trace) = (shop.read(order).await.next_job(), TraceContext::default());
+    let claim = store.claim(&job, ClaimToken::draw(), &trace, MINUTE).await;
+    let order = &claim.unwrap().unwrap();
+    shop.update(order, "status = 'pending'").await;
+    let lease = &Lease::new(store.clone(), order, MINUTE, Instant::now() - MINUTE * 2);
+    let gateway = shop.processor.gateway.as_ref();
+    let payment = Payment {
+        gateway,
+        store,
+        order,
+        lease,
+    };
+    payment.process(PaymentMethod::CreditCard).await
+}
+
+#[tokio::test]
+async fn a_worker_that_was_paused_past_its_lease_neither_creates_nor_confirms_an_intent() {
+    let shop = Shop::open().await;
+    let order = shop.order().await;
+    assert_eq!(paused_payment(&shop, &order).await, Err(Stop::LeaseLost));
+    assert_eq!(shop.requests().await, 0);
+
+    let order = unconfirmed(&shop, "drop_before_rate").await;
+    let requests = shop.requests().await;
+    assert_eq!(paused_payment(&shop, &order).await, Err(Stop::LeaseLost));
+    assert_eq!(shop.requests().await - requests, 1, "only the intent is read");
+    assert_eq!(shop.intents(&order).await, ["requires_confirmation"]);
 }
