@@ -108,7 +108,8 @@ impl Order {
     }
 
     /// The idempotency key of the order's payment. It stays the same while a charge under it may have
-    /// succeeded, so no attempt charges again. Only a retry after a payment without a charge gets another key.
+    /// succeeded, so no attempt charges again. Only a retry after a payment without a charge gets another
+    /// key.
     pub fn charge_key(&self) -> String {
         match self.payments_refused {
             0 => self.id.to_string(),
@@ -116,8 +117,8 @@ impl Order {
         }
     }
 
-    /// Whether the order may be charged although it has no `payment_id`: a worker of release 0.1, which charges
-    /// in one step, attempted it, and its outcome is unknown.
+    /// Whether the order may be charged although it has no `payment_id`: a worker of release 0.1, which
+    /// charges in one step, attempted it, and its outcome is unknown.
     pub fn may_have_unrecorded_charge(&self) -> bool {
         self.payment_status == PaymentStatus::Pending
             && self.payment_id.is_none()

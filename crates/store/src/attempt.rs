@@ -102,8 +102,8 @@ impl Store {
         Ok(self.pg.execute::<RenewLease, _>(update).await? > 0)
     }
 
-    /// Records the gateway's id of the order's payment, before money can move. An order whose row has another id
-    /// keeps it. `false` in that case, and if the lease was lost.
+    /// Records the gateway's id of the order's payment, before money can move. An order whose row has another
+    /// id keeps it. `false` in that case, and if the lease was lost.
     ///
     /// # Errors
     /// [`StoreError::Query`] if the order has no payment method.
@@ -148,8 +148,9 @@ impl Store {
 
     /// The attempt failed, and none follows. `None` if the lease was lost.
     ///
-    /// The caller has made sure of the payment's end: an intent in the row is cancelled at the gateway before,
-    /// and an order that [may have an unrecorded charge](Order::may_have_unrecorded_charge) is looked up there.
+    /// The caller has made sure of the payment's end: an intent in the row is cancelled at the gateway
+    /// before, and an order that [may have an unrecorded charge](Order::may_have_unrecorded_charge) is looked
+    /// up there.
     ///
     /// # Errors
     /// [`StoreError::Query`] if the payment stays pending.
@@ -190,9 +191,9 @@ impl Store {
         self.order::<BackOffOrder, _>(update).await
     }
 
-    /// The gateway is unavailable: the order is redelivered after `delay`, or up to a quarter later. The attempt
-    /// does not count; how long the order has waited does, see [`Order::waiting_since`]. `None` if the lease was
-    /// lost.
+    /// The gateway is unavailable: the order is redelivered after `delay`, or up to a quarter later. The
+    /// attempt does not count; how long the order has waited does, see [`Order::waiting_since`]. `None` if
+    /// the lease was lost.
     pub async fn wait_for_gateway(
         &self,
         id: OrderId,
@@ -212,8 +213,8 @@ impl Store {
         self.order::<WaitForGateway, _>(update).await
     }
 
-    /// Abandons the attempt, for another worker to claim the order at once. The attempt does not count. `None`
-    /// if the lease was lost.
+    /// Abandons the attempt, for another worker to claim the order at once. The attempt does not count.
+    /// `None` if the lease was lost.
     pub async fn release(&self, id: OrderId, attempt: Attempt) -> Result<Option<Order>, StoreError> {
         let update = diesel::update(held(id, attempt))
             .set((pending_again(), uncounted(), orders::dispatch_after.eq(now)))
@@ -222,8 +223,8 @@ impl Store {
     }
 
     /// Leaves a claimed order that this version of the program cannot read to another version: it is
-    /// redelivered after a random part of a backoff that doubles with each attempt, from 2 s up to 10 min. The
-    /// attempt does not count. `false` if the lease was lost.
+    /// redelivered after a random part of a backoff that doubles with each attempt, from 2 s up to 10 min.
+    /// The attempt does not count. `false` if the lease was lost.
     pub async fn leave_unreadable(&self, id: OrderId, attempt: Attempt) -> Result<bool, StoreError> {
         let doublings = u32::try_from(attempt.number()).unwrap_or(0).min(16);
         let max_backoff = Duration::from_secs(1 << doublings).min(MAX_UNREADABLE_BACKOFF);

@@ -62,8 +62,8 @@ impl Store {
         Ok(rows.into_iter().map(Order::try_from).collect())
     }
 
-    /// At most `limit` orders, newest first, created before `after`, the last order of the preceding page. One
-    /// that cannot be read hides no other.
+    /// At most `limit` orders, newest first, created before `after`, the last order of the preceding page.
+    /// One that cannot be read hides no other.
     pub async fn list(
         &self,
         customer: Option<&CustomerId>,
@@ -90,8 +90,9 @@ impl Store {
                 self.pg.rows::<SelectOwnOrders, _, _>(query).await?
             }
             (None, Some(status)) => {
-                // Only orders_of_status has this sort order. With `status = $1`, the planner may read the primary
-                // key backwards: it expects every status to be spread evenly, and old failures are not.
+                // Only orders_of_status has this sort order. With `status = $1`, the planner may read the
+                // primary key backwards: it expects every status to be spread evenly, and old failures are
+                // not.
                 let query = orders::table
                     .filter(preceding(status.as_str(), before))
                     .filter(orders::status.ge(status.as_str()))

@@ -20,8 +20,8 @@ telemetry::statement! {
     SettleOrder: "UPDATE" "orders", action "settle_order", framework "apalis";
 }
 
-/// How an order's pending payment ends. A payment that is not pending stays as it is: none was required, or it
-/// is settled.
+/// How an order's pending payment ends. A payment that is not pending stays as it is: none was required, or
+/// it is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Settlement {
     /// The order has no pending payment.
@@ -123,8 +123,8 @@ impl Store {
         Ok(rows.into_iter().map(order).collect())
     }
 
-    /// Settles the payment of an order that [`Store::unsettled`] gave; `payment_id` is the gateway's id of the
-    /// payment, if it has one. False if it is settled already, or an operator retried the order.
+    /// Settles the payment of an order that [`Store::unsettled`] gave; `payment_id` is the gateway's id of
+    /// the payment, if it has one. False if it is settled already, or an operator retried the order.
     ///
     /// # Errors
     /// [`StoreError::Query`] if it is charged without an id.

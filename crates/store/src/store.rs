@@ -52,8 +52,8 @@ impl Store {
         })
     }
 
-    /// The readiness check: PostgreSQL responds, accepts writes, and has the schema of this version. It has its
-    /// own connection, so a busy pool does not make it fail. It makes no span.
+    /// The readiness check: PostgreSQL responds, accepts writes, and has the schema of this version. It has
+    /// its own connection, so a busy pool does not make it fail. It makes no span.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] without a response within a second, [`StoreError::NotReady`] if PostgreSQL

@@ -1,5 +1,5 @@
-//! Which sessions a migration waits for: their process id, program, state and times. Their statements are left
-//! out, because these may contain personal data.
+//! Which sessions a migration waits for: their process id, program, state and times. Their statements are
+//! left out, because these may contain personal data.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -24,7 +24,7 @@ struct Blocker {
     session: String,
 }
 
-/// Reports, on a connection of its own, what the backend `pid` waits for, once for each set of sessions.
+/// Reports, on a separate connection, what the backend `pid` waits for, once for each set of sessions.
 /// Without a connection it reports nothing.
 pub(super) async fn report(connector: &Connector, pid: i32, report: impl Fn(&str)) -> Infallible {
     let mut reported = String::new();

@@ -32,8 +32,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// For each of the server's addresses.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a statement of a migration waits for a lock, in milliseconds. Later statements of others wait behind
-/// it, for at most this long.
+/// How long a statement of a migration waits for a lock, in milliseconds. Later statements of others wait
+/// behind it, for at most this long.
 const LOCK_TIMEOUT: u32 = 2000;
 
 /// How long a migration that gets no lock is repeated, and the backoff in between, which doubles.
@@ -47,7 +47,8 @@ const INVALID_INDEXES: &str = "\
     WHERE NOT indisvalid AND indrelid = ANY (ARRAY[to_regclass('orders'), to_regclass('idempotency_keys')]) \
     AND indexrelid NOT IN (SELECT index_relid FROM pg_stat_progress_create_index WHERE index_relid IS NOT NULL)";
 
-/// Whether the payments that release 0.1 left pending are all settled, and the constraint is not yet validated.
+/// Whether the payments that release 0.1 left pending are all settled, and the constraint is not yet
+/// validated.
 const ALL_ARE_SETTLED: &str = "\
     EXISTS (SELECT FROM pg_constraint WHERE conrelid = to_regclass('orders') \
       AND conname = 'orders_final_is_settled' AND NOT convalidated) \
@@ -152,8 +153,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Repeats `step` while it gets no lock. Between two of its attempts, the statements that waited behind it
-    /// run.
+    /// Repeats `step` while it gets no lock. Between two of its attempts, the statements that waited behind
+    /// it run.
     fn with_lock_timeout(
         &mut self,
         name: &str,
@@ -176,8 +177,8 @@ impl Run<'_> {
         }
     }
 
-    /// A migration of one `CREATE INDEX CONCURRENTLY`. No statement waits behind it, so it waits for as long as
-    /// older transactions run.
+    /// A migration of one `CREATE INDEX CONCURRENTLY`. No statement waits behind it, so it waits for as long
+    /// as older transactions run.
     fn build_index(&mut self, migration: &dyn Migration<Pg>) -> Result<(), BoxError> {
         self.connection.batch_execute("SET lock_timeout = 0")?;
         let invalid: Vec<Index> = diesel::sql_query(INVALID_INDEXES).load(&mut self.connection)?;

@@ -23,8 +23,8 @@ extern "SQL" {
 
 type FromNow = UncheckedBind<SqlLiteral<Nullable<Timestamptz>>, AsExprOf<PgInterval, Interval>>;
 
-/// The start of the statement plus `duration` and up to a quarter of it, at random, so that what began together
-/// does not end together.
+/// The start of the statement plus `duration` and up to a quarter of it, at random, so that what began
+/// together does not end together.
 pub(crate) fn from_now(duration: Duration) -> FromNow {
     sql("now() + (1 + random() / 4) * ").bind::<Interval, _>(interval(duration))
 }

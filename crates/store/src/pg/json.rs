@@ -35,7 +35,8 @@ impl<T: Debug + DeserializeOwned> FromSql<Jsonb, Pg> for Json<T> {
     }
 }
 
-/// A value in a `jsonb` column, or why it cannot be read: an error of the statement would hide its other rows.
+/// A value in a `jsonb` column, or why it cannot be read: an error of the statement would hide its other
+/// rows.
 #[derive(Debug, FromSqlRow)]
 pub(crate) struct TryJson<T: Debug>(pub(crate) Result<T, BoxError>);
 

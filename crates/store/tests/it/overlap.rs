@@ -1,5 +1,5 @@
-//! Two statements that meet on one order: the second starts while the first has written and not committed. The
-//! result is that of one after the other, or the second has no effect. The model test never overlaps two.
+//! Two statements that meet on one order: the second starts while the first has written and not committed.
+//! The result is that of one after the other, or the second has no effect. The model test never overlaps two.
 
 use std::time::Duration;
 
