@@ -4,9 +4,8 @@
 -- every job that Redis knows is: a payload and a meta do not prove that the list still has the id.
 --
 -- KEYS: 1 data  2 meta prefix  3 active  4 done  5 dead  6 wake channel  7 older jobs  8 idle
--- ARGV: 1 how many jobs may wait, -1 for no limit; with a limit, none while KEYS[7] exists  2 1 to trust only
--- the active list, else 0
---       then id, payload, id, payload, ...
+-- ARGV: 1 how many jobs may wait (none while KEYS[7] exists), -1 for no limit
+--       2 `1` to trust only the active list, else `0`  then id, payload, id, payload, ...
 -- Returns one number per job: 1 new, 0 already queued, 2 not enqueued because the queue is full.
 
 local now = now_ms()
