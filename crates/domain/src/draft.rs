@@ -18,7 +18,9 @@ pub mod limits {
     pub const QUANTITY: std::ops::RangeInclusive<u32> = 1..=100_000;
 }
 
-/// The body of a request to create an order: either `product_name` and `amount`, or `items`.
+/// The body of a request to create an order: either `product_name` and `amount`, or `items`. Idempotency keys
+/// store a hash of its serialized form, so every later field is optional here and in [`ItemDraft`], and has
+/// `#[serde(skip_serializing_if = "Option::is_none")]`.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrderDraft {

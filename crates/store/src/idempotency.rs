@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use domain::{CustomerId, Order};
 use uuid::Uuid;
 
@@ -46,6 +46,8 @@ pub struct Once {
     pub key: IdempotencyKey,
     /// SHA-256 of the request, to recognize a different request with the same key.
     pub fingerprint: [u8; 32],
+    /// The algorithm of the fingerprint. Only fingerprints of one version are comparable.
+    pub fingerprint_version: i16,
 }
 
 /// The outcome of [`Store::create_once`].
@@ -66,7 +68,8 @@ impl Store {
     ///
     /// # Errors
     /// After [`StoreError::Unavailable`], either both the key and the order are stored or neither is; repeat
-    /// the call.
+    /// the call. [`StoreError::Corrupt`] if the first request's fingerprint has another version, or its order
+    /// cannot be read.
     pub async fn create_once(
         &self,
         order: Order,
@@ -76,6 +79,7 @@ impl Store {
         let insert = CreateOnce {
             key: &once.key.0,
             fingerprint: &once.fingerprint,
+            fingerprint_version: once.fingerprint_version,
             order_id: order.id.as_uuid(),
             customer: order.customer.as_str(),
             row: NewRow::new(&order, grace, " FROM stored_key"),
@@ -93,10 +97,18 @@ impl Store {
             .inner_join(orders::table.on(orders::id.eq(idempotency_keys::order_id)))
             .filter(idempotency_keys::customer.eq(customer.as_str()))
             .filter(idempotency_keys::key.eq(&once.key.0))
-            .select((idempotency_keys::fingerprint, OrderRow::as_select()));
-        let row: Option<(Vec<u8>, OrderRow)> = self.pg.row::<SelectFirstOrder, _, _>(query).await?;
+            .select((
+                idempotency_keys::fingerprint_version,
+                idempotency_keys::fingerprint,
+                OrderRow::as_select(),
+            ));
+        let row: Option<(i16, Vec<u8>, OrderRow)> = self.pg.row::<SelectFirstOrder, _, _>(query).await?;
         match row {
-            Some((fingerprint, row)) if fingerprint == once.fingerprint => {
+            Some((version, _, _)) if version != once.fingerprint_version => {
+                let error = format!("an idempotency key's fingerprint has version {version}");
+                Err(StoreError::Corrupt(error.into()))
+            }
+            Some((_, fingerprint, row)) if fingerprint == once.fingerprint => {
                 let order = Order::try_from(row)?;
                 let created_at = order.created_at;
                 Ok(CreatedOnce::Replayed(Box::new(order.as_created(created_at))))
@@ -128,6 +140,7 @@ impl Store {
 struct CreateOnce<'a> {
     key: &'a str,
     fingerprint: &'a [u8],
+    fingerprint_version: i16,
     order_id: Uuid,
     customer: &'a str,
     row: NewRow<'a>,
@@ -141,7 +154,8 @@ impl QueryFragment<Pg> for CreateOnce<'_> {
         out.push_bind_param::<Text, _>(self.key)?;
         out.push_sql(
             ", 0)) AS acquired), \
-             stored_key AS (INSERT INTO idempotency_keys (customer, key, fingerprint, order_id) SELECT ",
+             stored_key AS (INSERT INTO idempotency_keys (customer, key, fingerprint, fingerprint_version, order_id) \
+             SELECT ",
         );
         out.push_bind_param::<Text, _>(self.customer)?;
         out.push_sql(", ");
@@ -149,10 +163,13 @@ impl QueryFragment<Pg> for CreateOnce<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Binary, _>(self.fingerprint)?;
         out.push_sql(", ");
+        out.push_bind_param::<SmallInt, _>(&self.fingerprint_version)?;
+        out.push_sql(", ");
         out.push_bind_param::<SqlUuid, _>(&self.order_id)?;
         out.push_sql(
             " FROM key_lock WHERE acquired ON CONFLICT (customer, key) DO UPDATE SET \
                fingerprint = excluded.fingerprint, \
+               fingerprint_version = excluded.fingerprint_version, \
                order_id = excluded.order_id, \
                created_at = excluded.created_at \
              WHERE idempotency_keys.created_at <= now() - ",

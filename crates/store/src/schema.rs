@@ -37,6 +37,7 @@ diesel::table! {
         customer -> Text,
         key -> Text,
         fingerprint -> Binary,
+        fingerprint_version -> SmallInt,
     }
 }
 

@@ -152,6 +152,7 @@ async fn run_every_statement(store: &Store) {
     let once = Once {
         key: IdempotencyKey::new(&id.to_string()).unwrap(),
         fingerprint: [0; 32],
+        fingerprint_version: 1,
     };
     for _ in 0..2 {
         store

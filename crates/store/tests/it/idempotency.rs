@@ -11,6 +11,7 @@ fn once(key: &str) -> Once {
     Once {
         key: IdempotencyKey::new(key).unwrap(),
         fingerprint: [7; 32],
+        fingerprint_version: 1,
     }
 }
 
@@ -183,4 +184,23 @@ async fn a_key_expires_after_a_day() {
     assert_eq!(fixture.store.delete_expired_keys(3).await.unwrap(), 1);
     assert_eq!(count(&fixture, "idempotency_keys").await, 0);
     assert_eq!(count(&fixture, "orders").await, 5);
+}
+
+/// The fingerprints of two versions are not comparable.
+#[tokio::test]
+async fn a_fingerprint_of_another_version_cannot_be_verified() {
+    let fixture = Fixture::new().await;
+    new(create(&fixture, &customer(), &once("k")).await.unwrap());
+    let next = Once {
+        fingerprint_version: 2,
+        ..once("k")
+    };
+    let error = create(&fixture, &customer(), &next).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
+
+    let expire = "UPDATE idempotency_keys SET created_at = created_at - interval '25 h'";
+    fixture.sql.execute(expire, &[]).await.unwrap();
+    new(create(&fixture, &customer(), &next).await.unwrap());
+    let replayed = create(&fixture, &customer(), &next).await.unwrap();
+    assert!(matches!(replayed, CreatedOnce::Replayed(_)), "{replayed:?}");
 }

@@ -57,7 +57,7 @@ macro_rules! migration {
 }
 
 /// Up and down, oldest first.
-const MIGRATIONS: [(&str, &str); 9] = [
+const MIGRATIONS: [(&str, &str); 10] = [
     migration!("2026-11-22-000001_create_orders"),
     migration!("2026-11-22-000002_create_idempotency_keys"),
     migration!("2026-11-24-000001_add_claim_token"),
@@ -67,6 +67,7 @@ const MIGRATIONS: [(&str, &str); 9] = [
     migration!("2026-11-27-000104_index_unsettled"),
     migration!("2026-11-27-000201_create_leases"),
     migration!("2026-11-27-000202_index_attempted_orders"),
+    migration!("2026-11-27-000301_version_fingerprints"),
 ];
 
 #[tokio::test]
