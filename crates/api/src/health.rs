@@ -1,11 +1,13 @@
-//! Liveness and readiness. Without Redis the service still creates orders, so it is only `degraded`.
+//! Liveness and readiness. Without Redis the service still creates orders, so it is only `degraded`. With the
+//! schema of an older version it is not ready: its statements fail.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::{Value, json};
-use service::health::{self, passes};
+use service::health::{checked, passes, status};
+use store::Schema;
 
-use crate::state::AppState;
+use crate::state::{AppState, Servers};
 
 /// Liveness
 #[utoipa::path(get, path = "/health", tag = "health", operation_id = "live", responses(
@@ -17,24 +19,31 @@ pub(crate) async fn live() -> HttpResponse {
 
 /// Readiness
 ///
-/// Without Redis the service still creates orders; the status is then `degraded`.
+/// Without Redis the service still creates orders; the status is then `degraded`. `schema` is `outdated` where
+/// the database lacks a migration of this version. The result is at most half a second old.
 #[utoipa::path(get, path = "/health/ready", tag = "health", operation_id = "ready", responses(
     (status = 200, description = "The service can create orders", body = Object),
-    (status = 503, description = "PostgreSQL is unavailable, or the process is shutting down", body = Object, content_type = "application/json"),
+    (status = 503, description = "PostgreSQL is unavailable or its schema is outdated, or the process is shutting down", body = Object, content_type = "application/json"),
 ), security(()))]
 pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
     if state.is_draining() {
         return respond("unavailable", &json!({ "shutdown": "in progress" }));
     }
-    let (postgresql, redis) = tokio::join!(
-        passes(state.store.ping()),
-        passes(state.dispatcher.queue().ping())
-    );
-    let checks = json!({ "postgresql": health::status(postgresql), "redis": health::status(redis) });
-    match (postgresql, redis) {
-        (true, true) => respond("ok", &checks),
-        (true, false) => respond("degraded", &checks),
-        (false, _) => respond("unavailable", &checks),
+    let (store, queue) = (state.store.clone(), state.dispatcher.queue().clone());
+    let check = async move {
+        let (schema, redis) = tokio::join!(checked(store.schema()), passes(queue.ping()));
+        Servers { schema, redis }
+    };
+    let Servers { schema, redis } = state.servers.latest_or(check).await;
+    let checks = json!({
+        "postgresql": status(schema.is_some()),
+        "redis": status(redis),
+        "schema": schema.map_or(status(false), Schema::as_str),
+    });
+    match (schema, redis) {
+        (Some(Schema::Current), true) => respond("ok", &checks),
+        (Some(Schema::Current), false) => respond("degraded", &checks),
+        _ => respond("unavailable", &checks),
     }
 }
 

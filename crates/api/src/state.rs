@@ -6,7 +6,8 @@ use std::time::Duration;
 use dispatch::{Dispatcher, Publisher};
 use domain::Threshold;
 use queue::Queue;
-use store::Store;
+use service::health::SharedCheck;
+use store::{Schema, Store};
 
 use crate::auth::Authenticator;
 use crate::cache::Cache;
@@ -23,7 +24,17 @@ pub(crate) struct AppState {
     pub(crate) dispatch_grace: Duration,
     pub(crate) high_value: Threshold,
     pub(crate) http: HttpConfig,
+    pub(crate) servers: SharedCheck<Servers>,
     draining: AtomicBool,
+}
+
+/// The state of the servers that requests need.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Servers {
+    /// `None` while PostgreSQL is unavailable.
+    pub(crate) schema: Option<Schema>,
+    /// Whether Redis responds.
+    pub(crate) redis: bool,
 }
 
 impl AppState {
@@ -40,6 +51,7 @@ impl AppState {
             dispatch_grace: config.dispatch_grace,
             high_value: config.high_value,
             http: config.http.clone(),
+            servers: SharedCheck::default(),
             draining: AtomicBool::new(false),
         })
     }

@@ -8,6 +8,7 @@ use anyhow::Context;
 use dispatch::{Dispatcher, Publisher};
 use domain::ProcessOrder;
 use queue::{Delivery, Queue, WorkOptions, WorkerHealth};
+use service::health::SharedCheck;
 use service::{ShutdownSignal, wait_until_reachable};
 use store::Store;
 use telemetry::job::{Consumer, Received};
@@ -55,6 +56,7 @@ pub async fn work(config: Config, signal: ShutdownSignal) -> anyhow::Result<()> 
         worker: options.health.clone(),
         reconciler: reconciler.health.clone(),
         shutdown: shutdown.clone(),
+        servers: SharedCheck::default(),
     };
     let gateway = config
         .gateway

@@ -35,6 +35,17 @@ pub enum Schema {
     Missing,
 }
 
+impl Schema {
+    /// The word for readiness: `ok`, `outdated` or `missing`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Current => "ok",
+            Self::Outdated => "outdated",
+            Self::Missing => "missing",
+        }
+    }
+}
+
 impl Probe {
     /// `newest_version`: of the embedded migrations.
     pub(crate) fn new(connector: Connector, newest_version: String) -> Self {
