@@ -11,6 +11,10 @@ static CANCELLED: LazyLock<Counter<u64>> = LazyLock::new(|| {
     let what = "Orders cancelled before a worker claimed them.";
     counter("orders.cancelled", "{order}", what)
 });
+static UNREADABLE: LazyLock<Counter<u64>> = LazyLock::new(|| {
+    let what = "Orders that a request left for another version of the program, which can read them.";
+    counter("orders.unreadable", "{order}", what)
+});
 
 /// Call it for a new order only, not for a replayed response.
 pub(crate) fn order_created() {
@@ -19,4 +23,9 @@ pub(crate) fn order_created() {
 
 pub(crate) fn order_cancelled() {
     CANCELLED.add(1, &[]);
+}
+
+/// Counts an order whose row this version cannot read.
+pub(crate) fn order_unreadable() {
+    UNREADABLE.add(1, &[]);
 }

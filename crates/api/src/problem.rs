@@ -10,6 +10,8 @@ use domain::{FieldError, ImpossibleTransition};
 use serde_json::{Value, json};
 use store::StoreError;
 
+use crate::metrics;
+
 /// The media type of a problem.
 pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// The detail of an error whose cause is only logged.
@@ -121,12 +123,17 @@ impl ResponseError for Problem {
     }
 }
 
-/// 503 if the store is unavailable or overloaded, else 500.
+/// 503 if the store is unavailable or overloaded, or another version of the program wrote the row; else 500.
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if error.is_transient() {
             telemetry::log_warn!(error, "the store is unavailable");
             return Self::unavailable("Orders are unavailable at the moment. Try again.");
+        }
+        if matches!(error, StoreError::Corrupt(_)) {
+            telemetry::log_error!(error, "this version cannot read an order");
+            metrics::order_unreadable();
+            return Self::unavailable("Another version of this service can read this order. Try again.");
         }
         Self::internal(&error)
     }

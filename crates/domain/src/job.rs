@@ -52,5 +52,7 @@ mod tests {
         assert_eq!(job.job_id(), "0192e4a0-0000-7000-8000-000000000000:2");
         assert_eq!(job.trace.trace_id(), Some("0af7651916cd43dd8448eb211c80319c"));
         assert_eq!(serde_json::to_string(&job).unwrap(), json);
+        let newer = json.replace("{\"order_id\"", "{\"priority\":1,\"order_id\"");
+        assert_eq!(serde_json::from_str::<ProcessOrder>(&newer).unwrap(), job);
     }
 }

@@ -25,10 +25,10 @@ telemetry::statement! {
 }
 
 /// The number and sum of the orders of one status and currency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusTotal {
-    /// The orders' status.
-    pub status: OrderStatus,
+    /// The orders' status, as it is stored: a newer version may have others than [`OrderStatus`].
+    pub status: String,
     /// The number of orders.
     pub count: i64,
     /// The sum of their amounts, in their currency.
@@ -129,7 +129,7 @@ impl Store {
         };
         let total = |(status, currency, count, sum): (String, String, i64, i64)| {
             Ok(StatusTotal {
-                status: status.parse()?,
+                status,
                 count,
                 sum: Money::from_minor(sum, read_currency(&currency)?)?,
             })

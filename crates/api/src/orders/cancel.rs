@@ -35,6 +35,7 @@ pub(crate) async fn cancel(
         }
         Changed::DoneUnreadable => {
             metrics::order_cancelled();
+            metrics::order_unreadable();
             tracing::warn!(order.id = %id, "order cancelled; its row is of another version and cannot be read");
             Ok(HttpResponse::NoContent().finish())
         }

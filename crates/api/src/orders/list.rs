@@ -4,13 +4,15 @@
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Data, Query};
-use domain::OrderStatus;
+use domain::{Order, OrderStatus};
 use serde::{Deserialize, Serialize};
+use store::UnreadableOrder;
 use utoipa::ToSchema;
 
 use super::cursor::Cursor;
 use super::representation::OrderBody;
 use crate::caller::{Caller, Read};
+use crate::metrics;
 use crate::problem::Problem;
 use crate::query;
 use crate::schema::Status;
@@ -39,7 +41,8 @@ pub(super) struct Page {
 /// List orders, newest first
 ///
 /// Pages are stable while orders are created. The next page is in the Link header; its cursor is
-/// `next_cursor`.
+/// `next_cursor`. While a newer version is being deployed, a page may leave out orders that only that version
+/// can read.
 #[utoipa::path(get, path = "/api/orders", tag = "orders", operation_id = "listOrders",
     params(
         ("status" = Option<Status>, Query, description = "Only orders with this status"),
@@ -82,8 +85,17 @@ pub(crate) async fn list(
     if let Some(cursor) = &next_cursor {
         response.insert_header((header::LINK, next_link(status, limit, cursor)));
     }
-    let data = orders.into_iter().flatten().map(OrderBody::from).collect();
+    let data = orders.into_iter().filter_map(readable).collect();
     Ok(response.json(Page { data, next_cursor }))
+}
+
+/// An order of another version hides no other.
+fn readable(order: Result<Order, UnreadableOrder>) -> Option<OrderBody> {
+    let readable = order.inspect_err(|error| {
+        metrics::order_unreadable();
+        tracing::warn!(order.id = %error.id, %error, "this version cannot list an order");
+    });
+    readable.ok().map(OrderBody::from)
 }
 
 /// The next page of the same query (RFC 8288).

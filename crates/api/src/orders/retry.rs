@@ -9,6 +9,7 @@ use store::Changed;
 use super::enqueue;
 use super::representation::OrderBody;
 use crate::caller::{Admin, Caller};
+use crate::metrics;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -35,6 +36,7 @@ pub(crate) async fn retry(
     let order = match state.store.retry(*id).await? {
         Changed::Done(order) => *order,
         Changed::DoneUnreadable => {
+            metrics::order_unreadable();
             tracing::warn!(order.id = %id, "order retried; its row is of another version and cannot be read");
             return Ok(response.finish());
         }

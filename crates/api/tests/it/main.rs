@@ -19,4 +19,5 @@ mod orders;
 mod pages;
 mod response;
 mod service;
+mod versions;
 mod worker;

@@ -140,7 +140,7 @@ async fn totals_are_by_status_and_currency() {
             .iter()
             .map(|total| {
                 (
-                    total.status,
+                    total.status.parse().unwrap(),
                     format!("{} {}", total.sum, total.sum.currency().code()),
                     total.count,
                 )

@@ -87,6 +87,37 @@ impl Shop {
     }
 }
 
+/// This version cannot read the job of a newer one, and drops it.
+#[tokio::test]
+async fn the_order_of_a_job_of_another_version_is_dispatched_again() {
+    let shop = Shop::open().await;
+    let job = shop.order().await.next_job();
+    let enqueued = shop.reconciler.dispatcher.dispatch(job.clone()).await;
+    enqueued.unwrap();
+    let newer = r#"{"orders":["of a newer version"]}"#.to_owned();
+    shop.redis("HSET", &[shop.key("data"), job.job_id(), newer]).await;
+    let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let service = service_fn(move |delivery: Delivery<ProcessOrder>| {
+        let _ = sender.send(delivery.id);
+        std::future::ready(Ok::<(), Infallible>(()))
+    });
+    let queue = shop.reconciler.queue().clone();
+    let worker = tokio::spawn(async move {
+        let _ = queue
+            .work(WorkOptions::default(), service, CancellationToken::new())
+            .await;
+    });
+    testkit::eventually("the job to be dropped", MINUTE, async || {
+        let stats = shop.reconciler.queue().stats().await.unwrap();
+        (stats.depth + stats.in_flight == 0).then_some(())
+    })
+    .await;
+    shop.make_all_due().await;
+    shop.poll().await.unwrap();
+    assert_eq!(seen.recv().await, Some(job.job_id()));
+    worker.abort();
+}
+
 /// The order is due in a minute; only the recovery makes it due at once. The worker that detected the
 /// loss could not reach PostgreSQL.
 #[tokio::test]
