@@ -2,16 +2,30 @@
 
 use lens::{Span, SpanKind, Value};
 
-/// `order.failure.code`: why an order failed, or an attempt at it.
+/// `order.failure.code`: why an order failed, waits, or is tried again.
 pub(super) const FAILURES: &[&str] = &[
+    CARD_DECLINED,
     "amount_mismatch",
     "attempts_exhausted",
-    "card_declined",
-    "internal_error",
+    "payment_deadline",
     "payment_rejected",
     "payment_timeout",
     "payment_unavailable",
+    "worker_crashed",
 ];
+
+/// The failures that are errors of a job: all but a declined card, which is an outcome.
+pub(super) const ERRORS: &[&str] = &[
+    "amount_mismatch",
+    "attempts_exhausted",
+    "payment_deadline",
+    "payment_rejected",
+    "payment_timeout",
+    "payment_unavailable",
+    "worker_crashed",
+];
+
+pub(super) const CARD_DECLINED: &str = "card_declined";
 
 /// Whether the span has an HTTP response: it did not fail, or its error is a status code.
 pub(super) fn has_response(span: &Span) -> bool {
@@ -44,11 +58,17 @@ pub(super) fn pays(span: &Span) -> bool {
 }
 
 pub(super) fn fails_its_order(span: &Span) -> bool {
-    span.kind == SpanKind::Consumer && error(span).is_some_and(|error| FAILURES.contains(&error))
+    span.kind == SpanKind::Consumer
+        && (error(span).is_some_and(|error| ERRORS.contains(&error))
+            || span.attributes.get_str("order.status") == Some("failed"))
 }
 
 pub(super) fn error(span: &Span) -> Option<&str> {
     span.attributes.get_str("error.type")
+}
+
+pub(super) fn failure(span: &Span) -> Option<&str> {
+    span.attributes.get_str("order.failure.code")
 }
 
 pub(super) fn status_code(span: &Span) -> Option<i64> {

@@ -175,7 +175,10 @@ pub(super) const ROWS: &[MetricRow] = &[
         &["order.waiting.reason"],
         &[],
     ),
+    row("orders.unreadable", "{order}", Kind::Counter, &[], &[]),
     row("orders.processing.duration", "s", PROCESSING, &[], &[]),
+    row("payment.gateway.available", "1", Kind::Gauge, &[], &[]),
+    row("payment.gateway.rate", "{request}/s", Kind::Gauge, &[], &[]),
     row("telemetry.spans.dropped", "{span}", Kind::Counter, &[], &[]),
     row("telemetry.logs.dropped", "{log_record}", Kind::Counter, &[], &[]),
 ];

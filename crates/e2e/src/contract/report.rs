@@ -92,7 +92,7 @@ rules! {
     IdleLoop,
     /// at most 10 INTERNAL spans per service and trace
     InternalSpans,
-    /// at most 20 spans under 5 ms per trace
+    /// at most 20 spans under 5 ms per trace, and 12 for each attempt after the first
     ShortSpans,
     /// process is a child of its send span and links to it, or with JOB_TRACE=link a root that only links
     Links,
@@ -102,6 +102,10 @@ rules! {
     OneTrace,
     /// a call that is sent again has the number of earlier sends
     Resend,
+    /// a payment is confirmed only after the same attempt recorded its id, or read it under the recorded id
+    Unrecorded,
+    /// a card that was declined fails its order, not the job
+    Declined,
     /// a metric is in the contract
     MetricUnknown,
     /// a metric has the unit, the kind and the buckets of the contract

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use lens::{Attributes, Metric, PointValue, Span, Status, Value};
 
+use super::applies::CARD_DECLINED;
 use super::metrics::{self, Kind, MetricRow};
 use super::spans::{self, Attribute, OUTCOMES, OWN, Presence, SpanRow};
 use super::{Capture, Report, Rule, applies, resource};
@@ -62,6 +63,11 @@ fn outcome_rows(spans: &[&Span], report: &mut Report) {
     let dropped = |job: &&&Span| !job.failed() && job.attributes.get("order.status").is_none();
     let name = "not claimed: final, or claimed by another worker";
     report.row(TABLE, name, jobs().filter(dropped).count());
+    let declined = |job: &&&Span| !job.failed() && applies::failure(job) == Some(CARD_DECLINED);
+    report.row(TABLE, "declined card, unset", jobs().filter(declined).count());
+    let is_waiting = |job: &&&Span| job.attributes.get_str("order.status") == Some("pending");
+    let waits_again = |job: &&&Span| !job.failed() && is_waiting(job);
+    report.row(TABLE, "waits again, unset", jobs().filter(waits_again).count());
     for word in OUTCOMES.iter().copied().flatten() {
         let seen = jobs().filter(|job| applies::error(job) == Some(*word));
         report.row(TABLE, *word, seen.count());

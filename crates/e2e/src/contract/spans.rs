@@ -3,8 +3,8 @@
 use lens::{Span, SpanKind, Value};
 
 use super::applies::{
-    FAILURES, creates, error, fails_its_order, has_response, has_unknown_method, is_of_one_order, pays,
-    sqlstate,
+    ERRORS, FAILURES, creates, error, fails_its_order, has_response, has_unknown_method, is_of_one_order,
+    pays, sqlstate,
 };
 
 /// The type of an attribute's value.
@@ -273,7 +273,7 @@ pub(super) const ROWS: &[SpanRow] = &[
                 .map(|step| (*step).to_owned())
         },
         attributes: &[attribute("error.type", Text, Where(Span::failed))],
-        errors: &[FAILURES],
+        errors: &[ERRORS, &["abandoned", "lease_lost"]],
         metric: None,
     },
 ];
@@ -308,11 +308,18 @@ pub(super) const OWN: &[Attribute] = &[
 const CANCELLED: &str = "cancelled";
 const PANIC: &str = "panic";
 
-/// The error.type of a failed job: its order failed, its lease was lost, the worker abandoned it or stopped,
-/// or the database rejected its claim or its outcome.
+/// The error.type of a failed job: its order failed or begins to wait, its lease was lost, the worker
+/// abandoned it or stopped, could not read it, or the database rejected its claim or its outcome.
 pub(super) const OUTCOMES: &[&[&str]] = &[
-    FAILURES,
-    &["abandoned", CANCELLED, "claim", "lease_lost", "record"],
+    ERRORS,
+    &[
+        "abandoned",
+        CANCELLED,
+        "claim",
+        "lease_lost",
+        "record",
+        "unreadable",
+    ],
 ];
 
 /// The row that a span belongs to.

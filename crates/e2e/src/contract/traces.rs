@@ -1,6 +1,6 @@
 //! Rules between the spans of a trace.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use lens::{Link, Span, SpanId, SpanKind, Trace, TraceId, Value};
@@ -10,6 +10,8 @@ use super::{Capture, Inbound, Report, Rule, applies, spans};
 
 const MAX_INTERNAL: usize = 10;
 const MAX_SHORT: usize = 20;
+/// For each attempt after the first: its claim, payment and outcome.
+const MAX_SHORT_AGAIN: usize = 12;
 const SHORT_SPAN: Duration = Duration::from_millis(5);
 /// The names of the root spans of loops.
 const LOOPS: &[&str] = &["reconcile_orders"];
@@ -19,12 +21,16 @@ pub(super) fn check(capture: &Capture, report: &mut Report) {
         parents(capture, trace, report);
         roots(capture, trace, report);
         bounds(trace, report);
+        confirmations(capture, trace, report);
     }
     let index = Index::of(capture);
     for span in capture.spans() {
         match span.kind {
             SpanKind::Server => inbound(capture, span, report),
             SpanKind::Consumer => {
+                if span.failed() && applies::failure(span) == Some(applies::CARD_DECLINED) {
+                    report.break_rule(Rule::Declined, shown(span));
+                }
                 sender_link(&index, span, report);
                 attempt_link(&index, span, report);
             }
@@ -133,7 +139,8 @@ fn bounds(trace: &Trace, report: &mut Report) {
     }
     let short = trace.spans.iter().filter(|span| span.duration() < SHORT_SPAN);
     let count = short.count();
-    if count > MAX_SHORT {
+    let attempts = trace.spans.iter().filter(|span| span.kind == SpanKind::Consumer);
+    if count > MAX_SHORT + MAX_SHORT_AGAIN * attempts.count().saturating_sub(1) {
         report.break_rule(Rule::ShortSpans, format!("{count} in {}", trace.trace_id));
     }
 }
@@ -196,6 +203,34 @@ fn attempt(process: &Span) -> i64 {
     attempt.and_then(Value::as_i64).unwrap_or_default()
 }
 
+/// The last segment of a payment call's path: `confirm`, `cancel`, `payment_intents` or an id.
+fn action(call: &Span) -> Option<&str> {
+    let url = call.attributes.get_str("url.full")?;
+    let path = url.split('?').next()?;
+    path.contains("/v1/payment_intents")
+        .then(|| path.rsplit('/').next())
+        .flatten()
+}
+
+/// The other spans of its parent that began before it.
+fn before<'a>(trace: &'a Trace, call: &Span) -> impl Iterator<Item = &'a Span> {
+    let (parent, began) = (call.parent_span_id, call.start_unix_nano);
+    let mut siblings = trace.spans.iter();
+    std::iter::from_fn(move || {
+        siblings.find(|span| span.parent_span_id == parent && span.start_unix_nano < began)
+    })
+}
+
+fn confirmations(capture: &Capture, trace: &Trace, report: &mut Report) {
+    let is_confirmation = |span: &&Span| span.kind == SpanKind::Client && action(span) == Some("confirm");
+    for call in trace.spans.iter().filter(is_confirmation) {
+        let records = |span: &Span| span.name == "UPDATE orders" || span.name == "GET";
+        if !before(trace, call).any(records) && !capture.was_killed(&call.resource) {
+            report.break_rule(Rule::Unrecorded, shown(call));
+        }
+    }
+}
+
 /// Each earlier attempt has made the same call; its number is the call's resend count.
 fn resend(index: &Index<'_>, call: &Span, report: &mut Report) {
     if call.attributes.get("url.full").is_none() {
@@ -207,7 +242,15 @@ fn resend(index: &Index<'_>, call: &Span, report: &mut Report) {
     }
     let resends = call.attributes.get("http.request.resend_count");
     let resends = resends.and_then(Value::as_i64).unwrap_or_default();
-    if above.is_some_and(|process| attempt(process) - 1 != resends) {
+    // A second call of an attempt to the same URL has another idempotency key, and was never sent before.
+    let url = call.attributes.get_str("url.full");
+    let is_new = || {
+        index.spans.values().any(|span| {
+            let same = span.parent_span_id == call.parent_span_id && span.trace_id == call.trace_id;
+            same && span.start_unix_nano < call.start_unix_nano && span.attributes.get_str("url.full") == url
+        })
+    };
+    if above.is_some_and(|process| attempt(process) - 1 != resends && !(resends == 0 && is_new())) {
         report.break_rule(Rule::Resend, format!("{}: {resends}", shown(call)));
     }
 }
@@ -267,8 +310,47 @@ fn rows(index: &Index<'_>, report: &mut Report) {
     report.row(TABLE, "root that links to a caller's span", linked);
     let ignored = count(&|span| received(span, Inbound::Ignore));
     report.row(TABLE, "root that ignores a caller's span", ignored);
+    payments(capture, report);
     let root_of_loop = count(&|span| span.parent_span_id.is_none() && is_loop(span));
     report.row(TABLE, "root of a loop that found work", root_of_loop);
+}
+
+fn payments(capture: &Capture, report: &mut Report) {
+    const TABLE: &str = "payments";
+    let calls = |what: &str, has: &dyn Fn(&str, &str) -> bool, report: &mut Report| {
+        let calls = capture.spans().filter(|span| span.kind == SpanKind::Client);
+        let seen = calls.filter(|span| action(span).is_some_and(|action| has(&span.name, action)));
+        report.row(TABLE, what, seen.count());
+    };
+    calls(
+        "created",
+        &|name, action| name == "POST" && action == "payment_intents",
+        report,
+    );
+    calls("confirmed", &|_, action| action == "confirm", report);
+    calls(
+        "read after a doubt",
+        &|name, action| name == "GET" && action.starts_with("pi_"),
+        report,
+    );
+    calls(
+        "cancelled before the order failed",
+        &|_, action| action == "cancel",
+        report,
+    );
+    let children: HashSet<(TraceId, Option<SpanId>)> = capture
+        .spans()
+        .filter(|span| span.kind == SpanKind::Client)
+        .map(|span| (span.trace_id, span.parent_span_id))
+        .collect();
+    let without_request = capture.spans().filter(|span| {
+        span.name == "process_payment" && !children.contains(&(span.trace_id, Some(span.span_id)))
+    });
+    report.row(
+        TABLE,
+        "without a request: the breaker is open",
+        without_request.count(),
+    );
 }
 
 fn one_trace_an_order(index: &Index<'_>, report: &mut Report) {

@@ -194,9 +194,10 @@ broken_by! {
     a_step_outside_a_request: IdleLoop, |capture| named(capture, "create_order").parent_span_id = None;
     eleven_steps_of_one_service: InternalSpans, |capture| repeat(capture, "create_order", 11);
     more_than_twenty_short_spans: ShortSpans, |capture| {
-        let span = named(capture, "INSERT orders");
+        // In no order's trace, which might have more than one attempt.
+        let span = named(capture, "SELECT orders");
         span.end_unix_nano = span.start_unix_nano + 1;
-        repeat(capture, "INSERT orders", 21);
+        repeat(capture, "SELECT orders", 21);
     };
     a_process_span_without_links: Links, |capture| of_kind(capture, SpanKind::Consumer).links.clear();
     a_process_span_that_is_a_root: Links, |capture| {
@@ -223,6 +224,16 @@ broken_by! {
     a_call_that_hides_that_it_is_a_retry: Resend, |capture| {
         let name = "http.request.resend_count";
         remove(&mut having(capture, name).attributes, name);
+    };
+    a_payment_that_is_confirmed_before_its_id_is_recorded: Unrecorded, |capture| {
+        for trace in &mut capture.traces {
+            trace.spans.retain(|span| span.kind != SpanKind::Client || !["GET", "UPDATE orders"].contains(&&*span.name));
+        }
+    };
+    a_declined_card_that_fails_the_job: Declined, |capture| {
+        let is_declined = |span: &Span| span.attributes.get_str("order.failure.code") == Some("card_declined");
+        let job = find(capture, |span| span.kind == SpanKind::Consumer && is_declined(span));
+        job.status = Status::Error;
     };
     a_dispatch_outside_the_orders_trace: OneTrace, |capture| {
         let parent = named(capture, "reconcile_orders").span_id;

@@ -41,6 +41,8 @@ const ENV: &[(Service, &str, &str)] = &[
     (Api, "HTTP_REQUEST_TIMEOUT", "3s"),
     (Worker, "ORDER_LEASE", "6s"),
     (Worker, "ORDER_MAX_ATTEMPTS", "2"),
+    (Worker, "ORDER_MAX_CRASHES", "2"),
+    (Worker, "PAYMENT_MAX_PER_SECOND", "1000"),
     (Worker, "PAYMENT_TIMEOUT", "5s"),
     (Worker, "SHUTDOWN_TIMEOUT", "1s"),
     (Worker, "SLOW_QUERY_THRESHOLD", "0.000001"),
@@ -59,6 +61,7 @@ async fn with_defaults() -> Capture {
 
     requests::requests(&shop).await;
     outcomes::payments(&shop).await;
+    outcomes::unavailable_gateway(&shop, &database).await;
     outages::rejected_statement(&shop, &database).await;
     outcomes::rejected_writes(&shop, &database).await;
     outages::locked_table(&shop, &database).await;
