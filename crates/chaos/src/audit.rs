@@ -14,13 +14,16 @@ const RECORD_WRITES: &str = "
         WHEN (OLD.status IN ('completed', 'failed', 'cancelled')) EXECUTE FUNCTION record_change();";
 
 const READ: &str = "
-    SELECT id, status, payment_status, payment_id, failure_code, failure_detail, attempt, created_at, completed_at,
+    SELECT id, items->0->>'product_name' AS name, status, payment_status, payment_id, failure_code,
+           failure_detail, attempt, created_at, completed_at,
            (SELECT count(*) FROM changed_when_final AS c WHERE c.id = orders.id) AS changed
-    FROM orders WHERE items->0->>'product_name' = $1";
+    FROM orders WHERE items->0->>'product_name' LIKE $1";
 
 #[derive(Debug)]
 pub(crate) struct OrderRow {
     pub(crate) id: Uuid,
+    /// Of one client each.
+    pub(crate) name: String,
     pub(crate) status: String,
     pub(crate) payment_status: String,
     pub(crate) payment_id: Option<String>,
@@ -38,6 +41,7 @@ impl From<Row> for OrderRow {
     fn from(row: Row) -> Self {
         Self {
             id: row.get("id"),
+            name: row.get("name"),
             status: row.get("status"),
             payment_status: row.get("payment_status"),
             payment_id: row.get("payment_id"),
@@ -66,9 +70,9 @@ impl OrderRow {
     }
 }
 
-/// The product name of a round's orders, by which they are found again.
-pub(crate) fn product_name(round: usize) -> String {
-    format!("round {round}")
+/// The product name of a client's order, by which it is found again.
+pub(crate) fn product_name(round: usize, client: u32) -> String {
+    format!("round {round}, client {client}")
 }
 
 /// From now on, records every write to a final order.
@@ -79,6 +83,6 @@ pub(crate) async fn record_writes_to_final_orders(database: &Database) -> anyhow
 /// The round's orders.
 pub(crate) async fn read(database: &Database, round: usize) -> anyhow::Result<Vec<OrderRow>> {
     let sql = database.connect().await?;
-    let rows = sql.query(READ, &[&product_name(round)]).await?;
+    let rows = sql.query(READ, &[&format!("round {round}, %")]).await?;
     Ok(rows.into_iter().map(OrderRow::from).collect())
 }

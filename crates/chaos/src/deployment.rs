@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::{Binaries, Database, Postgres, Redis, Service, Stack, StackBuilder};
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -17,13 +17,11 @@ use crate::balancer::LoadBalancer;
 pub(crate) const LEASE: Duration = Duration::from_secs(4);
 
 /// Settings that shorten a run. An operator can set each of them; the product has no code for chaos.
-const SETTINGS: [(Service, &str, &str); 6] = [
+const SETTINGS: [(Service, &str, &str); 5] = [
     (Service::Api, "ORDER_DISPATCH_GRACE", "3s"),
     (Service::Worker, "ORDER_LEASE", "4s"),
     (Service::Worker, "PAYMENT_TIMEOUT", "1s"),
     (Service::Worker, "WORKER_CONCURRENCY", "32"),
-    // A fault of the gateway may hit many attempts of one order.
-    (Service::Worker, "ORDER_MAX_ATTEMPTS", "12"),
     (Service::Api, "SHUTDOWN_TIMEOUT", "10s"),
 ];
 
@@ -99,17 +97,15 @@ impl Deployment {
             gateway,
             gateway_latency,
         };
-        deployment.set_gateway_fault(None).await?;
+        deployment.set_gateway_faults(json!({})).await?;
         Ok(deployment)
     }
 
-    /// Sets the rate of one gateway fault; `None` ends every fault.
-    pub(crate) async fn set_gateway_fault(&self, fault: Option<(&str, f64)>) -> anyhow::Result<()> {
+    /// Sets the gateway's faults, an object; an empty one ends every fault.
+    pub(crate) async fn set_gateway_faults(&self, mut faults: Value) -> anyhow::Result<()> {
         let latency_ms = u64::try_from(self.gateway_latency.as_millis())?;
-        let mut faults = json!({ "latency_ms": latency_ms });
-        if let (Some(fields), Some((name, rate))) = (faults.as_object_mut(), fault) {
-            fields.insert(name.to_owned(), rate.into());
-        }
+        let fields = faults.as_object_mut().context("faults are an object")?;
+        fields.insert("latency_ms".to_owned(), latency_ms.into());
         let url = format!("{}/sandbox/faults", self.gateway_url);
         let response = self.http.post(url).json(&faults).send().await?;
         response

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use fastrand::Rng;
+use serde_json::{Value, json};
 use testkit::{Service, Signal};
 use tokio::time::sleep;
 
@@ -38,12 +39,24 @@ pub enum Fault {
     PostgresRestarted,
     /// Every connection to PostgreSQL is terminated.
     ConnectionsTerminated,
+    /// Redis loses the list of the jobs that wait.
+    JobsLost,
     /// For 3 s half of the payments get a 500.
     GatewayErrors,
+    /// For 3 s half of the charges get a 500 after they were made.
+    GatewayErrorsAfterCharge,
     /// For 3 s half of the payments get no response.
     GatewayHangs,
+    /// For 3 s the gateway rejects the service's key.
+    GatewayRejectsKey,
+    /// For 3 s the gateway accepts 5 requests per second.
+    GatewayLimitsRate,
+    /// For 3 s a charge stays `processing` for 2 s.
+    GatewayProcesses,
     /// For 3 s the responses to half of the charges are lost.
     ResponsesLost,
+    /// The same, and the gateway forgets its idempotency keys.
+    KeysForgotten,
     /// SIGKILL of the OTLP receiver, and its restart after 3 s.
     CollectorAbsent,
 }
@@ -68,7 +81,7 @@ impl Fault {
     }
 
     /// Every fault, in the order of the rounds.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 19] = [
         Self::WorkerKilled,
         Self::WorkerPaused,
         Self::ApiKilled,
@@ -78,18 +91,26 @@ impl Fault {
         Self::RedisPaused,
         Self::PostgresRestarted,
         Self::ConnectionsTerminated,
+        Self::JobsLost,
         Self::GatewayErrors,
+        Self::GatewayErrorsAfterCharge,
         Self::GatewayHangs,
+        Self::GatewayRejectsKey,
+        Self::GatewayLimitsRate,
+        Self::GatewayProcesses,
         Self::ResponsesLost,
+        Self::KeysForgotten,
         Self::CollectorAbsent,
     ];
 
     /// The short faults that can lose an order or charge it twice.
-    pub const SHORT: [Self; 4] = [
+    pub const SHORT: [Self; 6] = [
         Self::WorkerPaused,
+        Self::ApiKilled,
         Self::RedisFlushed,
         Self::PostgresRestarted,
-        Self::ResponsesLost,
+        Self::GatewayErrors,
+        Self::KeysForgotten,
     ];
 
     /// Injects the fault; returns when it has ended.
@@ -144,9 +165,30 @@ impl Fault {
                 sql.execute(TERMINATE, &[]).await?;
                 Ok(())
             }
-            Self::GatewayErrors => gateway_fault(deployment, "error_rate").await,
-            Self::GatewayHangs => gateway_fault(deployment, "hang_rate").await,
-            Self::ResponsesLost => gateway_fault(deployment, "drop_after_charge_rate").await,
+            Self::JobsLost => {
+                let redis = deployment.redis.lock().await;
+                let mut connection = redis.connect().await?;
+                redis::cmd("DEL")
+                    .arg("orders:active")
+                    .query_async::<()>(&mut connection)
+                    .await?;
+                Ok(())
+            }
+            Self::GatewayErrors => gateway_faults(deployment, json!({ "error_rate": 0.5 })).await,
+            Self::GatewayErrorsAfterCharge => {
+                gateway_faults(deployment, json!({ "error_after_charge_rate": 0.5 })).await
+            }
+            Self::GatewayHangs => gateway_faults(deployment, json!({ "hang_rate": 0.5 })).await,
+            Self::GatewayRejectsKey => gateway_faults(deployment, json!({ "unauthorized": true })).await,
+            Self::GatewayLimitsRate => {
+                gateway_faults(deployment, json!({ "rate_limit_per_second": 5 })).await
+            }
+            Self::GatewayProcesses => gateway_faults(deployment, json!({ "processing_ms": 2000 })).await,
+            Self::ResponsesLost => gateway_faults(deployment, json!({ "drop_after_charge_rate": 0.5 })).await,
+            Self::KeysForgotten => {
+                let faults = json!({ "drop_after_charge_rate": 0.5, "forget_keys": true });
+                gateway_faults(deployment, faults).await
+            }
             Self::CollectorAbsent => {
                 let mut lens = deployment.lens.lock().await;
                 lens.kill(Service::Lens).await?;
@@ -157,11 +199,11 @@ impl Fault {
     }
 }
 
-/// Affects half of the payments. Of overlapping faults, the one that began or ended last is in effect.
-async fn gateway_fault(deployment: &Deployment, field: &str) -> anyhow::Result<()> {
-    deployment.set_gateway_fault(Some((field, 0.5))).await?;
+/// Of overlapping faults, the one that began or ended last is in effect.
+async fn gateway_faults(deployment: &Deployment, faults: Value) -> anyhow::Result<()> {
+    deployment.set_gateway_faults(faults).await?;
     sleep(OUTAGE).await;
-    deployment.set_gateway_fault(None).await
+    deployment.set_gateway_faults(json!({})).await
 }
 
 /// Each replica is ready again before the next one stops; every process must exit with code 0.
@@ -210,9 +252,15 @@ impl Fault {
             Self::RedisPaused => "redis-paused",
             Self::PostgresRestarted => "postgres-restarted",
             Self::ConnectionsTerminated => "connections-terminated",
+            Self::JobsLost => "jobs-lost",
             Self::GatewayErrors => "gateway-errors",
+            Self::GatewayErrorsAfterCharge => "gateway-errors-after-charge",
             Self::GatewayHangs => "gateway-hangs",
+            Self::GatewayRejectsKey => "gateway-rejects-key",
+            Self::GatewayLimitsRate => "gateway-limits-rate",
+            Self::GatewayProcesses => "gateway-processes",
             Self::ResponsesLost => "responses-lost",
+            Self::KeysForgotten => "keys-forgotten",
             Self::CollectorAbsent => "collector-absent",
         }
     }
@@ -230,9 +278,15 @@ impl fmt::Display for Fault {
             Self::RedisPaused => "redis paused 3 s",
             Self::PostgresRestarted => "postgres immediate restart",
             Self::ConnectionsTerminated => "postgres connections cut",
+            Self::JobsLost => "redis loses the waiting jobs",
             Self::GatewayErrors => "gateway errors",
+            Self::GatewayErrorsAfterCharge => "charges, then errors",
             Self::GatewayHangs => "gateway hangs",
+            Self::GatewayRejectsKey => "gateway rejects the key",
+            Self::GatewayLimitsRate => "gateway limits the rate",
+            Self::GatewayProcesses => "gateway processes for 2 s",
             Self::ResponsesLost => "charges, responses lost",
+            Self::KeysForgotten => "the same, keys forgotten",
             Self::CollectorAbsent => "collector absent",
         })
     }

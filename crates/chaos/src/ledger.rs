@@ -1,6 +1,6 @@
-//! The charges that the gateway's ledger has.
+//! What the gateway's ledger has of the orders.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context, bail};
 use serde_json::Value;
@@ -8,34 +8,60 @@ use uuid::Uuid;
 
 use crate::deployment::Deployment;
 
-/// The charges' ids by order.
-pub(crate) type Charges = HashMap<Uuid, Vec<String>>;
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    charges: HashMap<Uuid, Vec<String>>,
+    /// The ids of the intents that may still charge their order.
+    open: HashSet<String>,
+}
 
-/// Reads the whole list of payment intents, page by page.
-pub(crate) async fn read(deployment: &Deployment) -> anyhow::Result<Charges> {
-    let mut charges = Charges::new();
-    let mut last: Option<String> = None;
-    loop {
-        let mut url = format!("{}/v1/payment_intents?limit=100", deployment.gateway_url);
-        if let Some(last) = &last {
-            url.push_str(&format!("&starting_after={last}"));
-        }
-        let request = deployment.http.get(url).bearer_auth("sk_test_throughline");
-        let page: Value = request.send().await?.error_for_status()?.json().await?;
-        let Some(intents) = page.get("data").and_then(Value::as_array) else {
-            bail!("the gateway's list has no data: {page}");
-        };
-        for intent in intents {
-            let id = text(intent, "/id")?.to_owned();
-            last = Some(id.clone());
-            if text(intent, "/status")? == "succeeded" {
-                let order = text(intent, "/metadata/order_id")?.parse()?;
-                charges.entry(order).or_default().push(id);
+impl Ledger {
+    /// The ids of the intents that charged this order.
+    pub(crate) fn charges_of(&self, order: Uuid) -> &[String] {
+        self.charges.get(&order).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the intent may still charge its order.
+    pub(crate) fn is_open(&self, intent: &str) -> bool {
+        self.open.contains(intent)
+    }
+
+    /// Reads the whole list of payment intents, page by page.
+    pub(crate) async fn read(deployment: &Deployment) -> anyhow::Result<Self> {
+        let mut ledger = Self::default();
+        let mut last: Option<String> = None;
+        loop {
+            let mut url = format!("{}/v1/payment_intents?limit=100", deployment.gateway_url);
+            if let Some(last) = &last {
+                url.push_str(&format!("&starting_after={last}"));
+            }
+            let request = deployment.http.get(url).bearer_auth("sk_test_throughline");
+            let page: Value = request.send().await?.error_for_status()?.json().await?;
+            let Some(intents) = page.get("data").and_then(Value::as_array) else {
+                bail!("the gateway's list has no data: {page}");
+            };
+            for intent in intents {
+                last = Some(ledger.add(intent)?);
+            }
+            if page.get("has_more").and_then(Value::as_bool) != Some(true) {
+                return Ok(ledger);
             }
         }
-        if page.get("has_more").and_then(Value::as_bool) != Some(true) {
-            return Ok(charges);
+    }
+
+    fn add(&mut self, intent: &Value) -> anyhow::Result<String> {
+        let id = text(intent, "/id")?.to_owned();
+        match text(intent, "/status")? {
+            "succeeded" => {
+                let order = text(intent, "/metadata/order_id")?.parse()?;
+                self.charges.entry(order).or_default().push(id.clone());
+            }
+            "canceled" => {}
+            _ => {
+                self.open.insert(id.clone());
+            }
         }
+        Ok(id)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The load: an open loop, which sends orders at a constant rate, independent of the responses. Half of the
-//! orders have a payment.
+//! orders have a payment. Three clients in four send an Idempotency-Key, and repeat a request until it is
+//! accepted; the others send each request once.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use fastrand::Rng;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
 use crate::audit::product_name;
@@ -19,6 +20,10 @@ const DECLINED_RATE: f64 = 0.05;
 /// The share of the orders above HIGH_VALUE_THRESHOLD.
 const HIGH_VALUE_RATE: f64 = 0.1;
 
+/// Pause before a request is repeated, and how often it is.
+const REPEAT_DELAY: Duration = Duration::from_millis(500);
+const MAX_REPEATS: usize = 80;
+
 /// The responses that the clients got.
 #[derive(Debug, Default)]
 pub(crate) struct Responses {
@@ -28,8 +33,11 @@ pub(crate) struct Responses {
     pub(crate) refused: usize,
     /// Requests without a response: the order may exist or not.
     pub(crate) missing: usize,
+    /// Orders that were not accepted although their requests were repeated.
+    pub(crate) unaccepted: usize,
 }
 
+#[derive(Clone, Copy)]
 enum Response {
     Accepted(Uuid),
     Refused,
@@ -50,19 +58,77 @@ pub(crate) async fn send(
     for number in 0..orders {
         at += poisson_pause(&mut rng, rate);
         sleep_until(at).await;
-        let body = body(round, number, &mut rng);
-        let balancer = deployment.balancer.clone();
-        requests.spawn(create(balancer, deployment.http.clone(), number, body));
+        let client = Client {
+            balancer: deployment.balancer.clone(),
+            http: deployment.http.clone(),
+            number,
+            body: body(round, number, &mut rng),
+            key: (!number.is_multiple_of(4)).then(|| Uuid::from_u128(rng.u128(..))),
+        };
+        requests.spawn(client.order());
     }
     let mut responses = Responses::default();
-    for response in requests.join_all().await {
-        match response {
-            Response::Accepted(id) => responses.accepted.push(id),
-            Response::Refused => responses.refused += 1,
-            Response::Missing => responses.missing += 1,
+    for of_client in requests.join_all().await {
+        let (mut accepted, repeats) = (None, of_client.len() > MAX_REPEATS);
+        for response in of_client {
+            match response {
+                Response::Accepted(id) => accepted = Some(id),
+                Response::Refused => responses.refused += 1,
+                Response::Missing => responses.missing += 1,
+            }
         }
+        responses.accepted.extend(accepted);
+        responses.unaccepted += usize::from(repeats && accepted.is_none());
     }
     responses
+}
+
+/// A client with one order.
+struct Client {
+    balancer: LoadBalancer,
+    http: reqwest::Client,
+    number: u32,
+    body: Value,
+    /// Without one, the request is not repeated.
+    key: Option<Uuid>,
+}
+
+impl Client {
+    /// The responses, up to the one that accepts the order.
+    async fn order(self) -> Vec<Response> {
+        let mut responses = Vec::new();
+        loop {
+            let response = self.create().await;
+            responses.push(response);
+            let done = matches!(response, Response::Accepted(_)) || self.key.is_none();
+            if done || responses.len() > MAX_REPEATS {
+                return responses;
+            }
+            sleep(REPEAT_DELAY).await;
+        }
+    }
+
+    /// Tries the other replica only after a refused connection, because then nothing was sent. Any other
+    /// failure is the client's result.
+    async fn create(&self) -> Response {
+        for url in self.balancer.route(self.number) {
+            let mut request = self.http.post(format!("{url}/api/orders")).json(&self.body);
+            if let Some(key) = self.key {
+                request = request.header("Idempotency-Key", key.to_string());
+            }
+            match request.send().await {
+                Ok(response) if response.status() == StatusCode::CREATED => {
+                    let order = response.json::<Value>().await.ok();
+                    let id = order.and_then(|order| order.get("id")?.as_str()?.parse().ok());
+                    return id.map_or(Response::Missing, Response::Accepted);
+                }
+                Ok(_) => return Response::Refused,
+                Err(error) if error.is_connect() => {}
+                Err(_) => return Response::Missing,
+            }
+        }
+        Response::Refused
+    }
 }
 
 /// The pause before the next request of independent clients (a Poisson process) with `rate` requests a second
@@ -77,7 +143,7 @@ fn body(round: usize, number: u32, rng: &mut Rng) -> Value {
     } else {
         "9.99"
     };
-    let mut body = json!({ "product_name": product_name(round), "amount": amount });
+    let mut body = json!({ "product_name": product_name(round, number), "amount": amount });
     if number.is_multiple_of(2)
         && let Some(fields) = body.as_object_mut()
     {
@@ -88,25 +154,6 @@ fn body(round: usize, number: u32, rng: &mut Rng) -> Value {
         }
     }
     body
-}
-
-/// Tries the other replica only after a refused connection, because then nothing was sent. Any other failure
-/// is the client's result.
-async fn create(balancer: LoadBalancer, http: reqwest::Client, number: u32, body: Value) -> Response {
-    for url in balancer.route(number) {
-        let sent = http.post(format!("{url}/api/orders")).json(&body).send();
-        match sent.await {
-            Ok(response) if response.status() == StatusCode::CREATED => {
-                let order = response.json::<Value>().await.ok();
-                let id = order.and_then(|order| order.get("id")?.as_str()?.parse().ok());
-                return id.map_or(Response::Missing, Response::Accepted);
-            }
-            Ok(_) => return Response::Refused,
-            Err(error) if error.is_connect() => {}
-            Err(_) => return Response::Missing,
-        }
-    }
-    Response::Refused
 }
 
 #[cfg(test)]

@@ -11,23 +11,29 @@ pub struct Tally {
     pub name: String,
     /// Responses of 201.
     pub accepted: usize,
-    /// Other responses; the client knows that it must retry.
+    /// Other responses; the client knows that it must repeat the request.
     pub refused: usize,
     /// Requests without a response. Such an order may exist; then the counts below include it.
     pub no_response: usize,
     /// Accepted orders that are not in PostgreSQL.
     pub lost: usize,
+    /// Orders that were not accepted although their clients repeated the request.
+    pub unaccepted: usize,
+    /// Orders of a client that has another one: its repeated request was executed again.
+    pub created_twice: usize,
     /// Orders with more than one charge in the gateway's ledger.
     pub charged_twice: usize,
     /// Orders with a charge in the ledger that are not completed with this charge.
     pub unrecorded: usize,
     /// Orders recorded as charged, without this charge in the ledger.
     pub unpaid: usize,
+    /// Final orders whose payment is pending, or may still be charged at the gateway.
+    pub unsettled: usize,
     /// Orders that were not final at the end of the round's timeout.
     pub stuck: usize,
     /// Orders that were written to after they were final.
     pub changed_when_final: usize,
-    /// Orders that failed for another reason than a declined card, with the reason.
+    /// Orders that failed although their cards were not declined, with the reason.
     pub gave_up: Vec<String>,
     /// The most attempts of one order.
     pub most_attempts: i32,
@@ -87,9 +93,12 @@ impl Report {
             refused: all.refused + round.refused,
             no_response: all.no_response + round.no_response,
             lost: all.lost + round.lost,
+            unaccepted: all.unaccepted + round.unaccepted,
+            created_twice: all.created_twice + round.created_twice,
             charged_twice: all.charged_twice + round.charged_twice,
             unrecorded: all.unrecorded + round.unrecorded,
             unpaid: all.unpaid + round.unpaid,
+            unsettled: all.unsettled + round.unsettled,
             stuck: all.stuck + round.stuck,
             changed_when_final: all.changed_when_final + round.changed_when_final,
             gave_up: [all.gave_up, round.gave_up.clone()].concat(),
@@ -103,16 +112,21 @@ impl Report {
 }
 
 impl Tally {
-    /// Whether every promise holds. An order that failed after its last attempt breaks none, nor does a
-    /// refused request.
+    /// Whether every promise holds. A refused request breaks none. An order that gave up breaks one: no fault
+    /// lasts as long as orders wait, so only a declined card is a reason to fail.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let broken = [
             self.lost,
+            self.unaccepted,
+            self.created_twice,
             self.charged_twice,
+            self.unrecorded,
             self.unpaid,
+            self.unsettled,
             self.stuck,
             self.changed_when_final,
+            self.gave_up.len(),
         ];
         broken.iter().all(|count| *count == 0)
     }
@@ -127,17 +141,20 @@ impl Tally {
     pub(crate) fn line(&self) -> String {
         let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
         format!(
-            "{:<29}{:>8}{:>8}{:>9}{:>6}{:>8}{:>8}{:>8}{:>7}{:>8}{:>8}{:>9}{:>10}{:>10}",
+            "{:<29}{:>8}{:>8}{:>9}{:>6}{:>11}{:>8}{:>8}{:>8}{:>8}{:>10}{:>7}{:>7}{:>6}{:>9}{:>10}{:>10}",
             self.name,
             self.accepted,
             self.refused,
             self.no_response,
             self.lost,
+            self.unaccepted,
+            self.created_twice,
             self.charged_twice,
+            self.unrecorded,
             self.unpaid,
+            self.unsettled,
             self.stuck,
             self.changed_when_final,
-            self.unrecorded,
             self.gave_up.len(),
             self.most_attempts,
             seconds(self.longest),
@@ -146,8 +163,8 @@ impl Tally {
     }
 }
 
-const HEAD: &str = "                                                     no       charged            after charge   gave     most  longest  recovered
-fault                        accepted refused response  lost   twice  unpaid   stuck  final    only      up attempts  to final     after";
+const HEAD: &str = "                                                     no              not created charged  charge                     after  gave     most  longest recovered
+fault                        accepted refused response  lost   accepted   twice   twice    only  unpaid unsettled  stuck  final    up attempts  to final     after";
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -164,7 +181,7 @@ impl fmt::Display for Report {
             writeln!(f, "{}: the recovery took longer than {bound:?}", late.name)?;
         }
         if self.is_clean() {
-            writeln!(f, "Nothing was lost, charged twice, or stuck.")
+            writeln!(f, "Nothing was lost, charged twice, unsettled or stuck.")
         } else {
             writeln!(f, "A promise was broken; the logs are in {}", self.logs.display())
         }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use crate::audit::{self, OrderRow};
 use crate::deployment::Deployment;
 use crate::fault::Fault;
-use crate::ledger::{self, Charges};
+use crate::ledger::Ledger;
 use crate::load::{self, Responses};
 use crate::report::Tally;
 
@@ -105,15 +105,17 @@ impl FinishedRound {
     /// Counts the orders as they are now.
     pub(crate) async fn count(&self, deployment: &Deployment) -> anyhow::Result<Tally> {
         let orders = audit::read(&deployment.database, self.number).await?;
-        Ok(tally(self, &orders, &ledger::read(deployment).await?))
+        Ok(tally(self, &orders, &Ledger::read(deployment).await?))
     }
 }
 
-fn tally(round: &FinishedRound, orders: &[OrderRow], charges: &Charges) -> Tally {
+fn tally(round: &FinishedRound, orders: &[OrderRow], ledger: &Ledger) -> Tally {
     let responses = &round.responses;
     let stored: HashSet<_> = orders.iter().map(|order| order.id).collect();
+    let names: HashSet<_> = orders.iter().map(|order| &order.name).collect();
     let count = |which: &dyn Fn(&OrderRow) -> bool| orders.iter().filter(|order| which(order)).count();
-    let charges_of = |order: &OrderRow| charges.get(&order.id).map_or(&[][..], Vec::as_slice);
+    let charges_of = |order: &OrderRow| ledger.charges_of(order.id);
+    let is_open = |id: &String| ledger.is_open(id);
     let is_recorded = |order: &OrderRow, charge: &String| {
         order.status == "completed" && order.payment_id.as_ref() == Some(charge)
     };
@@ -136,6 +138,8 @@ fn tally(round: &FinishedRound, orders: &[OrderRow], charges: &Charges) -> Tally
             .iter()
             .filter(|id| !stored.contains(id))
             .count(),
+        unaccepted: responses.unaccepted,
+        created_twice: orders.len() - names.len(),
         charged_twice: count(&|order| charges_of(order).len() > 1),
         unrecorded: count(&|order| {
             let charges = charges_of(order);
@@ -147,6 +151,10 @@ fn tally(round: &FinishedRound, orders: &[OrderRow], charges: &Charges) -> Tally
                     .payment_id
                     .as_ref()
                     .is_some_and(|id| charges_of(order).contains(id))
+        }),
+        unsettled: count(&|order| {
+            let is_pending = order.payment_status == "pending";
+            !order.is_stuck() && (is_pending || order.payment_id.as_ref().is_some_and(is_open))
         }),
         stuck: round.stuck.max(count(&OrderRow::is_stuck)),
         changed_when_final: count(&|order| order.changed_when_final > 0),

@@ -4,11 +4,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::shop::{TIMEOUT, binaries, sabotaged};
 use chaos::{Chaos, Fault, Report};
-use testkit::Binaries;
-use tokio::sync::OnceCell;
-
-use crate::shop::{TIMEOUT, binaries};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_charged_twice_under_faults() {
@@ -70,6 +67,45 @@ async fn a_worker_without_a_reconciler_is_detected() {
     assert!(broken.stuck > 0, "{broken:?}");
 }
 
+/// The gateway forgets its keys, so only the recorded intent prevents a second charge.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_does_not_record_its_intents_is_detected() {
+    let env = [sabotage("record_intent")];
+    let broken = run(under(Fault::KeysForgotten, sabotaged().await, &env))
+        .await
+        .total();
+    assert!(broken.charged_twice > 0, "{broken:?}");
+}
+
+/// A card that was declined can be confirmed again until its intent is cancelled.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_cancels_no_intent_is_detected() {
+    let env = [sabotage("cancel")];
+    let broken = run(under(Fault::RedisFlushed, sabotaged().await, &env))
+        .await
+        .total();
+    assert!(broken.unsettled > 0, "{broken:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_orders_do_not_wait_is_detected() {
+    let env = [sabotage("waiting"), ("ORDER_MAX_ATTEMPTS", "2")];
+    let broken = run(under(Fault::GatewayRejectsKey, sabotaged().await, &env))
+        .await
+        .total();
+    assert!(!broken.gave_up.is_empty(), "{broken:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_fails_every_order_is_detected() {
+    let env = [sabotage("attempts")];
+    let broken = run(under(Fault::RedisFlushed, sabotaged().await, &env))
+        .await
+        .total();
+    assert!(!broken.gave_up.is_empty(), "{broken:?}");
+    assert!(!broken.is_clean(), "{broken:?}");
+}
+
 async fn run(chaos: Chaos) -> Report {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let report = chaos.run(&binaries().await).await.unwrap();
@@ -79,15 +115,6 @@ async fn run(chaos: Chaos) -> Report {
 
 fn sabotage(part: &'static str) -> (&'static str, &'static str) {
     ("SABOTAGE", part)
-}
-
-/// A worker without the part that SABOTAGE names.
-async fn sabotaged() -> PathBuf {
-    const FEATURE: &str = "throughline-worker/sabotage";
-    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
-    binaries().await;
-    let build = || Binaries::build_extra("throughline-worker-sabotaged", FEATURE);
-    BUILT.get_or_try_init(build).await.unwrap().clone()
 }
 
 /// Orders under one fault, processed by this program.

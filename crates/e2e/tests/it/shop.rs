@@ -1,5 +1,6 @@
 //! A shop: the product's processes on private servers, and what a customer or an operator does with them.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -51,10 +52,27 @@ impl Shop {
         Self::start_with(database, redis, env).await
     }
 
+    /// A shop whose worker has no part that SABOTAGE names.
+    pub(crate) async fn open_sabotaged(part: &str, env: &[(Service, &str, &str)]) -> Self {
+        let (database, redis) = (testkit::database().await, testkit::Redis::start().await);
+        let env = [env, &[(Service::Worker, "SABOTAGE", part)]].concat();
+        let program = sabotaged().await;
+        Self::start_on(database.unwrap(), redis.unwrap(), &env, Some(&program)).await
+    }
+
     pub(crate) async fn start_with(
         database: testkit::Database,
         redis: testkit::Redis,
         env: &[(Service, &str, &str)],
+    ) -> Self {
+        Self::start_on(database, redis, env, None).await
+    }
+
+    async fn start_on(
+        database: testkit::Database,
+        redis: testkit::Redis,
+        env: &[(Service, &str, &str)],
+        worker: Option<&Path>,
     ) -> Self {
         // It fails in all tests of this process but the first.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -62,6 +80,9 @@ impl Shop {
         let mut stack = Stack::builder(database.url(), redis.url())
             .binaries(binaries().await)
             .telemetry_to(&lens.otlp_http_url());
+        if let Some(program) = worker {
+            stack = stack.program(Service::Worker, program);
+        }
         for (service, name, value) in env {
             stack = stack.env(*service, name, value);
         }
@@ -138,5 +159,14 @@ pub(crate) fn widget() -> Value {
 pub(crate) async fn binaries() -> Binaries {
     static BUILT: OnceCell<Binaries> = OnceCell::const_new();
     let build = || Binaries::build(Profile::Dev);
+    BUILT.get_or_try_init(build).await.unwrap().clone()
+}
+
+/// A worker without the part that SABOTAGE names.
+pub(crate) async fn sabotaged() -> PathBuf {
+    const FEATURE: &str = "throughline-worker/sabotage";
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    binaries().await;
+    let build = || Binaries::build_extra("throughline-worker-sabotaged", FEATURE);
     BUILT.get_or_try_init(build).await.unwrap().clone()
 }
