@@ -11,6 +11,7 @@
 mod chaos;
 mod configuration;
 mod failover;
+mod gateway;
 mod load;
 mod orders;
 mod outages;

@@ -85,7 +85,7 @@ impl Gate {
     pub(super) fn leave(&mut self, ticket: Ticket, health: Health, now: Instant) -> Option<Change> {
         #[cfg(feature = "sabotage")]
         let health = if crate::sabotage::is_off("breaker") {
-            Health::Unknown
+            Health::Available
         } else {
             health
         };
