@@ -50,7 +50,7 @@ impl Deployment {
         gateway_latency: Duration,
         worker_program: Option<&WorkerProgram>,
     ) -> anyhow::Result<Self> {
-        let postgres = Postgres::start().await?;
+        let postgres = Postgres::start_durable().await?;
         let redis = Redis::start().await?;
         let database = postgres.database().await?;
         let logs = std::env::temp_dir().join(format!("throughline-chaos-{}", Uuid::now_v7().simple()));

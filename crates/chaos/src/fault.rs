@@ -17,6 +17,8 @@ const OUTAGE: Duration = Duration::from_secs(3);
 /// Pause between a kill and the restart.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
 const ROLLING_RESTARTS: usize = 20;
+/// Bytes at the end of Redis' append-only file: about a second of a round.
+const LOST_WRITES: u64 = 64 << 10;
 
 /// A fault that a round can inject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub enum Fault {
     RollingRestarts,
     /// SIGKILL of Redis, and its restart after 3 s.
     RedisKilled,
+    /// SIGKILL of Redis, which also loses its last writes, and its restart.
+    RedisLosesWrites,
     /// FLUSHALL: Redis loses everything.
     RedisFlushed,
     /// SIGSTOP of Redis for 3 s.
@@ -81,12 +85,13 @@ impl Fault {
     }
 
     /// Every fault, in the order of the rounds.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::WorkerKilled,
         Self::WorkerPaused,
         Self::ApiKilled,
         Self::RollingRestarts,
         Self::RedisKilled,
+        Self::RedisLosesWrites,
         Self::RedisFlushed,
         Self::RedisPaused,
         Self::PostgresRestarted,
@@ -142,6 +147,12 @@ impl Fault {
                 let mut redis = deployment.redis.lock().await;
                 redis.kill().await?;
                 sleep(OUTAGE).await;
+                redis.restart().await
+            }
+            Self::RedisLosesWrites => {
+                let mut redis = deployment.redis.lock().await;
+                redis.kill_and_lose_last_writes(LOST_WRITES).await?;
+                sleep(RESTART_DELAY).await;
                 redis.restart().await
             }
             Self::RedisFlushed => {
@@ -248,6 +259,7 @@ impl Fault {
             Self::ApiKilled => "api-killed",
             Self::RollingRestarts => "rolling-restarts",
             Self::RedisKilled => "redis-killed",
+            Self::RedisLosesWrites => "redis-loses-writes",
             Self::RedisFlushed => "redis-flushed",
             Self::RedisPaused => "redis-paused",
             Self::PostgresRestarted => "postgres-restarted",
@@ -274,6 +286,7 @@ impl fmt::Display for Fault {
             Self::ApiKilled => "api SIGKILL",
             Self::RollingRestarts => "20 rolling restarts",
             Self::RedisKilled => "redis SIGKILL, 3 s down",
+            Self::RedisLosesWrites => "redis SIGKILL, loses writes",
             Self::RedisFlushed => "redis FLUSHALL",
             Self::RedisPaused => "redis paused 3 s",
             Self::PostgresRestarted => "postgres immediate restart",

@@ -42,6 +42,16 @@ impl Postgres {
         })
     }
 
+    /// As [`Postgres::start`], with fsync: it writes as it does in production.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub async fn start_durable() -> anyhow::Result<Self> {
+        Ok(Self {
+            server: PrivateServer::start(Kind::Postgres, Place::TemporaryDurable).await?,
+        })
+    }
+
     /// Starts a cluster whose data stays in `folder` and survives a power failure, on `port` (`None`: a free
     /// one).
     ///

@@ -12,6 +12,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REPLICATION_TIMEOUT: Duration = Duration::from_secs(60);
 const SHARED: &str = "this Redis is shared with other tests: use Redis::start() for a private one";
 
+/// The folder with the parts of the append-only file (Redis 7).
+const APPEND_ONLY: &str = "data/appendonlydir";
+
 /// A handle on a Redis server. A private one stops when this is dropped; the shared one goes on, and can
 /// neither be stopped nor paused.
 #[derive(Debug)]
@@ -128,6 +131,25 @@ impl Redis {
     /// When it is the shared server or cannot be signalled.
     pub async fn kill(&mut self) -> anyhow::Result<()> {
         self.private()?.kill().await
+    }
+
+    /// Kills it, and removes the last writes from its append-only file, up to this many bytes: as a power
+    /// failure does with appendfsync=everysec.
+    ///
+    /// # Errors
+    /// When it is the shared server, cannot be signalled, or its file cannot be changed.
+    pub async fn kill_and_lose_last_writes(&mut self, bytes: u64) -> anyhow::Result<()> {
+        let server = self.private()?;
+        server.kill().await?;
+        let data = server.folder().join(APPEND_ONLY);
+        for file in std::fs::read_dir(&data).with_context(|| data.display().to_string())? {
+            let path = file?.path();
+            if path.to_string_lossy().ends_with(".incr.aof") {
+                let file = std::fs::OpenOptions::new().write(true).open(path)?;
+                file.set_len(file.metadata()?.len().saturating_sub(bytes))?;
+            }
+        }
+        Ok(())
     }
 
     /// Starts it again, on the same port and data.

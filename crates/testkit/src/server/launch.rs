@@ -30,7 +30,9 @@ pub(crate) enum Kind {
 pub(crate) enum Place {
     /// A new folder that is deleted with the server; a free port.
     Temporary,
-    /// The same, as a replica of the PostgreSQL on this port.
+    /// The same, but it survives a power failure.
+    TemporaryDurable,
+    /// As `Temporary`, as a replica of the PostgreSQL on this port.
     ReplicaOf(u16),
     /// A folder that stays; the given port (`None`: a free one).
     Persistent { folder: PathBuf, port: Option<u16> },

@@ -49,15 +49,14 @@ impl PrivateServer {
     pub(crate) async fn start(kind: Kind, place: Place) -> anyhow::Result<Self> {
         let program = ServerProgram::find(kind)?;
         let new = || crate::folder::temporary(program.user());
+        let durability = match place {
+            Place::Temporary | Place::ReplicaOf(_) => Durability::Process,
+            Place::TemporaryDurable | Place::Persistent { .. } => Durability::Power,
+        };
         let (folder, temporary, port, primary) = match place {
-            Place::Temporary => (new()?, true, None, None),
+            Place::Temporary | Place::TemporaryDurable => (new()?, true, None, None),
             Place::ReplicaOf(primary) => (new()?, true, None, Some(primary)),
             Place::Persistent { folder, port } => (reachable(folder, &program)?, false, port, None),
-        };
-        let durability = if temporary {
-            Durability::Process
-        } else {
-            Durability::Power
         };
         let mut server = Self {
             kind,
