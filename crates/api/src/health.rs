@@ -19,8 +19,8 @@ pub(crate) async fn live() -> HttpResponse {
 
 /// Readiness
 ///
-/// Without Redis the service still creates orders; the status is then `degraded`. `schema` is `outdated` where
-/// the database lacks a migration of this version. The result is at most half a second old.
+/// Without Redis the service still creates orders; the status is then `degraded`. `schema` is `outdated`
+/// where the database lacks a migration of this version. The result is at most half a second old.
 #[utoipa::path(get, path = "/health/ready", tag = "health", operation_id = "ready", responses(
     (status = 200, description = "The service can create orders", body = Object),
     (status = 503, description = "PostgreSQL is unavailable or its schema is outdated, or the process is shutting down", body = Object, content_type = "application/json"),

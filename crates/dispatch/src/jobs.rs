@@ -27,8 +27,8 @@ pub enum DispatchError {
     /// Redis did not respond in time; the job may be enqueued or not.
     #[error("Redis did not respond within {ENQUEUE_TIMEOUT:?}")]
     Timeout,
-    /// The queue is at its capacity, or older orders wait in PostgreSQL and go first. The order becomes due after its grace; making it due sooner would not
-    /// help.
+    /// The queue is at its capacity, or older orders wait in PostgreSQL and go first. The order becomes due
+    /// after its grace; making it due sooner would not help.
     #[error("the queue is full ({QUEUE_CAPACITY} jobs), or older orders wait for it")]
     Full,
 }

@@ -67,8 +67,8 @@ pub fn gauge(name: &'static str, unit: &'static str, description: &'static str) 
         .build()
 }
 
-/// The current value of something, read at every export. Nothing is exported while `read` gives `None`: a value
-/// that this process does not know at the moment. `read` must not block.
+/// The current value of something, read at every export. Nothing is exported while `read` gives `None`: a
+/// value that this process does not know at the moment. `read` must not block.
 pub fn observe<V: Into<Option<f64>>>(
     name: &'static str,
     unit: &'static str,

@@ -12,9 +12,9 @@ const HEADER: &str = "Idempotency-Key";
 /// Marks a response to an earlier request.
 pub(super) const REPLAYED: (&str, &str) = ("Idempotency-Replayed", "true");
 
-/// The version of [`fingerprint`], which is also that of release 0.1. Absent fields of that release are hashed
-/// as null, absent later ones not at all: a request has one fingerprint in all versions that accept it, so it
-/// can be repeated across a deployment.
+/// The version of [`fingerprint`], which is also that of release 0.1. Absent fields of that release are
+/// hashed as null, absent later ones not at all: a request has one fingerprint in all versions that accept
+/// it, so it can be repeated across a deployment.
 const FINGERPRINT_VERSION: i16 = 1;
 
 /// The request's key, if it has one.

@@ -47,8 +47,8 @@ async fn wait_for_a_busy_pool(shop: &Shop) {
     .await;
 }
 
-/// Three times as many orders as WORKER_CONCURRENCY wait for a gateway that hangs. They never take all of it, and
-/// complete once the gateway responds.
+/// Three times as many orders as WORKER_CONCURRENCY wait for a gateway that hangs. They never take all of it,
+/// and complete once the gateway responds.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hanging_gateway_blocks_no_order_without_a_payment() {
     const CONCURRENCY: i64 = 4;
