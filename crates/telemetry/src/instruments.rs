@@ -19,13 +19,35 @@ pub(crate) struct Instruments {
     pub(crate) http_client: Measures,
     pub(crate) database: Measures,
     pub(crate) send: Measures,
+    /// Of a request that sends several messages.
+    pub(crate) send_batch: Measures,
+    /// Of each message in such a request.
+    pub(crate) send_one_of_batch: Measures,
     pub(crate) process: Measures,
     pub(crate) consumed_messages: Counter<u64>,
 }
 
 /// The instruments of this process.
 pub(crate) fn instruments() -> &'static Instruments {
-    static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| Instruments {
+    static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(create);
+    &INSTRUMENTS
+}
+
+fn create() -> Instruments {
+    let send_batch = seconds(
+        "messaging.client.operation.duration",
+        "Duration of messaging operation initiated by a producer or consumer client.",
+        DURATION_BUCKETS,
+    );
+    let send_one_of_batch = Measures {
+        duration: None,
+        count: Some(counter(
+            "messaging.client.sent.messages",
+            "{message}",
+            "Number of messages producer attempted to send to the broker.",
+        )),
+    };
+    Instruments {
         http_server: seconds(
             "http.server.request.duration",
             "Duration of HTTP server requests.",
@@ -42,17 +64,11 @@ pub(crate) fn instruments() -> &'static Instruments {
             DB_DURATION_BUCKETS,
         ),
         send: Measures {
-            count: Some(counter(
-                "messaging.client.sent.messages",
-                "{message}",
-                "Number of messages producer attempted to send to the broker.",
-            )),
-            ..seconds(
-                "messaging.client.operation.duration",
-                "Duration of messaging operation initiated by a producer or consumer client.",
-                DURATION_BUCKETS,
-            )
+            duration: send_batch.duration.clone(),
+            count: send_one_of_batch.count.clone(),
         },
+        send_batch,
+        send_one_of_batch,
         process: seconds(
             "messaging.process.duration",
             "Duration of processing operation.",
@@ -63,13 +79,12 @@ pub(crate) fn instruments() -> &'static Instruments {
             "{message}",
             "Number of messages that were delivered to the application.",
         ),
-    });
-    &INSTRUMENTS
+    }
 }
 
 fn seconds(name: &'static str, description: &'static str, buckets: &[f64]) -> Measures {
     Measures {
-        duration: histogram(name, "s", description, buckets),
+        duration: Some(histogram(name, "s", description, buckets)),
         count: None,
     }
 }

@@ -23,13 +23,25 @@ const LATE_ATTRIBUTES: usize = 3;
 /// `error.type`: a word of a bounded set, never a message.
 pub(crate) type ErrorType = Cow<'static, str>;
 
-/// The instruments of one kind of operation.
-#[derive(Debug)]
+/// The instruments of one kind of operation. A share of a batch has fewer than an operation of its own.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Measures {
     /// In seconds.
-    pub(crate) duration: Histogram<f64>,
+    pub(crate) duration: Option<Histogram<f64>>,
     /// Incremented when the operation ends.
     pub(crate) count: Option<Counter<u64>>,
+}
+
+impl Measures {
+    /// Without instruments, for a span whose operation is measured elsewhere.
+    pub(crate) const NONE: &'static Self = &Self {
+        duration: None,
+        count: None,
+    };
+
+    fn is_recorded(&self) -> bool {
+        is_metering() && (self.duration.is_some() || self.count.is_some())
+    }
 }
 
 #[derive(Debug)]
@@ -57,7 +69,23 @@ impl Operation {
         } else {
             parent.clone()
         };
-        let metric_attributes = if is_metering() {
+        Self::within(context, measures, metric_attributes)
+    }
+
+    /// Starts an operation that is measured and has no span.
+    pub(crate) fn without_span<I: IntoIterator<Item = KeyValue>>(
+        measures: &'static Measures,
+        metric_attributes: impl FnOnce() -> I,
+    ) -> Self {
+        Self::within(Context::new(), measures, metric_attributes)
+    }
+
+    fn within<I: IntoIterator<Item = KeyValue>>(
+        context: Context,
+        measures: &'static Measures,
+        metric_attributes: impl FnOnce() -> I,
+    ) -> Self {
+        let metric_attributes = if measures.is_recorded() {
             let attributes = metric_attributes().into_iter();
             let mut all = Vec::with_capacity(attributes.size_hint().0 + LATE_ATTRIBUTES);
             all.extend(attributes);
@@ -109,7 +137,7 @@ impl Operation {
 
     /// Sets an attribute of both the span and the metric.
     pub(crate) fn set_shared_attribute(&mut self, attribute: KeyValue) {
-        if is_metering() {
+        if self.measures.is_recorded() {
             self.set_attributes(|| [attribute.clone()]);
             self.metric_attributes.push(attribute);
         } else {
@@ -137,7 +165,9 @@ impl Operation {
         }
         if is_metering() {
             let attributes = &self.metric_attributes;
-            self.measures.duration.record(seconds, attributes);
+            if let Some(duration) = &self.measures.duration {
+                duration.record(seconds, attributes);
+            }
             if let Some(count) = &self.measures.count {
                 count.add(1, attributes);
             }

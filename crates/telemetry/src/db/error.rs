@@ -1,11 +1,8 @@
 //! The `error.type` and the SQLSTATE of a failed statement.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use diesel::result::{DatabaseErrorKind, Error};
-
-use crate::operation::ErrorType;
 
 /// The start of the message of [`no_response`], which identifies its errors.
 const NO_RESPONSE: &str = "no response from PostgreSQL within ";
@@ -34,10 +31,10 @@ fn timeout(message: &str) -> Option<&'static str> {
 }
 
 /// `error.type`. A missing row is a result, not an error.
-pub(super) fn error_type(error: &Error) -> Option<ErrorType> {
+pub(super) fn error_type(error: &Error) -> Option<&'static str> {
     match error {
         Error::NotFound => None,
-        Error::DatabaseError(kind, information) => Some(Cow::Borrowed(match kind {
+        Error::DatabaseError(kind, information) => Some(match kind {
             DatabaseErrorKind::ClosedConnection if information.message().starts_with(NO_RESPONSE) => {
                 "timeout"
             }
@@ -52,10 +49,10 @@ pub(super) fn error_type(error: &Error) -> Option<ErrorType> {
             DatabaseErrorKind::ClosedConnection => "connection_closed",
             DatabaseErrorKind::UnableToSendCommand => "connection_failed",
             _ => "database_error",
-        })),
-        Error::QueryBuilderError(_) | Error::SerializationError(_) => Some(Cow::Borrowed("encode")),
-        Error::DeserializationError(_) => Some(Cow::Borrowed("decode")),
-        _ => Some(Cow::Borrowed("other")),
+        }),
+        Error::QueryBuilderError(_) | Error::SerializationError(_) => Some("encode"),
+        Error::DeserializationError(_) => Some("decode"),
+        _ => Some("other"),
     }
 }
 

@@ -19,6 +19,24 @@
 //! // then: server.run::<LightParcels, _>(query.load::<i64>(&mut connection)).await
 //! ```
 //!
+//! A statement may carry the operations of several callers. Each caller's trace then has a span of its own,
+//! from when the caller began to wait, and the statement is measured once:
+//!
+//! ```
+//! # use throughline_telemetry::{db, statement};
+//! # statement! { AddParcels: "INSERT" "parcels", action "add_parcels", framework "actix-web"; }
+//! # async fn insert(_: Vec<i64>) -> diesel::QueryResult<()> { Ok(()) }
+//! # async fn run(server: db::Server) {
+//! // each caller, in its own trace:
+//! let spans = [server.shared_span::<AddParcels>(), server.shared_span::<AddParcels>()];
+//! // whatever sends the statement:
+//! let result = server.run_shared::<AddParcels, _>(insert(vec![7, 8])).await;
+//! let outcome = db::Outcome::new(spans.len(), result.as_ref().err());
+//! // each caller, or the sender for all of them:
+//! spans.into_iter().for_each(|span| span.end(outcome));
+//! # }
+//! ```
+//!
 //! A statement outside a trace is measured but makes no span: a trace does not begin with a statement.
 
 mod error;
@@ -30,5 +48,5 @@ mod statement;
 
 pub use error::no_response;
 pub use pool::{PoolMetrics, PoolState, observe_pool};
-pub use server::Server;
+pub use server::{Outcome, Server, SharedSpan};
 pub use statement::{Commented, Statement, commented};

@@ -1,10 +1,11 @@
 //! Runs statements inside their spans.
 
+use std::borrow::Cow;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use diesel::result::QueryResult;
+use diesel::result::{Error, QueryResult};
 use opentelemetry::trace::{FutureExt, SpanBuilder, SpanKind};
 use opentelemetry::{Context, KeyValue};
 
@@ -14,7 +15,7 @@ use super::repeats;
 use super::statement::Statement;
 use crate::instruments::instruments;
 use crate::names;
-use crate::operation::Operation;
+use crate::operation::{Measures, Operation};
 
 /// The PostgreSQL server as its statements' spans name it. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -58,37 +59,52 @@ impl Server {
         size: usize,
         statement: impl Future<Output = QueryResult<T>>,
     ) -> QueryResult<T> {
-        let mut operation = self.start::<S>(size);
-        let context = operation.context().clone();
-        let result = statement.with_context(context).await;
-
-        if operation.elapsed() > self.slow {
-            operation.set_attributes(|| [KeyValue::new(names::DB_QUERY_SLOW, true)]);
-        }
-        let error = result.as_ref().err().and_then(error::error_type);
-        if let Some(state) = result.as_ref().err().and_then(error::sqlstate) {
-            operation.set_shared_attribute(KeyValue::new(names::DB_RESPONSE_STATUS_CODE, state));
-        }
-        operation.end(error);
+        let span = self.start::<S>(&instruments().database);
+        let result = statement.with_context(span.context().clone()).await;
+        span.end(Outcome::new(size, result.as_ref().err()));
         result
     }
 
-    fn start<S: Statement>(&self, size: usize) -> Operation {
+    /// Starts the span of a caller that waits for a statement which carries several callers' operations, as a
+    /// child of the current span. [`run_shared`](Self::run_shared) runs the statement.
+    pub fn shared_span<S: Statement>(&self) -> SharedSpan {
+        self.start::<S>(Measures::NONE)
+    }
+
+    /// Runs a statement for several callers, each of which has a [`SharedSpan`]. It is measured once, and
+    /// makes no span. The result's [`Outcome`] ends the callers' spans.
+    ///
+    /// # Errors
+    /// The statement's own.
+    pub async fn run_shared<S: Statement, T>(
+        &self,
+        statement: impl Future<Output = QueryResult<T>>,
+    ) -> QueryResult<T> {
+        let mut operation = Operation::without_span(&instruments().database, || self.common::<S>());
+        let result = statement.with_context(operation.context().clone()).await;
+        let outcome = Outcome::new(1, result.as_ref().err());
+        outcome.record(&mut operation);
+        operation.end(outcome.error_type.map(Cow::Borrowed));
+        result
+    }
+
+    fn start<S: Statement>(&self, measures: &'static Measures) -> SharedSpan {
         let parent = Context::current();
         #[cfg(feature = "actix")]
         repeats::count::<S>(&parent);
         let span = SpanBuilder::from_name(S::SUMMARY).with_kind(SpanKind::Client);
-        let measures = &instruments().database;
         let operation = Operation::start(span, &parent, measures, || self.common::<S>());
+        let text = S::text().get();
         operation.set_attributes(|| {
-            let text = S::text().get().map(String::as_str);
-            let batch = (size > 1).then(|| i64::try_from(size).unwrap_or(i64::MAX));
             self.common::<S>()
                 .chain([KeyValue::new(names::DB_QUERY_SUMMARY, S::SUMMARY)])
-                .chain(text.map(|text| KeyValue::new(names::DB_QUERY_TEXT, text)))
-                .chain(batch.map(|size| KeyValue::new(names::DB_OPERATION_BATCH_SIZE, size)))
+                .chain(text.map(|text| query_text(text)))
         });
-        operation
+        SharedSpan {
+            operation,
+            late_text: text.is_none().then(S::text),
+            slow: self.slow,
+        }
     }
 
     /// The attributes of both the span and the metric.
@@ -97,5 +113,68 @@ impl Server {
             KeyValue::new(names::DB_OPERATION_NAME, S::OPERATION),
             KeyValue::new(names::DB_COLLECTION_NAME, S::COLLECTION),
         ])
+    }
+}
+
+/// The span of one caller's part of a statement, from when the caller began to wait. Dropped before
+/// [`end`](Self::end), it ends as cancelled.
+#[derive(Debug)]
+#[must_use = "dropped, it ends as cancelled"]
+pub struct SharedSpan {
+    operation: Operation,
+    /// The statement's text, if the span started before the first run, which creates it.
+    late_text: Option<&'static OnceLock<String>>,
+    slow: Duration,
+}
+
+impl SharedSpan {
+    /// The context of the span.
+    pub fn context(&self) -> &Context {
+        self.operation.context()
+    }
+
+    /// Ends the span with the statement's outcome, or with that of the caller's own row.
+    pub fn end(mut self, outcome: Outcome) {
+        let operation = &mut self.operation;
+        let is_slow = operation.elapsed() > self.slow;
+        let text = self.late_text.and_then(OnceLock::get);
+        operation.set_attributes(|| {
+            let batch = (outcome.size > 1).then(|| i64::try_from(outcome.size).unwrap_or(i64::MAX));
+            let text = text.map(|text| query_text(text));
+            let batch = batch.map(|size| KeyValue::new(names::DB_OPERATION_BATCH_SIZE, size));
+            let slow = is_slow.then(|| KeyValue::new(names::DB_QUERY_SLOW, true));
+            text.into_iter().chain(batch).chain(slow)
+        });
+        outcome.record(operation);
+        self.operation.end(outcome.error_type.map(Cow::Borrowed));
+    }
+}
+
+fn query_text(text: &'static str) -> KeyValue {
+    KeyValue::new(names::DB_QUERY_TEXT, text)
+}
+
+/// How a statement ended, as the spans and metrics show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    size: usize,
+    error_type: Option<&'static str>,
+    sqlstate: Option<&'static str>,
+}
+
+impl Outcome {
+    /// The outcome of a statement that carried `size` operations.
+    pub fn new(size: usize, error: Option<&Error>) -> Self {
+        Self {
+            size,
+            error_type: error.and_then(error::error_type),
+            sqlstate: error.and_then(error::sqlstate),
+        }
+    }
+
+    fn record(self, operation: &mut Operation) {
+        if let Some(state) = self.sqlstate {
+            operation.set_shared_attribute(KeyValue::new(names::DB_RESPONSE_STATUS_CODE, state));
+        }
     }
 }

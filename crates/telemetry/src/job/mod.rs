@@ -33,4 +33,4 @@ mod consumer;
 mod producer;
 
 pub use consumer::{Consumer, ConsumerLayer, ConsumerService, JobTrace, Processing, Received, fail};
-pub use producer::Producer;
+pub use producer::{Producer, SharedSpan};

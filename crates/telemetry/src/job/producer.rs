@@ -11,7 +11,7 @@ use opentelemetry::{Context, KeyValue};
 use crate::instruments::instruments;
 use crate::intern::intern;
 use crate::names;
-use crate::operation::Operation;
+use crate::operation::{Measures, Operation};
 use crate::propagation;
 
 /// The producer of one queue. Cheap to clone.
@@ -70,16 +70,78 @@ impl Producer {
     where
         F: Future<Output = Result<T, E>>,
     {
-        let common = || self.attributes.iter().cloned();
-        let span = SpanBuilder::from_name(self.span_name).with_kind(SpanKind::Producer);
-        let operation = Operation::start(span, parent, &instruments().send, common);
-        operation.set_attributes(|| {
-            let id = message_id.to_owned();
-            common().chain([KeyValue::new(names::MESSAGING_MESSAGE_ID, id)])
-        });
-        let context = operation.context().clone();
-        let result = send(propagation::inject(&context)).with_context(context).await;
+        let span = self.start(parent, message_id, &instruments().send);
+        let context = span.context().clone();
+        let result = send(span.trace_context()).with_context(context).await;
+        span.end(1, result.as_ref().err().map(error_type));
+        result
+    }
+
+    /// Starts the span of a job that is sent together with others, as a child of `parent`.
+    /// [`send_shared`](Self::send_shared) sends them.
+    pub fn shared_span(&self, parent: &Context, message_id: &str) -> SharedSpan {
+        self.start(parent, message_id, &instruments().send_one_of_batch)
+    }
+
+    /// Sends several jobs, each of which has a [`SharedSpan`], which counts it. The duration is measured
+    /// once, and there is no further span.
+    ///
+    /// # Errors
+    /// Those of `send`.
+    pub async fn send_shared<T, E>(
+        &self,
+        send: impl Future<Output = Result<T, E>>,
+        error_type: impl FnOnce(&E) -> &'static str,
+    ) -> Result<T, E> {
+        let operation = Operation::without_span(&instruments().send_batch, || self.common());
+        let result = send.with_context(operation.context().clone()).await;
         operation.end(result.as_ref().err().map(error_type).map(Cow::Borrowed));
         result
+    }
+
+    fn start(&self, parent: &Context, message_id: &str, measures: &'static Measures) -> SharedSpan {
+        let span = SpanBuilder::from_name(self.span_name).with_kind(SpanKind::Producer);
+        let operation = Operation::start(span, parent, measures, || self.common());
+        operation.set_attributes(|| {
+            let id = message_id.to_owned();
+            self.common()
+                .chain([KeyValue::new(names::MESSAGING_MESSAGE_ID, id)])
+        });
+        SharedSpan { operation }
+    }
+
+    /// The attributes of both the span and the metrics.
+    fn common(&self) -> impl Iterator<Item = KeyValue> {
+        self.attributes.iter().cloned()
+    }
+}
+
+/// The span of one job that is sent, alone or together with others, from when it began to wait. Dropped
+/// before [`end`](Self::end), it ends as cancelled.
+#[derive(Debug)]
+#[must_use = "dropped, it ends as cancelled"]
+pub struct SharedSpan {
+    operation: Operation,
+}
+
+impl SharedSpan {
+    /// The context of the span.
+    pub fn context(&self) -> &Context {
+        self.operation.context()
+    }
+
+    /// The trace context for the job's payload.
+    pub fn trace_context(&self) -> HashMap<String, String> {
+        propagation::inject(self.context())
+    }
+
+    /// Ends the span of a job that was sent with `messages` jobs, itself included, which is
+    /// `messaging.batch.message_count` from 2 on. `error_type` is a word of a bounded set.
+    pub fn end(self, messages: usize, error_type: Option<&'static str>) {
+        self.operation.set_attributes(|| {
+            let batch = (messages > 1).then(|| i64::try_from(messages).unwrap_or(i64::MAX));
+            batch.map(|count| KeyValue::new(names::MESSAGING_BATCH_MESSAGE_COUNT, count))
+        });
+        self.operation.end(error_type.map(Cow::Borrowed));
     }
 }

@@ -247,6 +247,56 @@ async fn a_job_that_could_not_be_sent_is_an_error_on_span_and_metrics() {
 }
 
 #[tokio::test]
+async fn jobs_that_are_sent_together_have_a_span_each_and_one_duration() {
+    let caller = [(); 3].map(|()| crate::support::caller());
+    lens();
+    let producer = Producer::new("together", "redis.example.com", 6379);
+    let contexts = caller
+        .each_ref()
+        .map(|it| propagation::extract(&caller_context(it.trace_id)));
+    let spans = contexts
+        .each_ref()
+        .map(|parent| producer.shared_span(parent, "1"));
+    let payload = spans[0].trace_context();
+    let enqueue = async { Ok::<_, Infallible>(()) };
+    producer
+        .send_shared(enqueue, |never| match *never {})
+        .await
+        .unwrap();
+    let [sent, full, left] = spans;
+    sent.end(3, None);
+    full.end(3, Some("queue_full"));
+    drop(left);
+
+    for (caller, error) in caller.iter().zip([None, Some("queue_full"), Some("cancelled")]) {
+        let span = span_of(caller.trace_id, "send together").await;
+        assert!(crate::support::is_child_of_caller(&span));
+        assert_eq!(attribute(&span, "error.type").as_deref(), error);
+        let batch = attribute(&span, "messaging.batch.message_count");
+        assert_eq!(batch.is_some(), error != Some("cancelled"));
+        assert_eq!(batch.unwrap_or("3".to_owned()), "3");
+        if error.is_none() {
+            assert!(payload["traceparent"].contains(&span.span_id.to_string()));
+        }
+    }
+    let queue = ("messaging.destination.name", "together");
+    let (metric, _) = point(
+        "messaging.client.sent.messages",
+        &[queue, ("error.type", "cancelled")],
+    )
+    .await;
+    let of_queue =
+        |point: &&lens::Point| crate::support::text(&point.attributes, queue.0).as_deref() == Some(queue.1);
+    assert_eq!(metric.points.iter().filter(of_queue).count(), 3);
+    let (metric, duration) = point("messaging.client.operation.duration", &[queue]).await;
+    assert_eq!(metric.points.iter().filter(of_queue).count(), 1);
+    assert!(matches!(
+        duration.value,
+        lens::PointValue::Distribution { count: 1, .. }
+    ));
+}
+
+#[tokio::test]
 async fn a_stored_context_can_send_long_after_its_request() {
     let caller = crate::support::caller();
     lens();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 use lens::{SpanKind, Status};
-use throughline_telemetry::db::{PoolState, Server, commented, no_response, observe_pool};
+use throughline_telemetry::db::{Outcome, PoolState, Server, commented, no_response, observe_pool};
 use throughline_telemetry::span::untraced;
 use throughline_telemetry::statement;
 use tracing::Instrument;
@@ -162,12 +162,86 @@ async fn a_batch_has_its_size_from_two_on() {
     }
 }
 
+statement! {
+    /// Run by one test alone.
+    AddShared: "INSERT" "parcels", action "add_shared", framework "actix-web";
+}
+
+#[tokio::test]
+async fn callers_of_a_shared_statement_have_a_span_each_and_the_metric_one_statement() {
+    let server = Server::new("shared.example.com", 5432, "shop", Duration::from_secs(60));
+    let (first, waiting) = within_a_trace(async { server.shared_span::<AddShared>() }).await;
+    let (second, too) = within_a_trace(async { server.shared_span::<AddShared>() }).await;
+    let unique = Error::DatabaseError(DatabaseErrorKind::UniqueViolation, Box::new(String::new()));
+    // As in a service, the statement's text is known only after the first callers began to wait.
+    let _ = commented::<AddShared, _>(diesel::insert_into(parcels::table).default_values());
+    let result = server
+        .run_shared::<AddShared, _>(async { Ok(opentelemetry::Context::current()) })
+        .await;
+    let context = result.unwrap();
+    assert!(!opentelemetry::trace::TraceContextExt::has_active_span(&context));
+    waiting.end(Outcome::new(2, None));
+    too.end(Outcome::new(2, Some(&unique)));
+
+    let [first, second] = [statement_span(first).await, statement_span(second).await];
+    for span in [&first, &second] {
+        assert_eq!(span.name, "INSERT parcels");
+        assert_eq!(attribute(span, "db.query.summary").unwrap(), "INSERT parcels");
+        assert_eq!(attribute(span, "db.operation.batch.size").unwrap(), "2");
+        assert!(
+            attribute(span, "db.query.text")
+                .unwrap()
+                .starts_with("INSERT INTO")
+        );
+    }
+    assert_eq!(first.status, Status::Unset);
+    assert_eq!(attribute(&second, "error.type").unwrap(), "unique_violation");
+    assert_eq!(attribute(&second, "db.response.status_code").unwrap(), "23505");
+
+    let attributes = [("server.address", "shared.example.com")];
+    let (metric, point) = point("db.client.operation.duration", &attributes).await;
+    assert_eq!(count(&point), 1);
+    let of_server = |point: &&lens::Point| {
+        text(&point.attributes, "server.address").as_deref() == Some("shared.example.com")
+    };
+    assert_eq!(metric.points.iter().filter(of_server).count(), 1);
+}
+
+/// The number of a histogram's values.
+fn count(point: &lens::Point) -> u64 {
+    match &point.value {
+        lens::PointValue::Distribution { count, .. } => *count,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_stops_waiting_for_a_shared_statement_ends_its_span_as_cancelled() {
+    let server = Server::new("left.example.com", 5432, "shop", Duration::from_secs(60));
+    let (id, waiting) = within_a_trace(async { server.shared_span::<LightParcels>() }).await;
+    drop(waiting);
+    let span = statement_span(id).await;
+    assert_eq!(attribute(&span, "error.type").unwrap(), "cancelled");
+    let other = server.run_shared::<LightParcels, _>(async { Err::<(), _>(no_response(Duration::ZERO)) });
+    other.await.unwrap_err();
+    let attributes = [("server.address", "left.example.com")];
+    let (_, point) = point("db.client.operation.duration", &attributes).await;
+    assert_eq!(text(&point.attributes, "error.type").unwrap(), "timeout");
+    assert_eq!(count(&point), 1);
+}
+
 #[tokio::test]
 async fn a_statement_over_the_threshold_is_marked_slow() {
     let server = Server::new("db", 1, "shop", Duration::ZERO);
     let (id, _) = within_a_trace(server.run::<LightParcels, _>(async { Ok(()) })).await;
     let span = statement_span(id).await;
     assert_eq!(attribute(&span, "db.query.slow").unwrap(), "true");
+
+    let (id, waiting) = within_a_trace(async { server.shared_span::<LightParcels>() }).await;
+    waiting.end(Outcome::new(1, None));
+    let span = statement_span(id).await;
+    assert_eq!(attribute(&span, "db.query.slow").unwrap(), "true");
+    assert_eq!(attribute(&span, "db.operation.batch.size"), None);
 }
 
 #[tokio::test]
