@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use domain::{Attempt, OrderId, OrderStatus};
 use uuid::Uuid;
 
+use crate::pg::expressions::{StatusIs, status_is};
 use crate::schema::orders;
 
 /// The order, while this attempt holds it. The attempt's number is the fencing token.
@@ -12,9 +13,9 @@ use crate::schema::orders;
 pub(crate) fn held(id: OrderId, attempt: Attempt) -> _ {
     let id: Uuid = id.as_uuid();
     let attempt: i32 = attempt.number();
-    let processing: &'static str = OrderStatus::Processing.as_str();
+    let processing: StatusIs<'static> = status_is(OrderStatus::Processing.as_str());
     orders::table
         .filter(orders::id.eq(id))
         .filter(orders::attempt.eq(attempt))
-        .filter(orders::status.eq(processing))
+        .filter(processing)
 }

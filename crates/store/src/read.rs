@@ -1,7 +1,6 @@
 //! Reading orders: one, several, a page, totals. With a customer, only that customer's orders are visible.
 
-use diesel::dsl::{AsExprOf, sql};
-use diesel::expression::{SqlLiteral, UncheckedBind};
+use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text, Uuid as SqlUuid};
 use domain::{CustomerId, Money, Order, OrderId, OrderStatus};
@@ -72,36 +71,56 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Result<Order, UnreadableOrder>>, StoreError> {
         let before = after.map_or(Uuid::max(), OrderId::as_uuid);
-        let newest = orders::table
-            .filter(orders::id.lt(before))
-            .order(orders::id.desc())
-            .limit(limit_of(limit))
-            .select(OrderRow::as_select());
-        // Four statements rather than one with optional conditions, so that each has a plan for its index.
-        let rows: Vec<OrderRow> = match (customer, status) {
+        let newest = orders::table.limit(limit_of(limit)).select(OrderRow::as_select());
+        // Four statements, whose conditions and sort order only one index has. With `status = $1` and
+        // `customer = $2`, the planner may read the primary key backwards, or all orders of the customer: it
+        // expects every status and customer to be spread evenly, and old failures are not. Among 1 million
+        // orders of one customer that took 700 ms instead of 0.1 ms.
+        let rows: Vec<OrderRow> = match (customer.map(CustomerId::as_str), status.map(OrderStatus::as_str)) {
             (Some(customer), Some(status)) => {
-                let query = newest
-                    .filter(orders::customer.eq(customer.as_str()))
-                    .filter(orders::status.eq(status.as_str()));
+                let preceding = sql::<Bool>("(status, customer, id) < (")
+                    .bind::<Text, _>(status)
+                    .sql(", ")
+                    .bind::<Text, _>(customer)
+                    .sql(", ")
+                    .bind::<SqlUuid, _>(before)
+                    .sql(") AND (status, customer) >= (")
+                    .bind::<Text, _>(status)
+                    .sql(", ")
+                    .bind::<Text, _>(customer)
+                    .sql(")");
+                let order = (orders::status.desc(), orders::customer.desc(), orders::id.desc());
+                let query = newest.filter(preceding).order(order);
                 self.pg.rows::<SelectOwnOrdersByStatus, _, _>(query).await?
             }
             (Some(customer), None) => {
-                let query = newest.filter(orders::customer.eq(customer.as_str()));
+                let preceding = sql::<Bool>("(customer, id) < (")
+                    .bind::<Text, _>(customer)
+                    .sql(", ")
+                    .bind::<SqlUuid, _>(before)
+                    .sql(")");
+                let query = newest
+                    .filter(preceding)
+                    .filter(orders::customer.ge(customer))
+                    .order((orders::customer.desc(), orders::id.desc()));
                 self.pg.rows::<SelectOwnOrders, _, _>(query).await?
             }
             (None, Some(status)) => {
-                // Only orders_of_status has this sort order. With `status = $1`, the planner may read the
-                // primary key backwards: it expects every status to be spread evenly, and old failures are
-                // not.
-                let query = orders::table
-                    .filter(preceding(status.as_str(), before))
-                    .filter(orders::status.ge(status.as_str()))
-                    .order((orders::status.desc(), orders::id.desc()))
-                    .limit(limit_of(limit))
-                    .select(OrderRow::as_select());
+                // The index's collation keeps it out of the other plans.
+                let preceding = sql::<Bool>("(status COLLATE \"C\", id) < (")
+                    .bind::<Text, _>(status)
+                    .sql(", ")
+                    .bind::<SqlUuid, _>(before)
+                    .sql(") AND status COLLATE \"C\" >= ")
+                    .bind::<Text, _>(status);
+                let status = sql::<Text>("status COLLATE \"C\" DESC");
+                let query = newest.filter(preceding).order((status, orders::id.desc()));
                 self.pg.rows::<SelectOrdersByStatus, _, _>(query).await?
             }
-            (None, None) => self.pg.rows::<SelectOrders, _, _>(newest).await?,
+            (None, None) => {
+                let query = newest.filter(orders::id.lt(before)).order(orders::id.desc());
+                self.pg.rows::<SelectOrders, _, _>(query).await?
+            }
         };
         Ok(rows.into_iter().map(Order::try_from).collect())
     }
@@ -139,15 +158,4 @@ impl Store {
             .collect::<Result<_, _>>()
             .map_err(StoreError::Corrupt)
     }
-}
-
-type Preceding<'a> = SqlLiteral<Bool, UncheckedBind<PrecedingStatus<'a>, AsExprOf<Uuid, SqlUuid>>>;
-type PrecedingStatus<'a> = SqlLiteral<Bool, UncheckedBind<SqlLiteral<Bool>, AsExprOf<&'a str, Text>>>;
-
-fn preceding(status: &str, id: Uuid) -> Preceding<'_> {
-    sql("(status, id) < (")
-        .bind::<Text, _>(status)
-        .sql(", ")
-        .bind::<SqlUuid, _>(id)
-        .sql(")")
 }

@@ -15,7 +15,7 @@ use telemetry::db::Statement;
 use uuid::Uuid;
 
 use crate::error::StoreError;
-use crate::pg::expressions::limit_of;
+use crate::pg::expressions::{limit_of, status_is};
 use crate::pg::json::Json;
 use crate::schema::orders;
 use crate::store::Store;
@@ -124,7 +124,7 @@ impl Store {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
         let update = diesel::update(orders::table)
             .filter(orders::id.eq_any(ids))
-            .filter(orders::status.eq(OrderStatus::Pending.as_str()))
+            .filter(status_is(OrderStatus::Pending.as_str()))
             .set(orders::dispatch_after.eq(now));
         self.pg.execute::<GiveBackOrders, _>(update).await?;
         Ok(())
@@ -140,7 +140,7 @@ impl Store {
             let update = diesel::sql_query(
                 "WITH pending AS MATERIALIZED (\
                    SELECT id FROM orders \
-                   WHERE dispatch_after > now() AND status = 'pending' \
+                   WHERE dispatch_after > now() AND (status = 'pending') IS TRUE \
                    ORDER BY dispatch_after LIMIT $1 FOR UPDATE SKIP LOCKED) \
                  UPDATE orders SET dispatch_after = now() \
                  WHERE id = ANY (ARRAY(SELECT id FROM pending))",

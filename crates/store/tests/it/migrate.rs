@@ -57,7 +57,7 @@ macro_rules! migration {
 }
 
 /// Up and down, oldest first.
-const MIGRATIONS: [(&str, &str); 10] = [
+const MIGRATIONS: [(&str, &str); 12] = [
     migration!("2026-11-22-000001_create_orders"),
     migration!("2026-11-22-000002_create_idempotency_keys"),
     migration!("2026-11-24-000001_add_claim_token"),
@@ -68,6 +68,8 @@ const MIGRATIONS: [(&str, &str); 10] = [
     migration!("2026-11-27-000201_create_leases"),
     migration!("2026-11-27-000202_index_attempted_orders"),
     migration!("2026-11-27-000301_version_fingerprints"),
+    migration!("2026-11-27-000601_index_of_status_c"),
+    migration!("2026-11-27-000602_drop_index_of_status"),
 ];
 
 #[tokio::test]
@@ -140,12 +142,12 @@ async fn a_migration_that_waits_for_a_lock_does_not_block_the_orders() {
 #[tokio::test]
 async fn an_index_whose_build_was_aborted_is_built_again() {
     let fixture = Fixture::new().await;
-    let aborted = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'orders_of_status'::regclass;
-        DELETE FROM __diesel_schema_migrations WHERE version = '20261127000103';";
+    let aborted = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'orders_of_status_c'::regclass;
+        DELETE FROM __diesel_schema_migrations WHERE version = '20261127000601';";
     fixture.sql.batch_execute(aborted).await.unwrap();
     let applied = throughline_store::migrate(fixture.database.url()).await;
-    assert_eq!(applied.unwrap(), ["20261127000103"]);
-    let valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'orders_of_status'::regclass";
+    assert_eq!(applied.unwrap(), ["20261127000601"]);
+    let valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'orders_of_status_c'::regclass";
     assert!(fixture.sql.query_one(valid, &[]).await.unwrap().get::<_, bool>(0));
 }
 

@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS orders_of_status ON orders (status, id);
