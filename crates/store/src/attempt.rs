@@ -36,6 +36,10 @@ telemetry::statement! {
     LeaveUnreadableOrder: "UPDATE" "orders", action "leave_unreadable_order", framework "apalis";
 }
 
+/// The lease ended because its worker died. An attempt of release 0.1 may end so too when the gateway rejects
+/// its request, because the payment is made in two steps: it counts as an attempt.
+const CRASHED: &str = "status = 'processing' AND attempts_two_step = attempt";
+
 /// The longest backoff of an order that this version cannot read.
 const MAX_UNREADABLE_BACKOFF: Duration = Duration::from_secs(600);
 
@@ -54,7 +58,8 @@ impl Store {
     /// Claims the order for the job's attempt, with a lease of at least `lease` from now. `None` if another
     /// worker holds the order, it is final, or the attempt's number was used before. Repeating the claim with
     /// the same token returns the same claim with a new lease, because the first response may have been lost.
-    /// Taking the order over from a worker whose lease expired counts as a crash, as in [`Store::take_due`].
+    /// Taking the order over from a worker whose lease expired counts as a crash, as in [`Store::take_due`];
+    /// as an attempt, if release 0.1 attempted the order.
     /// The next attempt links to `attempt_trace`.
     ///
     /// # Errors
@@ -85,8 +90,8 @@ impl Store {
                 orders::status.eq(OrderStatus::Processing.as_str()),
                 orders::attempt.eq(this),
                 orders::attempts_two_step.eq(count_if("attempts_two_step", "true", this)),
-                orders::attempts_forgiven.eq(count_if("attempts_forgiven", "status = 'processing'", this)),
-                orders::crashes.eq(count_if("crashes", "status = 'processing'", this)),
+                orders::attempts_forgiven.eq(count_if("attempts_forgiven", CRASHED, this)),
+                orders::crashes.eq(count_if("crashes", CRASHED, this)),
                 orders::claim_token.eq(token.0),
                 orders::attempt_trace_context.eq(Json(attempt_trace)),
                 orders::dispatch_after.eq(from_now(lease)),

@@ -97,8 +97,9 @@ macro_rules! take_due {
             " ORDER BY dispatch_after LIMIT $1 FOR UPDATE SKIP LOCKED) \
              UPDATE orders SET \
                status = 'pending', \
-               crashes = crashes + (due.status = 'processing')::int, \
-               attempts_forgiven = attempts_forgiven + (due.status = 'processing')::int, \
+               crashes = crashes + (due.status = 'processing' AND attempts_two_step = attempt)::int, \
+               attempts_forgiven = attempts_forgiven \
+                 + (due.status = 'processing' AND attempts_two_step = attempt)::int, \
                dispatch_after = now() + least(greatest(now() - created_at, interval '30 s'), interval '10 min'), \
                updated_at = CASE due.status WHEN 'pending' THEN updated_at ELSE now() END \
              FROM due WHERE orders.id = due.id AND orders.id = ANY (ARRAY(SELECT id FROM due)) \

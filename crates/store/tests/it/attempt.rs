@@ -344,6 +344,24 @@ async fn crashes_are_counted_apart_from_attempts_until_one_records_an_outcome() 
     assert_eq!((released.crashes, released.attempts_counted()), (0, 0));
 }
 
+/// The gateway rejects its request, and the schema its outcome, so its lease ends while its worker lives.
+#[tokio::test]
+async fn an_attempt_of_release_0_1_without_an_outcome_is_counted_and_is_no_crash() {
+    const CLAIM: &str =
+        "status = 'processing', attempt = attempt + 1, dispatch_after = now() - interval '1 s'";
+    let fixture = Fixture::new().await;
+    let order = fixture.paid_order().await;
+    let (store, id) = (&fixture.store, order.id);
+    let first = fixture.claim(&order).await.attempt;
+    assert!(store.record_intent(id, first, "pi_1").await.unwrap());
+    store.release(id, first).await.unwrap().unwrap();
+    fixture.update(id, CLAIM).await;
+    assert_eq!(store.take_due(10).await.unwrap().len(), 1);
+    fixture.update(id, CLAIM).await;
+    let claimed = fixture.claim(&fixture.find(id).await).await;
+    assert_eq!((claimed.crashes, claimed.attempts_counted()), (0, 3));
+}
+
 #[tokio::test]
 async fn an_order_waits_for_the_gateway_without_using_up_its_attempts() {
     let fixture = Fixture::new().await;
