@@ -13,6 +13,9 @@ const PRODUCT: [Service; 4] = [Service::Lens, Service::Gateway, Service::Api, Se
 /// cargo's arguments that build the product's programs, but not the xtask that may be running.
 pub const BUILD: &str = "build --workspace --exclude xtask --bins";
 
+/// Set to anything, it permits a clone without the history that [`Binaries::of_commit`] needs.
+const NO_HISTORY: &str = "THROUGHLINE_NO_HISTORY";
+
 /// One of cargo's two profiles.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Profile {
@@ -53,6 +56,66 @@ impl Binaries {
         let profile = Profile::default();
         cargo_build(profile, &["--bin", program, "--features", features]).await?;
         Ok(target_folder()?.join(profile.folder()).join(program))
+    }
+
+    /// The api and the worker of another commit, from the target folder if they were built before. `None` if
+    /// the clone lacks the commit and THROUGHLINE_NO_HISTORY is set.
+    ///
+    /// # Errors
+    /// When the clone lacks the commit, or cargo fails; it has printed the reason.
+    pub async fn of_commit(commit: &str) -> anyhow::Result<Option<Self>> {
+        let programs = target_folder()?.join("releases").join(commit);
+        let binaries = Self(programs.clone());
+        if binaries.program(Service::Api).is_file() && binaries.program(Service::Worker).is_file() {
+            return Ok(Some(binaries));
+        }
+        let source = programs.join("source");
+        std::fs::create_dir_all(&source)?;
+        let export = "git archive --format=tar \"$1\" > \"$2.tar\" && tar -xf \"$2.tar\" -C \"$2\"";
+        let mut exporting = Command::new("sh");
+        exporting.args(["-c", export, "sh", commit]).arg(&source);
+        if !exporting
+            .current_dir(crate::workspace())
+            .status()
+            .await?
+            .success()
+        {
+            if std::env::var_os(NO_HISTORY).is_some() {
+                return Ok(None);
+            }
+            bail!(
+                "this clone lacks the commit {commit}, whose programs are needed: run `git fetch --unshallow`, \
+                 or set {NO_HISTORY}=1 to do without"
+            );
+        }
+        let build = programs.join("build");
+        let mut cargo = crate::cargo();
+        // Without debug information the build takes less time.
+        cargo.args([
+            "build",
+            "--locked",
+            "--quiet",
+            "--config",
+            "profile.dev.debug=false",
+        ]);
+        cargo.args(["--bin", Service::Api.binary(), "--bin", Service::Worker.binary()]);
+        let status = cargo
+            .arg("--target-dir")
+            .arg(&build)
+            .current_dir(&source)
+            .status()
+            .await;
+        if !status.context("cannot run cargo")?.success() {
+            bail!("cargo could not build the programs of {commit}: see its message above");
+        }
+        for service in [Service::Api, Service::Worker] {
+            let built = build.join(Profile::Dev.folder()).join(service.binary());
+            std::fs::rename(built, binaries.program(service))?;
+        }
+        for rest in [build, source] {
+            std::fs::remove_dir_all(rest)?;
+        }
+        Ok(Some(binaries))
     }
 
     /// The programs of the last build.

@@ -111,11 +111,17 @@ impl StackBuilder {
     /// # Errors When a port is in use, a migration fails, or a service ends or is not ready in time. The
     /// started services are stopped.
     pub async fn start(self) -> anyhow::Result<Stack> {
-        let binaries = match &self.binaries {
-            Some(binaries) => binaries.clone(),
-            None => Binaries::built(Profile::Dev)?,
-        };
+        let binaries = self.binaries_or_built()?;
         binaries.migrate(&self.database_url).await?;
+        self.start_without_migration().await
+    }
+
+    /// As [`StackBuilder::start`], on a database that is migrated, or has a schema that the test chose.
+    ///
+    /// # Errors
+    /// As [`StackBuilder::start`].
+    pub async fn start_without_migration(self) -> anyhow::Result<Stack> {
+        let binaries = self.binaries_or_built()?;
         match &self.ports {
             Some(ports) => self.start_on(ports.clone(), &binaries).await,
             // Another process may take a free port before its service listens on it.
@@ -123,6 +129,13 @@ impl StackBuilder {
                 Ok(stack) => Ok(stack),
                 Err(_) => self.start_on(Ports::free()?, &binaries).await,
             },
+        }
+    }
+
+    fn binaries_or_built(&self) -> anyhow::Result<Binaries> {
+        match &self.binaries {
+            Some(binaries) => Ok(binaries.clone()),
+            None => Binaries::built(Profile::Dev),
         }
     }
 
