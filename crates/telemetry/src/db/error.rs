@@ -14,22 +14,6 @@ pub fn no_response(timeout: Duration) -> Error {
     Error::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(message))
 }
 
-/// PostgreSQL's messages for its own timeouts, and their SQLSTATE. diesel-async passes on only the message;
-/// from a server whose messages are not in English, these errors are `database_error`.
-const TIMEOUTS: [(&str, &str); 3] = [
-    ("canceling statement due to statement timeout", "57014"),
-    ("canceling statement due to lock timeout", "55P03"),
-    (
-        "terminating connection due to idle-in-transaction timeout",
-        "25P03",
-    ),
-];
-
-fn timeout(message: &str) -> Option<&'static str> {
-    let known = TIMEOUTS.iter().find(|(text, _)| *text == message);
-    known.map(|(_, state)| *state)
-}
-
 /// `error.type`. A missing row is a result, not an error.
 pub(super) fn error_type(error: &Error) -> Option<&'static str> {
     match error {
@@ -38,7 +22,10 @@ pub(super) fn error_type(error: &Error) -> Option<&'static str> {
             DatabaseErrorKind::ClosedConnection if information.message().starts_with(NO_RESPONSE) => {
                 "timeout"
             }
-            DatabaseErrorKind::Unknown if timeout(information.message()).is_some() => "timeout",
+            // Timeouts of a statement, of a lock, and of an idle transaction.
+            DatabaseErrorKind::Unknown if matches!(sqlstate(error), Some("57014" | "55P03" | "25P03")) => {
+                "timeout"
+            }
             DatabaseErrorKind::UniqueViolation => "unique_violation",
             DatabaseErrorKind::ForeignKeyViolation => "foreign_key_violation",
             DatabaseErrorKind::NotNullViolation => "not_null_violation",
@@ -56,11 +43,22 @@ pub(super) fn error_type(error: &Error) -> Option<&'static str> {
     }
 }
 
-/// The SQLSTATE of errors that have exactly one. diesel does not pass on the others.
-pub(super) fn sqlstate(error: &Error) -> Option<&'static str> {
+/// The SQLSTATE of an error. diesel has no field for it: a connection may put it at the start of the message,
+/// as psql's verbose messages have it (`57014: canceling statement due to statement timeout`). Without that,
+/// it is known where a kind of error has exactly one.
+pub fn sqlstate(error: &Error) -> Option<&str> {
     let Error::DatabaseError(kind, information) = error else {
         return None;
     };
+    if let Some((state, _)) = information.message().split_once(": ")
+        && state.len() == 5
+        && state
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+        && state.bytes().any(|byte| byte.is_ascii_digit())
+    {
+        return Some(state);
+    }
     match kind {
         DatabaseErrorKind::UniqueViolation => Some("23505"),
         DatabaseErrorKind::ForeignKeyViolation => Some("23503"),
@@ -69,7 +67,6 @@ pub(super) fn sqlstate(error: &Error) -> Option<&'static str> {
         DatabaseErrorKind::ExclusionViolation => Some("23P01"),
         DatabaseErrorKind::SerializationFailure => Some("40001"),
         DatabaseErrorKind::ReadOnlyTransaction => Some("25006"),
-        DatabaseErrorKind::Unknown => timeout(information.message()),
         _ => None,
     }
 }

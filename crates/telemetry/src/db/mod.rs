@@ -46,7 +46,7 @@ pub(crate) mod repeats;
 mod server;
 mod statement;
 
-pub use error::no_response;
+pub use error::{no_response, sqlstate};
 pub use pool::{PoolMetrics, PoolState, observe_pool};
 pub use server::{Outcome, Server, SharedSpan};
 pub use statement::{Commented, Statement, commented};

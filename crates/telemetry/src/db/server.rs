@@ -159,7 +159,8 @@ fn query_text(text: &'static str) -> KeyValue {
 pub struct Outcome {
     size: usize,
     error_type: Option<&'static str>,
-    sqlstate: Option<&'static str>,
+    /// Five ASCII characters.
+    sqlstate: Option<[u8; 5]>,
 }
 
 impl Outcome {
@@ -168,13 +169,15 @@ impl Outcome {
         Self {
             size,
             error_type: error.and_then(error::error_type),
-            sqlstate: error.and_then(error::sqlstate),
+            sqlstate: error
+                .and_then(error::sqlstate)
+                .and_then(|state| state.as_bytes().try_into().ok()),
         }
     }
 
     fn record(self, operation: &mut Operation) {
-        if let Some(state) = self.sqlstate {
-            operation.set_shared_attribute(KeyValue::new(names::DB_RESPONSE_STATUS_CODE, state));
+        if let Some(Ok(state)) = self.sqlstate.as_ref().map(|state| str::from_utf8(state)) {
+            operation.set_shared_attribute(KeyValue::new(names::DB_RESPONSE_STATUS_CODE, state.to_owned()));
         }
     }
 }

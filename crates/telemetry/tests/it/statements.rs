@@ -114,11 +114,11 @@ async fn a_timeout_is_one_on_either_side() {
     for (error, state) in [
         (no_response(Duration::from_secs(6)), None),
         (
-            by_server("canceling statement due to statement timeout"),
+            by_server("57014: canceling statement due to statement timeout"),
             Some("57014"),
         ),
         (
-            by_server("canceling statement due to lock timeout"),
+            by_server("55P03: canceling statement due to lock timeout"),
             Some("55P03"),
         ),
     ] {
