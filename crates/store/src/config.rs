@@ -15,12 +15,17 @@ pub const WAITING_PER_CONNECTION: usize = 8;
 #[derive(Clone)]
 pub struct StoreConfig {
     /// `postgres://user:password@host:port/database`, as for libpq, with `sslmode` (disable, prefer, require,
-    /// verify-ca or verify-full) and `sslrootcert` (a file of PEM certificates).
+    /// verify-ca or verify-full), `sslrootcert` (a file of PEM certificates) and `pgbouncer=true`
+    /// (PgBouncer in transaction mode).
     pub database_url: String,
     /// The maximum number of connections.
     pub pool_size: usize,
     /// PostgreSQL ends a statement that takes longer.
     pub statement_timeout: Duration,
+    /// The maximum number of connections for pages and totals, beside those of `pool_size`.
+    pub reporting_pool_size: usize,
+    /// The statement timeout of pages and totals.
+    pub reporting_timeout: Duration,
     /// The timeout for a free connection, and the connect timeout of a new one.
     pub acquire_timeout: Duration,
     /// Callers that may wait for a free connection; further ones get
@@ -33,21 +38,24 @@ pub struct StoreConfig {
 }
 
 impl StoreConfig {
-    /// 16 connections, [`WAITING_PER_CONNECTION`] waiting callers for each, a statement timeout of 5 s, a
-    /// timeout of 2 s for a connection, slow from 100 ms.
+    /// 16 connections and 4 for pages and totals, [`WAITING_PER_CONNECTION`] waiting callers for each,
+    /// statement timeouts of 5 s, a timeout of 2 s for a connection, slow from 100 ms.
     pub fn new(database_url: impl Into<String>, application_name: impl Into<String>) -> Self {
         Self {
             database_url: database_url.into(),
             pool_size: 16,
             max_waiting: 16 * WAITING_PER_CONNECTION,
             statement_timeout: Duration::from_secs(5),
+            reporting_pool_size: 4,
+            reporting_timeout: Duration::from_secs(5),
             acquire_timeout: Duration::from_secs(2),
             slow_query_threshold: Duration::from_millis(100),
             application_name: application_name.into(),
         }
     }
 
-    /// Reads DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_STATEMENT_TIMEOUT and SLOW_QUERY_THRESHOLD.
+    /// Reads DATABASE_URL, DATABASE_POOL_SIZE, DATABASE_STATEMENT_TIMEOUT, DATABASE_REPORTING_POOL_SIZE,
+    /// DATABASE_REPORTING_TIMEOUT and SLOW_QUERY_THRESHOLD.
     pub fn from_env(env: &Env, application_name: impl Into<String>) -> Result<Self, SettingError> {
         let default = Self::new(database_url(env)?, application_name);
         let pool_size = env.within("DATABASE_POOL_SIZE", default.pool_size, 1..=1000)?;
@@ -55,6 +63,12 @@ impl StoreConfig {
             pool_size,
             max_waiting: pool_size.saturating_mul(WAITING_PER_CONNECTION),
             statement_timeout: env.duration_or("DATABASE_STATEMENT_TIMEOUT", default.statement_timeout)?,
+            reporting_pool_size: env.within(
+                "DATABASE_REPORTING_POOL_SIZE",
+                default.reporting_pool_size,
+                1..=1000,
+            )?,
+            reporting_timeout: env.duration_or("DATABASE_REPORTING_TIMEOUT", default.reporting_timeout)?,
             slow_query_threshold: env.duration_or("SLOW_QUERY_THRESHOLD", default.slow_query_threshold)?,
             ..default
         })
@@ -78,6 +92,8 @@ impl fmt::Debug for StoreConfig {
         f.debug_struct("StoreConfig")
             .field("pool_size", &self.pool_size)
             .field("statement_timeout", &self.statement_timeout)
+            .field("reporting_pool_size", &self.reporting_pool_size)
+            .field("reporting_timeout", &self.reporting_timeout)
             .field("acquire_timeout", &self.acquire_timeout)
             .field("slow_query_threshold", &self.slow_query_threshold)
             .field("application_name", &self.application_name)

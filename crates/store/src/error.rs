@@ -1,6 +1,8 @@
 //! The store's errors, by what a caller can do about them.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use telemetry::db::sqlstate;
+use tokio_postgres::error::SqlState;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -20,9 +22,10 @@ pub enum StoreError {
     /// PostgreSQL responds but cannot serve: it is a standby, or lacks the schema.
     #[error("PostgreSQL is reached, but {0}")]
     NotReady(&'static str),
-    /// PostgreSQL ended the statement, at its timeout or when it was cancelled. It had no effect.
+    /// PostgreSQL ended the statement: at its timeout, when it was cancelled, in a deadlock, or for lack of
+    /// memory or disk space. It had no effect.
     #[error("PostgreSQL ended the statement")]
-    Timeout(#[source] DieselError),
+    Aborted(#[source] DieselError),
     /// This version of the program cannot read a stored row.
     #[error("a stored row cannot be read")]
     Corrupt(#[source] BoxError),
@@ -39,31 +42,45 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Unavailable(_) | Self::Busy | Self::NotReady(_) | Self::Timeout(_)
+            Self::Unavailable(_) | Self::Busy | Self::NotReady(_) | Self::Aborted(_)
         )
     }
 }
 
-/// diesel-async passes on the SQLSTATE of a few errors only; the others are recognized by PostgreSQL's
-/// message. With an `lc_messages` other than English, these become [`StoreError::Query`].
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
-        let (kind, message) = match &error {
-            DieselError::DatabaseError(kind, information) => (kind, information.message()),
+        let kind = match &error {
+            DieselError::DatabaseError(kind, _) => kind,
             DieselError::DeserializationError(_) => return Self::Corrupt(error.into()),
             _ => return Self::Query(error),
         };
-        match kind {
-            DatabaseErrorKind::ClosedConnection
-            | DatabaseErrorKind::UnableToSendCommand
+        let Some(state) = sqlstate(&error).map(SqlState::from_code) else {
+            return match kind {
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
+                    Self::Unavailable(error.into())
+                }
+                _ => Self::Query(error),
+            };
+        };
+        match state {
+            SqlState::ADMIN_SHUTDOWN
+            | SqlState::CRASH_SHUTDOWN
+            | SqlState::CANNOT_CONNECT_NOW
+            | SqlState::IDLE_SESSION_TIMEOUT
+            | SqlState::TOO_MANY_CONNECTIONS
             // After a failover, until the connection is replaced.
-            | DatabaseErrorKind::ReadOnlyTransaction => Self::Unavailable(error.into()),
-            // 57P01, 57P02, 57P05
-            _ if message.starts_with("terminating connection") => Self::Unavailable(error.into()),
-            // 57P03
-            _ if message.starts_with("the database system is") => Self::Unavailable(error.into()),
-            // 57014, 55P03
-            _ if message.starts_with("canceling statement due to") => Self::Timeout(error),
+            | SqlState::READ_ONLY_SQL_TRANSACTION
+            | SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN => Self::Unavailable(error.into()),
+            SqlState::QUERY_CANCELED
+            | SqlState::LOCK_NOT_AVAILABLE
+            | SqlState::T_R_SERIALIZATION_FAILURE
+            | SqlState::T_R_DEADLOCK_DETECTED
+            | SqlState::INSUFFICIENT_RESOURCES
+            | SqlState::DISK_FULL
+            | SqlState::OUT_OF_MEMORY
+            | SqlState::IO_ERROR => Self::Aborted(error),
+            // Connection exceptions; PgBouncer's own errors are of this class too.
+            state if state.code().starts_with("08") => Self::Unavailable(error.into()),
             _ => Self::Query(error),
         }
     }
@@ -78,38 +95,32 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_can_tell_what_to_do() {
-        use DatabaseErrorKind::{ClosedConnection, ReadOnlyTransaction, UniqueViolation, Unknown};
-        let shutdown = "terminating connection due to administrator command";
-        assert!(matches!(
-            database_error(Unknown, shutdown),
-            StoreError::Unavailable(_)
-        ));
-        let starting = "the database system is starting up";
-        assert!(matches!(
-            database_error(Unknown, starting),
-            StoreError::Unavailable(_)
-        ));
-        assert!(matches!(
-            database_error(ClosedConnection, ""),
-            StoreError::Unavailable(_)
-        ));
-        assert!(matches!(
-            database_error(ReadOnlyTransaction, ""),
-            StoreError::Unavailable(_)
-        ));
-        let cancelled = "canceling statement due to statement timeout";
-        assert!(matches!(
-            database_error(Unknown, cancelled),
-            StoreError::Timeout(_)
-        ));
-        assert!(matches!(
-            database_error(UniqueViolation, "duplicate key"),
-            StoreError::Query(_)
-        ));
-
-        assert!(database_error(Unknown, shutdown).is_transient());
-        assert!(database_error(Unknown, cancelled).is_transient());
-        assert!(!database_error(UniqueViolation, "duplicate key").is_transient());
+    fn the_sqlstate_says_what_a_caller_can_do_in_any_language() {
+        use DatabaseErrorKind::{ClosedConnection, UnableToSendCommand, UniqueViolation, Unknown};
+        for kind in [ClosedConnection, UnableToSendCommand] {
+            assert!(matches!(database_error(kind, ""), StoreError::Unavailable(_)));
+        }
+        for state in [
+            "08006", "08P01", "25006", "53300", "57P01", "57P02", "57P03", "57P05", "40003",
+        ] {
+            let error = database_error(Unknown, &format!("{state}: le serveur s'arrête"));
+            assert!(matches!(error, StoreError::Unavailable(_)), "{state}: {error:?}");
+            assert!(error.is_transient());
+        }
+        for state in [
+            "40001", "40P01", "53000", "53100", "53200", "55P03", "57014", "58030",
+        ] {
+            let error = database_error(Unknown, &format!("{state}: annulation"));
+            assert!(matches!(error, StoreError::Aborted(_)), "{state}: {error:?}");
+            assert!(error.is_transient());
+        }
+        for error in [
+            database_error(UniqueViolation, "23505: duplicate key"),
+            database_error(Unknown, "42P01: relation \"orders\" does not exist"),
+            database_error(Unknown, "canceling statement due to statement timeout"),
+        ] {
+            assert!(matches!(error, StoreError::Query(_)), "{error:?}");
+            assert!(!error.is_transient());
+        }
     }
 }

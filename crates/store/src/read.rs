@@ -1,4 +1,5 @@
 //! Reading orders: one, several, a page, totals. With a customer, only that customer's orders are visible.
+//! Pages and totals run on the reporting pool.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -91,7 +92,7 @@ impl Store {
                     .sql(")");
                 let order = (orders::status.desc(), orders::customer.desc(), orders::id.desc());
                 let query = newest.filter(preceding).order(order);
-                self.pg.rows::<SelectOwnOrdersByStatus, _, _>(query).await?
+                self.reporting.rows::<SelectOwnOrdersByStatus, _, _>(query).await?
             }
             (Some(customer), None) => {
                 let preceding = sql::<Bool>("(customer, id) < (")
@@ -103,7 +104,7 @@ impl Store {
                     .filter(preceding)
                     .filter(orders::customer.ge(customer))
                     .order((orders::customer.desc(), orders::id.desc()));
-                self.pg.rows::<SelectOwnOrders, _, _>(query).await?
+                self.reporting.rows::<SelectOwnOrders, _, _>(query).await?
             }
             (None, Some(status)) => {
                 // The index's collation keeps it out of the other plans.
@@ -115,11 +116,11 @@ impl Store {
                     .bind::<Text, _>(status);
                 let status = sql::<Text>("status COLLATE \"C\" DESC");
                 let query = newest.filter(preceding).order((status, orders::id.desc()));
-                self.pg.rows::<SelectOrdersByStatus, _, _>(query).await?
+                self.reporting.rows::<SelectOrdersByStatus, _, _>(query).await?
             }
             (None, None) => {
                 let query = newest.filter(orders::id.lt(before)).order(orders::id.desc());
-                self.pg.rows::<SelectOrders, _, _>(query).await?
+                self.reporting.rows::<SelectOrders, _, _>(query).await?
             }
         };
         Ok(rows.into_iter().map(Order::try_from).collect())
@@ -142,9 +143,9 @@ impl Store {
         let rows: Vec<(String, String, i64, i64)> = match customer {
             Some(customer) => {
                 let query = totals.filter(orders::customer.eq(customer.as_str()));
-                self.pg.rows::<SelectOwnTotals, _, _>(query).await?
+                self.reporting.rows::<SelectOwnTotals, _, _>(query).await?
             }
-            None => self.pg.rows::<SelectTotals, _, _>(totals).await?,
+            None => self.reporting.rows::<SelectTotals, _, _>(totals).await?,
         };
         let total = |(status, currency, count, sum): (String, String, i64, i64)| {
             Ok(StatusTotal {

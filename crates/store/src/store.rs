@@ -2,53 +2,54 @@
 
 use diesel::pg::Pg;
 use diesel::query_builder::QueryFragment;
-use diesel_async::AsyncPgConnection;
 use diesel_async::methods::LoadQuery;
 use domain::Order;
 use telemetry::db::{Commented, PoolState, Statement};
 
-use crate::config::StoreConfig;
+use crate::config::{StoreConfig, WAITING_PER_CONNECTION};
 use crate::error::StoreError;
 use crate::migrate::newest_version;
 use crate::pg::connect::Connector;
+use crate::pg::connection::Connection;
 use crate::pg::pool::Pool;
 use crate::pg::probe::{Probe, Schema};
-use crate::pg::runner::{Prepared, Runner};
+use crate::pg::runner::Runner;
 use crate::row::OrderRow;
 
-/// The orders. Cheap to clone; all clones share one pool.
+/// The orders. Cheap to clone; all clones share their pools.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) pg: Runner,
+    /// For reads that may be slow. Its connections are few, and not those that orders are taken with.
+    pub(crate) reporting: Runner,
     probe: Probe,
 }
 
 impl Store {
-    /// Makes the pool; it connects at the first statement. Must be called inside the tokio runtime that
+    /// Makes the pools; they connect at the first statement. Must be called inside the tokio runtime that
     /// drives the connections.
     ///
     /// # Errors
-    /// [`StoreError::Config`] if the URL is malformed, its certificates cannot be read, or the statement
+    /// [`StoreError::Config`] if the URL is malformed, its certificates cannot be read, or a statement
     /// timeout is shorter than a millisecond.
     pub fn new(config: StoreConfig) -> Result<Self, StoreError> {
-        if config.statement_timeout.as_millis() == 0 {
+        if config.statement_timeout.min(config.reporting_timeout).as_millis() == 0 {
             let error = "the statement timeout is at least a millisecond";
             return Err(StoreError::Config(error.to_owned()));
         }
-        let connector = Connector::new(&config.database_url)?
-            .application_name(config.application_name)
-            .statement_timeout(config.statement_timeout);
+        let connector = Connector::new(&config.database_url)?.application_name(config.application_name);
         let server = connector.server(config.slow_query_threshold);
-        let probe = Probe::new(connector.clone(), newest_version()?);
-        let pool = Pool::new(
-            connector,
-            config.pool_size,
-            config.acquire_timeout,
-            config.max_waiting,
-        )?;
+        let runner = |name, size, max_waiting, timeout| {
+            let connector = connector.clone().statement_timeout(timeout);
+            let pool = Pool::new(name, connector, size, config.acquire_timeout, max_waiting)?;
+            Ok::<_, StoreError>(Runner::new(pool, server.clone(), timeout))
+        };
+        let (size, reporting_size) = (config.pool_size, config.reporting_pool_size);
+        let max_waiting = reporting_size.saturating_mul(WAITING_PER_CONNECTION);
         Ok(Self {
-            pg: Runner::new(pool, server, config.statement_timeout),
-            probe,
+            pg: runner("orders", size, config.max_waiting, config.statement_timeout)?,
+            reporting: runner("reporting", reporting_size, max_waiting, config.reporting_timeout)?,
+            probe: Probe::new(connector, newest_version()?),
         })
     }
 
@@ -74,7 +75,7 @@ impl Store {
         self.probe.schema().await
     }
 
-    /// The pool's connections and waiting callers at this moment.
+    /// The connections and waiting callers of the pool for orders at this moment.
     pub fn pool_state(&self) -> PoolState {
         self.pg.pool_state()
     }
@@ -84,7 +85,7 @@ impl Store {
     where
         S: Statement + Send,
         Q: QueryFragment<Pg> + Send,
-        Prepared<Commented<Q, S>>: LoadQuery<'query, AsyncPgConnection, OrderRow> + 'query,
+        Commented<Q, S>: LoadQuery<'query, Connection, OrderRow> + 'query,
     {
         let row: Option<OrderRow> = self.pg.row::<S, _, _>(query).await?;
         Ok(row.map(Order::try_from).transpose()?)

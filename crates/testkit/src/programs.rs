@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 const PROGRAMS_VARIABLE: &str = "THROUGHLINE_PROGRAMS";
 
 /// Folders that package managers do not add to the PATH of a non-interactive shell.
-const USUAL_FOLDERS: [&str; 7] = [
+const USUAL_FOLDERS: [&str; 8] = [
     "/usr/bin",
+    "/usr/sbin",
     "/usr/local/bin",
     "/usr/local/pgsql/bin",
     "/usr/pgsql/bin",
@@ -29,6 +30,10 @@ pub(crate) struct PostgresPrograms {
 
 pub(crate) fn redis_server() -> Option<PathBuf> {
     ["redis-server", "valkey-server"].into_iter().find_map(installed)
+}
+
+pub(crate) fn pgbouncer() -> Option<PathBuf> {
+    installed("pgbouncer")
 }
 
 pub(crate) fn postgres() -> Option<PostgresPrograms> {

@@ -71,11 +71,21 @@ pub async fn migrate_reporting(
     database_url: &str,
     report: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<Vec<String>, StoreError> {
-    let connector = Connector::new(database_url)?
+    let connector = Connector::new(database_url)?;
+    if connector.is_pgbouncer() {
+        // The advisory lock and lock_timeout are a session's.
+        let error = "migrations need a session: connect to PostgreSQL itself, without pgbouncer=true";
+        return Err(StoreError::Config(error.to_owned()));
+    }
+    let connector = connector
         .application_name("throughline-migrate")
         .connect_timeout(CONNECT_TIMEOUT)
         .statement_timeout(Duration::ZERO);
-    let mut connection = connector.connect().await.map_err(|error| match error {
+    let connection = async {
+        let (client, _) = connector.client().await?;
+        AsyncPgConnection::try_from(client).await
+    };
+    let mut connection = connection.await.map_err(|error| match error {
         ConnectionError::InvalidConnectionUrl(why) => StoreError::Config(why),
         error => StoreError::Unavailable(error.into()),
     })?;

@@ -1,21 +1,21 @@
 //! From the database's URL to a connection. `sslmode` and `sslrootcert` are handled here, because
-//! tokio-postgres does not know all of libpq's values; it reads the rest of the URL itself, such as
-//! `connect_timeout` and `keepalives_idle`.
+//! tokio-postgres does not know all of libpq's values, and `pgbouncer`, which it does not know; it reads the
+//! rest of the URL itself, such as `connect_timeout` and `keepalives_idle`.
 
 use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
-use diesel_async::AsyncPgConnection;
 use telemetry::db::Server;
 use tokio::runtime::Handle;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
-use tokio_postgres::Config;
 use tokio_postgres::config::{Host, TargetSessionAttrs};
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::StoreError;
+use crate::pg::connection::Connection;
 use crate::pg::tls::Tls;
 
 /// Makes connections.
@@ -25,6 +25,7 @@ pub(crate) struct Connector {
     /// one that accepts the connection and never responds.
     servers: Vec<Config>,
     tls: MakeRustlsConnect,
+    pgbouncer: bool,
     runtime: Handle,
 }
 
@@ -34,10 +35,11 @@ impl Connector {
     pub(crate) fn new(database_url: &str) -> Result<Self, StoreError> {
         let runtime = Handle::try_current()
             .map_err(|error| StoreError::Config(format!("the store needs a tokio runtime: {error}")))?;
-        let (servers, tls) = read(database_url)?;
+        let (servers, tls, pgbouncer) = read(database_url)?;
         Ok(Self {
             servers,
             tls,
+            pgbouncer,
             runtime,
         })
     }
@@ -54,8 +56,12 @@ impl Connector {
         })
     }
 
-    /// PostgreSQL ends statements that take longer; zero disables that.
+    /// PostgreSQL ends statements that take longer; zero disables that. Not behind PgBouncer, which refuses
+    /// the parameter: there it is a setting of the role.
     pub(crate) fn statement_timeout(self, timeout: Duration) -> Self {
+        if self.pgbouncer {
+            return self;
+        }
         self.configure(|server| {
             let before = server.get_options().unwrap_or_default();
             let options = format!("{before} -c statement_timeout={}", timeout.as_millis());
@@ -81,22 +87,30 @@ impl Connector {
     /// # Errors
     /// [`ConnectionError::InvalidConnectionUrl`] if the server responds that it knows no such user, password
     /// or database.
-    pub(crate) async fn connect(&self) -> ConnectionResult<AsyncPgConnection> {
+    pub(crate) async fn connect(&self) -> ConnectionResult<Connection> {
+        let (client, driver) = self.client().await?;
+        Ok(Connection::new(client, driver, self.tls.clone(), !self.pgbouncer))
+    }
+
+    /// As [`Connector::connect`], without diesel. The task that drives the client ends with it.
+    pub(crate) async fn client(&self) -> ConnectionResult<(Client, AbortHandle)> {
         let mut failure = ConnectionError::BadConnection("the URL names no server".to_owned());
         for server in &self.servers {
             match self.connect_to(server).await {
-                Ok(connection) => return Ok(connection),
+                Ok(client) => return Ok(client),
                 Err(error) => failure = error,
             }
         }
         Err(failure)
     }
 
-    async fn connect_to(&self, server: &Config) -> ConnectionResult<AsyncPgConnection> {
+    async fn connect_to(&self, server: &Config) -> ConnectionResult<(Client, AbortHandle)> {
         let (config, tls) = (server.clone(), self.tls.clone());
         let connecting = async move {
             let (client, connection) = config.connect(tls).await.map_err(connect_error)?;
-            AsyncPgConnection::try_from_client_and_connection(client, connection).await
+            // An error of the connection is also the client's.
+            let driver = tokio::spawn(connection).abort_handle();
+            Ok((client, driver))
         };
         // Aborted when this future is dropped.
         let mut task = JoinSet::new();
@@ -109,6 +123,15 @@ impl Connector {
         };
         let ended = || ConnectionError::BadConnection("the connecting task ended".to_owned());
         joined.ok_or_else(ended)?.map_err(bad_connection)?
+    }
+
+    /// Whether the server is PgBouncer in transaction mode.
+    pub(crate) fn is_pgbouncer(&self) -> bool {
+        self.pgbouncer
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// The server's name in spans: the URL's first server.
@@ -128,9 +151,11 @@ impl Connector {
     }
 }
 
-/// Reads the configuration of each of the URL's servers. An error never contains the URL.
-pub(crate) fn read(database_url: &str) -> Result<(Vec<Config>, MakeRustlsConnect), StoreError> {
+/// Reads the configuration of each of the URL's servers, and whether they are PgBouncer in transaction mode.
+/// An error never contains the URL.
+pub(crate) fn read(database_url: &str) -> Result<(Vec<Config>, MakeRustlsConnect, bool), StoreError> {
     let (url, tls) = Tls::split_from(database_url)?;
+    let (url, pgbouncer) = split_pgbouncer(&url)?;
     let several = parse(&url)?.get_hosts().len() > 1;
     let urls = if several {
         each_server(&url)
@@ -145,7 +170,29 @@ pub(crate) fn read(database_url: &str) -> Result<(Vec<Config>, MakeRustlsConnect
             server.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
     }
-    Ok((servers, tls.connector()?))
+    Ok((servers, tls.connector()?, pgbouncer))
+}
+
+/// Removes `pgbouncer=true` from the URL.
+fn split_pgbouncer(url: &str) -> Result<(String, bool), StoreError> {
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let (mut separator, mut others, mut pgbouncer) = ('?', base.to_owned(), false);
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=') {
+            Some(("pgbouncer", "true")) => pgbouncer = true,
+            Some(("pgbouncer", "false")) => {}
+            Some(("pgbouncer", _)) => {
+                let error = "the database's URL has a pgbouncer parameter; accepted: true, false";
+                return Err(StoreError::Config(error.to_owned()));
+            }
+            _ => {
+                others.push(separator);
+                others.push_str(pair);
+                separator = '&';
+            }
+        }
+    }
+    Ok((others, pgbouncer))
 }
 
 fn parse(url: &str) -> Result<Config, StoreError> {

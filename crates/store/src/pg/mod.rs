@@ -2,10 +2,11 @@
 
 mod any_name;
 pub(crate) mod connect;
+pub(crate) mod connection;
 pub(crate) mod expressions;
 pub(crate) mod json;
 pub(crate) mod pool;
-mod prepared;
 pub(crate) mod probe;
+mod row;
 pub(crate) mod runner;
 mod tls;

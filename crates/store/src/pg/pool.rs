@@ -1,51 +1,42 @@
-//! The connection pool. A connection returns to the pool only after its statement has ended. A caller that is
-//! dropped before closes its connection: PostgreSQL continues the statement until `statement_timeout`, and
-//! the next user of the connection would read the response.
+//! The connection pool. A connection leaves its place in the pool only when its statement has ended at the
+//! server: a caller that is dropped before leaves a task that cancels the statement. So the pool's size
+//! bounds the server's backends, however many callers give up.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::Runtime;
-use deadpool::managed::{PoolError, TimeoutType, Timeouts};
-use diesel::QueryResult;
+use deadpool::managed::{
+    Manager, Metrics, Object, Pool as Deadpool, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts,
+};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel_async::AsyncPgConnection;
-use diesel_async::pooled_connection::deadpool::{Object, Pool as Deadpool};
-use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
-use futures_util::FutureExt;
+use diesel::{ConnectionError, ConnectionResult, QueryResult};
 use telemetry::db::{PoolState, observe_pool};
+use tokio::runtime::Handle;
 
 use crate::error::StoreError;
 use crate::pg::connect::Connector;
-
-/// The pool's name in metrics. A process has one pool.
-const POOL_NAME: &str = "orders";
+use crate::pg::connection::Connection;
 
 #[derive(Clone)]
 pub(crate) struct Pool {
-    connections: Deadpool<AsyncPgConnection>,
+    connections: Deadpool<Connector>,
     metrics: telemetry::db::PoolMetrics,
     max_waiting: usize,
+    runtime: Handle,
 }
 
 impl Pool {
-    /// Connects at the first statement. `acquire_timeout` is also the connect timeout.
+    /// Connects at the first statement. `name` is the pool's in metrics. `acquire_timeout` is also the
+    /// connect timeout.
     pub(crate) fn new(
+        name: &str,
         connector: Connector,
         size: usize,
         acquire_timeout: Duration,
         max_waiting: usize,
     ) -> Result<Self, StoreError> {
-        let connector = Arc::new(connector.connect_timeout(acquire_timeout));
-        let mut config = ManagerConfig::default();
-        // Without a query: a closed connection is known without a round trip.
-        config.recycling_method = RecyclingMethod::Fast;
-        config.custom_setup = Box::new(move |_| {
-            let connector = connector.clone();
-            async move { connector.connect().await }.boxed()
-        });
-        let manager = AsyncDieselConnectionManager::new_with_config(String::new(), config);
-        let connections = Deadpool::builder(manager)
+        let runtime = connector.runtime().clone();
+        let connections = Deadpool::builder(connector.connect_timeout(acquire_timeout))
             .max_size(size.max(1))
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts {
@@ -58,9 +49,10 @@ impl Pool {
             .map_err(|error| StoreError::Config(format!("the pool cannot be built: {error}")))?;
         let observed = connections.clone();
         Ok(Self {
-            metrics: observe_pool(POOL_NAME, move || state(&observed)),
+            metrics: observe_pool(name, move || state(&observed)),
             connections,
             max_waiting,
+            runtime,
         })
     }
 
@@ -73,7 +65,10 @@ impl Pool {
         };
         let is_timeout = |error: &PoolError<_>| matches!(error, PoolError::Timeout(_));
         match self.metrics.wait(connection, is_timeout).await {
-            Ok(connection) => Ok(Acquired(Some(connection))),
+            Ok(connection) => Ok(Acquired {
+                connection: Some(connection),
+                runtime: self.runtime.clone(),
+            }),
             Err(PoolError::Timeout(TimeoutType::Wait)) => Err(StoreError::Busy),
             Err(error) => Err(StoreError::Unavailable(error.into())),
         }
@@ -84,7 +79,24 @@ impl Pool {
     }
 }
 
-fn state(connections: &Deadpool<AsyncPgConnection>) -> PoolState {
+impl Manager for Connector {
+    type Type = Connection;
+    type Error = ConnectionError;
+
+    async fn create(&self) -> ConnectionResult<Connection> {
+        self.connect().await
+    }
+
+    /// Without a query: a closed connection is known without a round trip.
+    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<ConnectionError> {
+        if connection.is_closed() {
+            return Err(RecycleError::message("the connection is closed"));
+        }
+        Ok(())
+    }
+}
+
+fn state(connections: &Deadpool<Connector>) -> PoolState {
     let status = connections.status();
     PoolState {
         idle: status.available,
@@ -94,12 +106,16 @@ fn state(connections: &Deadpool<AsyncPgConnection>) -> PoolState {
     }
 }
 
-/// A connection in use. Dropping it closes the connection; [`Acquired::give_back`] returns it to the pool.
-pub(crate) struct Acquired(Option<Object<AsyncPgConnection>>);
+/// A connection in use. [`Acquired::give_back`] returns it to the pool. Dropping it cancels its statement
+/// first; a connection whose statement does not end in time is closed.
+pub(crate) struct Acquired {
+    connection: Option<Object<Connector>>,
+    runtime: Handle,
+}
 
 impl Acquired {
-    pub(crate) fn connection(&mut self) -> QueryResult<&mut AsyncPgConnection> {
-        self.0.as_deref_mut().ok_or_else(|| {
+    pub(crate) fn connection(&mut self) -> QueryResult<&mut Connection> {
+        self.connection.as_deref_mut().ok_or_else(|| {
             let message = "the connection was given back".to_owned();
             DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, Box::new(message))
         })
@@ -107,14 +123,24 @@ impl Acquired {
 
     /// Returns the connection to the pool. No statement may be in progress.
     pub(crate) fn give_back(mut self) {
-        drop(self.0.take());
+        drop(self.connection.take());
+    }
+
+    /// Closes the connection. No statement may be in progress.
+    pub(crate) fn close(mut self) {
+        drop(self.connection.take().map(Object::take));
     }
 }
 
 impl Drop for Acquired {
     fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            drop(Object::take(connection));
-        }
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        self.runtime.spawn(async move {
+            if !connection.cancel().await {
+                drop(Object::take(connection));
+            }
+        });
     }
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use diesel::dsl::sql;
 use diesel::sql_types::{Bool, Text};
-use diesel_async::pooled_connection::PoolableConnection;
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::RunQueryDsl;
 use telemetry::db::no_response;
 use tokio::sync::Mutex;
 
 use crate::error::StoreError;
 use crate::pg::connect::Connector;
+use crate::pg::connection::Connection;
 
 /// For connecting and the response together.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -20,7 +20,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(crate) struct Probe {
     connector: Connector,
-    connection: Arc<Mutex<Option<AsyncPgConnection>>>,
+    connection: Arc<Mutex<Option<Connection>>>,
     newest_version: Arc<str>,
 }
 
@@ -51,7 +51,10 @@ impl Probe {
     pub(crate) fn new(connector: Connector, newest_version: String) -> Self {
         Self {
             newest_version: newest_version.into(),
-            connector: connector.connect_timeout_of_all(PING_TIMEOUT),
+            // A check that is dropped leaves its statement running, for at most this long.
+            connector: connector
+                .connect_timeout_of_all(PING_TIMEOUT)
+                .statement_timeout(PING_TIMEOUT),
             connection: Arc::default(),
         }
     }
@@ -67,10 +70,7 @@ impl Probe {
     /// Reuses the connection only while all is well: a server that became a standby may have a successor.
     async fn check(&self) -> Result<Schema, StoreError> {
         let mut slot = self.connection.lock().await;
-        let open = slot
-            .take()
-            .and_then(|mut open| (!open.is_broken()).then_some(open));
-        let mut connection = match open {
+        let mut connection = match slot.take().filter(|open| !open.is_closed()) {
             Some(connection) => connection,
             None => {
                 let connected = self.connector.connect().await;

@@ -7,13 +7,14 @@ use std::time::Duration;
 use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::QueryFragment;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel_async::RunQueryDsl;
 use diesel_async::methods::{ExecuteDsl, LoadQuery};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use telemetry::db::{Commented, PoolState, Server, Statement, commented, no_response};
 
 use crate::error::StoreError;
+use crate::pg::connection::Connection;
 use crate::pg::pool::{Acquired, Pool};
-pub(crate) use crate::pg::prepared::Prepared;
 
 /// PostgreSQL ends a statement at `statement_timeout`. Without a response this much later, the server or the
 /// network is unavailable.
@@ -49,14 +50,14 @@ impl Runner {
         S: Statement + Send,
         Q: QueryFragment<Pg> + Send,
         R: Send,
-        Prepared<Commented<Q, S>>: LoadQuery<'query, AsyncPgConnection, R> + 'query,
+        Commented<Q, S>: LoadQuery<'query, Connection, R> + 'query,
     {
         async move {
             let mut acquired = self.pool.acquire().await?;
-            let query = Prepared(commented::<S, _>(query));
+            let query = commented::<S, _>(query);
             let response = async { self.bounded(query.load(acquired.connection()?)).await };
             let result = self.server.run::<S, _>(response).await;
-            give_back_unless_broken(acquired, result)
+            finish(acquired, result)
         }
     }
 
@@ -66,7 +67,7 @@ impl Runner {
         S: Statement + Send,
         Q: QueryFragment<Pg> + Send,
         R: Send,
-        Prepared<Commented<Q, S>>: LoadQuery<'query, AsyncPgConnection, R> + 'query,
+        Commented<Q, S>: LoadQuery<'query, Connection, R> + 'query,
     {
         Ok(self.rows::<S, Q, R>(query).await?.into_iter().next())
     }
@@ -80,14 +81,14 @@ impl Runner {
     where
         S: Statement + Send,
         Q: QueryFragment<Pg> + Send,
-        Prepared<Commented<Q, S>>: ExecuteDsl<AsyncPgConnection> + 'query,
+        Commented<Q, S>: ExecuteDsl<Connection> + 'query,
     {
         async move {
             let mut acquired = self.pool.acquire().await?;
-            let query = Prepared(commented::<S, _>(query));
+            let query = commented::<S, _>(query);
             let response = async { self.bounded(query.execute(acquired.connection()?)).await };
             let result = self.server.run::<S, _>(response).await;
-            give_back_unless_broken(acquired, result)
+            finish(acquired, result)
         }
     }
 
@@ -99,9 +100,20 @@ impl Runner {
     }
 }
 
-fn give_back_unless_broken<T>(acquired: Acquired, result: QueryResult<T>) -> Result<T, StoreError> {
+/// Returns the connection to the pool, unless it may be broken: then dropping it cancels what still runs.
+fn finish<T>(acquired: Acquired, result: QueryResult<T>) -> Result<T, StoreError> {
+    let read_only = matches!(
+        result,
+        Err(DieselError::DatabaseError(
+            DatabaseErrorKind::ReadOnlyTransaction,
+            _
+        ))
+    );
     let result = result.map_err(StoreError::from);
-    if !matches!(result, Err(StoreError::Unavailable(_))) {
+    if read_only {
+        // The server became a standby; the next connection finds the new primary.
+        acquired.close();
+    } else if !matches!(result, Err(StoreError::Unavailable(_))) {
         acquired.give_back();
     }
     result

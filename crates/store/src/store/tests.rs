@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use diesel::dsl::sql;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{Bool, Integer, Text};
 use domain::{Failure, FailureCode, OrderDraft, OrderId};
 
 use super::*;
@@ -13,13 +13,17 @@ use crate::settlement::Settlement;
 
 telemetry::statement! {
     Sleep: "SELECT" "pg_sleep", action "test", framework "none";
+    Raise: "DO" "none", action "test", framework "none";
     Count: "SELECT" "pg_stat_activity", action "test", framework "none";
     PreparedText: "SELECT" "pg_prepared_statements", action "test", framework "none";
 }
 
+const LONG: Duration = Duration::from_secs(20);
+
 async fn store(database: &testkit::Database, statement_timeout: Duration) -> Store {
     Store::new(StoreConfig {
         pool_size: 1,
+        reporting_pool_size: 1,
         statement_timeout,
         ..StoreConfig::new(database.url(), "store-test")
     })
@@ -31,38 +35,77 @@ async fn sleep(store: &Store, seconds: u32) -> Result<Vec<bool>, StoreError> {
     store.pg.rows::<Sleep, _, _>(query).await
 }
 
-async fn asleep(store: &Store) -> i64 {
-    let query = diesel::select(sql::<BigInt>(
-        "(SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%' AND state = 'active' \
-         AND datname = current_database() AND pid <> pg_backend_pid())",
+/// The backends that sleep.
+async fn asleep(store: &Store) -> Vec<i32> {
+    let query = diesel::select(sql::<Integer>(
+        "pid FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%' AND state = 'active' \
+         AND datname = current_database() AND pid <> pg_backend_pid()",
     ));
-    store.pg.row::<Count, _, _>(query).await.unwrap().unwrap()
+    store.pg.rows::<Count, _, _>(query).await.unwrap()
 }
 
 #[tokio::test]
-async fn a_dropped_call_closes_its_connection_and_the_server_ends_its_statement() {
+async fn a_dropped_call_is_cancelled_at_the_server_and_then_its_connection_is_used_again() {
     let database = testkit::database().await.unwrap();
-    let store = store(&database, Duration::from_secs(2)).await;
+    let store = store(&database, Duration::from_secs(600)).await;
     let watcher = self::store(&database, Duration::from_secs(5)).await;
 
     let abandoned = tokio::spawn({
         let store = store.clone();
         async move { sleep(&store, 600).await }
     });
-    testkit::eventually("the statement to run", Duration::from_secs(10), async || {
-        (asleep(&watcher).await == 1).then_some(())
+    let before = testkit::eventually("the statement to run", LONG, async || {
+        let pids = asleep(&watcher).await;
+        (!pids.is_empty()).then_some(pids)
     })
     .await;
     abandoned.abort();
     assert!(abandoned.await.unwrap_err().is_cancelled());
-    assert_eq!(store.pool_state().used + store.pool_state().idle, 0);
+    assert_eq!(
+        store.pool_state().used,
+        1,
+        "its place is not free before the server has ended it"
+    );
 
-    // The pool's only connection was in that call; this call has a new one, and reads its own response.
-    assert_eq!(sleep(&store, 0).await.unwrap(), [false]);
-    testkit::eventually("the server to end it", Duration::from_secs(20), async || {
-        (asleep(&watcher).await == 0).then_some(())
+    testkit::eventually("the server to end it", LONG, async || {
+        asleep(&watcher).await.is_empty().then_some(())
     })
     .await;
+    assert_eq!(sleep(&store, 0).await.unwrap(), [false], "its own response");
+    let pid = diesel::select(sql::<Integer>("pg_backend_pid()"));
+    let pid: Option<i32> = store.pg.row::<Count, _, _>(pid).await.unwrap();
+    assert_eq!(before, Vec::from_iter(pid));
+}
+
+#[tokio::test]
+async fn errors_are_told_apart_by_the_sqlstate_that_postgresql_sends() {
+    let database = testkit::database().await.unwrap();
+    let store = store(&database, Duration::from_secs(5)).await;
+    let raise = async |state: &str| {
+        let raise = format!("DO $$ BEGIN RAISE EXCEPTION 'interrompu' USING ERRCODE = '{state}'; END $$");
+        store
+            .pg
+            .execute::<Raise, _>(diesel::sql_query(raise))
+            .await
+            .unwrap_err()
+    };
+    for state in [
+        "40001", "40P01", "53000", "53100", "53200", "55P03", "57014", "58030",
+    ] {
+        let error = raise(state).await;
+        assert!(matches!(error, StoreError::Aborted(_)), "{state}: {error:?}");
+    }
+    assert_eq!(store.pool_state().idle, 1, "its connection stays");
+    for state in ["08006", "25006", "53300", "57P01", "57P02", "57P03", "57P05"] {
+        let error = raise(state).await;
+        assert!(matches!(error, StoreError::Unavailable(_)), "{state}: {error:?}");
+    }
+    let error = raise("22012").await;
+    assert!(matches!(error, StoreError::Query(_)), "{error:?}");
+
+    let terminate = diesel::sql_query("SELECT pg_terminate_backend(pg_backend_pid())");
+    let error = store.pg.execute::<Raise, _>(terminate).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
 }
 
 #[tokio::test]
@@ -70,7 +113,7 @@ async fn a_statement_that_takes_too_long_is_a_timeout_and_its_connection_stays()
     let database = testkit::database().await.unwrap();
     let store = store(&database, Duration::from_millis(100)).await;
     let error = sleep(&store, 600).await.unwrap_err();
-    assert!(matches!(error, StoreError::Timeout(_)), "{error:?}");
+    assert!(matches!(error, StoreError::Aborted(_)), "{error:?}");
     assert_eq!(store.pool_state().used + store.pool_state().idle, 1);
 }
 
@@ -82,8 +125,12 @@ async fn every_statement_is_prepared_once_per_connection() {
     for _ in 0..3 {
         run_every_statement(&store).await;
     }
-    let query = diesel::select(sql::<Text>("statement FROM pg_prepared_statements"));
-    let mut prepared: Vec<String> = store.pg.rows::<PreparedText, _, _>(query).await.unwrap();
+    let mut prepared = Vec::new();
+    for runner in [&store.pg, &store.reporting] {
+        let query = diesel::select(sql::<Text>("statement FROM pg_prepared_statements"));
+        let statements: Vec<String> = runner.rows::<PreparedText, _, _>(query).await.unwrap();
+        prepared.extend(statements);
+    }
     prepared
         .retain(|statement| statement.contains("db_driver='diesel-async'") && !statement.contains("'test'"));
     let action = |statement: &String| {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use domain::OrderId;
 use testkit::{Postgres, eventually};
 use throughline_store::{Store, StoreConfig, StoreError};
 
@@ -76,6 +77,38 @@ async fn a_connection_is_encrypted_if_the_server_supports_it_unless_disabled() {
         let row = sql.query_one(seen, &[&mode]).await.unwrap();
         assert_eq!(row.get::<_, bool>(0), encrypted, "{mode}");
     }
+}
+
+#[tokio::test]
+async fn a_dropped_call_is_cancelled_over_tls() {
+    let (postgres, sql) = server().await;
+    sql.batch_execute("BEGIN; LOCK TABLE orders").await.unwrap();
+    let url = format!("{}?sslmode=verify-full&sslrootcert={CA}", postgres.url());
+    let url = url.replace("127.0.0.1", "localhost");
+    let store = Store::new(StoreConfig {
+        statement_timeout: Duration::from_secs(600),
+        ..StoreConfig::new(url, "dropped")
+    })
+    .unwrap();
+    let call = tokio::spawn({
+        let store = store.clone();
+        async move { store.find(OrderId::generate(), None).await }
+    });
+    let until = async |state: &str| {
+        eventually(state, Duration::from_secs(30), async || {
+            let seen = "SELECT FROM pg_stat_activity WHERE application_name = 'dropped' AND state = $1";
+            let rows = sql.query(seen, &[&state]).await.unwrap();
+            // Within a transaction, the view is a snapshot.
+            sql.batch_execute("SELECT pg_stat_clear_snapshot()")
+                .await
+                .unwrap();
+            (rows.len() == 1).then_some(())
+        })
+        .await;
+    };
+    until("active").await;
+    call.abort();
+    until("idle").await;
 }
 
 #[tokio::test]
