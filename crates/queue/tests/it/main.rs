@@ -20,4 +20,5 @@ mod outage;
 mod shutdown;
 mod stats;
 mod support;
+mod tls;
 mod wake;
