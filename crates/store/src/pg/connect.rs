@@ -88,16 +88,30 @@ impl Connector {
     /// [`ConnectionError::InvalidConnectionUrl`] if the server responds that it knows no such user, password
     /// or database.
     pub(crate) async fn connect(&self) -> ConnectionResult<Connection> {
-        let (client, driver) = self.client().await?;
-        Ok(Connection::new(client, driver, self.tls.clone(), !self.pgbouncer))
+        let (server, client) = self.connect_to_any().await?;
+        let port = server.get_ports().first().copied().unwrap_or(5432);
+        let address = match server.get_hosts().first() {
+            Some(Host::Tcp(host)) => Some((host.clone(), port)),
+            _ => None,
+        };
+        Ok(Connection::new(
+            client,
+            address,
+            self.tls.clone(),
+            !self.pgbouncer,
+        ))
     }
 
     /// As [`Connector::connect`], without diesel. The task that drives the client ends with it.
     pub(crate) async fn client(&self) -> ConnectionResult<(Client, AbortHandle)> {
+        Ok(self.connect_to_any().await?.1)
+    }
+
+    async fn connect_to_any(&self) -> ConnectionResult<(&Config, (Client, AbortHandle))> {
         let mut failure = ConnectionError::BadConnection("the URL names no server".to_owned());
         for server in &self.servers {
             match self.connect_to(server).await {
-                Ok(client) => return Ok(client),
+                Ok(client) => return Ok((server, client)),
                 Err(error) => failure = error,
             }
         }

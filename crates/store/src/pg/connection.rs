@@ -23,6 +23,7 @@ use tokio_postgres::{Client, RowStream, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::BoxError;
+use crate::pg::cancel::cancel;
 use crate::pg::row::PgRow;
 
 /// For the cancel request and the end of the statement together.
@@ -33,16 +34,24 @@ pub(crate) struct Connection {
     client: Client,
     /// Drives the client.
     driver: AbortHandle,
+    /// Host and port. `None` for a Unix socket.
+    server: Option<(String, u16)>,
     tls: MakeRustlsConnect,
     /// By text. `None` if the server does not keep prepared statements.
     prepared: Option<HashMap<String, Statement>>,
 }
 
 impl Connection {
-    pub(crate) fn new(client: Client, driver: AbortHandle, tls: MakeRustlsConnect, prepares: bool) -> Self {
+    pub(crate) fn new(
+        (client, driver): (Client, AbortHandle),
+        server: Option<(String, u16)>,
+        tls: MakeRustlsConnect,
+        prepares: bool,
+    ) -> Self {
         Self {
             client,
             driver,
+            server,
             tls,
             prepared: prepares.then(HashMap::new),
         }
@@ -55,11 +64,17 @@ impl Connection {
     /// Cancels the statement that a dropped future left running, and waits for its end. Gives whether the
     /// connection is idle; otherwise it must not be used again.
     pub(crate) async fn cancel(&self) -> bool {
+        let (token, tls) = (self.client.cancel_token(), self.tls.clone());
         let idle = async {
-            self.client.cancel_token().cancel_query(self.tls.clone()).await?;
-            self.client.check_connection().await
+            match &self.server {
+                Some((host, port)) => cancel(&token, (host, *port), tls).await?,
+                // The request may be carried out later, so the connection is not used again.
+                None => token.cancel_query(tls).await?,
+            }
+            self.client.check_connection().await?;
+            Ok::<_, BoxError>(self.server.is_some())
         };
-        !self.is_closed() && matches!(timeout(CANCEL_TIMEOUT, idle).await, Ok(Ok(())))
+        !self.is_closed() && matches!(timeout(CANCEL_TIMEOUT, idle).await, Ok(Ok(true)))
     }
 
     async fn run(&mut self, query: QueryResult<(String, Vec<Param>)>) -> QueryResult<RowStream> {

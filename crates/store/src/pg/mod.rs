@@ -1,6 +1,7 @@
 //! PostgreSQL itself, independent of orders: URL, TLS, connections, pool, running statements.
 
 mod any_name;
+mod cancel;
 pub(crate) mod connect;
 pub(crate) mod connection;
 pub(crate) mod expressions;
