@@ -92,7 +92,9 @@ impl Store {
                     .sql(")");
                 let order = (orders::status.desc(), orders::customer.desc(), orders::id.desc());
                 let query = newest.filter(preceding).order(order);
-                self.reporting.rows::<SelectOwnOrdersByStatus, _, _>(query).await?
+                self.reporting
+                    .rows::<SelectOwnOrdersByStatus, _, _>(query)
+                    .await?
             }
             (Some(customer), None) => {
                 let preceding = sql::<Bool>("(customer, id) < (")
