@@ -34,7 +34,7 @@ pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::R
     let rate_limit = Data::new(RateLimit::new(config.http.rate_limit));
     let listener = config.address.listen()?;
     let address = listener.local_addr()?;
-    tracing::info!(%address, "taking orders");
+    tracing::info!("taking orders at {address}");
 
     let (http, inbound) = (config.http.clone(), config.inbound);
     let app = {

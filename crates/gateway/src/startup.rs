@@ -44,7 +44,7 @@ impl Gateway {
         let listener = config.address.listen()?;
         let address = listener.local_addr()?;
         let server = build_server(listener, config, stopping.clone())?;
-        tracing::info!(%address, "the payment sandbox listens");
+        tracing::info!("the payment sandbox listens on {address}");
         Ok(Self {
             address,
             stopping,

@@ -157,7 +157,7 @@ impl Shared {
         let (client, settings) = (self.client.clone(), self.settings.clone());
         match ConnectionManager::new_lazy_with_config(client, settings) {
             Ok(manager) => {
-                tracing::info!(%reason, "the connection to Redis is replaced");
+                tracing::info!("the connection to Redis is replaced: {reason}");
                 *current = Current {
                     manager,
                     generation: current.generation + 1,

@@ -82,7 +82,7 @@ pub async fn work(config: Config, signal: ShutdownSignal) -> anyhow::Result<()> 
 
     let health_server = health::serve(listener, health)?;
     let health_handle = health_server.handle();
-    tracing::info!(concurrency = options.concurrency, "processing orders");
+    tracing::info!("processing orders, {} at a time", options.concurrency);
     let processing = async {
         let processed = queue.work(options, service, shutdown.clone()).await;
         // If the worker ended without a signal, everything else ends too.

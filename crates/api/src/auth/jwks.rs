@@ -191,7 +191,7 @@ impl Fetch {
     async fn run(self) {
         match self.0.fetch().await {
             Ok(keys) => {
-                tracing::info!(ids = keys.len(), "fetched JWT_JWKS_URL");
+                tracing::info!("fetched JWT_JWKS_URL: {} keys", keys.len());
                 let fetched_at = Instant::now();
                 let mut state = self.0.state();
                 state.cached = Some(Cached { keys, fetched_at });

@@ -24,7 +24,7 @@ pub(crate) async fn replace_faults(
     if faults.forget_keys() {
         sandbox.results.forget();
     }
-    tracing::info!(?faults, "faults changed");
+    tracing::info!("faults changed: {faults:?}");
     Ok(web::Json(faults))
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn listens_at(output: &mut impl BufRead) -> String {
     let mut lines = output.lines().map(Result::unwrap);
     let line = lines.find(|line| line.contains("the payment sandbox listens"));
     let line = line.expect("the program logs its address");
-    line.split_once("address=").unwrap().1.to_owned()
+    line.split_once("listens on ").unwrap().1.to_owned()
 }
 
 fn one_line(output: &Output) -> String {

@@ -58,7 +58,7 @@ where
             Ok(job) => job,
             Err(error) => {
                 tracing::error!(
-                    job.id = id,
+                    messaging.message.id = id,
                     exception.type = type_name_of_val(&error),
                     exception.message = %error,
                     "a job's payload cannot be read; the job is dropped"
@@ -115,7 +115,7 @@ impl Running {
         let run = AssertUnwindSafe(service.oneshot(delivery)).catch_unwind();
         let Some(result) = abandon.run_until_cancelled_owned(run).await else {
             tracing::warn!(
-                job.id = &*self.id,
+                messaging.message.id = &*self.id,
                 "a running job is abandoned; it will be redelivered"
             );
             self.registration.job_abandoned(&self.id);
@@ -124,7 +124,7 @@ impl Running {
         if let Err(panic) = result {
             let message = panic_message(&*panic);
             tracing::error!(
-                job.id = &*self.id,
+                messaging.message.id = &*self.id,
                 exception.type = "panic",
                 exception.message = message,
                 "a job's handler panicked"

@@ -44,11 +44,11 @@ impl Listener {
             match timeout(SUBSCRIBE_TIMEOUT, self.subscribe(&channel)).await {
                 Ok(Ok(messages)) => {
                     self.listen(messages).await;
-                    tracing::debug!(channel, "resubscribing to the wake channel");
+                    tracing::debug!("resubscribing to the wake channel {channel}");
                     continue;
                 }
-                Ok(Err(error)) => tracing::debug!(channel, %error, "cannot subscribe to the wake channel"),
-                Err(_) => tracing::debug!(channel, "cannot subscribe to the wake channel: timeout"),
+                Ok(Err(error)) => tracing::debug!(%error, "cannot subscribe to the wake channel {channel}"),
+                Err(_) => tracing::debug!("cannot subscribe to the wake channel {channel}: timeout"),
             }
             sleep(RESUBSCRIBE_DELAY).await;
         }

@@ -135,11 +135,10 @@ where
                 .or_else(|| Some(end?.to_string()))
                 .unwrap_or_default();
             tracing::warn!(
-                worker = &*registration.name,
+                messaging.client.id = &*registration.name,
                 exception.type = "worker_failure",
                 exception.message = error,
-                ?backoff,
-                "the worker failed and restarts after the backoff"
+                "the worker failed and restarts after {backoff:?}"
             );
             if shutdown.run_until_cancelled(sleep(backoff)).await.is_none() {
                 break;

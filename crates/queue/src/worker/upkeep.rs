@@ -117,11 +117,8 @@ impl Upkeep {
         }
         if acknowledged + returned + lost > 0 {
             tracing::info!(
-                worker = name,
-                acknowledged,
-                returned,
-                lost,
-                "a stopped worker's jobs were acknowledged or put back"
+                messaging.client.id = name,
+                "a stopped worker's jobs: {acknowledged} acknowledged, {returned} put back, {lost} lost"
             );
         }
         Ok(())
@@ -148,7 +145,7 @@ impl Upkeep {
             lost += dropped;
         }
         if lost > 0 {
-            tracing::error!(lost, "Redis lost payloads; their jobs were dropped");
+            tracing::error!("Redis lost the payloads of {lost} jobs, which were dropped");
         }
         Ok(())
     }

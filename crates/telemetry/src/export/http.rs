@@ -1,11 +1,10 @@
 //! OTLP over HTTP: one request for each batch, with the retries of `opentelemetry-otlp` 0.33, which has no
-//! way to send a request that this crate encoded itself. Blocks: batch processors and the metric reader
-//! export on threads of their own.
+//! way to send a request that this crate encoded itself.
 //! <https://opentelemetry.io/docs/specs/otlp/#otlphttp>
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,7 +16,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::Temporality;
 use prost::Message;
-use reqwest::blocking::Client;
+use reqwest::{Client, Response};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -26,7 +25,7 @@ use crate::exception;
 /// The largest request, in bytes before compression: the limit that the OTLP specification recommends.
 const MAX_REQUEST_BYTES: usize = 64 << 20;
 /// The part of a response that is read, in bytes.
-const MAX_RESPONSE_BYTES: u64 = 4 << 20;
+const MAX_RESPONSE_BYTES: usize = 4 << 20;
 
 /// How requests and responses are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +54,7 @@ pub(crate) struct HttpExporter {
 
 impl HttpExporter {
     /// Sends a request, and again after a retryable failure, until the retries or the timeout are used up.
-    pub(super) fn send(&self, request: Vec<u8>) -> OTelSdkResult {
+    pub(super) async fn send(&self, request: Vec<u8>) -> OTelSdkResult {
         let length = request.len();
         if length > MAX_REQUEST_BYTES {
             return Err(OTelSdkError::InternalFailure(format!(
@@ -67,7 +66,7 @@ impl HttpExporter {
         let started = Instant::now();
         let mut backoff = Backoff::INITIAL;
         loop {
-            let failure = match self.attempt(body.clone()) {
+            let failure = match self.attempt(body.clone()).await {
                 Ok(response) => {
                     self.log_rejected(&response);
                     return Ok(());
@@ -77,21 +76,19 @@ impl HttpExporter {
             let pause = failure.retry_after.and_then(|delay| backoff.next(delay));
             let left = self.timeout.saturating_sub(started.elapsed());
             match pause.filter(|pause| *pause < left) {
-                Some(pause) => std::thread::sleep(pause),
+                Some(pause) => tokio::time::sleep(pause).await,
                 None => return Err(OTelSdkError::InternalFailure(failure.message)),
             }
         }
     }
 
-    fn attempt(&self, body: Bytes) -> Result<Vec<u8>, Failure> {
+    async fn attempt(&self, body: Bytes) -> Result<Vec<u8>, Failure> {
         let request = self.client.post(self.endpoint.clone()).body(body);
-        let response = request.headers(self.all_headers()).send();
-        let response = response.map_err(|error| Failure::unreachable(&error.without_url()))?;
+        let response = request.headers(self.all_headers()).send().await;
+        let response = response.map_err(Failure::unreachable)?;
         let status = response.status();
         let retry_after = retry_after(status, response.headers());
-        let mut body = Vec::new();
-        let read = response.take(MAX_RESPONSE_BYTES).read_to_end(&mut body);
-        read.map_err(|error| Failure::unreachable(&error))?;
+        let body = start_of_body(response).await.map_err(Failure::unreachable)?;
         if status.is_success() {
             return Ok(body);
         }
@@ -138,6 +135,16 @@ fn gzipped(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap_or_default()
 }
 
+async fn start_of_body(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
+    let mut body = Vec::new();
+    while body.len() < MAX_RESPONSE_BYTES
+        && let Some(chunk) = response.chunk().await?
+    {
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
 /// A failed attempt.
 #[derive(Debug)]
 struct Failure {
@@ -147,9 +154,10 @@ struct Failure {
 }
 
 impl Failure {
-    fn unreachable<E: std::error::Error>(error: &E) -> Self {
+    fn unreachable(error: reqwest::Error) -> Self {
+        let message = exception::message(&error.without_url());
         Self {
-            message: format!("HTTP export failed: {}", exception::message(error)),
+            message: format!("HTTP export failed: {message}"),
             retry_after: Some(Duration::ZERO),
         }
     }
@@ -251,8 +259,8 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_request_that_no_collector_takes_is_not_sent() {
+    #[tokio::test]
+    async fn a_request_that_no_collector_takes_is_not_sent() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let exporter = HttpExporter {
             client: Client::new(),
@@ -266,6 +274,7 @@ mod tests {
         };
         let error = exporter
             .send(vec![0; MAX_REQUEST_BYTES + 1])
+            .await
             .unwrap_err()
             .to_string();
         assert!(error.contains("67108865 bytes is larger"), "{error}");

@@ -1,4 +1,4 @@
-//! The export of log records: masking in front of the queue, accounting behind it, and the request over HTTP.
+//! The export of log records: accounting in front of the queue and behind it, and the request over HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,24 +14,18 @@ use opentelemetry_sdk::logs::{LogBatch, LogExporter, LogProcessor, SdkLogRecord}
 use super::accounting::{Accounting, Counted};
 use super::http::{Encoding, HttpExporter, json};
 use super::protobuf;
-use crate::masking::{self, Masked, RecordLimits};
 
-/// Masks each record, then passes it to `next`.
+/// Passes the records that fit into the queue to `next`. They are masked already.
 #[derive(Debug)]
-pub(crate) struct MaskedRecords {
+pub(crate) struct AdmittedRecords {
     pub(crate) next: Box<dyn LogProcessor>,
     pub(crate) accounting: Arc<Accounting>,
-    pub(crate) limits: RecordLimits,
 }
 
-impl LogProcessor for MaskedRecords {
+impl LogProcessor for AdmittedRecords {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        if !self.accounting.admit() {
-            return;
-        }
-        match masking::log_record(record, self.limits) {
-            Masked::Unchanged => self.next.emit(record, scope),
-            Masked::Instead(mut masked) => self.next.emit(&mut masked, scope),
+        if self.accounting.admit() {
+            self.next.emit(record, scope);
         }
     }
 
@@ -57,7 +51,7 @@ impl<E: LogExporter> LogExporter for Counted<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let records = batch.iter().count();
         self.accounting.dequeued(records);
-        let result = self.exporter.export(batch).await;
+        let result = self.run(self.exporter.export(batch)).await;
         self.accounting.exported(records, &result);
         result
     }
@@ -83,8 +77,9 @@ impl LogExporter for HttpExporter {
                 resource_logs: group_logs_by_resource_and_scope(&batch, &(&self.resource).into()),
             })?,
         };
-        self.send(request)
+        self.send(request).await
     }
+
     fn set_resource(&mut self, resource: &Resource) {
         self.resource = resource.clone();
     }

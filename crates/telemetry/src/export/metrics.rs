@@ -14,7 +14,7 @@ use super::http::{Encoding, HttpExporter, json};
 
 impl<E: PushMetricExporter> PushMetricExporter for Counted<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let result = self.exporter.export(metrics).await;
+        let result = self.run(self.exporter.export(metrics)).await;
         self.accounting.exported(0, &result);
         result
     }
@@ -35,10 +35,11 @@ impl<E: PushMetricExporter> PushMetricExporter for Counted<E> {
 impl PushMetricExporter for HttpExporter {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let request = ExportMetricsServiceRequest::from(metrics);
-        self.send(match self.encoding {
+        let request = match self.encoding {
             Encoding::Protobuf => request.encode_to_vec(),
             Encoding::Json => json(&request)?,
-        })
+        };
+        self.send(request).await
     }
 
     fn force_flush(&self) -> OTelSdkResult {

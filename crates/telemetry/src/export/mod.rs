@@ -7,9 +7,11 @@ mod http;
 mod logs;
 mod metrics;
 mod protobuf;
+mod runtime;
 mod spans;
 
 pub(crate) use accounting::{Accounting, Counted, ExportReport, Signal};
 pub(crate) use http::{Encoding, HttpExporter};
-pub(crate) use logs::MaskedRecords;
+pub(crate) use logs::AdmittedRecords;
+pub(crate) use runtime::ExportRuntime;
 pub(crate) use spans::MaskedSpans;

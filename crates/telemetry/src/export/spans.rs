@@ -54,7 +54,7 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
         self.accounting.dequeued(spans);
-        let result = self.exporter.export(batch).await;
+        let result = self.run(self.exporter.export(batch)).await;
         self.accounting.exported(spans, &result);
         result
     }
@@ -80,8 +80,9 @@ impl SpanExporter for HttpExporter {
                 resource_spans: group_spans_by_resource_and_scope(batch, &(&self.resource).into()),
             })?,
         };
-        self.send(request)
+        self.send(request).await
     }
+
     fn set_resource(&mut self, resource: &Resource) {
         self.resource = resource.clone();
     }

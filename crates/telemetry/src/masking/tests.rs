@@ -1,14 +1,12 @@
-//! Every field of a span and of a log record is masked. The tests of the `mask` crate cover what is a secret.
+//! Every field of a span is masked. The tests of the `mask` crate cover what is a secret.
 
 use std::time::SystemTime;
 
-use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider};
 use opentelemetry::trace::{Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId};
 use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
-use opentelemetry_sdk::logs::{SdkLogRecord, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
-use super::{Masked, RecordLimits, log_record, span};
+use super::span;
 
 /// One text for each kind of secret, and the part that must not be exported.
 const SECRETS: [(&str, &str); 6] = [
@@ -46,11 +44,6 @@ fn span_of(text: &str) -> SpanData {
     }
 }
 
-fn record() -> SdkLogRecord {
-    let logger = SdkLoggerProvider::builder().build().logger("test");
-    logger.create_log_record()
-}
-
 /// A span's masked attributes as text.
 fn masked_attributes(attributes: Vec<KeyValue>, limit: Option<usize>) -> Vec<String> {
     let mut data = span_of("");
@@ -66,31 +59,6 @@ fn no_secret_survives_in_any_field_of_a_span() {
         span(&mut data, None);
         let shown = format!("{data:?}");
         assert!(!shown.contains(secret), "{shown}");
-    }
-}
-
-#[test]
-fn no_secret_survives_in_any_field_of_a_log_record() {
-    for (text, secret) in SECRETS {
-        let mut record = record();
-        record.set_body(text.into());
-        record.add_attribute("text", text);
-        record.add_attribute("list", AnyValue::ListAny(Box::new(vec![text.into()])));
-        let map = [("inner".into(), AnyValue::from(text))].into();
-        record.add_attribute("map", AnyValue::Map(Box::new(map)));
-        record.add_attribute("bytes", AnyValue::Bytes(Box::new(text.into())));
-        record.add_attribute("number", 7_i64);
-        let Masked::Instead(masked) = log_record(&record, RecordLimits::NONE) else {
-            panic!("not masked: {text}");
-        };
-        let shown = format!("{masked:?}");
-        assert!(!shown.contains(secret), "{shown}");
-        assert_eq!(masked.attributes_iter().count(), 5);
-        let bytes = masked.attributes_iter().find_map(|(_, value)| match value {
-            AnyValue::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-            _ => None,
-        });
-        assert_eq!(bytes.as_deref(), Some(&*mask::text(text)));
     }
 }
 
@@ -173,35 +141,4 @@ fn a_trace_state_with_a_secret_is_not_exported() {
             assert!(context.is_valid() && context.is_sampled() && context.is_remote());
         }
     }
-}
-
-#[test]
-fn a_clean_log_record_is_not_copied() {
-    let mut record = record();
-    record.set_body("order was completed".into());
-    record.add_attribute("order.id", "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b");
-    assert!(matches!(
-        log_record(&record, RecordLimits::NONE),
-        Masked::Unchanged
-    ));
-}
-
-#[test]
-fn attributes_beyond_the_limit_are_dropped() {
-    let mut record = record();
-    record.set_body("order was completed".into());
-    for name in ["a", "b", "c"] {
-        record.add_attribute(name, 1);
-    }
-    let at_most = |attributes| {
-        let limits = RecordLimits {
-            attributes,
-            ..RecordLimits::NONE
-        };
-        match log_record(&record, limits) {
-            Masked::Unchanged => record.attributes_iter().count(),
-            Masked::Instead(shorter) => shorter.attributes_iter().count(),
-        }
-    };
-    assert_eq!([0, 2, 3, 4].map(at_most), [0, 2, 3, 3]);
 }

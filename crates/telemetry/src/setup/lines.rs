@@ -14,6 +14,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::event;
+
 /// One JSON object a line: timestamp (RFC 3339, UTC), severity, target, message, fields, trace_id, span_id.
 pub(super) struct JsonLines;
 
@@ -28,11 +30,11 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let metadata = event.metadata();
+        let (level, target) = event::origin(event);
         let mut object = JsonObject::new();
         object.add("timestamp", &now());
-        object.add("severity", metadata.level().as_str());
-        object.add("target", metadata.target());
+        object.add("severity", level.as_str());
+        object.add("target", &*target);
         event.record(&mut Fields(|name: &str, value: Shown<'_>| {
             let name = if JsonObject::RESERVED.contains(&name) {
                 Cow::Owned(format!("field.{name}"))
@@ -91,19 +93,13 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let metadata = event.metadata();
+        let (level, target) = event::origin(event);
         let (color, reset) = if writer.has_ansi_escapes() {
-            (color(*metadata.level()), "\u{1b}[0m")
+            (color(level), "\u{1b}[0m")
         } else {
             ("", "")
         };
-        let level = metadata.level();
-        write!(
-            writer,
-            "{} {color}{level:>5}{reset} {}:",
-            now(),
-            metadata.target()
-        )?;
+        write!(writer, "{} {color}{level:>5}{reset} {target}:", now())?;
         let mut message = String::new();
         let mut fields = String::new();
         event.record(&mut Fields(|name: &str, value: Shown<'_>| {
@@ -143,6 +139,9 @@ struct Fields<F>(F);
 
 impl<F: FnMut(&str, Shown<'_>)> Fields<F> {
     fn text(&mut self, field: &Field, text: &str) {
+        if event::is_of_log_crate(field.name()) {
+            return;
+        }
         let masked = match field.name() {
             "message" => mask::text(text),
             name => mask::field(name, text, usize::MAX),
@@ -151,6 +150,9 @@ impl<F: FnMut(&str, Shown<'_>)> Fields<F> {
     }
 
     fn value(&mut self, field: &Field, value: impl Into<Value>, masked: Option<&'static str>) {
+        if event::is_of_log_crate(field.name()) {
+            return;
+        }
         let shown = match masked {
             Some(masked) => Shown::Text(masked.into()),
             None => Shown::Value(value.into()),

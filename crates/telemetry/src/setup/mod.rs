@@ -2,11 +2,13 @@
 
 mod environment;
 mod error;
+mod event;
 mod limits;
 mod lines;
 mod otlp;
 mod panics;
 mod providers;
+mod records;
 mod resource;
 mod sampling;
 mod subscriber;

@@ -20,22 +20,26 @@ use super::error::SetupError;
 use super::limits::Batch;
 use super::otlp::{Otlp, Protocol};
 use super::transport;
-use crate::export::{Accounting, Counted, ExportReport, HttpExporter, MaskedRecords, MaskedSpans, Signal};
+use crate::export::{
+    Accounting, AdmittedRecords, Counted, ExportReport, ExportRuntime, HttpExporter, MaskedSpans, Signal,
+};
 
 /// What one signal is passed to, built by the function for the exporter that the environment selects.
 fn destination<D>(
     exporter: &Exporter,
     to_console: impl FnOnce() -> D,
-    over_grpc: impl FnOnce(&Otlp) -> Result<D, SetupError>,
-    over_http: impl FnOnce(HttpExporter) -> D,
+    over_grpc: impl FnOnce(&Otlp, ExportRuntime) -> Result<D, SetupError>,
+    over_http: impl FnOnce(HttpExporter, ExportRuntime) -> D,
 ) -> Result<Option<D>, SetupError> {
-    match exporter {
-        Exporter::None => Ok(None),
-        Exporter::Console => Ok(Some(to_console())),
-        Exporter::Otlp(otlp) => match otlp.protocol {
-            Protocol::Grpc => over_grpc(otlp).map(Some),
-            Protocol::Http(encoding) => Ok(Some(over_http(transport::http(otlp, encoding)?))),
-        },
+    let otlp = match exporter {
+        Exporter::None => return Ok(None),
+        Exporter::Console => return Ok(Some(to_console())),
+        Exporter::Otlp(otlp) => otlp,
+    };
+    let runtime = ExportRuntime::new().map_err(|error| SetupError::Client(error.to_string()))?;
+    match otlp.protocol {
+        Protocol::Grpc => over_grpc(otlp, runtime).map(Some),
+        Protocol::Http(encoding) => Ok(Some(over_http(transport::http(otlp, encoding)?, runtime))),
     }
 }
 
@@ -49,15 +53,19 @@ pub(super) fn tracer(
     let next = destination(
         &environment.traces,
         || -> Box<dyn SpanProcessor> {
-            let exporter = Counted::new(console::SpanExporter::default(), &accounting);
+            let exporter = Counted::new(console::SpanExporter::default(), &accounting, None);
             Box::new(SimpleSpanProcessor::new(exporter))
         },
-        |otlp| {
-            let exporter = transport::grpc(grpc::SpanExporter::builder().with_tonic(), otlp).build();
+        |otlp, runtime| {
+            let builder = grpc::SpanExporter::builder().with_tonic();
+            let exporter = runtime.within(|| transport::grpc(builder, otlp).build());
             let exporter = exporter.map_err(SetupError::exporter("traces"))?;
-            Ok(batched_spans(batch, Counted::new(exporter, &accounting)))
+            Ok(batched_spans(
+                batch,
+                Counted::new(exporter, &accounting, Some(runtime)),
+            ))
         },
-        |http| batched_spans(batch, Counted::new(http, &accounting)),
+        |http, runtime| batched_spans(batch, Counted::new(http, &accounting, Some(runtime))),
     )?;
     let provider = SdkTracerProvider::builder()
         .with_resource(resource.clone())
@@ -92,24 +100,23 @@ pub(super) fn logger(
     let next = destination(
         &environment.logs,
         || -> Box<dyn LogProcessor> {
-            let exporter = Counted::new(console::LogExporter::default(), &accounting);
+            let exporter = Counted::new(console::LogExporter::default(), &accounting, None);
             Box::new(SimpleLogProcessor::new(exporter))
         },
-        |otlp| {
-            let exporter = transport::grpc(grpc::LogExporter::builder().with_tonic(), otlp).build();
+        |otlp, runtime| {
+            let builder = grpc::LogExporter::builder().with_tonic();
+            let exporter = runtime.within(|| transport::grpc(builder, otlp).build());
             let exporter = exporter.map_err(SetupError::exporter("logs"))?;
-            Ok(batched_records(batch, Counted::new(exporter, &accounting)))
+            Ok(batched_records(
+                batch,
+                Counted::new(exporter, &accounting, Some(runtime)),
+            ))
         },
-        |http| batched_records(batch, Counted::new(http, &accounting)),
+        |http, runtime| batched_records(batch, Counted::new(http, &accounting, Some(runtime))),
     )?;
     let provider = SdkLoggerProvider::builder().with_resource(resource.clone());
     Ok(next.map(|next| {
-        let limits = environment.log_limits;
-        let records = MaskedRecords {
-            next,
-            accounting,
-            limits,
-        };
+        let records = AdmittedRecords { next, accounting };
         provider.with_log_processor(records).build()
     }))
 }
@@ -134,22 +141,21 @@ pub(super) fn meter(
     let provider = destination(
         &environment.metrics,
         || {
-            periodic(
-                interval,
-                Counted::new(console::MetricExporter::default(), &accounting),
-            )
+            let exporter = console::MetricExporter::default();
+            periodic(interval, Counted::new(exporter, &accounting, None))
         },
-        |otlp| {
+        |otlp, runtime| {
             let builder = grpc::MetricExporter::builder().with_temporality(temporality);
-            let exporter = transport::grpc(builder.with_tonic(), otlp).build();
+            let exporter = runtime.within(|| transport::grpc(builder.with_tonic(), otlp).build());
             let exporter = exporter.map_err(SetupError::exporter("metrics"))?;
-            Ok(periodic(interval, Counted::new(exporter, &accounting)))
-        },
-        |http| {
-            periodic(
+            Ok(periodic(
                 interval,
-                Counted::new(HttpExporter { temporality, ..http }, &accounting),
-            )
+                Counted::new(exporter, &accounting, Some(runtime)),
+            ))
+        },
+        |http, runtime| {
+            let exporter = HttpExporter { temporality, ..http };
+            periodic(interval, Counted::new(exporter, &accounting, Some(runtime)))
         },
     )?;
     Ok(provider.map(|provider| provider.with_resource(resource.clone()).build()))

@@ -6,7 +6,6 @@
 use std::io::IsTerminal;
 
 use opentelemetry::Context;
-use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::trace::SdkTracer;
 use tracing::subscriber::Interest;
@@ -19,23 +18,10 @@ use tracing_subscriber::{EnvFilter, Layer};
 use super::environment::Environment;
 use super::error::SetupError;
 use super::lines::{JsonLines, TextLines};
+use super::records::Records;
 use crate::operation::is_unsampled;
 use crate::span::Untraced;
 
-/// Crates that take part in the export. Each export of their records would produce further records.
-const EXPORTING: &[&str] = &[
-    "h2",
-    "hyper",
-    "mio",
-    "opentelemetry",
-    "reqwest",
-    "rustls",
-    "tokio_rustls",
-    "tokio_util",
-    "tonic",
-    "tower",
-    "want",
-];
 /// Crates whose spans are left out: the integrations here make better ones.
 const FRAMEWORKS: &[&str] = &[
     "actix_http",
@@ -69,8 +55,8 @@ pub(super) fn install(
             .with_filter(service_spans())
     });
     let records = logger.map(|provider| {
-        let exportable = filter_fn(|metadata| metadata.is_event() && !is_exporting(root(metadata)));
-        OpenTelemetryTracingBridge::new(provider).with_filter(exportable.and(level()))
+        let recordable = filter_fn(|metadata| metadata.is_event() && !is_of_sdk(metadata));
+        Records::new(provider, environment.log_limits).with_filter(recordable.and(level()))
     });
     let printable = filter_fn(|metadata| metadata.is_event() && !is_reported_by_export(metadata));
     let lines = match environment.name.as_str() {
@@ -102,16 +88,17 @@ fn max_level(spans: bool, events: &EnvFilter) -> FilterFn<impl Fn(&Metadata<'_>)
         .with_max_level_hint(spans.max(events))
 }
 
-/// Takes the service's spans from INFO up, not inside [`crate::span::untraced`] or an unsampled trace.
+/// Takes the service's spans from INFO up, not inside [`crate::span::untraced`], an unsampled trace or an export.
 fn service_spans<S: Subscriber>() -> impl Filter<S> {
     fn is_service_span(metadata: &Metadata<'_>) -> bool {
-        metadata.is_span()
-            && *metadata.level() <= Level::INFO
-            && !is_exporting(root(metadata))
-            && !FRAMEWORKS.contains(&root(metadata))
+        metadata.is_span() && *metadata.level() <= Level::INFO && !FRAMEWORKS.contains(&root(metadata))
     }
     DynFilterFn::new(|metadata, _: &LayerContext<'_, S>| {
-        let is_recorded = |context: &Context| context.get::<Untraced>().is_none() && !is_unsampled(context);
+        let is_recorded = |context: &Context| {
+            context.get::<Untraced>().is_none()
+                && !is_unsampled(context)
+                && !context.is_telemetry_suppressed()
+        };
         is_service_span(metadata) && Context::map_current(is_recorded)
     })
     .with_callsite_filter(|metadata| {
@@ -124,28 +111,21 @@ fn service_spans<S: Subscriber>() -> impl Filter<S> {
     .with_max_level_hint(Level::INFO)
 }
 
-/// Whether the crate takes part in the export. Of `tokio`, unlike others, the prefix does not count.
-fn is_exporting(root: &str) -> bool {
-    root == "tokio" || is_one_of(EXPORTING, root)
-}
-
-/// Whether it is one of the crates, or has its name as a prefix: `hyper`, `hyper_util`, `opentelemetry-otlp`.
-fn is_one_of(crates: &[&str], root: &str) -> bool {
-    crates.iter().any(|name| {
-        root.strip_prefix(name)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-']))
-    })
-}
-
 /// The crate that an event or span comes from.
 fn root<'a>(metadata: &Metadata<'a>) -> &'a str {
     metadata.target().split(':').next().unwrap_or_default()
 }
 
+/// Whether it comes from OpenTelemetry's own crates. Their messages are for stdout.
+fn is_of_sdk(metadata: &Metadata<'_>) -> bool {
+    let rest = root(metadata).strip_prefix("opentelemetry");
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-']))
+}
+
 /// Whether it is the SDK's line about a failed export, which [`crate::export`] reports once a minute.
 fn is_reported_by_export(metadata: &Metadata<'_>) -> bool {
     const PREFIXES: [&str; 3] = ["Batch", "Export.Failed", "Periodic"];
-    is_one_of(&["opentelemetry"], root(metadata))
+    is_of_sdk(metadata)
         && *metadata.level() <= Level::WARN
         && PREFIXES.iter().any(|prefix| metadata.name().starts_with(prefix))
 }
@@ -167,22 +147,6 @@ mod tests {
                 .with_filter(filter_fn(|_| true).and(EnvFilter::new(directives)));
             let subscriber = tracing_subscriber::registry().with(lines).with(max_level);
             assert_eq!(subscriber.max_level_hint(), Some(max), "{directives}");
-        }
-    }
-
-    #[test]
-    fn exporting_crates_are_known_by_name_and_prefix() {
-        for root in [
-            "hyper_util",
-            "opentelemetry-otlp",
-            "tokio",
-            "tokio_util",
-            "tower_http",
-        ] {
-            assert!(is_exporting(root), "{root}");
-        }
-        for root in ["tokio_postgres", "towering", "throughline_api", ""] {
-            assert!(!is_exporting(root), "{root}");
         }
     }
 }

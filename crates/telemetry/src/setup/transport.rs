@@ -9,7 +9,7 @@ use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, I
 use opentelemetry_otlp::{Compression, WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::Temporality;
-use reqwest::blocking::Client;
+use reqwest::Client;
 
 use super::error::SetupError;
 use super::otlp::{Otlp, Tls};
@@ -56,7 +56,7 @@ pub(super) fn http(otlp: &Otlp, encoding: Encoding) -> Result<HttpExporter, Setu
     })
 }
 
-/// A blocking client. It must be built outside the runtime's threads, and panics without a TLS provider.
+/// A client. Building it panics without a TLS provider, so that is done on a thread.
 fn http_client(otlp: &Otlp) -> Result<Client, SetupError> {
     let building = std::thread::scope(|scope| {
         let build = || -> Result<Client, reqwest::Error> {
