@@ -1,9 +1,8 @@
 //! Errors as log records of the current span, with the conventions' `exception.type` and `exception.message`.
 //!
-//! `tracing::error!(error = %error)` gives a record with an attribute outside the conventions, and `error =
-//! &error as &dyn Error` one without a type. [`log_error!`](crate::log_error) and
-//! [`log_warn!`](crate::log_warn) set both attributes; their further arguments are those of
-//! `tracing::error!`:
+//! Of `tracing::error!(error = %error)` the record has the message, without causes, and as its type the
+//! module that logged it. [`log_error!`](crate::log_error) and [`log_warn!`](crate::log_warn) set the error's
+//! own type and all causes; their further arguments are those of `tracing::error!`:
 //!
 //! ```
 //! use throughline_telemetry::{log_error, log_warn};

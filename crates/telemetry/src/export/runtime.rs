@@ -1,6 +1,6 @@
-//! The tokio runtime of one exporter, which runs on the exporting thread while it exports, and nowhere else. So
-//! the I/O of an export stays off the program's threads, and in a context that suppresses telemetry: what the
-//! HTTP clients log there is not exported, while the same crates' events elsewhere are.
+//! The tokio runtime of one exporter, which runs on the exporting thread while it exports, and nowhere else.
+//! So the I/O of an export stays off the program's threads, and in a context that suppresses telemetry: what
+//! the HTTP clients log there is not exported, while the same crates' events elsewhere are.
 
 use std::future::Future;
 use std::io;

@@ -1,4 +1,5 @@
-//! The origin of an event. Events of the `log` crate arrive through `tracing-log`, which puts theirs into fields.
+//! The origin of an event. Events of the `log` crate arrive through `tracing-log`, which puts theirs into
+//! fields.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! Events of `tracing`, and of the `log` crate, as masked log records. A record has no event name: the name of an
-//! event of `tracing` is its place in the source.
+//! Events of `tracing`, and of the `log` crate, as masked log records. A record has no event name: the name
+//! of an event of `tracing` is its place in the source.
 
 use std::fmt;
 
@@ -197,8 +197,7 @@ mod tests {
             .build();
         let subscriber = tracing_subscriber::registry().with(Records::new(&provider, limits));
         tracing::subscriber::with_default(subscriber, emit);
-        let records = emitted.0.lock().unwrap().clone();
-        records
+        emitted.0.lock().unwrap().clone()
     }
 
     const NO_LIMITS: RecordLimits = RecordLimits {

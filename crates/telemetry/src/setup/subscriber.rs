@@ -88,7 +88,8 @@ fn max_level(spans: bool, events: &EnvFilter) -> FilterFn<impl Fn(&Metadata<'_>)
         .with_max_level_hint(spans.max(events))
 }
 
-/// Takes the service's spans from INFO up, not inside [`crate::span::untraced`], an unsampled trace or an export.
+/// Takes the service's spans from INFO up, not inside [`crate::span::untraced`], an unsampled trace or an
+/// export.
 fn service_spans<S: Subscriber>() -> impl Filter<S> {
     fn is_service_span(metadata: &Metadata<'_>) -> bool {
         metadata.is_span() && *metadata.level() <= Level::INFO && !FRAMEWORKS.contains(&root(metadata))

@@ -99,7 +99,7 @@ async fn personal_data_does_not_leave_the_process() {
     let lines = run(Task::Once, &env).await.join("\n");
     let record = error_record(&lens);
     assert_eq!(record.body.to_string(), "mail to [email] failed");
-    assert_eq!(text(&record.attributes, "password").unwrap(), "[secret]");
+    assert_eq!(text(&record.attributes, "it.password").unwrap(), "[secret]");
     let all = format!("{:?} {:?} {lines}", spans(&lens), lens.store().logs());
     for secret in ["joe@example.com", "4111 1111", "hunter2"] {
         assert!(!all.contains(secret), "{secret} in {all}");
@@ -123,6 +123,36 @@ async fn an_error_is_a_log_record_of_its_span_with_type_and_message() {
     assert_eq!(record.trace_id, Some(work.trace_id));
     assert_eq!(record.span_id, Some(work.span_id));
     assert!(work.events.is_empty());
+}
+
+#[tokio::test]
+async fn an_error_of_the_log_crate_is_a_record_with_its_target_type_and_message() {
+    let lens = own_lens().await;
+    let endpoint = http(&lens);
+    let env = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("ENVIRONMENT", "production"),
+    ];
+    let lines = run(Task::LogCrate, &env).await;
+    let record = error_record(&lens);
+    assert_eq!(lens.store().logs().len(), 1);
+    assert_eq!(record.body.to_string(), "no mail for [email]");
+    assert_eq!(record.scope.name, "library::part");
+    assert_eq!(record.event_name, "");
+    let keys = crate::support::keys(&record.attributes);
+    assert_eq!(keys, ["exception.message", "exception.type"]);
+    assert_eq!(
+        text(&record.attributes, "exception.type").unwrap(),
+        "library::part"
+    );
+    assert_eq!(record.span_id, Some(spans(&lens).remove(0).span_id));
+
+    let line = lines.iter().find(|line| line.contains("no mail")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line["target"], "library::part");
+    assert_eq!(line["severity"], "ERROR");
+    let names: Vec<_> = line.as_object().unwrap().keys().collect();
+    assert!(!names.iter().any(|name| name.starts_with("log.")), "{names:?}");
 }
 
 #[tokio::test]

@@ -24,6 +24,8 @@ pub(crate) enum Task {
     LongRequests,
     /// A panic inside a span, with an e-mail address.
     Panic,
+    /// Events of the `log` crate inside a span.
+    LogCrate,
     /// A span and a log record every few milliseconds until its input ends.
     Steady,
 }
@@ -99,6 +101,7 @@ fn the_program() {
         };
         match std::env::var("PROBE").as_deref() {
             Ok("Flood") => flood(),
+            Ok("LogCrate") => log_crate(),
             Ok("Panic") => panics(),
             Ok("LongRequests") => long_requests().await,
             Ok("Steady") => steady().await,
@@ -140,6 +143,13 @@ fn flood() {
         tracing::info_span!("drop", number, text).in_scope(|| tracing::info!(text, "drop"));
     }
     println!("grew by {} KiB", resident_kib().saturating_sub(before));
+}
+
+fn log_crate() {
+    tracing::info_span!("work").in_scope(|| {
+        log::error!(target: "library::part", "no mail for joe@example.com");
+        log::debug!(target: "library::part", "details");
+    });
 }
 
 fn panics() {
