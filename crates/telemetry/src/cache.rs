@@ -20,6 +20,7 @@ use opentelemetry::trace::{FutureExt, SpanBuilder, SpanKind};
 use opentelemetry::{Context, KeyValue};
 
 use crate::instruments::instruments;
+use crate::measures::SeriesByKey;
 use crate::names;
 use crate::operation::Operation;
 
@@ -27,6 +28,8 @@ use crate::operation::Operation;
 #[derive(Debug, Clone)]
 pub struct Server {
     attributes: Arc<[KeyValue]>,
+    /// By the command's name.
+    series: Arc<SeriesByKey<&'static str>>,
 }
 
 /// The error of a command. Implement it for a service's own errors, such as a timeout.
@@ -82,6 +85,7 @@ impl Server {
         ];
         Self {
             attributes: attributes.into(),
+            series: Arc::default(),
         }
     }
 
@@ -102,8 +106,9 @@ impl Server {
         };
         let span = SpanBuilder::from_name(operation).with_kind(SpanKind::Client);
         let parent = Context::current();
-        let mut operation = Operation::start(span, &parent, &instruments().database, common);
-        operation.set_attributes(|| common().chain([KeyValue::new(names::DB_QUERY_TEXT, text)]));
+        let series = self.series.get(operation, &instruments().database, common);
+        let text = || common().chain([KeyValue::new(names::DB_QUERY_TEXT, text)]);
+        let mut operation = Operation::start(span, &parent, series, text);
         let context = operation.context().clone();
 
         let result = command.with_context(context).await;

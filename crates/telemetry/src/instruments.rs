@@ -2,10 +2,8 @@
 
 use std::sync::LazyLock;
 
-use opentelemetry::metrics::Counter;
-
+use crate::measures::Measures;
 use crate::metrics::{counter, histogram};
-use crate::operation::Measures;
 
 /// The buckets of HTTP and messaging durations, in seconds.
 const DURATION_BUCKETS: &[f64] = &[
@@ -24,7 +22,8 @@ pub(crate) struct Instruments {
     /// Of each message in such a request.
     pub(crate) send_one_of_batch: Measures,
     pub(crate) process: Measures,
-    pub(crate) consumed_messages: Counter<u64>,
+    /// Of each delivery.
+    pub(crate) consume: Measures,
 }
 
 /// The instruments of this process.
@@ -74,11 +73,14 @@ fn create() -> Instruments {
             "Duration of processing operation.",
             DURATION_BUCKETS,
         ),
-        consumed_messages: counter(
-            "messaging.client.consumed.messages",
-            "{message}",
-            "Number of messages that were delivered to the application.",
-        ),
+        consume: Measures {
+            duration: None,
+            count: Some(counter(
+                "messaging.client.consumed.messages",
+                "{message}",
+                "Number of messages that were delivered to the application.",
+            )),
+        },
     }
 }
 

@@ -57,6 +57,7 @@ mod intern;
 #[cfg(feature = "apalis")]
 pub mod job;
 mod masking;
+mod measures;
 pub mod metrics;
 pub mod names;
 mod operation;

@@ -4,12 +4,13 @@
 //! Signals that are switched off cost nothing. A trace that is not sampled has only its first span.
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
-use opentelemetry::metrics::{Counter, Histogram};
 use opentelemetry::trace::{SpanBuilder, SpanKind, SpanRef, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 
+use crate::measures::Series;
 use crate::names;
 use crate::scope::{is_metering, is_tracing, tracer};
 
@@ -23,83 +24,66 @@ const LATE_ATTRIBUTES: usize = 3;
 /// `error.type`: a word of a bounded set, never a message.
 pub(crate) type ErrorType = Cow<'static, str>;
 
-/// The instruments of one kind of operation. A share of a batch has fewer than an operation of its own.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Measures {
-    /// In seconds.
-    pub(crate) duration: Option<Histogram<f64>>,
-    /// Incremented when the operation ends.
-    pub(crate) count: Option<Counter<u64>>,
-}
-
-impl Measures {
-    /// Without instruments, for a span whose operation is measured elsewhere.
-    pub(crate) const NONE: &'static Self = &Self {
-        duration: None,
-        count: None,
-    };
-
-    fn is_recorded(&self) -> bool {
-        is_metering() && (self.duration.is_some() || self.count.is_some())
-    }
-}
-
 #[derive(Debug)]
 pub(crate) struct Operation {
     context: Context,
     /// `None` if neither spans nor metrics are exported.
-    started: Option<Instant>,
-    measures: &'static Measures,
-    metric_attributes: Vec<KeyValue>,
+    started: Option<(SystemTime, Instant)>,
+    series: Option<Arc<Series>>,
+    /// Attributes of the metric that its series does not have, such as `error.type`.
+    late_attributes: Vec<KeyValue>,
     ended: bool,
 }
 
 impl Operation {
     /// Starts the span as a child of `parent`. A CLIENT span without a parent is not made: a trace does not
-    /// begin with one. `metric_attributes` are those of the measures.
+    /// begin with one. The attributes are those of the span; they are not made if it is not recorded.
     pub(crate) fn start<I: IntoIterator<Item = KeyValue>>(
-        span: SpanBuilder,
+        mut span: SpanBuilder,
         parent: &Context,
-        measures: &'static Measures,
-        metric_attributes: impl FnOnce() -> I,
+        series: Option<Arc<Series>>,
+        attributes: impl FnOnce() -> I,
     ) -> Self {
+        let started = now();
+        span.start_time = started.map(|(time, _)| time);
         let rootless = span.span_kind == Some(SpanKind::Client) && !parent.has_active_span();
-        let context = if is_tracing() && !rootless && !is_unsampled(parent) {
-            parent.with_span(tracer().build_with_context(span, parent))
-        } else {
-            parent.clone()
-        };
-        Self::within(context, measures, metric_attributes)
+        if !is_tracing() || rootless || is_unsampled(parent) {
+            return Self::within(parent.clone(), started, series);
+        }
+        if is_recorded_here(parent) {
+            // Passed at once, they need one allocation.
+            let attributes = attributes().into_iter();
+            let (least, most) = attributes.size_hint();
+            let mut all = Vec::with_capacity(most.unwrap_or(least) + LATE_ATTRIBUTES);
+            all.extend(attributes);
+            span.attributes = Some(all);
+            let context = parent.with_span(tracer().build_with_context(span, parent));
+            return Self::within(context, started, series);
+        }
+        let context = parent.with_span(tracer().build_with_context(span, parent));
+        let operation = Self::within(context, started, series);
+        operation.set_attributes(attributes);
+        operation
     }
 
     /// Starts an operation that is measured and has no span.
-    pub(crate) fn without_span<I: IntoIterator<Item = KeyValue>>(
-        measures: &'static Measures,
-        metric_attributes: impl FnOnce() -> I,
-    ) -> Self {
-        Self::within(Context::new(), measures, metric_attributes)
+    pub(crate) fn without_span(series: Option<Arc<Series>>) -> Self {
+        Self::within(Context::new(), now(), series)
     }
 
-    fn within<I: IntoIterator<Item = KeyValue>>(
-        context: Context,
-        measures: &'static Measures,
-        metric_attributes: impl FnOnce() -> I,
-    ) -> Self {
-        let metric_attributes = if measures.is_recorded() {
-            let attributes = metric_attributes().into_iter();
-            let mut all = Vec::with_capacity(attributes.size_hint().0 + LATE_ATTRIBUTES);
-            all.extend(attributes);
-            all
-        } else {
-            Vec::new()
-        };
+    fn within(context: Context, started: Option<(SystemTime, Instant)>, series: Option<Arc<Series>>) -> Self {
         Self {
             context,
-            started: (is_tracing() || is_metering()).then(Instant::now),
-            measures,
-            metric_attributes,
+            started,
+            series,
+            late_attributes: Vec::new(),
             ended: false,
         }
+    }
+
+    /// Replaces the metric's series, once more of its attributes are known.
+    pub(crate) fn set_series(&mut self, series: Option<Arc<Series>>) {
+        self.series = series;
     }
 
     /// The context in which the operation's own work runs.
@@ -137,16 +121,17 @@ impl Operation {
 
     /// Sets an attribute of both the span and the metric.
     pub(crate) fn set_shared_attribute(&mut self, attribute: KeyValue) {
-        if self.measures.is_recorded() {
+        if self.series.is_some() {
             self.set_attributes(|| [attribute.clone()]);
-            self.metric_attributes.push(attribute);
+            self.late_attributes.push(attribute);
         } else {
             self.set_attributes(|| [attribute]);
         }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
-        self.started.map_or(Duration::ZERO, |started| started.elapsed())
+        self.started
+            .map_or(Duration::ZERO, |(_, started)| started.elapsed())
     }
 
     /// Ends the span and records the metric. An error marks both.
@@ -158,22 +143,30 @@ impl Operation {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let seconds = self.elapsed().as_secs_f64();
+        let elapsed = self.elapsed();
         if let Some(error) = error {
             self.set_shared_attribute(KeyValue::new(names::ERROR_TYPE, error));
             self.span().set_status(Status::error(""));
         }
-        if is_metering() {
-            let attributes = &self.metric_attributes;
-            if let Some(duration) = &self.measures.duration {
-                duration.record(seconds, attributes);
-            }
-            if let Some(count) = &self.measures.count {
-                count.add(1, attributes);
-            }
+        if let Some(series) = &self.series {
+            series.record(elapsed.as_secs_f64(), &self.late_attributes);
         }
-        self.span().end();
+        if let Some((time, _)) = self.started {
+            self.span().end_with_timestamp(time + elapsed);
+        }
     }
+}
+
+/// The clocks at an operation's start: one for its span, one for its duration.
+fn now() -> Option<(SystemTime, Instant)> {
+    (is_tracing() || is_metering()).then(|| (SystemTime::now(), Instant::now()))
+}
+
+/// Whether the context's span is one of this process, in a sampled trace. Then samplers sample its children.
+fn is_recorded_here(context: &Context) -> bool {
+    let span = context.span();
+    let span = span.span_context();
+    span.is_sampled() && !span.is_remote()
 }
 
 /// Whether this process did not sample the context's trace. Then no sampler samples a child either.

@@ -14,13 +14,16 @@ use super::error;
 use super::repeats;
 use super::statement::Statement;
 use crate::instruments::instruments;
+use crate::measures::{Series, SeriesByKey};
 use crate::names;
-use crate::operation::{Measures, Operation};
+use crate::operation::Operation;
 
 /// The PostgreSQL server as its statements' spans name it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Server {
     attributes: Arc<[KeyValue]>,
+    /// By the address of the statement's text.
+    series: Arc<SeriesByKey<usize>>,
     slow: Duration,
 }
 
@@ -35,6 +38,7 @@ impl Server {
         ];
         Self {
             attributes: attributes.into(),
+            series: Arc::default(),
             slow,
         }
     }
@@ -59,7 +63,7 @@ impl Server {
         size: usize,
         statement: impl Future<Output = QueryResult<T>>,
     ) -> QueryResult<T> {
-        let span = self.start::<S>(&instruments().database);
+        let span = self.start::<S>(self.series::<S>());
         let result = statement.with_context(span.context().clone()).await;
         span.end(Outcome::new(size, result.as_ref().err()));
         result
@@ -68,7 +72,7 @@ impl Server {
     /// Starts the span of a caller that waits for a statement which carries several callers' operations, as a
     /// child of the current span. [`run_shared`](Self::run_shared) runs the statement.
     pub fn shared_span<S: Statement>(&self) -> SharedSpan {
-        self.start::<S>(Measures::NONE)
+        self.start::<S>(None)
     }
 
     /// Runs a statement for several callers, each of which has a [`SharedSpan`]. It is measured once, and
@@ -80,7 +84,7 @@ impl Server {
         &self,
         statement: impl Future<Output = QueryResult<T>>,
     ) -> QueryResult<T> {
-        let mut operation = Operation::without_span(&instruments().database, || self.common::<S>());
+        let mut operation = Operation::without_span(self.series::<S>());
         let result = statement.with_context(operation.context().clone()).await;
         let outcome = Outcome::new(1, result.as_ref().err());
         outcome.record(&mut operation);
@@ -88,14 +92,19 @@ impl Server {
         result
     }
 
-    fn start<S: Statement>(&self, measures: &'static Measures) -> SharedSpan {
+    fn series<S: Statement>(&self) -> Option<Arc<Series>> {
+        let key = std::ptr::from_ref(S::text()).addr();
+        let attributes = || self.common::<S>();
+        self.series.get(key, &instruments().database, attributes)
+    }
+
+    fn start<S: Statement>(&self, series: Option<Arc<Series>>) -> SharedSpan {
         let parent = Context::current();
         #[cfg(feature = "actix")]
         repeats::count::<S>(&parent);
         let span = SpanBuilder::from_name(S::SUMMARY).with_kind(SpanKind::Client);
-        let operation = Operation::start(span, &parent, measures, || self.common::<S>());
         let text = S::text().get();
-        operation.set_attributes(|| {
+        let operation = Operation::start(span, &parent, series, || {
             self.common::<S>()
                 .chain([KeyValue::new(names::DB_QUERY_SUMMARY, S::SUMMARY)])
                 .chain(text.map(|text| query_text(text)))

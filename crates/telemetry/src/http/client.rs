@@ -27,6 +27,7 @@ use reqwest::{Request, Response, StatusCode, header};
 use super::method::{OTHER_METHOD, UNKNOWN_NAME, known_method};
 use super::redact;
 use crate::instruments::instruments;
+use crate::measures::Series;
 use crate::names;
 use crate::operation::{ErrorType, Operation};
 use crate::propagation::without_baggage;
@@ -115,16 +116,15 @@ fn start(request: &Request, resends: u32) -> Operation {
     };
     let span = SpanBuilder::from_name(known.unwrap_or(UNKNOWN_NAME)).with_kind(SpanKind::Client);
     let parent = Context::current();
-    let operation = Operation::start(span, &parent, &instruments().http_client, common);
-    operation.set_attributes(|| {
+    let series = Series::new(&instruments().http_client, common());
+    Operation::start(span, &parent, series, || {
         let unknown = known.is_none().then(|| request.method().as_str().to_owned());
         let resends = (resends > 0).then(|| i64::from(resends));
         common()
             .chain([KeyValue::new(names::URL_FULL, redact::url(url))])
             .chain(unknown.map(|it| KeyValue::new(names::HTTP_REQUEST_METHOD_ORIGINAL, it)))
             .chain(resends.map(|it| KeyValue::new(names::HTTP_REQUEST_RESEND_COUNT, it)))
-    });
-    operation
+    })
 }
 
 /// The host without the brackets of an IPv6 address.

@@ -13,6 +13,7 @@ use tower::{Layer, Service};
 
 use crate::instruments::instruments;
 use crate::intern::intern;
+use crate::measures::{Measures, Series, SeriesByKey};
 use crate::names;
 use crate::operation::{ErrorType, Operation};
 use crate::propagation;
@@ -62,6 +63,8 @@ pub struct Received<'a> {
 pub struct Consumer {
     span_name: &'static str,
     attributes: Arc<[KeyValue]>,
+    /// By the address of their measures.
+    series: Arc<SeriesByKey<usize>>,
     trace: JobTrace,
 }
 
@@ -77,6 +80,7 @@ impl Consumer {
                 KeyValue::new(names::MESSAGING_DESTINATION_NAME, Arc::<str>::from(destination)),
             ]
             .into(),
+            series: Arc::default(),
             trace: JobTrace::default(),
         }
     }
@@ -103,24 +107,30 @@ impl Consumer {
             JobTrace::Parent => &sent_in,
             JobTrace::Link => &root,
         };
-        let common = || self.attributes.iter().cloned();
         let span = SpanBuilder::from_name(self.span_name).with_kind(SpanKind::Consumer);
-        let operation = Operation::start(span, parent, &instruments().process, common);
-        operation.add_links(|| {
-            let previous = job.previous_attempt.map(propagation::extract);
-            [Some(sent_in), previous].into_iter().flatten()
-        });
-        operation.set_attributes(|| {
+        let series = self.series(&instruments().process);
+        let operation = Operation::start(span, parent, series, || {
             let waited = i64::try_from(job.waited.as_millis()).unwrap_or(i64::MAX);
-            common().chain([
+            self.attributes.iter().cloned().chain([
                 KeyValue::new(names::MESSAGING_MESSAGE_ID, job.message_id.to_owned()),
                 KeyValue::new(names::MESSAGING_CLIENT_ID, job.client_id.to_owned()),
                 KeyValue::new(names::QUEUE_ATTEMPT, job.attempt),
                 KeyValue::new(names::QUEUE_WAIT_MS, waited),
             ])
         });
-        instruments().consumed_messages.add(1, &self.attributes);
+        operation.add_links(|| {
+            let previous = job.previous_attempt.map(propagation::extract);
+            [Some(sent_in), previous].into_iter().flatten()
+        });
+        if let Some(deliveries) = self.series(&instruments().consume) {
+            deliveries.record(0.0, &[]);
+        }
         operation
+    }
+
+    fn series(&self, measures: &'static Measures) -> Option<Arc<Series>> {
+        let key = std::ptr::from_ref(measures).addr();
+        self.series.get(key, measures, || self.attributes.iter().cloned())
     }
 }
 

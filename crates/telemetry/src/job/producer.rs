@@ -10,8 +10,9 @@ use opentelemetry::{Context, KeyValue};
 
 use crate::instruments::instruments;
 use crate::intern::intern;
+use crate::measures::{Measures, Series, SeriesByKey};
 use crate::names;
-use crate::operation::{Measures, Operation};
+use crate::operation::Operation;
 use crate::propagation;
 
 /// The producer of one queue. Cheap to clone.
@@ -19,6 +20,8 @@ use crate::propagation;
 pub struct Producer {
     span_name: &'static str,
     attributes: Arc<[KeyValue]>,
+    /// By the address of their measures.
+    series: Arc<SeriesByKey<usize>>,
 }
 
 impl Producer {
@@ -35,6 +38,7 @@ impl Producer {
                 KeyValue::new(names::SERVER_PORT, i64::from(port)),
             ]
             .into(),
+            series: Arc::default(),
         }
     }
 
@@ -93,7 +97,7 @@ impl Producer {
         send: impl Future<Output = Result<T, E>>,
         error_type: impl FnOnce(&E) -> &'static str,
     ) -> Result<T, E> {
-        let operation = Operation::without_span(&instruments().send_batch, || self.common());
+        let operation = Operation::without_span(self.series(&instruments().send_batch));
         let result = send.with_context(operation.context().clone()).await;
         operation.end(result.as_ref().err().map(error_type).map(Cow::Borrowed));
         result
@@ -101,13 +105,17 @@ impl Producer {
 
     fn start(&self, parent: &Context, message_id: &str, measures: &'static Measures) -> SharedSpan {
         let span = SpanBuilder::from_name(self.span_name).with_kind(SpanKind::Producer);
-        let operation = Operation::start(span, parent, measures, || self.common());
-        operation.set_attributes(|| {
+        let operation = Operation::start(span, parent, self.series(measures), || {
             let id = message_id.to_owned();
             self.common()
                 .chain([KeyValue::new(names::MESSAGING_MESSAGE_ID, id)])
         });
         SharedSpan { operation }
+    }
+
+    fn series(&self, measures: &'static Measures) -> Option<Arc<Series>> {
+        let key = std::ptr::from_ref(measures).addr();
+        self.series.get(key, measures, || self.common())
     }
 
     /// The attributes of both the span and the metrics.

@@ -19,7 +19,7 @@ use opentelemetry::propagation::Extractor;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, global};
 
-pub(crate) use trace_context::TraceContextPropagator;
+pub(crate) use trace_context::{TraceContextPropagator, hexadecimal};
 
 /// The trace context as a map; empty outside a trace.
 pub fn inject(context: &Context) -> HashMap<String, String> {

@@ -69,14 +69,14 @@ fn parse(text: &str) -> Option<Parent> {
     let [b'-', parent_id @ ..] = parent_id else {
         return None;
     };
-    let is_complete = match hexadecimal(&[*v1, *v2])? {
+    let is_complete = match parse_digits(&[*v1, *v2])? {
         0xff => false,
         0 => rest.is_empty(),
         _ => rest.is_empty() || rest.starts_with(b"-"),
     };
-    let trace_id = TraceId::from(hexadecimal(trace_id)?);
-    let span_id = SpanId::from(u64::try_from(hexadecimal(parent_id)?).ok()?);
-    let flags = TraceFlags::new(u8::try_from(hexadecimal(&[*f1, *f2])?).ok()?);
+    let trace_id = TraceId::from(parse_digits(trace_id)?);
+    let span_id = SpanId::from(u64::try_from(parse_digits(parent_id)?).ok()?);
+    let flags = TraceFlags::new(u8::try_from(parse_digits(&[*f1, *f2])?).ok()?);
     let is_valid = is_complete && trace_id != TraceId::INVALID && span_id != SpanId::INVALID;
     // Unknown flags are not propagated (section 3.2.2.5.2).
     let flags = flags & TraceFlags::SAMPLED;
@@ -84,7 +84,7 @@ fn parse(text: &str) -> Option<Parent> {
 }
 
 /// The value of up to 32 hexadecimal digits, in lower case.
-fn hexadecimal(digits: &[u8]) -> Option<u128> {
+fn parse_digits(digits: &[u8]) -> Option<u128> {
     digits.iter().try_fold(0, |number, digit| {
         let value = char::from(*digit).to_digit(16)?;
         (!digit.is_ascii_uppercase()).then_some(number << 4 | u128::from(value))
@@ -98,6 +98,13 @@ fn traceparent(span: &SpanContext) -> String {
     text.push('-');
     push_digits(&mut text, &span.span_id().to_bytes());
     text.push_str(if span.is_sampled() { "-01" } else { "-00" });
+    text
+}
+
+/// The bytes of an id as digits, in lower case.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    push_digits(&mut text, bytes);
     text
 }
 

@@ -1,9 +1,10 @@
 //! Masked log lines on stdout: JSON for machines, text for a terminal. Both end with the event's trace.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 
-use chrono::{SecondsFormat, Utc};
+use chrono::Utc;
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 use serde::Serialize;
@@ -15,6 +16,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::event;
+use crate::propagation::hexadecimal;
 
 /// One JSON object a line: timestamp (RFC 3339, UTC), severity, target, message, fields, trace_id, span_id.
 pub(super) struct JsonLines;
@@ -50,7 +52,7 @@ where
             object.add("trace_id", &trace_id);
             object.add("span_id", &span_id);
         }
-        writeln!(writer, "{}", object.end())
+        writer.write_str(&object.end())
     }
 }
 
@@ -74,7 +76,7 @@ impl JsonObject {
     }
 
     fn end(mut self) -> String {
-        self.0.push(b'}');
+        self.0.extend_from_slice(b"}\n");
         String::from_utf8(self.0).unwrap_or_default()
     }
 }
@@ -187,16 +189,45 @@ impl<F: FnMut(&str, Shown<'_>)> Visit for Fields<F> {
     }
 }
 
+/// The time in RFC 3339, UTC, with microseconds. The date and the seconds are formatted once a second.
 fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true)
+    thread_local! {
+        static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+    }
+    let now = Utc::now();
+    let mut text = String::with_capacity(TIMESTAMP_LENGTH);
+    SECOND.with_borrow_mut(|(second, formatted)| {
+        if *second != now.timestamp() {
+            *second = now.timestamp();
+            *formatted = now.format("%Y-%m-%dT%H:%M:%S").to_string();
+        }
+        text.push_str(formatted);
+    });
+    text.push('.');
+    // A leap second is shown as the end of the second before it.
+    let micros = now.timestamp_subsec_micros().min(999_999);
+    let mut place = 100_000;
+    while place > 0 {
+        text.extend(char::from_digit(micros / place % 10, 10));
+        place /= 10;
+    }
+    text.push('Z');
+    text
 }
+
+/// The length of `2026-01-31T12:00:00.000000Z`.
+const TIMESTAMP_LENGTH: usize = 27;
 
 fn current_ids() -> Option<(String, String)> {
     let context = Context::current();
     let span = context.span();
     let ids = span.span_context();
-    ids.is_valid()
-        .then(|| (ids.trace_id().to_string(), ids.span_id().to_string()))
+    ids.is_valid().then(|| {
+        (
+            hexadecimal(&ids.trace_id().to_bytes()),
+            hexadecimal(&ids.span_id().to_bytes()),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -239,6 +270,16 @@ mod tests {
         assert_eq!(line["amount"], 99.5);
         assert_eq!(line["paid"], true);
         assert_eq!(line["debug"], "Some(\"x\")");
+    }
+
+    #[test]
+    fn a_timestamp_is_rfc_3339_in_utc_with_microseconds() {
+        let before = Utc::now();
+        let text = now();
+        let time = chrono::DateTime::parse_from_rfc3339(&text).unwrap().to_utc();
+        assert!((before - time).num_microseconds().unwrap() <= 0 && time <= Utc::now());
+        assert_eq!(text.len(), TIMESTAMP_LENGTH);
+        assert!(text.ends_with('Z'), "{text}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, Version, header};
@@ -16,6 +16,7 @@ use crate::db::repeats::Repeats;
 use crate::http::method::{OTHER_METHOD, UNKNOWN_NAME, known_method};
 use crate::http::redact;
 use crate::instruments::instruments;
+use crate::measures::{Series, SeriesByKey};
 use crate::names;
 use crate::operation::{ErrorType, Operation};
 use crate::scope::{is_metering, is_tracing};
@@ -44,10 +45,42 @@ impl Local {
     }
 }
 
+/// What the attributes of `http.server.request.duration` depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    method: &'static str,
+    scheme: &'static str,
+    route: Option<&'static str>,
+    version: Option<&'static str>,
+    status: Option<u16>,
+}
+
+impl Key {
+    fn attributes(self) -> impl Iterator<Item = KeyValue> {
+        let status = self.status.map(i64::from);
+        [
+            Some(KeyValue::new(names::HTTP_REQUEST_METHOD, self.method)),
+            Some(KeyValue::new(names::URL_SCHEME, self.scheme)),
+            self.route.map(|route| KeyValue::new(names::HTTP_ROUTE, route)),
+            self.version
+                .map(|it| KeyValue::new(names::NETWORK_PROTOCOL_VERSION, it)),
+            status.map(|status| KeyValue::new(names::HTTP_RESPONSE_STATUS_CODE, status)),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    fn series(self) -> Option<Arc<Series>> {
+        static SERIES: LazyLock<SeriesByKey<Key>> = LazyLock::new(SeriesByKey::default);
+        SERIES.get(self, &instruments().http_server, || self.attributes())
+    }
+}
+
 /// A request whose span is open. If it is dropped, the span ends as cancelled.
 #[derive(Debug)]
 pub(super) struct Request {
     operation: Operation,
+    key: Key,
     /// The method in the span's name.
     method: &'static str,
     has_route: bool,
@@ -70,24 +103,22 @@ impl Request {
         let (parent, link) = inbound.contexts(request);
         let span = SpanBuilder::from_name(name).with_kind(SpanKind::Server);
 
-        let method = known.unwrap_or(OTHER_METHOD);
-        let version = protocol_version(request.version());
-        let common = || {
-            [
-                Some(KeyValue::new(names::HTTP_REQUEST_METHOD, method)),
-                Some(KeyValue::new(names::URL_SCHEME, local.scheme)),
-                route.map(|route| KeyValue::new(names::HTTP_ROUTE, route.template)),
-                version.map(|version| KeyValue::new(names::NETWORK_PROTOCOL_VERSION, version)),
-            ]
-            .into_iter()
-            .flatten()
+        let key = Key {
+            method: known.unwrap_or(OTHER_METHOD),
+            scheme: local.scheme,
+            route: route.map(|route| route.template),
+            version: protocol_version(request.version()),
+            status: None,
         };
-        let operation = Operation::start(span, &parent, &instruments().http_server, common);
+        let operation = Operation::start(span, &parent, key.series(), || {
+            key.attributes()
+                .chain(span_attributes(request, local, known.is_none()))
+        });
         operation.add_links(|| link);
-        operation.set_attributes(|| common().chain(span_attributes(request, local, known.is_none())));
         #[cfg(feature = "diesel")]
         let (operation, repeats) = count_statements(operation);
         Self {
+            key,
             method: method_name,
             has_route: route.is_some() || !(is_tracing() || is_metering()),
             is_head: request.method() == actix_web::http::Method::HEAD,
@@ -109,8 +140,10 @@ impl Request {
         if let Some(template) = response.request().match_pattern() {
             let route = Route::of(self.method, template);
             self.operation.span().update_name(route.span_name);
-            self.operation
-                .set_shared_attribute(KeyValue::new(names::HTTP_ROUTE, route.template));
+            let attribute = KeyValue::new(names::HTTP_ROUTE, route.template);
+            self.operation.set_attributes(|| [attribute]);
+            self.key.route = Some(route.template);
+            self.operation.set_series(self.key.series());
             self.has_route = true;
         }
     }
@@ -132,7 +165,9 @@ impl Request {
         }
         let code = i64::from(status.as_u16());
         self.operation
-            .set_shared_attribute(KeyValue::new(names::HTTP_RESPONSE_STATUS_CODE, code));
+            .set_attributes(|| [KeyValue::new(names::HTTP_RESPONSE_STATUS_CODE, code)]);
+        self.key.status = Some(status.as_u16());
+        self.operation.set_series(self.key.series());
         self.operation.end(error);
     }
 }
