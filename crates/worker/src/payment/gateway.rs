@@ -1,7 +1,7 @@
 //! The client of the payment gateway, in Stripe's wire format: <https://docs.stripe.com/api/payment_intents>.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use domain::Order;
@@ -165,7 +165,7 @@ impl Gateway {
         let (status, headers) = (response.status(), response.headers());
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let replayed = header("idempotent-replayed") == Some("true");
-        let retry_after = header("retry-after").and_then(|seconds| seconds.parse().ok());
+        let retry_after = header("retry-after").and_then(|value| retry_after(value, header("date")));
         let body = read_body(response).await?;
         if status == StatusCode::OK {
             // Otherwise perhaps the page of a proxy: what the gateway did is unknown.
@@ -175,7 +175,7 @@ impl Gateway {
         let response = ErrorResponse {
             status,
             replayed,
-            retry_after: retry_after.map(Duration::from_secs),
+            retry_after,
             error: error.map_or_else(|_| GatewayError::default(), |body: ErrorBody| body.error),
         };
         Err(response.meaning())
@@ -194,6 +194,18 @@ fn parameters(charge: &Charge<'_>) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// The value of `Retry-After`: seconds, or a date (RFC 9110, 10.2.3). A date counts from the response's `Date`, so
+/// that the clocks of the two machines need not agree.
+fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(value).ok()?;
+    let sent_at = date.and_then(|date| httpdate::parse_http_date(date).ok());
+    let pause = until.duration_since(sent_at.unwrap_or_else(SystemTime::now));
+    Some(pause.unwrap_or_default())
+}
+
 /// An incomplete response may still mean that the request was executed.
 async fn read_body(mut response: Response) -> Result<Vec<u8>, CallError> {
     let mut body = Vec::new();
@@ -204,4 +216,24 @@ async fn read_body(mut response: Response) -> Result<Vec<u8>, CallError> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_a_number_of_seconds_or_a_date() {
+        let date = Some("Sun, 06 Nov 1994 08:49:30 GMT");
+        let seven = Some(Duration::from_secs(7));
+        assert_eq!(retry_after("7", date), seven);
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", date), seven);
+        assert_eq!(retry_after("Sunday, 06-Nov-94 08:49:37 GMT", date), seven);
+        assert_eq!(retry_after("Sun Nov  6 08:49:37 1994", date), seven);
+        let past = Some(Duration::ZERO);
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:29 GMT", date), past);
+        assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", None), past);
+        assert_eq!(retry_after("soon", date), None);
+        assert_eq!(retry_after("-1", date), None);
+    }
 }

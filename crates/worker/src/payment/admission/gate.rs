@@ -50,9 +50,9 @@ impl Gate {
             .map_err(|closed_for| closed_for + spread(waited))?;
         match self.pacer.reserve(REQUESTS_PER_VISIT, MAX_WAIT, now) {
             Ok(wait) => Ok((ticket, wait)),
-            Err(delay) => {
+            Err(_) => {
                 self.breaker.record(ticket, Health::Unknown, now);
-                Err(delay)
+                Err(self.pacer.backlog(REQUESTS_PER_VISIT, MAX_WAIT, waited, now))
             }
         }
     }
@@ -99,7 +99,7 @@ impl Gate {
     /// When an order that has waited for `waited`, and whose visit was not successful, comes back.
     pub(super) fn delay(&mut self, waited: Duration, now: Instant) -> Duration {
         let closed_for = self.breaker.refuses_for(now).unwrap_or_default();
-        let backlog = self.pacer.backlog(REQUESTS_PER_VISIT, MAX_WAIT, now);
+        let backlog = self.pacer.backlog(REQUESTS_PER_VISIT, MAX_WAIT, waited, now);
         backlog.max(closed_for + spread(waited))
     }
 }

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 /// A 429 multiplies the rate by this.
 const DECREASE: f64 = 0.7;
-/// Each second of successful requests adds this part to the rate, and at least [`MIN_INCREASE`].
-const INCREASE: f64 = 0.02;
-/// Requests per second.
-const MIN_INCREASE: f64 = 0.25;
+/// After so many seconds of use the rate is again what it was at the last 429. It grows slowly there, and faster
+/// before and after (a cubic function, as in TCP's CUBIC, RFC 9438).
+const SECONDS_TO_LIMIT: f64 = 4.0;
+/// After so many seconds of use without a 429 the limit is gone: the rate doubles every second.
+const SECONDS_TO_DOUBLING: f64 = 2.0 * SECONDS_TO_LIMIT;
 /// Requests per second: the rate never falls below.
 const MIN_RATE: f64 = 1.0;
 /// Requests per second after the gateway was unavailable. From there the rate doubles every second.
@@ -19,7 +20,8 @@ const UNLIMITED_ABOVE: f64 = 2000.0;
 const BURST_SECONDS: f64 = 0.1;
 /// A `Retry-After` beyond this is not believed.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
-/// Orders that got no permit are spread over at most this time.
+/// Orders that got no permit are spread over the time that they have waited already, within these bounds.
+const MIN_BACKLOG: Duration = Duration::from_secs(8);
 const MAX_BACKLOG: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -29,8 +31,12 @@ pub(super) struct Pacer {
     max: f64,
     /// Requests per second; infinite until the first 429.
     rate: f64,
-    /// Below this rate the rate doubles every second; above, it grows slowly.
+    /// Below this rate the rate doubles every second.
     doubles_below: f64,
+    /// The rate at the last 429.
+    limit: f64,
+    /// Seconds since then in which the rate was used up.
+    seconds_used: f64,
     /// Available tokens; negative while permits wait for theirs.
     tokens: f64,
     refilled_at: Instant,
@@ -54,6 +60,8 @@ impl Pacer {
             max,
             rate: max,
             doubles_below: 0.0,
+            limit: max,
+            seconds_used: 0.0,
             tokens: burst(max),
             refilled_at: now,
             paused_until: now,
@@ -72,7 +80,7 @@ impl Pacer {
     }
 
     /// Reserves `requests` permits, and returns the time until they may be used. If that is more than
-    /// `max_wait`, nothing is reserved, and the error is the time after which to come back.
+    /// `max_wait`, nothing is reserved, and the error is the time until there is a permit.
     pub(super) fn reserve(
         &mut self,
         requests: u32,
@@ -83,7 +91,7 @@ impl Pacer {
         let wait = self.wait(now);
         self.is_used |= !wait.is_zero();
         if wait > max_wait {
-            return Err(self.join_backlog(requests, wait, now));
+            return Err(wait);
         }
         if self.rate.is_finite() {
             self.tokens -= f64::from(requests);
@@ -91,15 +99,33 @@ impl Pacer {
         Ok(wait)
     }
 
-    /// The time after which an order comes back whose visit ended early: no time, if permits are available.
-    pub(super) fn backlog(&mut self, requests: u32, max_wait: Duration, now: Instant) -> Duration {
+    /// The time after which an order comes back that has waited for `waited` and needs so many requests: no
+    /// time, if a permit is available within `max_wait`. Each order gets a later moment, so that they do not
+    /// come back together.
+    pub(super) fn backlog(
+        &mut self,
+        requests: u32,
+        max_wait: Duration,
+        waited: Duration,
+        now: Instant,
+    ) -> Duration {
         self.refill(now);
         let wait = self.wait(now);
-        if wait > max_wait {
-            self.join_backlog(requests, wait, now)
-        } else {
-            Duration::ZERO
+        if wait <= max_wait {
+            return Duration::ZERO;
         }
+        let share = if self.rate.is_finite() {
+            f64::from(requests) / self.rate
+        } else {
+            0.0
+        };
+        let longest = waited.clamp(MIN_BACKLOG, MAX_BACKLOG);
+        let turn = self.backlog_until.max(now + wait) + seconds(share);
+        if turn - now > longest.max(wait) {
+            return wait + longest.mul_f64(0.5 + fastrand::f64() / 2.0);
+        }
+        self.backlog_until = turn;
+        turn - now
     }
 
     /// A request was accepted: any response other than 429.
@@ -132,8 +158,10 @@ impl Pacer {
         } else {
             current.max(last)
         };
+        self.limit = from.max(MIN_RATE);
         self.rate = (from * DECREASE).max(MIN_RATE);
         self.doubles_below = 0.0;
+        self.seconds_used = 0.0;
         self.tokens = self.tokens.min(0.0);
         self.decreased_at = now;
         self.increased_at = now;
@@ -156,10 +184,17 @@ impl Pacer {
             return;
         }
         self.refill(now);
+        self.seconds_used += 1.0;
         self.rate = if self.rate < self.doubles_below {
             (self.rate * 2.0).min(self.doubles_below)
+        } else if self.seconds_used > SECONDS_TO_DOUBLING {
+            // Orders that are refused from now on need not wait for those before.
+            self.backlog_until = now;
+            self.rate * 2.0
         } else {
-            self.rate + (self.rate * INCREASE).max(MIN_INCREASE)
+            let position = self.seconds_used / SECONDS_TO_LIMIT - 1.0;
+            self.rate
+                .max(self.limit * (1.0 + (1.0 - DECREASE) * position.powi(3)))
         };
         if self.rate >= UNLIMITED_ABOVE {
             self.rate = f64::INFINITY;
@@ -183,21 +218,6 @@ impl Pacer {
             return pause;
         }
         pause.max(seconds((1.0 - self.tokens) / self.rate))
-    }
-
-    /// Gives each order that has to come back a later moment, so that they do not come back together.
-    fn join_backlog(&mut self, requests: u32, wait: Duration, now: Instant) -> Duration {
-        let share = if self.rate.is_finite() {
-            f64::from(requests) / self.rate
-        } else {
-            0.0
-        };
-        let turn = self.backlog_until.max(now + wait) + seconds(share);
-        if turn - now > MAX_BACKLOG.max(wait) {
-            return wait + MAX_BACKLOG.mul_f64(0.5 + fastrand::f64() / 2.0);
-        }
-        self.backlog_until = turn;
-        turn - now
     }
 
     fn count(&mut self, requests: f64, now: Instant) {
@@ -289,46 +309,60 @@ mod tests {
         let now = Instant::now();
         let mut pacer = Pacer::new(None, now);
         pacer.limited(now, Some(SECOND * 5), now);
-        let back = pacer.reserve(1, MAX_WAIT, now).unwrap_err();
-        assert!(back >= SECOND * 5, "{back:?}");
+        assert_eq!(pacer.reserve(1, MAX_WAIT, now), Err(SECOND * 5));
         assert!(pacer.reserve(1, MAX_WAIT, now + SECOND * 5).is_ok());
     }
 
+    /// The rates of so many seconds in which all permits are used, and no request gets a 429.
+    fn used(pacer: &mut Pacer, seconds: u32, from: Instant) -> Vec<f64> {
+        let mut rate_after = |second| {
+            let now = from + SECOND * second;
+            while pacer.reserve(1, NO_WAIT, now).is_ok() {}
+            pacer.accepted(now);
+            pacer.rate().unwrap_or(f64::INFINITY)
+        };
+        (1..=seconds).map(&mut rate_after).collect()
+    }
+
     #[test]
-    fn a_used_rate_grows_and_an_unused_one_does_not() {
+    fn an_unused_rate_does_not_grow() {
         let now = Instant::now();
-        let mut pacer = Pacer::new(None, now);
-        pacer.limited(now, None, now);
-        let rate = pacer.rate().unwrap();
-        for second in 1..10 {
+        let mut pacer = Pacer::new(Some(100), now);
+        pacer.limited(now + SECOND, None, now + SECOND);
+        for second in 2..20 {
             pacer.accepted(now + SECOND * second);
         }
-        assert_eq!(pacer.rate(), Some(rate));
-        let mut later = now + SECOND * 10;
-        for _ in 0..10 {
-            later += SECOND;
-            while pacer.reserve(1, NO_WAIT, later).is_ok() {}
-            pacer.accepted(later);
+        assert_eq!(pacer.rate(), Some(70.0));
+    }
+
+    #[test]
+    fn a_used_rate_grows_slowly_near_the_limit_and_doubles_once_the_limit_is_gone() {
+        let now = Instant::now();
+        let mut pacer = Pacer::new(None, now);
+        for _ in 0..100 {
+            pacer.accepted(now);
         }
-        assert_eq!(pacer.rate(), Some(rate + 10.0 * MIN_INCREASE));
+        pacer.limited(now, None, now);
+        let rates: Vec<_> = used(&mut pacer, 11, now)
+            .iter()
+            .map(|rate| rate.round())
+            .collect();
+        assert_eq!(
+            rates,
+            [
+                87.0, 96.0, 100.0, 100.0, 100.0, 104.0, 113.0, 130.0, 260.0, 520.0, 1040.0
+            ]
+        );
     }
 
     #[test]
     fn after_a_restart_the_rate_doubles_every_second_until_it_is_unlimited() {
-        let mut now = Instant::now();
+        let now = Instant::now();
         let mut pacer = Pacer::new(None, now);
         pacer.restart(now);
         assert_eq!(pacer.rate(), Some(RESTART_RATE));
-        for doubled in [20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1280.0] {
-            now += SECOND;
-            while pacer.reserve(1, NO_WAIT, now).is_ok() {}
-            pacer.accepted(now);
-            assert_eq!(pacer.rate(), Some(doubled));
-        }
-        now += SECOND;
-        while pacer.reserve(1, NO_WAIT, now).is_ok() {}
-        pacer.accepted(now);
-        assert_eq!(pacer.rate(), None);
+        let doubled = [20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1280.0, f64::INFINITY];
+        assert_eq!(used(&mut pacer, 8, now), doubled);
     }
 
     #[test]
@@ -336,13 +370,14 @@ mod tests {
         let now = Instant::now();
         let mut pacer = Pacer::new(Some(10), now);
         while pacer.reserve(2, NO_WAIT, now).is_ok() {}
-        let backs: Vec<_> = (0..3)
-            .map(|_| pacer.reserve(2, NO_WAIT, now).unwrap_err())
-            .collect();
+        let mut back = |waited| pacer.backlog(2, NO_WAIT, waited, now);
+        let backs = [NO_WAIT; 3].map(&mut back);
         let apart = Duration::from_millis(200);
         assert_eq!((backs[1] - backs[0], backs[2] - backs[1]), (apart, apart));
         for _ in 0..10_000 {
-            assert!(pacer.reserve(2, NO_WAIT, now).unwrap_err() <= MAX_BACKLOG + SECOND);
+            assert!(back(NO_WAIT) <= MIN_BACKLOG + SECOND);
+            assert!(back(SECOND * 30) <= SECOND * 31);
+            assert!(back(SECOND * 3600) <= MAX_BACKLOG + SECOND);
         }
     }
 

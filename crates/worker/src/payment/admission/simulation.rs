@@ -286,3 +286,23 @@ fn a_gateway_that_is_never_relieved_is_used_to_most_of_its_limit() {
         assert!(used > 0.6, "{used} of {limit}/s");
     }
 }
+
+/// Each order that waits comes back soon enough to use the rate as it grows.
+#[test]
+fn a_limit_that_is_gone_is_noticed_soon() {
+    for limit in [2, 5, 10] {
+        let until = SECOND * 10;
+        let trouble = Trouble {
+            kind: Kind::Limit(limit),
+            until,
+        };
+        let mut fleet = Fleet::new(trouble, 300, 30);
+        let amplification = fleet.run();
+        assert!(amplification < 1.2, "{amplification} after {limit}/s");
+        let late = fleet.now - until;
+        assert!(
+            late < SECOND * 30,
+            "the last order is charged {late:?} after a limit of {limit}/s"
+        );
+    }
+}
