@@ -41,10 +41,6 @@ impl Lease {
     /// A lease that is shorter than `needed` is renewed unless it has just begun.
     pub(crate) async fn holds_for(&self, needed: Duration) -> Result<bool, StoreError> {
         let end = *self.end.lock().unwrap_or_else(PoisonError::into_inner);
-        #[cfg(feature = "sabotage")]
-        if crate::sabotage::is_off("lease_check") {
-            return Ok(true);
-        }
         if end.saturating_duration_since(Instant::now()) >= needed.min(self.length) {
             return Ok(true);
         }

@@ -1,7 +1,7 @@
 //! Switches a mechanism off, to prove that chaos finds the damage. No build of the product has this module.
 //! SABOTAGE is `fencing` (in `store`), `idempotency` (a key per attempt, and no intent is recorded),
-//! `reconciler`, `record_intent`, `lease_check`, `backoff`, `breaker`, `cancel` (before an order fails),
-//! `waiting` (a wait counts as an attempt), `alone` or `attempts` (each fails its order).
+//! `reconciler`, `record_intent`, `breaker`, `cancel` (before an order fails), `waiting` (a wait counts as an
+//! attempt) or `attempts` (each fails its order).
 
 use domain::Order;
 

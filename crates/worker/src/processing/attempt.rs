@@ -87,10 +87,6 @@ async fn settle(payment: &Payment<'_>, failure: Failure) -> Outcome {
 
 /// Whether the order gets its last attempt before it fails with `worker_crashed`.
 fn is_suspect(order: &Order, max_crashes: i32) -> bool {
-    #[cfg(feature = "sabotage")]
-    if crate::sabotage::is_off("alone") {
-        return false;
-    }
     order.crashes > 0 && order.crashes + 1 >= max_crashes
 }
 

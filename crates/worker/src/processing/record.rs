@@ -114,10 +114,6 @@ impl Processor {
 /// The upper bound of the backoff before the next attempt: 1 s after the first attempt, doubling up to 5
 /// minutes. The store takes a random part of it ("full jitter").
 fn backoff_cap(attempts: i32) -> Duration {
-    #[cfg(feature = "sabotage")]
-    if crate::sabotage::is_off("backoff") {
-        return Duration::ZERO;
-    }
     let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(16);
     Duration::from_secs(1 << doublings).min(Duration::from_secs(300))
 }
