@@ -194,8 +194,8 @@ fn parameters(charge: &Charge<'_>) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The value of `Retry-After`: seconds, or a date (RFC 9110, 10.2.3). A date counts from the response's `Date`, so
-/// that the clocks of the two machines need not agree.
+/// The value of `Retry-After`: seconds, or a date (RFC 9110, 10.2.3). A date counts from the response's
+/// `Date`, so that the clocks of the two machines need not agree.
 fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 /// A 429 multiplies the rate by this.
 const DECREASE: f64 = 0.7;
-/// After so many seconds of use the rate is again what it was at the last 429. It grows slowly there, and faster
-/// before and after (a cubic function, as in TCP's CUBIC, RFC 9438).
+/// After so many seconds of use the rate is again what it was at the last 429. It grows slowly there, and
+/// faster before and after (a cubic function, as in TCP's CUBIC, RFC 9438).
 const SECONDS_TO_LIMIT: f64 = 4.0;
 /// After so many seconds of use without a 429 the limit is gone: the rate doubles every second.
 const SECONDS_TO_DOUBLING: f64 = 2.0 * SECONDS_TO_LIMIT;
