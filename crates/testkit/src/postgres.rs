@@ -12,9 +12,13 @@ use tokio_postgres::config::Host;
 use uuid::Uuid;
 
 use crate::client::{self, CONNECT_TIMEOUT, connect};
+use crate::proxy::Proxy;
 use crate::server::{Kind, Place, PrivateServer};
 
 const REPLICATION_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// Makes a server read its settings again.
+const RELOAD: &str = "SELECT pg_reload_conf()";
 
 /// A private PostgreSQL cluster, for tests that stop or kill it and for the local stack. It stops when
 /// dropped.
@@ -72,22 +76,57 @@ impl Postgres {
     /// # Errors
     /// As [`Postgres::start`], or when it does not replicate in time.
     pub async fn start_replica(&self) -> anyhow::Result<Self> {
+        let replica = self.start_asynchronous_replica().await?;
+        // Set only now: the replica must not inherit it.
+        const SYNCHRONOUS: &str = "ALTER SYSTEM SET synchronous_standby_names = '*'";
+        let primary = connect(&self.url()).await?;
+        primary.batch_execute(SYNCHRONOUS).await?;
+        primary.batch_execute(RELOAD).await?;
+        self.wait_for_replica("sync").await?;
+        Ok(replica)
+    }
+
+    /// Starts a replica that confirms no commit: what it has not received is lost with this cluster.
+    ///
+    /// # Errors
+    /// As [`Postgres::start_replica`].
+    pub async fn start_asynchronous_replica(&self) -> anyhow::Result<Self> {
         let place = Place::ReplicaOf(self.server.port());
         let replica = Self {
             server: PrivateServer::start(Kind::Postgres, place).await?,
         };
-        let primary = connect(&self.url()).await?;
-        // Set only now: the replica must not inherit it.
-        const SYNCHRONOUS: &str = "ALTER SYSTEM SET synchronous_standby_names = '*'";
-        primary.batch_execute(SYNCHRONOUS).await?;
-        primary.batch_execute("SELECT pg_reload_conf()").await?;
-        let end = Instant::now() + REPLICATION_TIMEOUT;
-        const REPLICATES: &str = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'";
-        while primary.query_opt(REPLICATES, &[]).await?.is_none() {
-            anyhow::ensure!(Instant::now() < end, "no replica within {REPLICATION_TIMEOUT:?}");
-            sleep(Duration::from_millis(10)).await;
-        }
+        self.wait_for_replica("async").await?;
         Ok(replica)
+    }
+
+    async fn wait_for_replica(&self, state: &str) -> anyhow::Result<()> {
+        let primary = connect(&self.url()).await?;
+        let end = Instant::now() + REPLICATION_TIMEOUT;
+        const REPLICATES: &str = "SELECT 1 FROM pg_stat_replication WHERE sync_state = $1";
+        while primary.query_opt(REPLICATES, &[&state]).await?.is_none() {
+            anyhow::ensure!(Instant::now() < end, "no replica within {REPLICATION_TIMEOUT:?}");
+            sleep(POLL_INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    /// Makes a replica receive nothing any more; returns once its connection to the primary has ended.
+    ///
+    /// # Errors
+    /// When it is unreachable, or does not stop in time.
+    pub async fn stop_replication(&self) -> anyhow::Result<()> {
+        let replica = connect(&self.url()).await?;
+        replica
+            .batch_execute("ALTER SYSTEM SET primary_conninfo = ''")
+            .await?;
+        replica.batch_execute(RELOAD).await?;
+        let end = Instant::now() + REPLICATION_TIMEOUT;
+        const RECEIVES: &str = "SELECT 1 FROM pg_stat_wal_receiver";
+        while replica.query_opt(RECEIVES, &[]).await?.is_some() {
+            anyhow::ensure!(Instant::now() < end, "replicates after {REPLICATION_TIMEOUT:?}");
+            sleep(POLL_INTERVAL).await;
+        }
+        Ok(())
     }
 
     /// Makes a replica the primary; returns once it accepts writes.
@@ -249,6 +288,15 @@ impl Database {
             url: with_database(cluster, &name)?,
             name,
         })
+    }
+
+    /// The same database, at the URL of this proxy.
+    ///
+    /// # Errors
+    /// When the URL is malformed.
+    pub fn behind(mut self, proxy: &Proxy) -> anyhow::Result<Self> {
+        self.url = with_database(proxy.url(), &self.name)?;
+        Ok(self)
     }
 
     #[must_use]

@@ -14,6 +14,7 @@ const SHARED: &str = "this Redis is shared with other tests: use Redis::start() 
 
 /// The folder with the parts of the append-only file (Redis 7).
 const APPEND_ONLY: &str = "data/appendonlydir";
+const BACKUP: &str = "data/backup";
 
 /// A handle on a Redis server. A private one stops when this is dropped; the shared one goes on, and can
 /// neither be stopped nor paused.
@@ -150,6 +151,32 @@ impl Redis {
             }
         }
         Ok(())
+    }
+
+    /// Copies its data, for [`Redis::kill_and_restore`].
+    ///
+    /// # Errors
+    /// When it is the shared server, or its data cannot be copied.
+    pub fn back_up(&self) -> anyhow::Result<()> {
+        let folder = self.server.as_ref().context(SHARED)?.folder();
+        std::fs::create_dir_all(folder.join(BACKUP))?;
+        for file in std::fs::read_dir(folder.join(APPEND_ONLY))? {
+            let file = file?;
+            std::fs::copy(file.path(), folder.join(BACKUP).join(file.file_name()))?;
+        }
+        Ok(())
+    }
+
+    /// Kills it, and replaces its data by that of [`Redis::back_up`].
+    ///
+    /// # Errors
+    /// When it is the shared server, cannot be signalled, or has no backup.
+    pub async fn kill_and_restore(&mut self) -> anyhow::Result<()> {
+        let server = self.private()?;
+        server.kill().await?;
+        let (data, backup) = (server.folder().join(APPEND_ONLY), server.folder().join(BACKUP));
+        std::fs::remove_dir_all(&data)?;
+        Ok(std::fs::rename(backup, data)?)
     }
 
     /// Starts it again, on the same port and data.
