@@ -1,13 +1,15 @@
 //! `chaos`: orders under faults, on private processes and servers. Exit code 1 if an order was lost, was
-//! charged twice, or is not final.
+//! charged twice, or is not final, or a recovery took too long.
 
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use chaos::{Chaos, Fault};
+use chaos::{Chaos, Fault, Outage, OutageKind};
 use testkit::{Binaries, Profile};
 
 use crate::signals::Signals;
+
+const OUTAGE_RATE: u32 = 10;
 
 /// Send orders under faults, and prove that none was lost or charged twice
 #[derive(clap::Args)]
@@ -15,16 +17,22 @@ pub(crate) struct Run {
     /// How many orders
     #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     orders: u32,
-    /// Orders a second
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    rate: u32,
+    /// Orders a second; without it: 60, and 10 during an outage
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rate: Option<u32>,
     /// The schedule's seed, to run it again; without it: another each time
     #[arg(long)]
     seed: Option<u64>,
     /// Only these faults, alone and then together; without it: every fault
     #[arg(long, value_delimiter = ',')]
     faults: Vec<Fault>,
-    /// A few hundred orders and four faults
+    /// Instead of the rounds, one long outage of the payment gateway: 500, hang, refused, wrong-key or 429
+    #[arg(long, conflicts_with_all = ["orders", "faults", "short"])]
+    outage: Option<OutageKind>,
+    /// How long the outage lasts, such as 90s or 10m
+    #[arg(long = "for", requires = "outage", default_value = "10m", value_parser = duration)]
+    lasts: Duration,
+    /// A few hundred orders and six faults
     #[arg(long, conflicts_with_all = ["orders", "rate", "faults"])]
     short: bool,
     /// Build with optimizations
@@ -41,28 +49,59 @@ impl Run {
         };
         let binaries = Binaries::build(profile).await?;
         let seed = self.seed.unwrap_or_else(from_the_clock);
+        let mut signals = Signals::new()?;
+        if let Some(kind) = self.outage {
+            let outage = Outage {
+                kind,
+                lasts: self.lasts,
+                rate: self.rate.unwrap_or(OUTAGE_RATE),
+                seed,
+            };
+            let report = tokio::select! {
+                report = outage.run(&binaries) => report?,
+                () = signals.received() => return Ok(ExitCode::FAILURE),
+            };
+            print!("{report}");
+            return Ok(exit_code(report.is_clean()));
+        }
         let chaos = if self.short {
             Chaos::short(seed)
         } else {
             let mut chaos = Chaos::full(self.orders, seed);
-            chaos.rate = self.rate;
+            chaos.rate = self.rate.unwrap_or(chaos.rate);
             if !self.faults.is_empty() {
                 chaos.faults = self.faults;
             }
             chaos
         };
-        let mut signals = Signals::new()?;
         let report = tokio::select! {
             report = chaos.run(&binaries) => report?,
             () = signals.received() => return Ok(ExitCode::FAILURE),
         };
         print!("{report}");
-        Ok(if report.is_clean() && report.is_timely() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(exit_code(report.is_clean() && report.is_timely()))
     }
+}
+
+fn exit_code(is_success: bool) -> ExitCode {
+    if is_success {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// A number of minutes or seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match (text.strip_suffix('m'), text.strip_suffix('s')) {
+        (Some(minutes), _) => (minutes, 60),
+        (_, Some(seconds)) => (seconds, 1),
+        _ => (text, 1),
+    };
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "takes a time such as 90s or 10m".to_owned())?;
+    Ok(Duration::from_secs(number * unit))
 }
 
 fn from_the_clock() -> u64 {

@@ -1,5 +1,7 @@
 //! The orders as PostgreSQL has them. A trigger that chaos adds records every write to an order that was
-//! final already.
+//! final already, except an operator's retry.
+
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use testkit::Database;
@@ -11,11 +13,14 @@ const RECORD_WRITES: &str = "
     CREATE FUNCTION record_change() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN INSERT INTO changed_when_final VALUES (OLD.id); RETURN NULL; END $$;
     CREATE TRIGGER record_change AFTER UPDATE ON orders FOR EACH ROW
-        WHEN (OLD.status IN ('completed', 'failed', 'cancelled')) EXECUTE FUNCTION record_change();";
+        WHEN (OLD.status IN ('completed', 'failed', 'cancelled')
+              AND NOT (OLD.status = 'failed' AND NEW.status = 'pending'
+                       AND NEW.attempts_forgiven = NEW.attempt AND NEW.dispatch_after = NEW.updated_at))
+        EXECUTE FUNCTION record_change();";
 
 const READ: &str = "
     SELECT id, items->0->>'product_name' AS name, status, payment_status, payment_id, failure_code,
-           failure_detail, attempt, created_at, completed_at,
+           failure_detail, attempt, created_at, completed_at, payment_method IS NOT NULL AS has_payment,
            (SELECT count(*) FROM changed_when_final AS c WHERE c.id = orders.id) AS changed
     FROM orders WHERE items->0->>'product_name' LIKE $1";
 
@@ -25,6 +30,7 @@ pub(crate) struct OrderRow {
     /// Of one client each.
     pub(crate) name: String,
     pub(crate) status: String,
+    pub(crate) has_payment: bool,
     pub(crate) payment_status: String,
     pub(crate) payment_id: Option<String>,
     pub(crate) failure_code: Option<String>,
@@ -43,6 +49,7 @@ impl From<Row> for OrderRow {
             id: row.get("id"),
             name: row.get("name"),
             status: row.get("status"),
+            has_payment: row.get("has_payment"),
             payment_status: row.get("payment_status"),
             payment_id: row.get("payment_id"),
             failure_code: row.get("failure_code"),
@@ -61,6 +68,12 @@ impl OrderRow {
         self.completed_at.is_none()
     }
 
+    /// The time from `start` to its final state; none if it was final before, or is not.
+    pub(crate) fn final_within(&self, start: DateTime<Utc>) -> Duration {
+        let took = self.completed_at.map(|at| at - start);
+        took.and_then(|took| took.to_std().ok()).unwrap_or_default()
+    }
+
     /// Why it failed, unless its card was declined.
     pub(crate) fn gave_up(&self) -> Option<String> {
         let code = self.failure_code.as_deref().unwrap_or_default();
@@ -68,6 +81,12 @@ impl OrderRow {
         let detail = self.failure_detail.as_deref().unwrap_or_default();
         gave_up.then(|| format!("order {} gave up: {code}: {detail}", self.id))
     }
+}
+
+/// The longest time from an order's creation to its final state.
+pub(crate) fn longest<'a>(orders: impl Iterator<Item = &'a OrderRow>) -> Duration {
+    let times = orders.map(|order| order.final_within(order.created_at));
+    times.max().unwrap_or_default()
 }
 
 /// The product name of a client's order, by which it is found again.

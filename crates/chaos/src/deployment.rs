@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use testkit::{Binaries, Database, Postgres, Redis, Service, Stack, StackBuilder};
+use testkit::{Binaries, Database, Postgres, Proxy, Redis, Service, Stack, StackBuilder};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -16,8 +16,14 @@ use crate::balancer::LoadBalancer;
 /// ORDER_LEASE: short, so that a run is short. Longer than PAYMENT_TIMEOUT, as in production.
 pub(crate) const LEASE: Duration = Duration::from_secs(4);
 
+/// ORDER_DISPATCH_GRACE.
+pub(crate) const DISPATCH_GRACE: Duration = Duration::from_secs(3);
+
+/// A setting of one service.
+type Setting = (Service, &'static str, &'static str);
+
 /// Settings that shorten a run. An operator can set each of them; the product has no code for chaos.
-const SETTINGS: [(Service, &str, &str); 5] = [
+pub(crate) const SHORTENED: [Setting; 5] = [
     (Service::Api, "ORDER_DISPATCH_GRACE", "3s"),
     (Service::Worker, "ORDER_LEASE", "4s"),
     (Service::Worker, "PAYMENT_TIMEOUT", "1s"),
@@ -30,11 +36,15 @@ pub(crate) type WorkerProgram = (PathBuf, Vec<(String, String)>);
 
 pub(crate) struct Deployment {
     pub(crate) postgres: Mutex<Postgres>,
+    /// Leads to the primary.
+    pub(crate) postgres_endpoint: Proxy,
     pub(crate) redis: Mutex<Redis>,
     pub(crate) lens: Mutex<Stack>,
     pub(crate) apis: [Mutex<Stack>; 2],
     pub(crate) workers: [Mutex<Stack>; 2],
     pub(crate) gateway_url: String,
+    /// Leads the workers to the gateway.
+    pub(crate) gateway_endpoint: Proxy,
     pub(crate) balancer: LoadBalancer,
     pub(crate) http: reqwest::Client,
     pub(crate) database: Database,
@@ -48,11 +58,13 @@ impl Deployment {
     pub(crate) async fn start(
         binaries: &Binaries,
         gateway_latency: Duration,
+        settings: &[Setting],
         worker_program: Option<&WorkerProgram>,
     ) -> anyhow::Result<Self> {
         let postgres = Postgres::start_durable().await?;
         let redis = Redis::start().await?;
-        let database = postgres.database().await?;
+        let postgres_endpoint = Proxy::start(&postgres.url()).await?;
+        let database = postgres.database().await?.behind(&postgres_endpoint)?;
         let logs = std::env::temp_dir().join(format!("throughline-chaos-{}", Uuid::now_v7().simple()));
 
         let stack = |name: &str, service| {
@@ -60,7 +72,7 @@ impl Deployment {
                 .binaries(binaries.clone())
                 .logs(&logs.join(name))
                 .only(&[service]);
-            SETTINGS.iter().fold(stack, |stack, (service, name, value)| {
+            settings.iter().fold(stack, |stack, (service, name, value)| {
                 stack.env(*service, name, value)
             })
         };
@@ -69,10 +81,11 @@ impl Deployment {
         let gateway = stack("gateway", Service::Gateway).telemetry_to(&otlp);
         let gateway = gateway.start().await?;
         let gateway_url = gateway.url(Service::Gateway);
+        let gateway_endpoint = Proxy::start(&gateway_url).await?;
         let api = |name| stack(name, Service::Api).telemetry_to(&otlp).start();
         let worker = |name| {
             let stack = stack(name, Service::Worker).telemetry_to(&otlp);
-            let stack = stack.env(Service::Worker, "PAYMENT_GATEWAY_URL", &gateway_url);
+            let stack = stack.env(Service::Worker, "PAYMENT_GATEWAY_URL", gateway_endpoint.url());
             with_program(stack, worker_program).start()
         };
         let apis = [api("api-0").await?, api("api-1").await?];
@@ -85,11 +98,13 @@ impl Deployment {
         audit::record_writes_to_final_orders(&database).await?;
         let deployment = Self {
             postgres: Mutex::new(postgres),
+            postgres_endpoint,
             redis: Mutex::new(redis),
             lens: Mutex::new(lens),
             apis: apis.map(Mutex::new),
             workers: workers.map(Mutex::new),
             gateway_url,
+            gateway_endpoint,
             balancer: LoadBalancer::start(urls, http.clone()),
             http,
             database,
@@ -112,6 +127,14 @@ impl Deployment {
             .error_for_status()
             .context("the gateway rejected the faults")?;
         Ok(())
+    }
+
+    /// How many requests the gateway got from the workers.
+    pub(crate) async fn gateway_requests(&self) -> anyhow::Result<u64> {
+        let url = format!("{}/sandbox/stats", self.gateway_url);
+        let stats: Value = self.http.get(url).send().await?.json().await?;
+        let requests = stats.get("requests").and_then(Value::as_u64);
+        requests.context("the gateway counts no requests")
     }
 
     /// Stops every process that writes to orders. Workers finish their attempts.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use testkit::{Service, Signal};
 use tokio::time::sleep;
 
-use crate::deployment::{Deployment, LEASE};
+use crate::deployment::{DISPATCH_GRACE, Deployment, LEASE};
 
 /// How long Redis, the gateway or the collector is faulty.
 const OUTAGE: Duration = Duration::from_secs(3);
@@ -35,12 +35,17 @@ pub enum Fault {
     RedisKilled,
     /// SIGKILL of Redis, which also loses its last writes, and its restart.
     RedisLosesWrites,
+    /// SIGKILL of Redis, and its restart with the data that it had 3 s before.
+    RedisRestored,
     /// FLUSHALL: Redis loses everything.
     RedisFlushed,
     /// SIGSTOP of Redis for 3 s.
     RedisPaused,
     /// An immediate shutdown of PostgreSQL, and its restart.
     PostgresRestarted,
+    /// SIGKILL of PostgreSQL with commits that its synchronous replica has not received, and the replica's
+    /// promotion.
+    PostgresFailedOver,
     /// Every connection to PostgreSQL is terminated.
     ConnectionsTerminated,
     /// Redis loses the list of the jobs that wait.
@@ -51,6 +56,8 @@ pub enum Fault {
     GatewayErrorsAfterCharge,
     /// For 3 s half of the payments get no response.
     GatewayHangs,
+    /// For 3 s the gateway refuses connections.
+    GatewayRefuses,
     /// For 3 s the gateway rejects the service's key.
     GatewayRejectsKey,
     /// For 3 s the gateway accepts 5 requests per second.
@@ -70,36 +77,59 @@ pub enum Fault {
 const DISPATCH_BOUND: Duration = Duration::from_secs(5);
 /// The orders that accumulated are processed within this time.
 const CATCH_UP_BOUND: Duration = Duration::from_secs(5);
+/// After an outage of the gateway of 3 s: the next probe follows within 4 s, and the orders within twice the
+/// time that they have waited.
+const GATEWAY_BOUND: Duration = Duration::from_secs(20);
 
 impl Fault {
-    /// Every order that was created before the fault's end is final within this time; `None` where no bound
-    /// is promised.
-    pub(crate) fn recovery_bound(self) -> Option<Duration> {
-        match self {
-            Self::WorkerKilled => Some(LEASE + DISPATCH_BOUND + CATCH_UP_BOUND),
-            Self::RedisKilled | Self::RedisFlushed | Self::RedisPaused => {
-                Some(DISPATCH_BOUND + CATCH_UP_BOUND)
+    /// Every order that was created before the fault's end is final within this time after it.
+    pub(crate) fn recovery_bound(self) -> Duration {
+        let dispatched = match self {
+            Self::WorkerKilled | Self::WorkerPaused => LEASE + DISPATCH_BOUND,
+            Self::JobsLost | Self::RedisLosesWrites | Self::RedisRestored => {
+                DISPATCH_GRACE * 2 + DISPATCH_BOUND
             }
-            _ => None,
-        }
+            Self::RedisKilled
+            | Self::RedisFlushed
+            | Self::RedisPaused
+            | Self::ApiKilled
+            | Self::RollingRestarts
+            | Self::PostgresRestarted
+            | Self::PostgresFailedOver
+            | Self::ConnectionsTerminated
+            | Self::CollectorAbsent => DISPATCH_BOUND,
+            Self::GatewayErrors
+            | Self::GatewayErrorsAfterCharge
+            | Self::GatewayHangs
+            | Self::GatewayRefuses
+            | Self::GatewayRejectsKey
+            | Self::GatewayLimitsRate
+            | Self::GatewayProcesses
+            | Self::ResponsesLost
+            | Self::KeysForgotten => GATEWAY_BOUND,
+        };
+        dispatched + CATCH_UP_BOUND
     }
 
     /// Every fault, in the order of the rounds.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::WorkerKilled,
         Self::WorkerPaused,
         Self::ApiKilled,
         Self::RollingRestarts,
         Self::RedisKilled,
         Self::RedisLosesWrites,
+        Self::RedisRestored,
         Self::RedisFlushed,
         Self::RedisPaused,
         Self::PostgresRestarted,
+        Self::PostgresFailedOver,
         Self::ConnectionsTerminated,
         Self::JobsLost,
         Self::GatewayErrors,
         Self::GatewayErrorsAfterCharge,
         Self::GatewayHangs,
+        Self::GatewayRefuses,
         Self::GatewayRejectsKey,
         Self::GatewayLimitsRate,
         Self::GatewayProcesses,
@@ -155,6 +185,13 @@ impl Fault {
                 sleep(RESTART_DELAY).await;
                 redis.restart().await
             }
+            Self::RedisRestored => {
+                let mut redis = deployment.redis.lock().await;
+                redis.back_up()?;
+                sleep(OUTAGE).await;
+                redis.kill_and_restore().await?;
+                redis.restart().await
+            }
             Self::RedisFlushed => {
                 let redis = deployment.redis.lock().await;
                 let mut connection = redis.connect().await?;
@@ -167,6 +204,18 @@ impl Fault {
                 postgres.crash().await?;
                 sleep(RESTART_DELAY).await;
                 postgres.restart().await
+            }
+            Self::PostgresFailedOver => {
+                let mut postgres = deployment.postgres.lock().await;
+                let replica = postgres.start_replica().await?;
+                replica.stop_replication().await?;
+                // Commits are now written, and confirmed to no client.
+                sleep(RESTART_DELAY).await;
+                postgres.kill().await?;
+                replica.promote().await?;
+                deployment.postgres_endpoint.retarget(&replica.url())?;
+                *postgres = replica;
+                Ok(())
             }
             Self::ConnectionsTerminated => {
                 let _exclusive = deployment.postgres.lock().await;
@@ -190,6 +239,11 @@ impl Fault {
                 gateway_faults(deployment, json!({ "error_after_charge_rate": 0.5 })).await
             }
             Self::GatewayHangs => gateway_faults(deployment, json!({ "hang_rate": 0.5 })).await,
+            Self::GatewayRefuses => {
+                deployment.gateway_endpoint.cut().await;
+                sleep(OUTAGE).await;
+                deployment.gateway_endpoint.restore().await
+            }
             Self::GatewayRejectsKey => gateway_faults(deployment, json!({ "unauthorized": true })).await,
             Self::GatewayLimitsRate => {
                 gateway_faults(deployment, json!({ "rate_limit_per_second": 5 })).await
@@ -260,14 +314,17 @@ impl Fault {
             Self::RollingRestarts => "rolling-restarts",
             Self::RedisKilled => "redis-killed",
             Self::RedisLosesWrites => "redis-loses-writes",
+            Self::RedisRestored => "redis-restored",
             Self::RedisFlushed => "redis-flushed",
             Self::RedisPaused => "redis-paused",
             Self::PostgresRestarted => "postgres-restarted",
+            Self::PostgresFailedOver => "postgres-failed-over",
             Self::ConnectionsTerminated => "connections-terminated",
             Self::JobsLost => "jobs-lost",
             Self::GatewayErrors => "gateway-errors",
             Self::GatewayErrorsAfterCharge => "gateway-errors-after-charge",
             Self::GatewayHangs => "gateway-hangs",
+            Self::GatewayRefuses => "gateway-refuses",
             Self::GatewayRejectsKey => "gateway-rejects-key",
             Self::GatewayLimitsRate => "gateway-limits-rate",
             Self::GatewayProcesses => "gateway-processes",
@@ -287,14 +344,17 @@ impl fmt::Display for Fault {
             Self::RollingRestarts => "20 rolling restarts",
             Self::RedisKilled => "redis SIGKILL, 3 s down",
             Self::RedisLosesWrites => "redis SIGKILL, loses writes",
+            Self::RedisRestored => "redis restored, 3 s older",
             Self::RedisFlushed => "redis FLUSHALL",
             Self::RedisPaused => "redis paused 3 s",
             Self::PostgresRestarted => "postgres immediate restart",
+            Self::PostgresFailedOver => "postgres failover",
             Self::ConnectionsTerminated => "postgres connections cut",
             Self::JobsLost => "redis loses the waiting jobs",
             Self::GatewayErrors => "gateway errors",
             Self::GatewayErrorsAfterCharge => "charges, then errors",
             Self::GatewayHangs => "gateway hangs",
+            Self::GatewayRefuses => "gateway refuses connections",
             Self::GatewayRejectsKey => "gateway rejects the key",
             Self::GatewayLimitsRate => "gateway limits the rate",
             Self::GatewayProcesses => "gateway processes for 2 s",

@@ -49,6 +49,14 @@ impl Ledger {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn of_charge(order: Uuid) -> Self {
+        Self {
+            charges: HashMap::from([(order, vec!["pi_1".to_owned()])]),
+            ..Self::default()
+        }
+    }
+
     fn add(&mut self, intent: &Value) -> anyhow::Result<String> {
         let id = text(intent, "/id")?.to_owned();
         match text(intent, "/status")? {

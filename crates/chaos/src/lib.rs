@@ -8,10 +8,12 @@
 
 mod audit;
 mod balancer;
+mod client;
 mod deployment;
 mod fault;
 mod ledger;
 mod load;
+mod outage;
 mod report;
 mod round;
 
@@ -22,9 +24,10 @@ use fastrand::Rng;
 use testkit::Binaries;
 
 pub use fault::Fault;
+pub use outage::{Outage, OutageKind, OutageReport};
 pub use report::{Report, Tally};
 
-use deployment::Deployment;
+use deployment::{Deployment, SHORTENED};
 use round::Round;
 
 /// A job of a killed worker is redelivered after 35 s at most.
@@ -86,7 +89,7 @@ impl Chaos {
     /// error: it is in the report.
     pub async fn run(&self, binaries: &Binaries) -> anyhow::Result<Report> {
         let worker = self.worker.as_ref();
-        let mut deployment = Deployment::start(binaries, self.gateway_latency, worker).await?;
+        let mut deployment = Deployment::start(binaries, self.gateway_latency, &SHORTENED, worker).await?;
         let mut rng = Rng::with_seed(self.seed);
         let mut rounds = Vec::new();
         for (number, (faults, orders)) in self.rounds().into_iter().enumerate() {

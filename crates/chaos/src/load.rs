@@ -7,16 +7,15 @@ use std::time::Duration;
 use fastrand::Rng;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
 use crate::audit::product_name;
 use crate::balancer::LoadBalancer;
+use crate::client::{Client, Clients, Plan};
 use crate::deployment::Deployment;
 
-/// The share of the orders with a payment whose card is declined.
-const DECLINED_RATE: f64 = 0.05;
 /// The share of the orders above HIGH_VALUE_THRESHOLD.
 const HIGH_VALUE_RATE: f64 = 0.1;
 
@@ -24,7 +23,16 @@ const HIGH_VALUE_RATE: f64 = 0.1;
 const REPEAT_DELAY: Duration = Duration::from_millis(500);
 const MAX_REPEATS: usize = 80;
 
-/// The responses that the clients got.
+/// What the clients do besides creating their orders.
+#[derive(Clone, Copy)]
+pub(crate) struct Mix {
+    /// The share of the orders with a payment whose card is declined.
+    pub(crate) declined: f64,
+    /// Whether clients follow, read, cancel and retry their orders.
+    pub(crate) plans: bool,
+}
+
+/// The responses that the clients got to the requests that create orders.
 #[derive(Debug, Default)]
 pub(crate) struct Responses {
     /// The ids in responses of 201.
@@ -44,47 +52,76 @@ enum Response {
     Missing,
 }
 
-/// Sends `orders` orders within about `window`.
+/// Sends `orders` orders within about `window`. Returns once each is accepted or not; the clients go on.
 pub(crate) async fn send(
     deployment: &Deployment,
     round: usize,
     orders: u32,
     window: Duration,
+    mix: Mix,
     mut rng: Rng,
-) -> Responses {
+) -> (Responses, Clients) {
     let rate = f64::from(orders) / window.as_secs_f64();
-    let mut requests = JoinSet::new();
+    let (created, mut all_created) = mpsc::unbounded_channel();
+    let mut clients = Clients::default();
     let mut at = Instant::now();
     for number in 0..orders {
         at += poisson_pause(&mut rng, rate);
         sleep_until(at).await;
-        let client = Client {
+        let is_declined = number.is_multiple_of(2) && rng.f64() < mix.declined;
+        let creation = Creation {
             balancer: deployment.balancer.clone(),
             http: deployment.http.clone(),
             number,
-            body: body(round, number, &mut rng),
+            body: body(round, number, is_declined, &mut rng),
             key: (!number.is_multiple_of(4)).then(|| Uuid::from_u128(rng.u128(..))),
         };
-        requests.spawn(client.order());
+        let plan = mix.plans.then(|| Plan::draw(is_declined, &mut rng));
+        let created = created.clone();
+        clients.spawn(async move |end| {
+            let (balancer, http) = (creation.balancer.clone(), creation.http.clone());
+            let responses = creation.run().await;
+            let accepted = responses.iter().find_map(|response| match response {
+                Response::Accepted(order) => Some(*order),
+                _ => None,
+            });
+            // The receiver is dropped only when the run has failed.
+            let _ = created.send(responses);
+            drop(created);
+            let client = Client {
+                balancer,
+                http,
+                number,
+                order: accepted?,
+            };
+            Some(client.run(plan?, end).await)
+        });
     }
+    drop(created);
     let mut responses = Responses::default();
-    for of_client in requests.join_all().await {
-        let (mut accepted, repeats) = (None, of_client.len() > MAX_REPEATS);
-        for response in of_client {
-            match response {
-                Response::Accepted(id) => accepted = Some(id),
-                Response::Refused => responses.refused += 1,
-                Response::Missing => responses.missing += 1,
-            }
-        }
-        responses.accepted.extend(accepted);
-        responses.unaccepted += usize::from(repeats && accepted.is_none());
+    while let Some(of_client) = all_created.recv().await {
+        responses.add(&of_client);
     }
-    responses
+    (responses, clients)
 }
 
-/// A client with one order.
-struct Client {
+impl Responses {
+    fn add(&mut self, of_client: &[Response]) {
+        let accepted = self.accepted.len();
+        for response in of_client {
+            match response {
+                Response::Accepted(id) => self.accepted.push(*id),
+                Response::Refused => self.refused += 1,
+                Response::Missing => self.missing += 1,
+            }
+        }
+        let is_repeated = of_client.len() > MAX_REPEATS;
+        self.unaccepted += usize::from(is_repeated && self.accepted.len() == accepted);
+    }
+}
+
+/// The creation of one order.
+struct Creation {
     balancer: LoadBalancer,
     http: reqwest::Client,
     number: u32,
@@ -93,9 +130,9 @@ struct Client {
     key: Option<Uuid>,
 }
 
-impl Client {
+impl Creation {
     /// The responses, up to the one that accepts the order.
-    async fn order(self) -> Vec<Response> {
+    async fn run(self) -> Vec<Response> {
         let mut responses = Vec::new();
         loop {
             let response = self.create().await;
@@ -137,7 +174,7 @@ fn poisson_pause(rng: &mut Rng, rate: f64) -> Duration {
     Duration::from_secs_f64(-(1.0 - rng.f64()).ln() / rate)
 }
 
-fn body(round: usize, number: u32, rng: &mut Rng) -> Value {
+fn body(round: usize, number: u32, is_declined: bool, rng: &mut Rng) -> Value {
     let amount = if rng.f64() < HIGH_VALUE_RATE {
         "1500"
     } else {
@@ -148,7 +185,7 @@ fn body(round: usize, number: u32, rng: &mut Rng) -> Value {
         && let Some(fields) = body.as_object_mut()
     {
         fields.insert("payment_method".to_owned(), "credit_card".into());
-        if rng.f64() < DECLINED_RATE {
+        if is_declined {
             let declined = "pm_card_chargeDeclined";
             fields.insert("payment_token".to_owned(), declined.into());
         }

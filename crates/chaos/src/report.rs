@@ -15,7 +15,7 @@ pub struct Tally {
     pub refused: usize,
     /// Requests without a response. Such an order may exist; then the counts below include it.
     pub no_response: usize,
-    /// Accepted orders that are not in PostgreSQL.
+    /// Accepted orders that are not in PostgreSQL, or which the api does not find.
     pub lost: usize,
     /// Orders that were not accepted although their clients repeated the request.
     pub unaccepted: usize,
@@ -29,6 +29,16 @@ pub struct Tally {
     pub unpaid: usize,
     /// Final orders whose payment is pending, or may still be charged at the gateway.
     pub unsettled: usize,
+    /// Clients that held a stream or waited, and did not get the order's final state within 15 s.
+    pub missed: usize,
+    /// Cancelled orders that were charged, and orders with another state although their clients got a 204.
+    pub cancelled_broken: usize,
+    /// Clients that held a stream or waited.
+    pub followed: usize,
+    /// Responses of 204 to cancellations.
+    pub cancelled: usize,
+    /// Responses of 202 to an operator's retries.
+    pub retried: usize,
     /// Orders that were not final at the end of the round's timeout.
     pub stuck: usize,
     /// Orders that were written to after they were final.
@@ -99,6 +109,11 @@ impl Report {
             unrecorded: all.unrecorded + round.unrecorded,
             unpaid: all.unpaid + round.unpaid,
             unsettled: all.unsettled + round.unsettled,
+            missed: all.missed + round.missed,
+            cancelled_broken: all.cancelled_broken + round.cancelled_broken,
+            followed: all.followed + round.followed,
+            cancelled: all.cancelled + round.cancelled,
+            retried: all.retried + round.retried,
             stuck: all.stuck + round.stuck,
             changed_when_final: all.changed_when_final + round.changed_when_final,
             gave_up: [all.gave_up, round.gave_up.clone()].concat(),
@@ -124,6 +139,8 @@ impl Tally {
             self.unrecorded,
             self.unpaid,
             self.unsettled,
+            self.missed,
+            self.cancelled_broken,
             self.stuck,
             self.changed_when_final,
             self.gave_up.len(),
@@ -141,7 +158,7 @@ impl Tally {
     pub(crate) fn line(&self) -> String {
         let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
         format!(
-            "{:<29}{:>8}{:>8}{:>9}{:>6}{:>11}{:>8}{:>8}{:>8}{:>8}{:>10}{:>7}{:>7}{:>6}{:>9}{:>10}{:>10}",
+            "{:<29}{:>8}{:>8}{:>9}{:>6}{:>11}{:>8}{:>8}{:>8}{:>8}{:>10}{:>7}{:>11}{:>7}{:>7}{:>6}{:>9}{:>10}{:>10}{:>8}",
             self.name,
             self.accepted,
             self.refused,
@@ -153,18 +170,22 @@ impl Tally {
             self.unrecorded,
             self.unpaid,
             self.unsettled,
+            self.missed,
+            self.cancelled_broken,
             self.stuck,
             self.changed_when_final,
             self.gave_up.len(),
             self.most_attempts,
             seconds(self.longest),
             self.recovery.map_or_else(|| "-".to_owned(), seconds),
+            self.recovery_bound
+                .map_or_else(|| "-".to_owned(), |bound| format!("{} s", bound.as_secs())),
         )
     }
 }
 
-const HEAD: &str = "                                                     no              not created charged  charge                     after  gave     most  longest recovered
-fault                        accepted refused response  lost   accepted   twice   twice    only  unpaid unsettled  stuck  final    up attempts  to final     after";
+const HEAD: &str = "                                                    no              not created charged  charge                   missed cancelled,         after  gave     most   longest recovered
+fault                        accepted refused response  lost   accepted   twice   twice    only  unpaid unsettled  event    charged  stuck  final    up attempts  to final     after   bound";
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -173,7 +194,13 @@ impl fmt::Display for Report {
             writeln!(f, "{}", round.line())?;
         }
         writeln!(f, "{}", self.total().line())?;
-        for order in self.total().gave_up {
+        let total = self.total();
+        writeln!(
+            f,
+            "Clients followed {} orders and cancelled {}; operators retried {}.",
+            total.followed, total.cancelled, total.retried
+        )?;
+        for order in total.gave_up {
             writeln!(f, "{order}")?;
         }
         for late in self.rounds.iter().filter(|round| round.is_late()) {

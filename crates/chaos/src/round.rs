@@ -2,7 +2,7 @@
 //! when its orders are final, and again when every worker has stopped, because a paused worker may write
 //! late.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -12,10 +12,11 @@ use testkit::wait_for_final_orders;
 use tokio::time::{Instant, sleep};
 
 use crate::audit::{self, OrderRow};
+use crate::client::{Plan, Seen};
 use crate::deployment::Deployment;
 use crate::fault::Fault;
 use crate::ledger::Ledger;
-use crate::load::{self, Responses};
+use crate::load::{self, Mix, Responses};
 use crate::report::Tally;
 
 /// About how long the rolling restarts take; the orders are spread over them.
@@ -25,6 +26,11 @@ const ROLLING_WINDOW: Duration = Duration::from_secs(45);
 const MIN_WINDOW: Duration = Duration::from_secs(6);
 
 const COUNT_INTERVAL: Duration = Duration::from_millis(100);
+
+const MIX: Mix = Mix {
+    declined: 0.1,
+    plans: true,
+};
 
 pub(crate) struct Round {
     pub(crate) number: usize,
@@ -38,9 +44,10 @@ pub(crate) struct Round {
 /// A round that has ended, to be counted.
 pub(crate) struct FinishedRound {
     number: usize,
-    name: String,
-    recovery_bound: Option<Duration>,
+    pub(crate) name: String,
+    pub(crate) recovery_bound: Option<Duration>,
     responses: Responses,
+    seen: Vec<Seen>,
     faults_end: Option<DateTime<Utc>>,
     took: Duration,
     stuck: usize,
@@ -49,10 +56,8 @@ pub(crate) struct FinishedRound {
 impl Round {
     /// Sends the orders, injects the faults, and waits until every order is final or the timeout is over.
     pub(crate) async fn run(self, deployment: &Deployment, rng: &mut Rng) -> anyhow::Result<FinishedRound> {
-        let start = Instant::now();
-        let window = self.window();
-        let load = load::send(deployment, self.number, self.orders, window, rng.fork());
-        let faults = try_join_all(self.faults.iter().map(|fault| {
+        let (window, load) = (self.window(), rng.fork());
+        let faults = try_join_all(self.faults.clone().into_iter().map(|fault| {
             let delay = window / 5 + (window / 3).mul_f64(rng.f64());
             let rng = rng.fork();
             async move {
@@ -61,18 +66,35 @@ impl Round {
                 anyhow::Ok(Utc::now())
             }
         }));
-        let (responses, fault_ends) = tokio::try_join!(async { Ok(load.await) }, faults)?;
+        let faults = async { Ok(faults.await?.into_iter().max()) };
+        self.run_during(deployment, MIX, load, faults).await
+    }
+
+    /// The same, with other faults: a future that ends when they do, and returns that time.
+    pub(crate) async fn run_during(
+        self,
+        deployment: &Deployment,
+        mix: Mix,
+        rng: Rng,
+        faults: impl Future<Output = anyhow::Result<Option<DateTime<Utc>>>>,
+    ) -> anyhow::Result<FinishedRound> {
+        let start = Instant::now();
+        let load = load::send(deployment, self.number, self.orders, self.window(), mix, rng);
+        let ((responses, clients), faults_end) = tokio::try_join!(async { Ok(load.await) }, faults)?;
         let sql = deployment.database.connect().await?;
-        wait_for_final_orders(&sql, COUNT_INTERVAL, self.final_timeout).await?;
-        let orders = audit::read(&deployment.database, self.number).await?;
+        let stuck = wait_for_final_orders(&sql, COUNT_INTERVAL, self.final_timeout).await?;
+        let seen = clients.finish().await;
+        // Those that an operator retried last.
+        let retried = wait_for_final_orders(&sql, COUNT_INTERVAL, self.final_timeout).await?;
         Ok(FinishedRound {
             number: self.number,
             name: self.name(),
             recovery_bound: self.recovery_bound(),
             responses,
-            faults_end: fault_ends.into_iter().max(),
+            seen,
+            faults_end,
             took: start.elapsed(),
-            stuck: orders.iter().filter(|order| order.is_stuck()).count(),
+            stuck: usize::try_from(stuck.max(retried))?,
         })
     }
 
@@ -87,7 +109,7 @@ impl Round {
     /// Overlapping faults have no bound: one may delay the recovery from another.
     fn recovery_bound(&self) -> Option<Duration> {
         match self.faults.as_slice() {
-            [fault] => fault.recovery_bound(),
+            [fault] => Some(fault.recovery_bound()),
             _ => None,
         }
     }
@@ -119,15 +141,26 @@ fn tally(round: &FinishedRound, orders: &[OrderRow], ledger: &Ledger) -> Tally {
     let is_recorded = |order: &OrderRow, charge: &String| {
         order.status == "completed" && order.payment_id.as_ref() == Some(charge)
     };
-    let until = |order: &OrderRow, from: DateTime<Utc>| {
-        let took = order.completed_at.map(|at| at - from);
-        took.and_then(|took| took.to_std().ok()).unwrap_or_default()
-    };
-    let longest = orders.iter().map(|order| until(order, order.created_at));
     let recovery = round.faults_end.map(|end| {
         let before = orders.iter().filter(|order| order.created_at <= end);
-        before.map(|order| until(order, end)).max().unwrap_or_default()
+        before
+            .map(|order| order.final_within(end))
+            .max()
+            .unwrap_or_default()
     });
+    let seen = |which: &dyn Fn(&Seen) -> bool| round.seen.iter().filter(|seen| which(seen)).count();
+    let by_id: HashMap<_, _> = orders.iter().map(|order| (order.id, order)).collect();
+    let missed = |seen: &Seen| {
+        let order = by_id.get(&seen.order).filter(|order| !order.is_stuck());
+        let status = order.map(|order| order.status.as_str());
+        matches!(seen.plan, Plan::Follow { .. }) && status.is_some() && seen.status.as_deref() != status
+    };
+    let cancelled: HashSet<_> = round
+        .seen
+        .iter()
+        .filter(|seen| seen.is_cancelled)
+        .map(|seen| seen.order)
+        .collect();
     Tally {
         name: round.name.clone(),
         accepted: responses.accepted.len(),
@@ -137,7 +170,16 @@ fn tally(round: &FinishedRound, orders: &[OrderRow], ledger: &Ledger) -> Tally {
             .accepted
             .iter()
             .filter(|id| !stored.contains(id))
-            .count(),
+            .count()
+            + seen(&|seen| seen.is_not_found && stored.contains(&seen.order)),
+        missed: seen(&missed),
+        cancelled_broken: count(&|order| {
+            let is_cancelled = order.status == "cancelled";
+            is_cancelled && !charges_of(order).is_empty() || !is_cancelled && cancelled.contains(&order.id)
+        }),
+        followed: seen(&|seen| matches!(seen.plan, Plan::Follow { .. })),
+        cancelled: cancelled.len(),
+        retried: seen(&|seen| seen.is_retried),
         unaccepted: responses.unaccepted,
         created_twice: orders.len() - names.len(),
         charged_twice: count(&|order| charges_of(order).len() > 1),
@@ -160,9 +202,100 @@ fn tally(round: &FinishedRound, orders: &[OrderRow], ledger: &Ledger) -> Tally {
         changed_when_final: count(&|order| order.changed_when_final > 0),
         gave_up: orders.iter().filter_map(OrderRow::gave_up).collect(),
         most_attempts: orders.iter().map(|order| order.attempt).max().unwrap_or_default(),
-        longest: longest.max().unwrap_or_default(),
+        longest: audit::longest(orders.iter()),
         recovery,
         recovery_bound: round.recovery_bound,
         took: round.took,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn order(status: &str) -> OrderRow {
+        OrderRow {
+            id: Uuid::now_v7(),
+            name: "round 1, client 1".to_owned(),
+            status: status.to_owned(),
+            has_payment: true,
+            payment_status: "cancelled".to_owned(),
+            payment_id: None,
+            failure_code: None,
+            failure_detail: None,
+            attempt: 1,
+            created_at: Utc::now(),
+            completed_at: (status != "pending").then(Utc::now),
+            changed_when_final: 0,
+        }
+    }
+
+    fn tally_of(order: &OrderRow, ledger: &Ledger, see: impl FnOnce(&mut Seen)) -> Tally {
+        let mut seen = Seen {
+            order: order.id,
+            plan: Plan::Nothing,
+            status: None,
+            is_cancelled: false,
+            is_retried: false,
+            is_not_found: false,
+        };
+        see(&mut seen);
+        let round = FinishedRound {
+            number: 1,
+            name: "none".to_owned(),
+            recovery_bound: None,
+            responses: Responses::default(),
+            seen: vec![seen],
+            faults_end: None,
+            took: Duration::ZERO,
+            stuck: 0,
+        };
+        tally(&round, std::slice::from_ref(order), ledger)
+    }
+
+    #[test]
+    fn a_client_that_does_not_get_the_final_state_of_its_order_missed_it() {
+        let follow = Plan::Follow {
+            stream: true,
+            retry: false,
+        };
+        for (status, got, missed) in [
+            ("completed", Some("completed"), 0),
+            ("completed", None, 1),
+            ("completed", Some("failed"), 1),
+            // Stuck: nothing was missed.
+            ("pending", None, 0),
+        ] {
+            let tally = tally_of(&order(status), &Ledger::default(), |seen| {
+                seen.plan = follow;
+                seen.status = got.map(str::to_owned);
+            });
+            assert_eq!(tally.missed, missed, "{status}, {got:?}");
+        }
+    }
+
+    #[test]
+    fn an_order_that_is_cancelled_and_charged_and_one_that_is_not_cancelled_after_a_204_are_counted() {
+        let cancelled = order("cancelled");
+        let charged = Ledger::of_charge(cancelled.id);
+        let sound = tally_of(&cancelled, &Ledger::default(), |seen| seen.is_cancelled = true);
+        assert!(sound.is_clean(), "{sound:?}");
+        let broken = tally_of(&cancelled, &charged, |_| {});
+        assert_eq!(broken.cancelled_broken, 1);
+        let broken = tally_of(&order("completed"), &Ledger::default(), |seen| {
+            seen.is_cancelled = true;
+        });
+        assert_eq!(broken.cancelled_broken, 1);
+        assert!(!broken.is_clean());
+    }
+
+    #[test]
+    fn an_order_that_the_api_does_not_find_is_lost() {
+        let tally = tally_of(&order("completed"), &Ledger::default(), |seen| {
+            seen.is_not_found = true;
+        });
+        assert_eq!(tally.lost, 1);
     }
 }
