@@ -11,7 +11,12 @@ use chaos::{Chaos, Fault, Report};
 async fn nothing_is_lost_or_charged_twice_under_faults() {
     let report = run(Chaos::short(4)).await;
     assert!(report.is_clean(), "{report}");
-    assert!(report.total().accepted > 500, "{report}");
+    let total = report.total();
+    assert!(total.accepted > 500, "{report}");
+    assert!(
+        total.followed > 0 && total.cancelled > 0 && total.retried > 0,
+        "{report}"
+    );
 }
 
 /// Clients use a load balancer that sends requests to ready replicas, and to another one if a connection is
@@ -67,7 +72,8 @@ async fn a_worker_without_a_reconciler_is_detected() {
     assert!(broken.stuck > 0, "{broken:?}");
 }
 
-/// The gateway forgets its keys, so only the recorded intent prevents a second charge.
+/// The gateway forgets its keys, so only the recorded intent prevents a second charge, and
+/// the cancellation of an order that may have been charged.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_does_not_record_its_intents_is_detected() {
     let env = [sabotage("record_intent")];

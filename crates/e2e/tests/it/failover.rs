@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use reqwest::StatusCode;
-use testkit::{Postgres, Proxy, Redis, Sentinel, Service};
+use testkit::{Postgres, Proxy, Redis, Sentinel, Service, Signal};
+use tokio_postgres::NoTls;
 
 use crate::shop::{Shop, TIMEOUT, widget};
 
@@ -77,6 +78,58 @@ async fn postgresql_fails_over_to_its_replica_and_no_accepted_order_is_lost() {
     for id in ids {
         assert_eq!(shop.final_order(&id).await["status"], "completed");
     }
+}
+
+/// Without a synchronous replica PostgreSQL loses what it acknowledged: an order can be lost, and created
+/// again with its Idempotency-Key. An order whose charge was lost is not charged again: the gateway knows its
+/// key.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_asynchronous_replica_had_not_received_is_lost_and_no_order_is_charged_twice() {
+    let mut primary = Postgres::start().await.unwrap();
+    let endpoint = Proxy::start(&primary.url()).await.unwrap();
+    let database = primary.database().await.unwrap().behind(&endpoint).unwrap();
+    let replica = primary.start_asynchronous_replica().await.unwrap();
+    let env = [(Service::Api, "ORDER_DISPATCH_GRACE", "1s")];
+    let mut shop = Shop::start_with(database, Redis::start().await.unwrap(), &env).await;
+
+    shop.stack.signal(Service::Worker, Signal::STOP).unwrap();
+    let mut payable = widget();
+    payable["payment_method"] = "credit_card".into();
+    let replicated = shop.order(&payable).await;
+    let (_, name) = shop.database.url().rsplit_once('/').unwrap();
+    let mut at_replica = url::Url::parse(&replica.url()).unwrap();
+    at_replica.set_path(name);
+    let (sql, connection) = tokio_postgres::connect(at_replica.as_str(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    testkit::eventually("the order at the replica", TIMEOUT, || async {
+        sql.query_opt("SELECT 1 FROM orders", &[])
+            .await
+            .unwrap()
+            .map(drop)
+    })
+    .await;
+    replica.stop_replication().await.unwrap();
+    shop.stack.signal(Service::Worker, Signal::CONT).unwrap();
+    assert_eq!(shop.final_order(&replicated).await["status"], "completed");
+    shop.stack.stop(Service::Worker).await.unwrap();
+    let lost = shop.order_with_key(&widget(), "a-key").await;
+
+    primary.crash().await.unwrap();
+    replica.promote().await.unwrap();
+    endpoint.retarget(&replica.url()).unwrap();
+    let older = testkit::eventually("the replica to respond", TIMEOUT, || async {
+        let order = shop.read(&replicated).await;
+        (order["id"] == replicated.as_str()).then_some(order)
+    });
+    assert_eq!(older.await["status"], "pending");
+    assert_eq!(shop.read(&lost).await["status"], 404);
+    shop.stack.restart(Service::Worker).await.unwrap();
+    let created_again = shop.order_with_key(&widget(), "a-key").await;
+    assert_ne!(created_again, lost);
+    for id in [&replicated, &created_again] {
+        assert_eq!(shop.final_order(id).await["status"], "completed");
+    }
+    assert_eq!(shop.charges(&replicated).await, 1);
 }
 
 /// The connections give no sign of the failure: they are open, and nothing arrives.

@@ -108,6 +108,16 @@ impl Shop {
         order["id"].as_str().unwrap().to_owned()
     }
 
+    /// Creates an order with an Idempotency-Key.
+    pub(crate) async fn order_with_key(&self, body: &Value, key: &str) -> String {
+        let url = format!("{}/api/orders", self.stack.url(Service::Api));
+        let request = self.http.post(url).json(body).header("Idempotency-Key", key);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::CREATED);
+        let order: Value = response.json().await.unwrap();
+        order["id"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) async fn read(&self, id: &str) -> Value {
         let url = format!("{}/api/orders/{id}", self.stack.url(Service::Api));
         let response = self.http.get(url).send().await.unwrap();
