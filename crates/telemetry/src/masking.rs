@@ -1,6 +1,8 @@
 //! Masks spans and the texts of log records with the `mask` crate. Clean ones are neither changed nor copied.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::{PoisonError, RwLock};
 
 use opentelemetry::trace::{SpanContext, Status, TraceState};
 use opentelemetry::{Array, KeyValue, StringValue, Value};
@@ -15,6 +17,29 @@ pub(crate) struct RecordLimits {
     /// The largest number of attributes.
     pub(crate) attributes: usize,
     pub(crate) value_length: Limit,
+}
+
+/// The addresses and lengths of the texts of [`static_text`]. They are never freed, so no other text gets one.
+static CLEAN: RwLock<BTreeSet<(usize, usize)>> = RwLock::new(BTreeSet::new());
+/// Texts up to this length, in bytes, are not looked up in [`CLEAN`]: to mask them takes no longer.
+const SHORT: usize = 32;
+
+/// Masks a text for the lifetime of the program: a statement's, which is long and the same in each of its
+/// spans, and takes several microseconds to mask. Spans that have it as an attribute do not mask it again.
+pub(crate) fn static_text(text: &str) -> &'static str {
+    let masked: &'static str = mask::text(text).into_owned().leak();
+    let mut clean = CLEAN.write().unwrap_or_else(PoisonError::into_inner);
+    clean.insert((masked.as_ptr().addr(), masked.len()));
+    masked
+}
+
+/// Whether it is a text of [`static_text`] within the limit.
+fn is_clean(text: &str, limit: Limit) -> bool {
+    let is_candidate = text.len() > SHORT && limit.is_none_or(|limit| text.len() <= limit);
+    is_candidate && {
+        let clean = CLEAN.read().unwrap_or_else(PoisonError::into_inner);
+        clean.contains(&(text.as_ptr().addr(), text.len()))
+    }
 }
 
 /// Masks the span's name, attributes, events, links and status. Texts longer than `limit` are cut.
@@ -66,6 +91,7 @@ fn attributes(attributes: &mut [KeyValue], limit: Limit) {
 /// The masked value; `None` if it is clean.
 fn value(key: &str, value: &Value, limit: Limit) -> Option<Value> {
     match value {
+        Value::String(string) if is_clean(string.as_str(), limit) => None,
         Value::String(string) => masked_text(key, string.as_str(), limit).map(Value::from),
         Value::I64(whole) => mask::integer(key, *whole).map(Value::from),
         Value::F64(float) => mask::float(key, *float).map(Value::from),

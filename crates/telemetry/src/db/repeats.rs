@@ -38,7 +38,7 @@ pub(crate) fn count<S: Statement>(context: &Context) {
         None => runs.push(Runs {
             comment: S::COMMENT,
             summary: S::SUMMARY,
-            text: S::text().get().map(String::as_str),
+            text: S::text().get().copied(),
             count: 1,
         }),
     }

@@ -103,11 +103,11 @@ impl Server {
         #[cfg(feature = "actix")]
         repeats::count::<S>(&parent);
         let span = SpanBuilder::from_name(S::SUMMARY).with_kind(SpanKind::Client);
-        let text = S::text().get();
+        let text = S::text().get().copied();
         let operation = Operation::start(span, &parent, series, || {
             self.common::<S>()
                 .chain([KeyValue::new(names::DB_QUERY_SUMMARY, S::SUMMARY)])
-                .chain(text.map(|text| query_text(text)))
+                .chain(text.map(query_text))
         });
         SharedSpan {
             operation,
@@ -132,7 +132,7 @@ impl Server {
 pub struct SharedSpan {
     operation: Operation,
     /// The statement's text, if the span started before the first run, which creates it.
-    late_text: Option<&'static OnceLock<String>>,
+    late_text: Option<&'static OnceLock<&'static str>>,
     slow: Duration,
 }
 
@@ -146,10 +146,10 @@ impl SharedSpan {
     pub fn end(mut self, outcome: Outcome) {
         let operation = &mut self.operation;
         let is_slow = operation.elapsed() > self.slow;
-        let text = self.late_text.and_then(OnceLock::get);
+        let text = self.late_text.and_then(OnceLock::get).copied();
         operation.set_attributes(|| {
             let batch = (outcome.size > 1).then(|| i64::try_from(outcome.size).unwrap_or(i64::MAX));
-            let text = text.map(|text| query_text(text));
+            let text = text.map(query_text);
             let batch = batch.map(|size| KeyValue::new(names::DB_OPERATION_BATCH_SIZE, size));
             let slow = is_slow.then(|| KeyValue::new(names::DB_QUERY_SLOW, true));
             text.into_iter().chain(batch).chain(slow)

@@ -6,6 +6,8 @@ use diesel::pg::{Pg, PgQueryBuilder};
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 
+use crate::masking::static_text;
+
 /// The description of a statement. Declare it with [`statement!`](crate::statement).
 pub trait Statement: 'static {
     /// `INSERT`, `SELECT`, `UPDATE`, `DELETE`.
@@ -19,7 +21,7 @@ pub trait Statement: 'static {
 
     /// Holds the statement's text from its first run on.
     #[doc(hidden)]
-    fn text() -> &'static OnceLock<String>;
+    fn text() -> &'static OnceLock<&'static str>;
 }
 
 /// Declares [`Statement`](crate::db::Statement) types: `Name: "OPERATION" "table", action "what_for",
@@ -39,8 +41,8 @@ macro_rules! statement {
             const SUMMARY: &'static str = concat!($operation, " ", $collection);
             const COMMENT: &'static str = concat!(" /*action='", $action, "',db_driver='diesel-async',framework='", $framework, "'*/");
 
-            fn text() -> &'static std::sync::OnceLock<String> {
-                static TEXT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+            fn text() -> &'static std::sync::OnceLock<&'static str> {
+                static TEXT: std::sync::OnceLock<&'static str> = std::sync::OnceLock::new();
                 &TEXT
             }
         }
@@ -63,8 +65,8 @@ where
     S::text().get_or_init(|| {
         let mut builder = PgQueryBuilder::default();
         match query.to_sql(&mut builder, &Pg) {
-            Ok(()) => diesel::query_builder::QueryBuilder::<Pg>::finish(builder),
-            Err(_) => S::SUMMARY.to_owned(),
+            Ok(()) => static_text(&diesel::query_builder::QueryBuilder::<Pg>::finish(builder)),
+            Err(_) => S::SUMMARY,
         }
     });
     Commented {

@@ -6,7 +6,7 @@ use opentelemetry::trace::{Event, Link, SpanContext, SpanId, SpanKind, Status, T
 use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
-use super::span;
+use super::{is_clean, span, static_text};
 
 /// One text for each kind of secret, and the part that must not be exported.
 const SECRETS: [(&str, &str); 6] = [
@@ -119,6 +119,19 @@ fn a_card_number_as_a_whole_number_is_masked_and_a_time_is_not() {
 fn a_long_text_is_cut_at_a_whole_character() {
     let shown = masked_attributes(vec![KeyValue::new("text", "größer")], Some(4));
     assert_eq!(shown, ["größ"]);
+}
+
+#[test]
+fn a_static_text_is_masked_once_and_still_cut() {
+    let text = static_text("SELECT 1 -- by joe@example.com, in a comment");
+    assert!(text.starts_with("SELECT 1") && !text.contains("joe@"), "{text}");
+    assert!(is_clean(text, None) && is_clean(text, Some(text.len())));
+    let copy = String::from(text);
+    assert!(!is_clean(&copy, None), "only its address counts");
+    let shown = masked_attributes(vec![KeyValue::new("text", text)], Some(6));
+    assert_eq!(shown, ["SELECT"]);
+    let secret = KeyValue::new("text", "SELECT 1 -- by joe@example.com, in a comment");
+    assert_eq!(masked_attributes(vec![secret], None), [text]);
 }
 
 #[test]
