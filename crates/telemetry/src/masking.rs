@@ -19,7 +19,8 @@ pub(crate) struct RecordLimits {
     pub(crate) value_length: Limit,
 }
 
-/// The addresses and lengths of the texts of [`static_text`]. They are never freed, so no other text gets one.
+/// The addresses and lengths of the texts of [`static_text`]. They are never freed, so no other text has one
+/// of the addresses.
 static CLEAN: RwLock<BTreeSet<(usize, usize)>> = RwLock::new(BTreeSet::new());
 /// Texts up to this length, in bytes, are not looked up in [`CLEAN`]: to mask them takes no longer.
 const SHORT: usize = 32;
