@@ -9,6 +9,7 @@
 //! | `life` | orders from their creation to their final state |
 //! | `events` | 10,000 clients that wait for their orders' events |
 //! | `backlog` | 100,000 orders that are due at once |
+//! | `retention` | a table of 10 million orders: its totals, and pruning beside new orders |
 //! | `load`, `client` | a closed loop, an open loop, and their HTTP client |
 //! | `environment`, `mode`, `size` | the servers, how much is traced, how much is measured |
 //! | `process`, `stats`, `table` | CPU time and memory of a process; quantiles; a printed table |
@@ -22,6 +23,7 @@ mod load;
 mod mode;
 mod price;
 mod process;
+mod retention;
 mod size;
 mod stats;
 mod table;
@@ -45,11 +47,19 @@ pub enum Benchmark {
     Events,
     /// How fast one worker processes a backlog.
     Backlog,
+    /// Totals and pruning of a large table.
+    Retention,
 }
 
 impl Benchmark {
     /// Every benchmark, in the order of BENCHMARKS.md.
-    pub const ALL: [Self; 4] = [Self::Price, Self::Life, Self::Events, Self::Backlog];
+    pub const ALL: [Self; 5] = [
+        Self::Price,
+        Self::Life,
+        Self::Events,
+        Self::Backlog,
+        Self::Retention,
+    ];
 }
 
 impl fmt::Display for Benchmark {
@@ -59,6 +69,7 @@ impl fmt::Display for Benchmark {
             Self::Life => "life",
             Self::Events => "events",
             Self::Backlog => "backlog",
+            Self::Retention => "retention",
         })
     }
 }
@@ -68,7 +79,7 @@ impl FromStr for Benchmark {
 
     fn from_str(word: &str) -> Result<Self, String> {
         let named = Self::ALL.into_iter().find(|bench| bench.to_string() == word);
-        named.ok_or_else(|| "takes price, life, events or backlog".to_owned())
+        named.ok_or_else(|| "takes price, life, events, backlog or retention".to_owned())
     }
 }
 
@@ -86,6 +97,7 @@ pub async fn run(benchmarks: &[Benchmark], size: Size, binaries: &Binaries) -> a
             Benchmark::Life => life::run(&environment, size).await?,
             Benchmark::Events => events::run(&environment, size).await?,
             Benchmark::Backlog => backlog::run(&environment, size).await?,
+            Benchmark::Retention => retention::run(&environment, size).await?,
         }
     }
     Ok(())

@@ -13,15 +13,18 @@ pub struct Size {
     pub waiting: usize,
     /// Orders that are due at once.
     pub backlog: i32,
+    /// Final orders in a large table.
+    pub stored: i32,
 }
 
 impl Size {
-    /// The size of the figures in BENCHMARKS.md: about ten minutes.
+    /// The size of the figures in BENCHMARKS.md: about 15 minutes.
     pub const FULL: Self = Self {
         rounds: 5,
         measure: Duration::from_secs(5),
         waiting: 10_000,
         backlog: 100_000,
+        stored: 10_000_000,
     };
     /// Some seconds of measurements, to check that every benchmark runs.
     pub const SHORT: Self = Self {
@@ -29,5 +32,6 @@ impl Size {
         measure: Duration::from_secs(1),
         waiting: 200,
         backlog: 1_000,
+        stored: 20_000,
     };
 }
