@@ -3,6 +3,7 @@
 //! [`startup`] builds and runs the server, `routes` maps paths to handlers, and each endpoint is a file of
 //! `orders`.
 
+pub mod commands;
 pub mod config;
 pub mod startup;
 
@@ -28,4 +29,5 @@ mod routes;
 mod schema;
 mod seconds;
 mod server;
+mod single_flight;
 mod state;

@@ -1,22 +1,27 @@
-//! `throughline-api` creates orders over HTTP. `throughline-api migrate` applies the database's migrations
-//! and exits.
+//! `throughline-api` creates orders over HTTP. Its commands do something else and exit: see `commands`.
 
 use std::process::ExitCode;
 
 use service::Program;
-use throughline_api::{config::Config, startup};
+use throughline_api::{commands, config::Config, startup};
 
 const PROGRAM: Program = Program {
     name: "throughline-api",
     version: env!("CARGO_PKG_VERSION"),
-    commands: &["migrate"],
+    commands: &[
+        "migrate",
+        "prune --older-than DURATION [--dry-run]",
+        "erase --customer ID [--wait | --cancel]",
+    ],
 };
 
 fn main() -> ExitCode {
-    PROGRAM.run(|command, env| {
+    PROGRAM.run(|arguments, env| {
         let runtime = actix_web::rt::System::new();
-        match command {
-            Some("migrate") => runtime.block_on(startup::migrate(env)),
+        match arguments {
+            ["migrate"] => runtime.block_on(commands::migrate(env)),
+            ["prune", options @ ..] => runtime.block_on(commands::prune(env, options)),
+            ["erase", options @ ..] => runtime.block_on(commands::erase(env, options)),
             _ => {
                 let config = Config::from_env(env)?;
                 runtime.block_on(PROGRAM.serve(|shutdown_signal| startup::serve(config, shutdown_signal)))

@@ -1,7 +1,7 @@
-//! Starts the server, runs it until a shutdown signal, and drains it. Also applies migrations.
+//! Starts the server, runs it until a shutdown signal, and drains it.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::App;
 use actix_web::dev::ServerHandle;
@@ -10,8 +10,6 @@ use actix_web::web::Data;
 use anyhow::Context;
 use dispatch::Subscriber;
 use service::{ShutdownSignal, wait_until_reachable};
-use settings::Env;
-use store::StoreError;
 use telemetry::http::server::{Inbound, Tracing};
 
 use crate::config::Config;
@@ -22,10 +20,6 @@ use crate::{connection, cors, error_body, routes, server};
 
 /// How long readiness fails before the listener closes, so that the load balancer can react.
 const DRAIN_DELAY: Duration = Duration::from_millis(500);
-
-/// How long `migrate` retries while PostgreSQL is unreachable, and how often.
-const MIGRATE_TIMEOUT: Duration = Duration::from_secs(60);
-const MIGRATE_RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Serves until SIGTERM or SIGINT, then finishes the requests in flight.
 pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::Result<()> {
@@ -111,31 +105,4 @@ async fn report_unreachable_servers(state: &AppState) {
         wait_until_reachable("Redis", async || state.dispatcher.queue().ping().await),
     );
     std::future::pending::<()>().await;
-}
-
-/// Applies the migrations. Many replicas may run it at once. Retries while PostgreSQL is unreachable; any
-/// other error, such as a wrong password, ends it.
-pub async fn migrate(env: &Env) -> anyhow::Result<()> {
-    let url = store::database_url(env)?;
-    let deadline = Instant::now() + MIGRATE_TIMEOUT;
-    let mut waiting = false;
-    let applied = loop {
-        match store::migrate_reporting(&url, |line| eprintln!("{line}")).await {
-            Err(StoreError::Unavailable(error)) if Instant::now() < deadline => {
-                if !std::mem::replace(&mut waiting, true) {
-                    eprintln!("waiting for PostgreSQL, up to {MIGRATE_TIMEOUT:?}: {error}");
-                }
-                tokio::time::sleep(MIGRATE_RETRY_INTERVAL).await;
-            }
-            result => break result.context("cannot migrate the database of DATABASE_URL")?,
-        }
-    };
-    if waiting {
-        eprintln!("PostgreSQL is reachable");
-    }
-    match applied.as_slice() {
-        [] => println!("the schema is up to date"),
-        versions => println!("applied {}", versions.join(", ")),
-    }
-    Ok(())
 }

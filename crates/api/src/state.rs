@@ -13,6 +13,7 @@ use crate::auth::Authenticator;
 use crate::cache::Cache;
 use crate::config::{Config, HttpConfig};
 use crate::events::Hub;
+use crate::single_flight::SingleFlight;
 
 pub(crate) struct AppState {
     pub(crate) store: Store,
@@ -20,6 +21,7 @@ pub(crate) struct AppState {
     pub(crate) publisher: Publisher,
     pub(crate) hub: Hub,
     pub(crate) cache: Cache,
+    pub(crate) totals_in_flight: SingleFlight,
     pub(crate) authenticator: Authenticator,
     pub(crate) dispatch_grace: Duration,
     pub(crate) high_value: Threshold,
@@ -46,6 +48,7 @@ impl AppState {
             publisher: Publisher::start(&queue),
             hub: Hub::new(),
             cache: Cache::new(&queue),
+            totals_in_flight: SingleFlight::default(),
             dispatcher: Dispatcher::new(queue),
             authenticator: Authenticator::new(&config.auth)?,
             dispatch_grace: config.dispatch_grace,

@@ -11,21 +11,21 @@ use crate::ShutdownSignal;
 /// Upper bound of the last telemetry export; SHUTDOWN_TIMEOUT applies if it is shorter.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A binary. It takes at most one argument: `--help`, `--version`, or one of its commands.
+/// A binary. It takes no argument to serve, `--help`, `--version`, or one of its commands.
 #[derive(Debug, Clone, Copy)]
 pub struct Program {
     /// Name of the binary, and the telemetry's `service.name`.
     pub name: &'static str,
     /// Version, and the telemetry's `service.version`.
     pub version: &'static str,
-    /// Arguments that select a task other than serving.
+    /// Commands other than serving, with their options as `--help` shows them: `prune --older-than DURATION`.
     pub commands: &'static [&'static str],
 }
 
 impl Program {
-    /// Calls `work` with the command, if one was given. An error is printed on one line; the exit code is
-    /// then 1.
-    pub fn run(&self, work: impl FnOnce(Option<&str>, &Env) -> anyhow::Result<()>) -> ExitCode {
+    /// Calls `work` with the command and its options, or without any to serve. An error is printed on one
+    /// line; the exit code is then 1.
+    pub fn run(&self, work: impl FnOnce(&[&str], &Env) -> anyhow::Result<()>) -> ExitCode {
         // Fails only if a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         match self.run_command(work) {
@@ -37,19 +37,33 @@ impl Program {
         }
     }
 
-    fn run_command(&self, work: impl FnOnce(Option<&str>, &Env) -> anyhow::Result<()>) -> anyhow::Result<()> {
-        let mut arguments = std::env::args().skip(1);
-        let command = arguments.next();
-        if arguments.next().is_some() {
-            bail!("{}", self.usage());
-        }
-        match command.as_deref() {
-            Some("--help") => println!("{}", self.usage()),
-            Some("--version") => println!("{} {}", self.name, self.version),
-            Some(other) if !self.commands.contains(&other) => bail!("{}", self.usage()),
+    fn run_command(&self, work: impl FnOnce(&[&str], &Env) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let arguments: Vec<String> = std::env::args().skip(1).collect();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        match arguments.as_slice() {
+            ["--help"] => println!("{}", self.usage()),
+            ["--version"] => println!("{} {}", self.name, self.version),
+            some if !self.accepts(some) => bail!("{}", self.usage()),
             command => work(command, &Env::process())?,
         }
         Ok(())
+    }
+
+    /// Whether the first argument is a command, and others follow only where it has options.
+    fn accepts(&self, arguments: &[&str]) -> bool {
+        let [command, options @ ..] = arguments else {
+            return true;
+        };
+        let takes_options = self
+            .commands
+            .iter()
+            .map(|usage| {
+                usage
+                    .split_once(' ')
+                    .map_or((*usage, false), |(name, _)| (name, true))
+            })
+            .find(|(name, _)| name == command);
+        takes_options.is_some_and(|(_, takes)| takes || options.is_empty())
     }
 
     /// Runs `work` with telemetry set up from the environment, and flushes the telemetry afterwards. Call it
@@ -82,6 +96,26 @@ fn flush_timeout(env: &Env) -> Result<Duration, SettingError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_known_commands_run_and_only_some_take_options() {
+        let program = Program {
+            name: "test",
+            version: "1",
+            commands: &["migrate", "prune --older-than DURATION"],
+        };
+        for accepted in [
+            &[][..],
+            &["migrate"],
+            &["prune"],
+            &["prune", "--older-than", "90d"],
+        ] {
+            assert!(program.accepts(accepted), "{accepted:?}");
+        }
+        for refused in [&["serve"][..], &["migrate", "twice"], &["--older-than"]] {
+            assert!(!program.accepts(refused), "{refused:?}");
+        }
+    }
 
     #[test]
     fn the_flush_takes_no_longer_than_the_shutdown_timeout() {

@@ -48,6 +48,15 @@ pub enum SettingError {
     },
 }
 
+/// What [`retention`] takes, for messages.
+pub const RETENTION: &str = "a duration such as 90d, 12h, or a number of seconds";
+
+/// Reads the retention that is the value of a command's option `name`, as [`Env::retention`] reads a
+/// variable.
+pub fn retention(name: &'static str, value: &str) -> Result<Duration, SettingError> {
+    units::duration(value).ok_or_else(|| SettingError::bad(name, value, RETENTION))
+}
+
 impl SettingError {
     /// For a rule that this crate does not have.
     pub fn bad(name: &'static str, got: impl Into<String>, takes: impl Into<String>) -> Self {
@@ -145,10 +154,16 @@ impl Env {
         Ok(value.unwrap_or(default))
     }
 
-    /// A duration above zero: `500ms`, `5s`, `2m`, `1h`, or a number of seconds; or its default.
+    /// A duration above zero: `500ms`, `5s`, `2m`, `1h`, `90d`, or a number of seconds; or its default.
     pub fn duration_or(&self, name: &'static str, default: Duration) -> Result<Duration, SettingError> {
         let takes = "a duration such as 500ms, 5s, 2m, or a number of seconds";
         Ok(self.read(name, takes, units::duration)?.unwrap_or(default))
+    }
+
+    /// How old data is when it is deleted: a duration as in [`Env::duration_or`], typically of days; `None`
+    /// if it is absent.
+    pub fn retention(&self, name: &'static str) -> Result<Option<Duration>, SettingError> {
+        self.read(name, RETENTION, units::duration)
     }
 
     /// A size in bytes, above zero: `65536`, `64KiB`, `1MiB`, `2GiB`; or its default.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// `500ms`, `5s`, `2m`, `1h`, or a number of seconds such as `30` or `0.5`; `None` for other text and for 0.
+/// `500ms`, `5s`, `2m`, `1h`, `90d`, or a number of seconds such as `30` or `0.5`; `None` for other text and
+/// for 0.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let seconds = match unit {
@@ -10,6 +11,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
         "" | "s" => number,
         "m" => number * 60.0,
         "h" => number * 3600.0,
+        "d" => number * 86_400.0,
         _ => return None,
     };
     Duration::try_from_secs_f64(seconds)
@@ -51,6 +53,7 @@ mod tests {
         assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
         assert_eq!(duration("5s"), Some(Duration::from_secs(5)));
         assert_eq!(duration("2m"), Some(Duration::from_secs(120)));
+        assert_eq!(duration("90d"), Some(Duration::from_secs(90 * 86_400)));
         assert_eq!(duration("0.5"), Some(Duration::from_millis(500)));
         for bad in [
             "",

@@ -8,6 +8,7 @@ use diesel::sql_types::{Integer, Nullable, Text};
 use domain::{CustomerId, ImpossibleTransition, Order, OrderId, OrderStatus, PaymentStatus};
 
 use crate::columns::final_state;
+use crate::erasure::is_pseudonym;
 use crate::error::StoreError;
 use crate::pg::expressions::coalesce;
 use crate::row::OrderRow;
@@ -60,11 +61,12 @@ impl Store {
 
     /// An operator's retry of a failed order: it is pending and due at once, with as many attempts as a new
     /// order. A payment that was declined or cancelled is forgotten, and another one follows; one that was
-    /// charged stays.
+    /// charged stays. An order whose customer was erased cannot be retried: its payment token is gone.
     pub async fn retry(&self, id: OrderId) -> Result<Changed, StoreError> {
         let update = diesel::update(orders::table)
             .filter(orders::id.eq(id.as_uuid()))
             .filter(orders::status.eq(OrderStatus::Failed.as_str()))
+            .filter(orders::erased_at.is_null())
             .set((
                 orders::status.eq(OrderStatus::Pending.as_str()),
                 orders::payment_status.eq(if_ended::<Text>("'pending'", "payment_status")),
@@ -80,10 +82,7 @@ impl Store {
             .returning(OrderRow::as_returning());
         match done(self.order::<RetryOrder, _>(update).await)? {
             Some(changed) => Ok(changed),
-            None => {
-                self.why_unchanged(id, None, |order| order.status.retry().err())
-                    .await
-            }
+            None => self.why_unchanged(id, None, retry_is_impossible).await,
         }
     }
 
@@ -119,6 +118,15 @@ fn if_ended<T: TypedExpressionType>(ended: &str, otherwise: &str) -> SqlLiteral<
     sql(&format!(
         "CASE WHEN payment_status IN ('refused', 'cancelled') THEN {ended} ELSE {otherwise} END"
     ))
+}
+
+fn retry_is_impossible(order: &Order) -> Option<ImpossibleTransition> {
+    let erased = ImpossibleTransition {
+        from: order.status,
+        change: "retried once its customer was erased",
+    };
+    let erased = is_pseudonym(order.customer.as_str()).then_some(erased);
+    order.status.retry().err().or(erased)
 }
 
 fn cancel_is_impossible(order: &Order) -> Option<ImpossibleTransition> {

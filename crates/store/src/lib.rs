@@ -6,13 +6,15 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `create`, `read` | create an order; find, list and total orders |
+//! | `create`, `read` | create an order; find and list orders |
+//! | `totals` | count and sum orders by status and currency |
 //! | `idempotency` | create an order at most once per idempotency key |
 //! | `change` | what people do to an order: cancel, retry |
 //! | `attempt` | what a worker does: claim, lease renewal, record an intent, and how an attempt ends |
 //! | `settlement` | how a payment ends |
 //! | `fencing` | who may write: the attempt that holds the order |
 //! | `reconcile` | find orders that are due for dispatch |
+//! | `retention`, `erasure` | delete old orders; erase a customer's personal data |
 //! | `leases` | work that one process at a time does |
 //! | `pg` | PostgreSQL itself: URL, TLS, connections, pool, running a statement |
 //! | `migrate` | the embedded migrations |
@@ -22,6 +24,7 @@ mod change;
 mod columns;
 mod config;
 mod create;
+mod erasure;
 mod error;
 mod fencing;
 mod idempotency;
@@ -30,22 +33,26 @@ mod migrate;
 mod pg;
 mod read;
 mod reconcile;
+mod retention;
 mod row;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod schema;
 mod settlement;
 mod store;
+mod totals;
 
 pub use attempt::ClaimToken;
 pub use change::Changed;
 pub use config::{StoreConfig, WAITING_PER_CONNECTION, database_url};
+pub use erasure::Erasure;
 pub use error::StoreError;
 pub use idempotency::{CreatedOnce, IdempotencyKey, Once};
 pub use migrate::{migrate, migrate_reporting};
 pub use pg::probe::Schema;
-pub use read::StatusTotal;
 pub use reconcile::{DueOrder, DueReason, Unfinished};
+pub use retention::Prune;
 pub use row::UnreadableOrder;
 pub use settlement::{Settlement, UnsettledOrder};
 pub use store::Store;
+pub use totals::{StatusTotal, TotalsFold};

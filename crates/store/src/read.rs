@@ -1,15 +1,15 @@
-//! Reading orders: one, several, a page, totals. With a customer, only that customer's orders are visible.
-//! Pages and totals run on the reporting pool.
+//! Reading orders: one, several, a page. With a customer, only that customer's orders are visible.
+//! Pages run on the reporting pool.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text, Uuid as SqlUuid};
-use domain::{CustomerId, Money, Order, OrderId, OrderStatus};
+use domain::{CustomerId, Order, OrderId, OrderStatus};
 use uuid::Uuid;
 
 use crate::error::StoreError;
-use crate::pg::expressions::{coalesce, limit_of, to_bigint};
-use crate::row::{OrderRow, UnreadableOrder, read_currency};
+use crate::pg::expressions::{coalesce, limit_of};
+use crate::row::{OrderRow, UnreadableOrder};
 use crate::schema::orders;
 use crate::store::Store;
 
@@ -20,19 +20,6 @@ telemetry::statement! {
     SelectOwnOrdersByStatus: "SELECT" "orders", action "list_own_orders_by_status", framework "actix-web";
     SelectOrders: "SELECT" "orders", action "list_orders", framework "actix-web";
     SelectOrdersByStatus: "SELECT" "orders", action "list_orders_by_status", framework "actix-web";
-    SelectOwnTotals: "SELECT" "orders", action "total_own_orders", framework "actix-web";
-    SelectTotals: "SELECT" "orders", action "total_orders", framework "actix-web";
-}
-
-/// The number and sum of the orders of one status and currency.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StatusTotal {
-    /// The orders' status, as it is stored: a newer version may have others than [`OrderStatus`].
-    pub status: String,
-    /// The number of orders.
-    pub count: i64,
-    /// The sum of their amounts, in their currency.
-    pub sum: Money,
 }
 
 impl Store {
@@ -126,39 +113,5 @@ impl Store {
             }
         };
         Ok(rows.into_iter().map(Order::try_from).collect())
-    }
-
-    /// Counts and sums by status and currency. Expensive: it reads every order that it counts.
-    ///
-    /// # Errors
-    /// [`StoreError::Query`] if a sum exceeds a bigint.
-    pub async fn totals(&self, customer: Option<&CustomerId>) -> Result<Vec<StatusTotal>, StoreError> {
-        let totals = orders::table
-            .group_by((orders::status, orders::currency))
-            .order((orders::status, orders::currency))
-            .select((
-                orders::status,
-                orders::currency,
-                diesel::dsl::count_star(),
-                to_bigint(diesel::dsl::sum(orders::amount)),
-            ));
-        let rows: Vec<(String, String, i64, i64)> = match customer {
-            Some(customer) => {
-                let query = totals.filter(orders::customer.eq(customer.as_str()));
-                self.reporting.rows::<SelectOwnTotals, _, _>(query).await?
-            }
-            None => self.reporting.rows::<SelectTotals, _, _>(totals).await?,
-        };
-        let total = |(status, currency, count, sum): (String, String, i64, i64)| {
-            Ok(StatusTotal {
-                status,
-                count,
-                sum: Money::from_minor(sum, read_currency(&currency)?)?,
-            })
-        };
-        rows.into_iter()
-            .map(total)
-            .collect::<Result<_, _>>()
-            .map_err(StoreError::Corrupt)
     }
 }

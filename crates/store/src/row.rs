@@ -99,7 +99,7 @@ impl OrderRow {
     }
 }
 
-pub(crate) fn read_currency(code: &str) -> Result<Currency, BoxError> {
+fn read_currency(code: &str) -> Result<Currency, BoxError> {
     Currency::from_code(code).ok_or_else(|| format!("`{code}` is no currency").into())
 }
 

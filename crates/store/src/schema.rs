@@ -9,6 +9,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         dispatch_after -> Nullable<Timestamptz>,
         completed_at -> Nullable<Timestamptz>,
+        erased_at -> Nullable<Timestamptz>,
         attempt -> Integer,
         attempts_forgiven -> Integer,
         attempts_two_step -> Integer,

@@ -30,6 +30,8 @@ pub struct Config {
     pub job_trace: JobTrace,
     /// Maximum number of orders processed at the same time.
     pub concurrency: usize,
+    /// The leader deletes final orders that are older; it keeps all without it.
+    pub retention: Option<Duration>,
     /// At shutdown, running attempts are abandoned after this time.
     pub shutdown_timeout: Duration,
 }
@@ -89,6 +91,7 @@ impl Config {
             },
             job_trace: env.or("JOB_TRACE", JobTrace::Parent, "parent or link")?,
             concurrency: env.within("WORKER_CONCURRENCY", 64, 1..=1024)?,
+            retention: env.retention("ORDER_RETENTION")?,
             shutdown_timeout: env.duration_or("SHUTDOWN_TIMEOUT", Duration::from_secs(30))?,
         })
     }

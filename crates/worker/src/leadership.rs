@@ -1,5 +1,5 @@
-//! At most one worker of a database reconciles. The others stand by, and one of them takes over when the
-//! leader stops or its lease ends.
+//! At most one worker of a database reconciles, and does what else is done once for the whole database. The
+//! others stand by, and one of them takes over when the leader stops or its lease ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +26,7 @@ impl IsLeader {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn set(&self, leads: bool) {
+    pub(crate) fn set(&self, leads: bool) {
         self.0.store(leads, Ordering::Relaxed);
     }
 }

@@ -19,3 +19,4 @@ mod sabotage;
 #[cfg(test)]
 mod shop;
 mod sweeper;
+mod totals;

@@ -23,6 +23,7 @@ use crate::payment::{Gateway, settle_unsettled_orders};
 use crate::processing::Processor;
 use crate::reconciler::{Reconciler, ReconcilerHealth};
 use crate::sweeper;
+use crate::totals::keep_totals;
 
 /// Added to the shutdown timeout, so that abandoned attempts can release their orders.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -90,7 +91,14 @@ pub async fn work(config: Config, signal: ShutdownSignal) -> anyhow::Result<()> 
         processed
     };
     let working = async {
-        let background = run_background(&store, &queue, gateway.as_ref(), &reconciler, &shutdown);
+        let background = run_background(
+            &store,
+            &queue,
+            gateway.as_ref(),
+            config.retention,
+            &reconciler,
+            &shutdown,
+        );
         let (processed, ()) = tokio::join!(processing, background);
         // No attempt is running any more: nothing has to wait for the shutdown timeout.
         abandon.cancel();
@@ -119,9 +127,11 @@ async fn run_background(
     store: &Store,
     queue: &Queue<ProcessOrder>,
     gateway: Option<&Gateway>,
+    retention: Option<Duration>,
     reconciler: &Reconciler,
     shutdown: &CancellationToken,
 ) {
+    let is_leader = &reconciler.is_leader;
     let report_unreachable = async {
         tokio::join!(
             wait_until_reachable("PostgreSQL", async || store.ping().await),
@@ -139,11 +149,13 @@ async fn run_background(
         shutdown.run_until_cancelled(report_unreachable),
         reconcile,
         sweeper::delete_finished_jobs(queue, shutdown),
-        sweeper::delete_expired_keys(store, shutdown),
-        metrics::watch_queue(queue, store, &reconciler.is_leader, shutdown),
-        metrics::watch_orders(store, &reconciler.is_leader, shutdown),
+        sweeper::delete_expired_keys(store, is_leader, shutdown),
+        sweeper::prune_orders(store, retention, is_leader, shutdown),
+        keep_totals(store, is_leader, shutdown),
+        metrics::watch_queue(queue, store, is_leader, shutdown),
+        metrics::watch_orders(store, is_leader, shutdown),
         metrics::watch_gateway(gateway, shutdown),
-        settle_unsettled_orders(gateway, store, shutdown),
+        settle_unsettled_orders(gateway, store, is_leader, shutdown),
     );
 }
 

@@ -9,6 +9,7 @@
 
 mod auth;
 mod clients;
+mod commands;
 mod connections;
 mod errors;
 mod events;

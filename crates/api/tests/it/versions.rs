@@ -116,7 +116,7 @@ async fn an_order_of_another_version_does_not_silence_the_events_of_others() {
 }
 
 #[tokio::test]
-async fn a_status_of_another_version_is_counted_under_its_own_name() {
+async fn a_status_or_currency_of_another_version_is_counted_under_its_own_name() {
     let api = Api::start().await;
     let id = api.order().await;
     api.order().await;
@@ -126,12 +126,17 @@ async fn a_status_of_another_version_is_counted_under_its_own_name() {
         &format!("{newer}; UPDATE orders SET status = 'on_hold' WHERE id = '{id}'"),
     )
     .await;
+    let other = api.order().await;
+    let currency = format!("status = 'processing', attempt = 1, currency = 'QQQ' WHERE id = '{other}'");
+    update(&api, &format!("UPDATE orders SET {currency}")).await;
     let totals = api.get("/api/orders/analytics").await;
     assert_eq!(totals.status, 200, "{totals:?}");
     assert_eq!(
         (&totals.body["total_orders"], &totals.body["pending_orders"]),
-        (&2.into(), &1.into())
+        (&3.into(), &1.into())
     );
+    let row = &totals.body["by_status"][2];
+    assert_eq!((&row["currency"], &row["amount"]), (&"QQQ".into(), &Value::Null));
     let status = |row: &Value| row["status"].as_str().unwrap().to_owned();
     let statuses: Vec<_> = totals.body["by_status"]
         .as_array()
@@ -139,7 +144,7 @@ async fn a_status_of_another_version_is_counted_under_its_own_name() {
         .iter()
         .map(status)
         .collect();
-    assert_eq!(statuses, ["on_hold", "pending"]);
+    assert_eq!(statuses, ["on_hold", "pending", "processing"]);
 }
 
 /// The key is written as release 0.1 writes it, with the SHA-256 that it calculates.

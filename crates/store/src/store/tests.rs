@@ -8,8 +8,11 @@ use domain::{Failure, FailureCode, OrderDraft, OrderId};
 
 use super::*;
 use crate::attempt::ClaimToken;
+use crate::erasure::Erasure;
 use crate::idempotency::{IdempotencyKey, Once};
+use crate::retention::Prune;
 use crate::settlement::Settlement;
+use crate::totals::TotalsFold;
 
 telemetry::statement! {
     Sleep: "SELECT" "pg_sleep", action "test", framework "none";
@@ -146,33 +149,45 @@ async fn every_statement_is_prepared_once_per_connection() {
             "cancel_order",
             "claim_order",
             "complete_order",
+            "count_prunable_orders",
+            "count_unfinished_of",
             "create_order",
             "create_order_once",
             "delete_expired_keys",
             "dispatch_all_now",
             "dispatch_now",
             "end_lease",
+            "erase_keys",
+            "erase_orders",
             "fail_order",
             "find_first_order",
             "find_order",
             "find_orders",
+            "fold_totals",
             "give_back_orders",
             "hold_lease",
+            "latest_totals",
             "leave_unreadable_order",
             "list_orders",
             "list_orders_by_status",
             "list_own_orders",
             "list_own_orders_by_status",
             "oldest_due",
+            "pending_of",
+            "prune_orders",
             "record_intent",
             "release_order",
             "renew_lease",
             "retry_order",
             "settle_order",
+            "store_totals",
             "take_due_attempted",
             "take_due_orders",
             "total_orders",
             "total_own_orders",
+            "totals_fold_end",
+            "totals_fold_state",
+            "totals_watermark",
             "unfinished",
             "unsettled_orders",
             "wait_for_gateway",
@@ -208,6 +223,7 @@ async fn run_every_statement(store: &Store) {
             .unwrap();
     }
     store.delete_expired_keys(1).await.unwrap();
+    run_maintenance(store, &customer).await;
     let job = order.next_job();
     let attempt = job.attempt;
     store.dispatch_now(id).await.unwrap();
@@ -251,4 +267,28 @@ async fn run_every_statement(store: &Store) {
             store.list(customer, status, Some(id), 5).await.unwrap();
         }
     }
+}
+
+async fn run_maintenance(store: &Store, customer: &domain::CustomerId) {
+    let hour = Duration::from_secs(3600);
+    store.prune(&mut Prune::older_than(hour), 1).await.unwrap();
+    store
+        .count_prunable(&mut Prune::older_than(hour), 1)
+        .await
+        .unwrap();
+    let mut fold = TotalsFold::with_margin(Duration::ZERO);
+    for _ in 0..2 {
+        store.fold_totals(&mut fold, 1).await.unwrap();
+    }
+    // Before it is stored, the total is counted.
+    store.totals(None).await.unwrap();
+    store.store_totals().await.unwrap();
+    let unknown = domain::CustomerId::new("erased").unwrap();
+    store.unfinished_of(customer).await.unwrap();
+    store.pending_of(customer, None, 1).await.unwrap();
+    store
+        .erase_orders(&mut Erasure::of(unknown.clone()), 1)
+        .await
+        .unwrap();
+    store.erase_keys(&unknown, 1).await.unwrap();
 }

@@ -10,6 +10,7 @@
 mod attempt;
 mod change;
 mod create;
+mod erasure;
 mod idempotency;
 mod leases;
 mod migrate;
@@ -21,7 +22,9 @@ mod plans;
 mod pool;
 mod read;
 mod reconcile;
+mod retention;
 mod settlement;
 mod setup;
 mod tls;
+mod totals;
 mod transitions;

@@ -57,7 +57,7 @@ macro_rules! migration {
 }
 
 /// Up and down, oldest first.
-const MIGRATIONS: [(&str, &str); 12] = [
+const MIGRATIONS: [(&str, &str); 15] = [
     migration!("2026-11-22-000001_create_orders"),
     migration!("2026-11-22-000002_create_idempotency_keys"),
     migration!("2026-11-24-000001_add_claim_token"),
@@ -68,6 +68,9 @@ const MIGRATIONS: [(&str, &str); 12] = [
     migration!("2026-11-27-000201_create_leases"),
     migration!("2026-11-27-000202_index_attempted_orders"),
     migration!("2026-11-27-000301_version_fingerprints"),
+    migration!("2026-11-27-000501_create_order_totals"),
+    migration!("2026-11-27-000502_index_completed"),
+    migration!("2026-11-27-000503_add_erased_at"),
     migration!("2026-11-27-000601_index_of_status_c"),
     migration!("2026-11-27-000602_drop_index_of_status"),
 ];

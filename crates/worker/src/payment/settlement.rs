@@ -13,6 +13,7 @@ use super::error::CallError;
 use super::gateway::Gateway;
 use super::intent::IntentStatus;
 use super::lookup::find_charge;
+use crate::leadership::IsLeader;
 
 const INTERVAL: Duration = Duration::from_secs(10);
 const BATCH: usize = 20;
@@ -31,10 +32,11 @@ impl From<CallError> for SettleError {
     }
 }
 
-/// Runs until `shutdown` is cancelled. Outside any trace: most runs find nothing.
+/// Runs until `shutdown` is cancelled, in the leader. Outside any trace: most runs find nothing.
 pub(crate) async fn settle_unsettled_orders(
     gateway: Option<&Gateway>,
     store: &Store,
+    is_leader: &IsLeader,
     shutdown: &CancellationToken,
 ) {
     let Some(gateway) = gateway else {
@@ -42,7 +44,7 @@ pub(crate) async fn settle_unsettled_orders(
     };
     let mut after = None;
     every(INTERVAL, shutdown, async || {
-        if !gateway.is_available() {
+        if !is_leader.get() || !gateway.is_available() {
             return Next::AfterInterval;
         }
         if let Err(error) = telemetry::span::untraced(settle_batch(gateway, store, &mut after)).await {
@@ -135,7 +137,9 @@ mod tests {
         shop.charge_in_one_step(&charged).await;
 
         let (shutdown, gateway) = (CancellationToken::new(), shop.processor.gateway.clone());
-        let settle = settle_unsettled_orders(gateway.as_ref(), &shop.processor.store, &shutdown);
+        let is_leader = IsLeader::default();
+        is_leader.set(true);
+        let settle = settle_unsettled_orders(gateway.as_ref(), &shop.processor.store, &is_leader, &shutdown);
         let settled = testkit::eventually("settled orders", MINUTE, || async {
             let left = shop.processor.store.unsettled(None, 10).await.unwrap();
             left.is_empty().then_some(())
