@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "BENCHMARKS.md",
     "docs/api.md",
     "docs/architecture.md",
+    "docs/operating.md",
     "docs/reliability.md",
     "docs/telemetry.md",
     "docs/upgrading.md",
