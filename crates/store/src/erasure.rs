@@ -127,8 +127,8 @@ impl Store {
         Ok(usize::try_from(count).unwrap_or(0))
     }
 
-    /// Deletes up to `limit` of the customer's idempotency keys. Gives their number; fewer than `limit` at the
-    /// end.
+    /// Deletes up to `limit` of the customer's idempotency keys. Gives their number; fewer than `limit` at
+    /// the end.
     ///
     /// # Errors
     /// PostgreSQL is unavailable.

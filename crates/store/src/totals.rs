@@ -216,8 +216,8 @@ impl Store {
         Ok(row.await?.unwrap_or(Position::START))
     }
 
-    /// Moves the watermark, past at most `limit` orders, and counts them in `order_totals`. Gives whether more
-    /// are left. Two leaders do no harm: the second one finds the watermark moved, and changes nothing.
+    /// Moves the watermark, past at most `limit` orders, and counts them in `order_totals`. Gives whether
+    /// more are left. Two leaders do no harm: the second one finds the watermark moved, and changes nothing.
     /// Polled, so it makes no span.
     ///
     /// # Errors
