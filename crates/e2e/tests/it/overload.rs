@@ -1,7 +1,10 @@
 //! Overload and a hanging gateway: the service rejects or delays some orders, and the others proceed.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::json;
 use testkit::Service;
@@ -21,7 +24,7 @@ async fn a_request_that_gets_no_connection_in_time_is_rejected_with_retry_after(
         let url = format!("{}/health/ready", shop.stack.url(Service::Api));
         shop.http.get(url).send().await.unwrap().status()
     };
-    let (responses, ready) = tokio::join!(futures_util::future::join_all(posts), ready);
+    let (responses, ready) = tokio::join!(join_all(posts), ready);
     assert_eq!(ready, StatusCode::OK, "overload must not fail readiness");
     sql.batch_execute("COMMIT").await.unwrap();
 
@@ -45,6 +48,70 @@ async fn wait_for_a_busy_pool(shop: &Shop) {
         (row.get::<_, i64>(0) == 2).then_some(())
     })
     .await;
+}
+
+/// The numbers are those of docs/reliability.md. Clients give up on requests that wait for a lock meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_has_no_more_connections_to_postgresql_than_its_settings_say() {
+    const ORDERS: i64 = 300;
+    let shop = Shop::open_with(&[
+        (Service::Api, "DATABASE_POOL_SIZE", "3"),
+        (Service::Api, "DATABASE_REPORTING_POOL_SIZE", "2"),
+        (Service::Worker, "DATABASE_POOL_SIZE", "3"),
+    ])
+    .await;
+    let (sql, watcher) = (
+        shop.database.connect().await.unwrap(),
+        shop.database.connect().await.unwrap(),
+    );
+    let url = format!("{}/api/orders", shop.stack.url(Service::Api));
+    let placed = async || -> i64 {
+        let count = "SELECT count(*) FROM orders";
+        sql.query_one(count, &[]).await.unwrap().get(0)
+    };
+    let client = async |_| {
+        while placed().await < ORDERS {
+            let _ = shop.http.post(&url).json(&widget()).send().await;
+            let _ = shop.http.get(&url).send().await;
+        }
+    };
+    let impatient = async |_| {
+        for _ in 0..5 {
+            let limit = Duration::from_millis(200);
+            let _ = shop.http.post(&url).json(&widget()).timeout(limit).send().await;
+            let _ = shop.http.get(&url).timeout(limit).send().await;
+        }
+    };
+    let load = async {
+        join_all((0..16).map(client)).await;
+        sql.batch_execute("BEGIN; LOCK TABLE orders").await.unwrap();
+        join_all((0..32).map(impatient)).await;
+        sql.batch_execute("COMMIT").await.unwrap();
+        let interval = Duration::from_millis(100);
+        let left = testkit::wait_for_final_orders(&sql, interval, TIMEOUT).await;
+        assert_eq!(left.unwrap(), 0);
+    };
+    let mut most: BTreeMap<String, i64> = BTreeMap::new();
+    let watch = async {
+        loop {
+            const BACKENDS: &str = "SELECT application_name, count(*) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND application_name LIKE 'throughline-%' GROUP BY 1";
+            for row in watcher.query(BACKENDS, &[]).await.unwrap() {
+                let most = most.entry(row.get(0)).or_default();
+                *most = (*most).max(row.get(1));
+            }
+        }
+    };
+    tokio::select! {
+        () = load => {}
+        () = watch => {}
+    }
+    let (api, worker) = (most["throughline-api"], most["throughline-worker"]);
+    assert!((4..=3 + 2 + 1).contains(&api), "{api} connections of the api");
+    assert!(
+        (2..=3 + 1).contains(&worker),
+        "{worker} connections of the worker"
+    );
 }
 
 /// Three times as many orders as WORKER_CONCURRENCY wait for a gateway that hangs. They never take all of it,
