@@ -24,7 +24,7 @@ const DRAIN_DELAY: Duration = Duration::from_millis(500);
 /// Serves until SIGTERM or SIGINT, then finishes the requests in flight.
 pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::Result<()> {
     let subscriber = Subscriber::new(&config.queue).context("REDIS_URL")?;
-    let state = Data::new(AppState::new(&config)?);
+    let state = AppState::new(&config)?;
     let rate_limit = Data::new(RateLimit::new(config.http.rate_limit));
     let listener = config.address.listen()?;
     let address = listener.local_addr()?;
@@ -36,7 +36,7 @@ pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::R
         // The last middleware is the first to see a request.
         move || {
             App::new()
-                .app_data(state.clone())
+                .app_data(Data::new(state.on_this_thread()))
                 .app_data(rate_limit.clone())
                 .wrap(Condition::new(
                     !http.allowed_origins.is_empty(),

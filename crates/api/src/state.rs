@@ -1,5 +1,6 @@
-//! What the handlers share.
+//! What the handlers share. Each thread has a clone whose statements and commands stay on the thread.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -15,19 +16,20 @@ use crate::config::{Config, HttpConfig};
 use crate::events::Hub;
 use crate::single_flight::SingleFlight;
 
+#[derive(Clone)]
 pub(crate) struct AppState {
     pub(crate) store: Store,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) publisher: Publisher,
     pub(crate) hub: Hub,
-    pub(crate) cache: Cache,
-    pub(crate) totals_in_flight: SingleFlight,
-    pub(crate) authenticator: Authenticator,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) totals_in_flight: Arc<SingleFlight>,
+    pub(crate) authenticator: Arc<Authenticator>,
     pub(crate) dispatch_grace: Duration,
     pub(crate) high_value: Threshold,
     pub(crate) http: HttpConfig,
     pub(crate) servers: SharedCheck<Servers>,
-    draining: AtomicBool,
+    draining: Arc<AtomicBool>,
 }
 
 /// The state of the servers that requests need.
@@ -47,16 +49,26 @@ impl AppState {
             store: Store::new(config.store.clone())?,
             publisher: Publisher::start(&queue),
             hub: Hub::new(),
-            cache: Cache::new(&queue),
-            totals_in_flight: SingleFlight::default(),
+            cache: Arc::new(Cache::new(&queue)),
+            totals_in_flight: Arc::default(),
             dispatcher: Dispatcher::new(queue),
-            authenticator: Authenticator::new(&config.auth)?,
+            authenticator: Arc::new(Authenticator::new(&config.auth)?),
             dispatch_grace: config.dispatch_grace,
             high_value: config.high_value,
             http: config.http.clone(),
             servers: SharedCheck::default(),
-            draining: AtomicBool::new(false),
+            draining: Arc::default(),
         })
+    }
+
+    /// For the handlers of the calling thread. Its runtime drives their connections, so that a statement does
+    /// not wake another thread.
+    pub(crate) fn on_this_thread(&self) -> Self {
+        Self {
+            store: self.store.on_this_thread(),
+            dispatcher: self.dispatcher.on_this_thread(),
+            ..self.clone()
+        }
     }
 
     /// Fails readiness, so that the load balancer sends no new clients, and ends the streams and waits of

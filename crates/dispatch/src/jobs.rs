@@ -4,8 +4,10 @@
 //!
 //! A failure loses nothing: PostgreSQL has the order, and it becomes due again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use batch::{Batcher, Lane, Limits};
 use domain::{ProcessOrder, TraceContext};
 use opentelemetry::Context;
 use queue::{Enqueued, Queue, QueueError};
@@ -17,13 +19,19 @@ const ENQUEUE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Jobs in the queue beyond which a new order's job is left to the reconciler. At about 700 bytes a job this
 /// is 35 MB of Redis. An unbounded queue would fill Redis, and a full Redis cannot be drained.
 const QUEUE_CAPACITY: u32 = 50_000;
+/// The jobs that a command carries, and those that may wait for one.
+const LIMITS: Limits = Limits {
+    batch_size: 64,
+    waiting: 1024,
+    stall_timeout: ENQUEUE_TIMEOUT,
+};
 
 /// Why an order was not dispatched.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum DispatchError {
     /// Redis rejected the command or is unreachable.
     #[error(transparent)]
-    Queue(#[from] QueueError),
+    Queue(Arc<QueueError>),
     /// Redis did not respond in time; the job may be enqueued or not.
     #[error("Redis did not respond within {ENQUEUE_TIMEOUT:?}")]
     Timeout,
@@ -33,11 +41,17 @@ pub enum DispatchError {
     Full,
 }
 
+impl From<QueueError> for DispatchError {
+    fn from(error: QueueError) -> Self {
+        Self::Queue(Arc::new(error))
+    }
+}
+
 impl DispatchError {
     /// The value of the attribute `error.type`.
     fn kind(&self) -> &'static str {
         match self {
-            Self::Queue(QueueError::Redis { .. }) => "redis",
+            Self::Queue(error) if matches!(**error, QueueError::Redis { .. }) => "redis",
             Self::Queue(_) => "invalid_job",
             Self::Timeout => "timeout",
             Self::Full => "queue_full",
@@ -46,18 +60,37 @@ impl DispatchError {
 }
 
 /// Enqueues orders' jobs into one queue. Cheap to clone.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Dispatcher {
     queue: Queue<ProcessOrder>,
     producer: Producer,
+    new_jobs: Batcher<(String, ProcessOrder), Sent>,
 }
 
+/// The result of a job that was sent with others, and how many they were.
+type Sent = (usize, Result<Enqueued, DispatchError>);
+
 impl Dispatcher {
-    /// Enqueues into `queue`.
+    /// Enqueues into `queue`. Must be called within a tokio runtime, on which new jobs are then sent.
     pub fn new(queue: Queue<ProcessOrder>) -> Self {
         let (host, port) = queue.server();
         let producer = Producer::new(queue.name(), host, port);
-        Self { queue, producer }
+        let sender = Sender {
+            queue: queue.clone(),
+            producer: producer.clone(),
+        };
+        Self {
+            queue,
+            producer,
+            new_jobs: Batcher::start([sender], LIMITS),
+        }
+    }
+
+    /// This dispatcher with a connection and a task on the calling thread's runtime, for an HTTP server,
+    /// whose threads each have a runtime.
+    #[must_use]
+    pub fn on_this_thread(&self) -> Self {
+        Self::new(self.queue.on_this_thread())
     }
 
     /// The queue that jobs are enqueued into.
@@ -66,9 +99,22 @@ impl Dispatcher {
     }
 
     /// Enqueues a new order's job, unless the queue is full, as a child of the current span. Sets the job's
-    /// trace context.
-    pub async fn dispatch(&self, job: ProcessOrder) -> Result<Enqueued, DispatchError> {
-        self.send(&Context::current(), job, None).await
+    /// trace context. Jobs that are dispatched at the same time share one command.
+    pub async fn dispatch(&self, mut job: ProcessOrder) -> Result<Enqueued, DispatchError> {
+        let id = job.job_id();
+        let span = self.producer.shared_span(&Context::current(), &id);
+        job.trace = TraceContext(span.trace_context());
+        let sending = tokio::time::timeout(ENQUEUE_TIMEOUT, self.new_jobs.call((id, job)));
+        let (messages, result) = match sending.await {
+            Ok(Ok(sent)) => sent,
+            Ok(Err(_)) | Err(_) => (1, Err(DispatchError::Timeout)),
+        };
+        let result = match result {
+            Ok(Enqueued::Full) => Err(DispatchError::Full),
+            result => result,
+        };
+        span.end(messages, result.as_ref().err().map(DispatchError::kind));
+        result
     }
 
     /// Enqueues the job of an order that is due again, as a child of `parent`: the stored context of the
@@ -78,32 +124,15 @@ impl Dispatcher {
     pub async fn dispatch_again(
         &self,
         parent: &Context,
-        job: ProcessOrder,
-        reason: &'static str,
-    ) -> Result<Enqueued, DispatchError> {
-        self.send(parent, job, Some(reason)).await
-    }
-
-    async fn send(
-        &self,
-        parent: &Context,
         mut job: ProcessOrder,
-        reason: Option<&'static str>,
+        reason: &'static str,
     ) -> Result<Enqueued, DispatchError> {
         let id = job.job_id();
         let enqueue = async |trace| {
-            if let Some(reason) = reason {
-                telemetry::span::set(names::QUEUE_REASON, reason);
-            }
+            telemetry::span::set(names::QUEUE_REASON, reason);
             job.trace = TraceContext(trace);
-            let enqueue = async {
-                match reason {
-                    None => self.queue.enqueue_within(QUEUE_CAPACITY, &id, &job).await,
-                    Some(_) => self.queue.enqueue_again(&id, &job).await,
-                }
-            };
+            let enqueue = self.queue.enqueue_again(&id, &job);
             match tokio::time::timeout(ENQUEUE_TIMEOUT, enqueue).await {
-                Ok(Ok(Enqueued::Full)) => Err(DispatchError::Full),
                 Ok(result) => Ok(result?),
                 Err(_) => Err(DispatchError::Timeout),
             }
@@ -111,5 +140,29 @@ impl Dispatcher {
         self.producer
             .send_from(parent, &id, enqueue, DispatchError::kind)
             .await
+    }
+}
+
+/// Sends new jobs, as many as wait, with one command.
+struct Sender {
+    queue: Queue<ProcessOrder>,
+    producer: Producer,
+}
+
+impl Lane for Sender {
+    type Item = (String, ProcessOrder);
+    type Output = Sent;
+
+    async fn run(&mut self, jobs: Vec<(String, ProcessOrder)>) -> Vec<Sent> {
+        let enqueue = async { Ok(self.queue.enqueue_within(QUEUE_CAPACITY, &jobs).await?) };
+        let sent = self.producer.send_shared(enqueue, DispatchError::kind).await;
+        let messages = jobs.len();
+        match sent {
+            Ok(outcome) => outcome
+                .into_iter()
+                .map(|enqueued| (messages, Ok(enqueued)))
+                .collect(),
+            Err(error) => jobs.iter().map(|_| (messages, Err(error.clone()))).collect(),
+        }
     }
 }

@@ -56,8 +56,15 @@ impl Connection {
             // One retry only: callers have a fallback, and should fail fast.
             .set_number_of_retries(1)
             .set_max_delay(Duration::from_millis(200));
-        let manager = ConnectionManager::new_lazy_with_config(client.clone(), settings.clone())
-            .map_err(QueueError::InvalidUrl)?;
+        Self::new(client, settings, config.response_timeout).map_err(QueueError::InvalidUrl)
+    }
+
+    fn new(
+        client: Client,
+        settings: ConnectionManagerConfig,
+        response_timeout: Duration,
+    ) -> RedisResult<Self> {
+        let manager = ConnectionManager::new_lazy_with_config(client.clone(), settings.clone())?;
         let current = Mutex::new(Current {
             manager,
             generation: 0,
@@ -66,9 +73,24 @@ impl Connection {
         Ok(Self(Arc::new(Shared {
             client,
             settings,
-            response_timeout: config.response_timeout,
+            response_timeout,
             current,
         })))
+    }
+
+    /// Another connection to the same server, driven by the runtime of its first command; this one, if it
+    /// cannot be made.
+    pub(crate) fn another(&self) -> Self {
+        let Shared {
+            client,
+            settings,
+            response_timeout,
+            ..
+        } = &*self.0;
+        Self::new(client.clone(), settings.clone(), *response_timeout).unwrap_or_else(|error| {
+            tracing::warn!(%error, "a thread shares the connection to Redis of another one");
+            self.clone()
+        })
     }
 
     pub(crate) fn client(&self) -> &Client {

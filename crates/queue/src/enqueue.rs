@@ -52,7 +52,7 @@ impl<J: Job> Queue<J> {
     /// # Errors
     /// The id or the job is not valid, or Redis is unavailable.
     pub async fn enqueue(&self, id: &str, job: &J) -> Result<Enqueued, QueueError> {
-        self.enqueue_one(id, job, None, Trust::Record).await
+        self.enqueue_one(id, job, Trust::Record).await
     }
 
     /// Enqueues one job, unless the list of waiting jobs has it: for a job that is overdue, and that
@@ -62,18 +62,22 @@ impl<J: Job> Queue<J> {
     /// # Errors
     /// As for [`enqueue`](Self::enqueue).
     pub async fn enqueue_again(&self, id: &str, job: &J) -> Result<Enqueued, QueueError> {
-        self.enqueue_one(id, job, None, Trust::List).await
+        self.enqueue_one(id, job, Trust::List).await
     }
 
-    /// Like [`enqueue`](Self::enqueue), but returns [`Enqueued::Full`] for a new job while `limit` jobs wait,
-    /// or while older jobs wait elsewhere ([`set_older_jobs_wait`](Self::set_older_jobs_wait)). For callers
-    /// that keep the job elsewhere. Without a limit a queue that is filled faster than it is processed fills
-    /// its Redis.
+    /// Like [`enqueue_many`](Self::enqueue_many), but gives [`Enqueued::Full`] for each new job that finds
+    /// `limit` jobs waiting, or older jobs waiting elsewhere
+    /// ([`set_older_jobs_wait`](Self::set_older_jobs_wait)). For callers that keep the jobs elsewhere.
+    /// Without a limit a queue that is filled faster than it is processed fills its Redis.
     ///
     /// # Errors
-    /// As for [`enqueue`](Self::enqueue).
-    pub async fn enqueue_within(&self, limit: u32, id: &str, job: &J) -> Result<Enqueued, QueueError> {
-        self.enqueue_one(id, job, Some(limit), Trust::Record).await
+    /// As for [`enqueue_many`](Self::enqueue_many).
+    pub async fn enqueue_within(
+        &self,
+        limit: u32,
+        jobs: &[(String, J)],
+    ) -> Result<Vec<Enqueued>, QueueError> {
+        self.enqueue_chunks(jobs, Some(limit)).await
     }
 
     /// Says that older jobs wait where their caller keeps them, for the next `ttl`, or with `None` that none
@@ -107,10 +111,18 @@ impl<J: Job> Queue<J> {
     /// # Errors
     /// As for [`enqueue`](Self::enqueue). Jobs of earlier chunks are then enqueued: calling it again is safe.
     pub async fn enqueue_many(&self, jobs: &[(String, J)]) -> Result<Vec<Enqueued>, QueueError> {
+        self.enqueue_chunks(jobs, None).await
+    }
+
+    async fn enqueue_chunks(
+        &self,
+        jobs: &[(String, J)],
+        limit: Option<u32>,
+    ) -> Result<Vec<Enqueued>, QueueError> {
         let mut outcome = Vec::with_capacity(jobs.len());
         for chunk in jobs.chunks(CHUNK) {
             let chunk = chunk.iter().map(|(id, job)| (id.as_str(), job));
-            outcome.extend(self.enqueue_chunk(chunk, None, Trust::Record).await?);
+            outcome.extend(self.enqueue_chunk(chunk, limit, Trust::Record).await?);
         }
         Ok(outcome)
     }
@@ -180,15 +192,9 @@ impl<J: Job> Queue<J> {
         Ok(in_flight)
     }
 
-    async fn enqueue_one(
-        &self,
-        id: &str,
-        job: &J,
-        limit: Option<u32>,
-        trust: Trust,
-    ) -> Result<Enqueued, QueueError> {
+    async fn enqueue_one(&self, id: &str, job: &J, trust: Trust) -> Result<Enqueued, QueueError> {
         let job = std::iter::once((id, job));
-        let outcome = self.enqueue_chunk(job, limit, trust).await?;
+        let outcome = self.enqueue_chunk(job, None, trust).await?;
         Ok(outcome.first().copied().unwrap_or(Enqueued::AlreadyQueued))
     }
 

@@ -52,6 +52,15 @@ impl<J: Job> Queue<J> {
         })
     }
 
+    /// This queue with another connection, which the calling thread's runtime drives once it is used.
+    #[must_use]
+    pub fn on_this_thread(&self) -> Self {
+        Self {
+            connection: self.connection.another(),
+            ..self.clone()
+        }
+    }
+
     /// The queue's name, as configured: the prefix of its keys.
     pub fn name(&self) -> &str {
         &self.name

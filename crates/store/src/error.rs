@@ -1,13 +1,16 @@
 //! The store's errors, by what a caller can do about them.
 
+use std::sync::Arc;
+
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use telemetry::db::sqlstate;
 use tokio_postgres::error::SqlState;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type SharedError = Arc<dyn std::error::Error + Send + Sync>;
 
-/// Why a call failed.
-#[derive(Debug, thiserror::Error)]
+/// Why a call failed. Cheap to clone: a statement that carries many calls fails for each of them.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The settings are invalid. The text never contains the URL.
     #[error("{0}")]
@@ -15,7 +18,7 @@ pub enum StoreError {
     /// PostgreSQL is unreachable, starting or shutting down, or the connection broke. Whether the statement
     /// took effect is unknown.
     #[error("PostgreSQL is not available")]
-    Unavailable(#[source] BoxError),
+    Unavailable(#[source] SharedError),
     /// No connection of the pool became free within the timeout, or too many callers were waiting already.
     #[error("no connection of the pool was free in time")]
     Busy,
@@ -25,19 +28,45 @@ pub enum StoreError {
     /// PostgreSQL ended the statement: at its timeout, when it was cancelled, in a deadlock, or for lack of
     /// memory or disk space. It had no effect.
     #[error("PostgreSQL ended the statement")]
-    Aborted(#[source] DieselError),
+    Aborted(#[source] Arc<DieselError>),
     /// This version of the program cannot read a stored row.
     #[error("a stored row cannot be read")]
-    Corrupt(#[source] BoxError),
+    Corrupt(#[source] SharedError),
     /// PostgreSQL rejected the statement: an error in the program or the schema.
     #[error("PostgreSQL rejected the statement")]
-    Query(#[source] DieselError),
+    Query(#[source] Arc<DieselError>),
     /// A migration failed; it and the following ones are not applied.
     #[error("cannot apply the migrations")]
-    Migration(#[source] BoxError),
+    Migration(#[source] SharedError),
 }
 
 impl StoreError {
+    pub(crate) fn unavailable(error: impl Into<BoxError>) -> Self {
+        Self::Unavailable(error.into().into())
+    }
+
+    pub(crate) fn corrupt(error: impl Into<BoxError>) -> Self {
+        Self::Corrupt(error.into().into())
+    }
+
+    /// The error as diesel reports it, if a statement failed.
+    pub(crate) fn of_statement(&self) -> Option<&DieselError> {
+        match self {
+            Self::Query(error) | Self::Aborted(error) => Some(error),
+            Self::Unavailable(error) | Self::Corrupt(error) => error.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn migration(error: impl Into<BoxError>) -> Self {
+        Self::Migration(error.into().into())
+    }
+
+    /// A statement that returns a row returned none.
+    pub(crate) fn no_row() -> Self {
+        Self::Query(Arc::new(DieselError::NotFound))
+    }
+
     /// Whether the same call may succeed in a moment.
     pub fn is_transient(&self) -> bool {
         matches!(
@@ -51,15 +80,15 @@ impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         let kind = match &error {
             DieselError::DatabaseError(kind, _) => kind,
-            DieselError::DeserializationError(_) => return Self::Corrupt(error.into()),
-            _ => return Self::Query(error),
+            DieselError::DeserializationError(_) => return Self::Corrupt(Arc::new(error)),
+            _ => return Self::Query(Arc::new(error)),
         };
         let Some(state) = sqlstate(&error).map(SqlState::from_code) else {
             return match kind {
                 DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
-                    Self::Unavailable(error.into())
+                    Self::unavailable(error)
                 }
-                _ => Self::Query(error),
+                _ => Self::Query(Arc::new(error)),
             };
         };
         match state {
@@ -70,7 +99,7 @@ impl From<DieselError> for StoreError {
             | SqlState::TOO_MANY_CONNECTIONS
             // After a failover, until the connection is replaced.
             | SqlState::READ_ONLY_SQL_TRANSACTION
-            | SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN => Self::Unavailable(error.into()),
+            | SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN => Self::unavailable(error),
             SqlState::QUERY_CANCELED
             | SqlState::LOCK_NOT_AVAILABLE
             | SqlState::T_R_SERIALIZATION_FAILURE
@@ -78,10 +107,10 @@ impl From<DieselError> for StoreError {
             | SqlState::INSUFFICIENT_RESOURCES
             | SqlState::DISK_FULL
             | SqlState::OUT_OF_MEMORY
-            | SqlState::IO_ERROR => Self::Aborted(error),
+            | SqlState::IO_ERROR => Self::Aborted(Arc::new(error)),
             // Connection exceptions; PgBouncer's own errors are of this class too.
-            state if state.code().starts_with("08") => Self::Unavailable(error.into()),
-            _ => Self::Query(error),
+            state if state.code().starts_with("08") => Self::unavailable(error),
+            _ => Self::Query(Arc::new(error)),
         }
     }
 }

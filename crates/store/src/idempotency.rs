@@ -1,17 +1,15 @@
 //! Idempotent creation. One statement writes the idempotency key and the order, so neither exists without the
 //! other. A request does not wait for another one with the same key: it is reported as in flight.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Binary, Bool, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::BigInt;
 use domain::{CustomerId, Order};
-use uuid::Uuid;
 
-use crate::create::NewRow;
+use crate::batches::insert::NewOrder;
+use crate::batches::insert_once::{InsertOrdersOnce, KEY_TTL, NewOrderOnce, Stored};
 use crate::error::StoreError;
 use crate::pg::expressions::limit_of;
 use crate::row::OrderRow;
@@ -19,13 +17,9 @@ use crate::schema::{idempotency_keys, orders};
 use crate::store::Store;
 
 telemetry::statement! {
-    InsertOrderOnce: "INSERT" "orders", action "create_order_once", framework "actix-web";
     SelectFirstOrder: "SELECT" "idempotency_keys", action "find_first_order", framework "actix-web";
     DeleteExpiredKeys: "DELETE" "idempotency_keys", action "delete_expired_keys", framework "apalis";
 }
-
-/// The idempotency key TTL (retention), in PostgreSQL's syntax.
-const KEY_TTL: &str = "interval '24 h'";
 
 /// A client's idempotency key for one request: 1 to 255 visible ASCII characters (0x21 to 0x7E).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,19 +70,26 @@ impl Store {
         grace: Duration,
         once: &Once,
     ) -> Result<CreatedOnce, StoreError> {
-        let insert = CreateOnce {
-            key: &once.key.0,
-            fingerprint: &once.fingerprint,
+        let order = Arc::new(order);
+        let item = NewOrderOnce {
+            new: NewOrder {
+                order: Arc::clone(&order),
+                grace,
+            },
+            key: once.key.0.clone(),
+            fingerprint: once.fingerprint,
             fingerprint_version: once.fingerprint_version,
-            order_id: order.id.as_uuid(),
-            customer: order.customer.as_str(),
-            row: NewRow::new(&order, grace, " FROM stored_key"),
         };
-        let row: Option<(bool, Option<DateTime<Utc>>)> = self.pg.row::<InsertOrderOnce, _, _>(insert).await?;
-        match row {
-            Some((true, Some(created_at))) => Ok(CreatedOnce::New(Box::new(order.as_created(created_at)))),
-            Some((true, None)) => self.replay(&order.customer, once).await,
-            Some((false, _)) | None => Ok(CreatedOnce::InFlight),
+        let stored = self
+            .batched::<InsertOrdersOnce>(&self.calls.create_once, item)
+            .await?;
+        match stored {
+            Stored::Created(created_at) => {
+                let order = Arc::unwrap_or_clone(order).as_created(created_at);
+                Ok(CreatedOnce::New(Box::new(order)))
+            }
+            Stored::KeyUsed => self.replay(&order.customer, once).await,
+            Stored::KeyLocked => Ok(CreatedOnce::InFlight),
         }
     }
 
@@ -106,7 +107,7 @@ impl Store {
         match row {
             Some((version, _, _)) if version != once.fingerprint_version => {
                 let error = format!("an idempotency key's fingerprint has version {version}");
-                Err(StoreError::Corrupt(error.into()))
+                Err(StoreError::corrupt(error))
             }
             Some((_, fingerprint, row)) if fingerprint == once.fingerprint => {
                 let order = Order::try_from(row)?;
@@ -133,67 +134,6 @@ impl Store {
         self.pg.execute::<DeleteExpiredKeys, _>(delete).await
     }
 }
-
-/// A transaction-level advisory lock shows that a request is in flight; it ends with the statement in every
-/// case. Its name joins customer and key by a blank. A customer's id may contain blanks but a key may not, so
-/// names are unique.
-struct CreateOnce<'a> {
-    key: &'a str,
-    fingerprint: &'a [u8],
-    fingerprint_version: i16,
-    order_id: Uuid,
-    customer: &'a str,
-    row: NewRow<'a>,
-}
-
-impl QueryFragment<Pg> for CreateOnce<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("WITH key_lock AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(hashtextextended(");
-        out.push_bind_param::<Text, _>(self.customer)?;
-        out.push_sql(" || ' ' || ");
-        out.push_bind_param::<Text, _>(self.key)?;
-        out.push_sql(
-            ", 0)) AS acquired), \
-             stored_key AS (INSERT INTO idempotency_keys (customer, key, fingerprint, fingerprint_version, order_id) \
-             SELECT ",
-        );
-        out.push_bind_param::<Text, _>(self.customer)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Text, _>(self.key)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Binary, _>(self.fingerprint)?;
-        out.push_sql(", ");
-        out.push_bind_param::<SmallInt, _>(&self.fingerprint_version)?;
-        out.push_sql(", ");
-        out.push_bind_param::<SqlUuid, _>(&self.order_id)?;
-        out.push_sql(
-            " FROM key_lock WHERE acquired ON CONFLICT (customer, key) DO UPDATE SET \
-               fingerprint = excluded.fingerprint, \
-               fingerprint_version = excluded.fingerprint_version, \
-               order_id = excluded.order_id, \
-               created_at = excluded.created_at \
-             WHERE idempotency_keys.created_at <= now() - ",
-        );
-        out.push_sql(KEY_TTL);
-        out.push_sql(" RETURNING order_id), created AS (");
-        self.row.walk_ast(out.reborrow())?;
-        out.push_sql(
-            ") SELECT key_lock.acquired, created.created_at FROM key_lock LEFT JOIN created ON true",
-        );
-        Ok(())
-    }
-}
-
-impl QueryId for CreateOnce<'_> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl Query for CreateOnce<'_> {
-    type SqlType = (Bool, Nullable<Timestamptz>);
-}
-
-impl<Connection> RunQueryDsl<Connection> for CreateOnce<'_> {}
 
 #[cfg(test)]
 mod tests {

@@ -10,17 +10,20 @@
 //! | `totals` | count and sum orders by status and currency |
 //! | `idempotency` | create an order at most once per idempotency key |
 //! | `change` | what people do to an order: cancel, retry |
-//! | `attempt` | what a worker does: claim, lease renewal, record an intent, and how an attempt ends |
+//! | `claim`, `attempt` | what a worker does: claim, lease renewal, record an intent, how an attempt ends |
+//! | `batches` | the statements that carry many calls |
 //! | `settlement` | how a payment ends |
 //! | `fencing` | who may write: the attempt that holds the order |
 //! | `reconcile` | find orders that are due for dispatch |
 //! | `retention`, `erasure` | delete old orders; erase a customer's personal data |
 //! | `leases` | work that one process at a time does |
-//! | `pg` | PostgreSQL itself: URL, TLS, connections, pool, running a statement |
+//! | `pg` | PostgreSQL itself: URL, TLS, connections, pool, lanes, running a statement |
 //! | `migrate` | the embedded migrations |
 
 mod attempt;
+mod batches;
 mod change;
+mod claim;
 mod columns;
 mod config;
 mod create;
@@ -42,8 +45,8 @@ mod settlement;
 mod store;
 mod totals;
 
-pub use attempt::ClaimToken;
 pub use change::Changed;
+pub use claim::ClaimToken;
 pub use config::{StoreConfig, WAITING_PER_CONNECTION, database_url};
 pub use erasure::Erasure;
 pub use error::StoreError;

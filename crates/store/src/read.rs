@@ -7,14 +7,14 @@ use diesel::sql_types::{Bool, Text, Uuid as SqlUuid};
 use domain::{CustomerId, Order, OrderId, OrderStatus};
 use uuid::Uuid;
 
+use crate::batches::find::FindOrders;
 use crate::error::StoreError;
-use crate::pg::expressions::{coalesce, limit_of};
+use crate::pg::expressions::limit_of;
 use crate::row::{OrderRow, UnreadableOrder};
 use crate::schema::orders;
 use crate::store::Store;
 
 telemetry::statement! {
-    SelectOrder: "SELECT" "orders", action "find_order", framework "actix-web";
     SelectOrdersById: "SELECT" "orders", action "find_orders", framework "actix-web";
     SelectOwnOrders: "SELECT" "orders", action "list_own_orders", framework "actix-web";
     SelectOwnOrdersByStatus: "SELECT" "orders", action "list_own_orders_by_status", framework "actix-web";
@@ -29,11 +29,9 @@ impl Store {
         id: OrderId,
         customer: Option<&CustomerId>,
     ) -> Result<Option<Order>, StoreError> {
-        let query = orders::table
-            .filter(orders::id.eq(id.as_uuid()))
-            .filter(orders::customer.eq(coalesce(customer.map(CustomerId::as_str), orders::customer)))
-            .select(OrderRow::as_select());
-        self.order::<SelectOrder, _>(query).await
+        let row = self.batched::<FindOrders>(&self.calls.find, id).await?;
+        let visible = row.filter(|row| customer.is_none_or(|customer| row.is_owned_by(customer)));
+        Ok(visible.map(Order::try_from).transpose()?)
     }
 
     /// Those of these orders that exist, unsorted. One that cannot be read hides no other.

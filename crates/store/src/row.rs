@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::SqlTypeOf;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use domain::{
@@ -16,7 +17,7 @@ use crate::pg::json::TryJson;
 use crate::schema::orders;
 
 /// The columns of every statement that returns an order.
-#[derive(Debug, Queryable, Selectable)]
+#[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = orders, check_for_backend(Pg))]
 pub(crate) struct OrderRow {
     id: Uuid,
@@ -55,7 +56,7 @@ pub struct UnreadableOrder {
 
 impl From<UnreadableOrder> for StoreError {
     fn from(error: UnreadableOrder) -> Self {
-        Self::Corrupt(error.into())
+        Self::corrupt(error)
     }
 }
 
@@ -68,7 +69,23 @@ impl TryFrom<OrderRow> for Order {
     }
 }
 
+/// The columns of an [`OrderRow`], for statements that are written in SQL.
+pub(crate) type OrderColumns = <OrderRow as Selectable<Pg>>::SelectExpression;
+pub(crate) type OrderColumnsType = SqlTypeOf<OrderColumns>;
+
 impl OrderRow {
+    pub(crate) fn columns() -> OrderColumns {
+        <Self as Selectable<Pg>>::construct_selection()
+    }
+
+    pub(crate) fn id(&self) -> Uuid {
+        self.id
+    }
+
+    pub(crate) fn is_owned_by(&self, customer: &CustomerId) -> bool {
+        self.customer == customer.as_str()
+    }
+
     fn into_order(self) -> Result<Order, BoxError> {
         let currency = read_currency(&self.currency)?;
         let items = self.items.0?.into_iter().map(|item| item.into_item(currency));
@@ -108,7 +125,7 @@ fn read_token(token: String) -> Result<PaymentToken, BoxError> {
 }
 
 /// An item in `orders.items`. The currency is in the order's own column.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ItemRow<'a> {
     product_name: Cow<'a, str>,
     quantity: u32,

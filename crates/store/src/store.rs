@@ -4,24 +4,28 @@ use diesel::pg::Pg;
 use diesel::query_builder::QueryFragment;
 use diesel_async::methods::LoadQuery;
 use domain::Order;
-use telemetry::db::{Commented, PoolState, Statement};
+use telemetry::db::{Commented, Outcome, PoolState, Statement};
 
+use crate::batches::AllCalls;
 use crate::config::{StoreConfig, WAITING_PER_CONNECTION};
 use crate::error::StoreError;
 use crate::migrate::newest_version;
 use crate::pg::connect::Connector;
 use crate::pg::connection::Connection;
+use crate::pg::lane::{BatchStatement, Batched, Calls, Lanes, not_sent};
 use crate::pg::pool::Pool;
 use crate::pg::probe::{Probe, Schema};
-use crate::pg::runner::Runner;
+use crate::pg::runner::{Runner, response_timeout};
 use crate::row::OrderRow;
 
-/// The orders. Cheap to clone; all clones share their pools.
+/// The orders. Cheap to clone; all clones share their pools, and the lanes of the thread that they come from.
 #[derive(Clone)]
 pub struct Store {
     pub(crate) pg: Runner,
     /// For reads that may be slow. Its connections are few, and not those that orders are taken with.
     pub(crate) reporting: Runner,
+    pub(crate) calls: AllCalls,
+    lanes: Lanes,
     probe: Probe,
 }
 
@@ -42,15 +46,37 @@ impl Store {
         let runner = |name, size, max_waiting, timeout| {
             let connector = connector.clone().statement_timeout(timeout);
             let pool = Pool::new(name, connector, size, config.acquire_timeout, max_waiting)?;
-            Ok::<_, StoreError>(Runner::new(pool, server.clone(), timeout))
+            Ok::<_, StoreError>(Runner::new(pool, server.clone(), response_timeout(timeout)))
         };
         let (size, reporting_size) = (config.pool_size, config.reporting_pool_size);
         let max_waiting = reporting_size.saturating_mul(WAITING_PER_CONNECTION);
+        let lanes = Lanes {
+            connector: connector
+                .clone()
+                .statement_timeout(config.statement_timeout)
+                .for_lanes(config.acquire_timeout),
+            server: server.clone(),
+            response_timeout: response_timeout(config.statement_timeout),
+            acquire_timeout: config.acquire_timeout,
+            per_statement: config.lanes,
+        };
         Ok(Self {
+            calls: AllCalls::start(&lanes),
+            lanes,
             pg: runner("orders", size, config.max_waiting, config.statement_timeout)?,
             reporting: runner("reporting", reporting_size, max_waiting, config.reporting_timeout)?,
             probe: Probe::new(connector, newest_version()?),
         })
+    }
+
+    /// This store with lanes on the calling thread's runtime, which end with the last clone of what this
+    /// returns. For an HTTP server, whose threads each have a runtime.
+    #[must_use]
+    pub fn on_this_thread(&self) -> Self {
+        Self {
+            calls: AllCalls::start(&self.lanes),
+            ..self.clone()
+        }
     }
 
     /// The readiness check: PostgreSQL responds, accepts writes, and has the schema of this version. It has
@@ -78,6 +104,22 @@ impl Store {
     /// The connections and waiting callers of the pool for orders at this moment.
     pub fn pool_state(&self) -> PoolState {
         self.pg.pool_state()
+    }
+
+    /// Runs a statement that also carries other calls, if there are any.
+    pub(crate) async fn batched<B: BatchStatement>(
+        &self,
+        calls: &Calls<B>,
+        item: B::Item,
+    ) -> Result<B::Output, StoreError> {
+        let span = self.lanes.server.shared_span::<B::Statement>();
+        let (size, result) = match calls.call(item).await {
+            Ok(Batched { size, result }) => (size, result),
+            Err(error) => (1, Err(not_sent(error))),
+        };
+        let error = result.as_ref().err().and_then(StoreError::of_statement);
+        span.end(Outcome::new(size, error));
+        result
     }
 
     /// Runs a statement that returns at most one order.

@@ -89,21 +89,24 @@ async fn the_results_of_many_jobs_are_in_order() {
 #[tokio::test]
 async fn beyond_the_limit_a_new_job_is_not_enqueued_and_nothing_is_lost() {
     let queue = queue::<u32>().await;
-    assert_eq!(queue.enqueue_within(2, "a", &1).await.unwrap(), Enqueued::New);
+    let within = async |id: &str, job| {
+        let outcome = queue.enqueue_within(2, &[(id.to_owned(), job)]).await;
+        outcome.unwrap()
+    };
+    assert_eq!(within("a", 1).await, [Enqueued::New]);
     assert_eq!(queue.enqueue("b", &2).await.unwrap(), Enqueued::New);
-    assert_eq!(queue.enqueue_within(2, "c", &3).await.unwrap(), Enqueued::Full);
+    assert_eq!(within("c", 3).await, [Enqueued::Full]);
     // A job that already waits needs no room, and a call without a limit enqueues.
-    assert_eq!(
-        queue.enqueue_within(2, "a", &1).await.unwrap(),
-        Enqueued::AlreadyQueued
-    );
+    assert_eq!(within("a", 1).await, [Enqueued::AlreadyQueued]);
     assert_eq!(queue.enqueue("d", &4).await.unwrap(), Enqueued::New);
 
     let worker = Worker::start(&queue, 1, nothing);
     until_idle(&queue).await;
-    assert_eq!(queue.enqueue_within(2, "c", &3).await.unwrap(), Enqueued::New);
+    let jobs = ["c", "e", "f"].map(|id| (id.to_owned(), 3));
+    let outcome = queue.enqueue_within(2, &jobs).await.unwrap();
+    assert_eq!(outcome, [Enqueued::New, Enqueued::New, Enqueued::Full]);
     until_idle(&queue).await;
-    assert_eq!(worker.stop().await, ["a", "b", "d", "c"]);
+    assert_eq!(worker.stop().await, ["a", "b", "d", "c", "e"]);
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ pub async fn migrate_reporting(
     };
     let mut connection = connection.await.map_err(|error| match error {
         ConnectionError::InvalidConnectionUrl(why) => StoreError::Config(why),
-        error => StoreError::Unavailable(error.into()),
+        error => StoreError::unavailable(error),
     })?;
     let pid = diesel::select(sql::<Integer>("pg_backend_pid()"));
     let pid: i32 = diesel_async::RunQueryDsl::get_result(pid, &mut connection).await?;
@@ -100,21 +100,21 @@ pub async fn migrate_reporting(
     };
     tokio::select! {
         applied = applied => applied
-            .map_err(|error| StoreError::Migration(error.into()))?
-            .map_err(StoreError::Migration),
+            .map_err(StoreError::migration)?
+            .map_err(StoreError::migration),
         never = blockers => match never {},
     }
 }
 
 /// The version of the newest embedded migration.
 pub(crate) fn newest_version() -> Result<String, StoreError> {
-    let migrations: Vec<Box<dyn Migration<Pg>>> = MIGRATIONS.migrations().map_err(StoreError::Migration)?;
+    let migrations: Vec<Box<dyn Migration<Pg>>> = MIGRATIONS.migrations().map_err(StoreError::migration)?;
     let versions = migrations
         .iter()
         .map(|migration| migration.name().version().to_string());
     versions
         .max()
-        .ok_or_else(|| StoreError::Migration("no migration is embedded".into()))
+        .ok_or_else(|| StoreError::migration("no migration is embedded"))
 }
 
 fn apply(mut connection: Connection, report: &dyn Fn(&str)) -> Result<Vec<String>, BoxError> {

@@ -1,6 +1,6 @@
-//! Cancel requests. tokio-postgres closes its socket at once: then PgBouncer drops the request, and PostgreSQL
-//! may carry it out later, on another caller's statement. Here the server closes the socket, which it does
-//! once it has sent the signal.
+//! Cancel requests. tokio-postgres closes its socket at once: then PgBouncer drops the request, and
+//! PostgreSQL may carry it out later, on another caller's statement. Here the server closes the socket, which
+//! it does once it has sent the signal.
 
 use std::io;
 use std::pin::Pin;

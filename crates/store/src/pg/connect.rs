@@ -59,12 +59,36 @@ impl Connector {
     /// PostgreSQL ends statements that take longer; zero disables that. Not behind PgBouncer, which refuses
     /// the parameter: there it is a setting of the role.
     pub(crate) fn statement_timeout(self, timeout: Duration) -> Self {
+        self.option(&format!("statement_timeout={}", timeout.as_millis()))
+    }
+
+    /// For statements that each find a few rows by id: PostgreSQL keeps a prepared statement's plan, and one
+    /// that was made while the table was small would read all of it when it is large.
+    pub(crate) fn for_lanes(self, connect_timeout: Duration) -> Self {
+        ["seqscan", "hashjoin", "mergejoin"]
+            .into_iter()
+            .fold(self, |connector, path| {
+                connector.option(&format!("enable_{path}=off"))
+            })
+            .connect_timeout(connect_timeout)
+    }
+
+    /// Connections run on the runtime of this call, which must outlive them.
+    pub(crate) fn on_current_runtime(self) -> Self {
+        Self {
+            runtime: Handle::current(),
+            ..self
+        }
+    }
+
+    /// Not behind PgBouncer, which refuses the parameter.
+    fn option(self, setting: &str) -> Self {
         if self.pgbouncer {
             return self;
         }
         self.configure(|server| {
             let before = server.get_options().unwrap_or_default();
-            let options = format!("{before} -c statement_timeout={}", timeout.as_millis());
+            let options = format!("{before} -c {setting}");
             server.options(options.trim_start());
         })
     }

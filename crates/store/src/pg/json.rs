@@ -11,7 +11,7 @@ use diesel::sql_types::Jsonb;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::BoxError;
+use crate::error::{BoxError, SharedError};
 
 /// A value in a `jsonb` column.
 #[derive(Debug, Clone, Copy, AsExpression, FromSqlRow)]
@@ -37,12 +37,12 @@ impl<T: Debug + DeserializeOwned> FromSql<Jsonb, Pg> for Json<T> {
 
 /// A value in a `jsonb` column, or why it cannot be read: an error of the statement would hide its other
 /// rows.
-#[derive(Debug, FromSqlRow)]
-pub(crate) struct TryJson<T: Debug>(pub(crate) Result<T, BoxError>);
+#[derive(Debug, Clone, FromSqlRow)]
+pub(crate) struct TryJson<T: Debug>(pub(crate) Result<T, SharedError>);
 
 impl<T: Debug + DeserializeOwned> FromSql<Jsonb, Pg> for TryJson<T> {
     fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-        Ok(Self(read(&value)))
+        Ok(Self(read(&value).map_err(SharedError::from)))
     }
 }
 

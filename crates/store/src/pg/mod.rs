@@ -6,6 +6,7 @@ pub(crate) mod connect;
 pub(crate) mod connection;
 pub(crate) mod expressions;
 pub(crate) mod json;
+pub(crate) mod lane;
 pub(crate) mod pool;
 pub(crate) mod probe;
 mod row;

@@ -70,7 +70,7 @@ impl Pool {
                 runtime: self.runtime.clone(),
             }),
             Err(PoolError::Timeout(TimeoutType::Wait)) => Err(StoreError::Busy),
-            Err(error) => Err(StoreError::Unavailable(error.into())),
+            Err(error) => Err(StoreError::unavailable(error)),
         }
     }
 

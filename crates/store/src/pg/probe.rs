@@ -74,7 +74,7 @@ impl Probe {
             Some(connection) => connection,
             None => {
                 let connected = self.connector.connect().await;
-                connected.map_err(|error| StoreError::Unavailable(error.into()))?
+                connected.map_err(StoreError::unavailable)?
             }
         };
         let query = diesel::select((

@@ -28,11 +28,11 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    pub(crate) fn new(pool: Pool, server: Server, statement_timeout: Duration) -> Self {
+    pub(crate) fn new(pool: Pool, server: Server, response_timeout: Duration) -> Self {
         Self {
             pool,
             server,
-            response_timeout: statement_timeout.saturating_add(CLIENT_MARGIN),
+            response_timeout,
         }
     }
 
@@ -55,7 +55,7 @@ impl Runner {
         async move {
             let mut acquired = self.pool.acquire().await?;
             let query = commented::<S, _>(query);
-            let response = async { self.bounded(query.load(acquired.connection()?)).await };
+            let response = async { bounded(self.response_timeout, query.load(acquired.connection()?)).await };
             let result = self.server.run::<S, _>(response).await;
             finish(acquired, result)
         }
@@ -86,17 +86,26 @@ impl Runner {
         async move {
             let mut acquired = self.pool.acquire().await?;
             let query = commented::<S, _>(query);
-            let response = async { self.bounded(query.execute(acquired.connection()?)).await };
+            let response =
+                async { bounded(self.response_timeout, query.execute(acquired.connection()?)).await };
             let result = self.server.run::<S, _>(response).await;
             finish(acquired, result)
         }
     }
+}
 
-    async fn bounded<T>(&self, response: impl Future<Output = QueryResult<T>>) -> QueryResult<T> {
-        match tokio::time::timeout(self.response_timeout, response).await {
-            Ok(response) => response,
-            Err(_) => Err(no_response(self.response_timeout)),
-        }
+/// How long a caller waits for a statement's response.
+pub(crate) fn response_timeout(statement_timeout: Duration) -> Duration {
+    statement_timeout.saturating_add(CLIENT_MARGIN)
+}
+
+pub(crate) async fn bounded<T>(
+    limit: Duration,
+    response: impl Future<Output = QueryResult<T>>,
+) -> QueryResult<T> {
+    match tokio::time::timeout(limit, response).await {
+        Ok(response) => response,
+        Err(_) => Err(no_response(limit)),
     }
 }
 

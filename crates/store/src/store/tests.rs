@@ -1,5 +1,6 @@
 //! What only the pool itself can show: its connections, and their prepared statements.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::dsl::sql;
@@ -7,9 +8,15 @@ use diesel::sql_types::{Bool, Integer, Text};
 use domain::{Failure, FailureCode, OrderDraft, OrderId};
 
 use super::*;
-use crate::attempt::ClaimToken;
+use crate::batches::claim::{Claim, ClaimOrders};
+use crate::batches::complete::{CompleteOrders, Completion};
+use crate::batches::find::FindOrders;
+use crate::batches::insert::{InsertOrders, NewOrder};
+use crate::batches::insert_once::{InsertOrdersOnce, NewOrderOnce};
+use crate::claim::ClaimToken;
 use crate::erasure::Erasure;
 use crate::idempotency::{IdempotencyKey, Once};
+use crate::pg::lane::LaneConnection;
 use crate::retention::Prune;
 use crate::settlement::Settlement;
 use crate::totals::TotalsFold;
@@ -128,10 +135,14 @@ async fn every_statement_is_prepared_once_per_connection() {
     for _ in 0..3 {
         run_every_statement(&store).await;
     }
-    let mut prepared = Vec::new();
+    let mut connection = store.lanes.connection();
+    for size in 1..=3 {
+        run_every_batch(&mut connection, size).await;
+    }
+    let query = || diesel::select(sql::<Text>("statement FROM pg_prepared_statements"));
+    let mut prepared: Vec<String> = connection.rows::<PreparedText, _, _>(query()).await.unwrap();
     for runner in [&store.pg, &store.reporting] {
-        let query = diesel::select(sql::<Text>("statement FROM pg_prepared_statements"));
-        let statements: Vec<String> = runner.rows::<PreparedText, _, _>(query).await.unwrap();
+        let statements: Vec<String> = runner.rows::<PreparedText, _, _>(query()).await.unwrap();
         prepared.extend(statements);
     }
     prepared
@@ -148,7 +159,9 @@ async fn every_statement_is_prepared_once_per_connection() {
             "back_off_order",
             "cancel_order",
             "claim_order",
+            "claim_order_alone",
             "complete_order",
+            "complete_order_alone",
             "count_prunable_orders",
             "count_unfinished_of",
             "create_order",
@@ -195,27 +208,52 @@ async fn every_statement_is_prepared_once_per_connection() {
     );
 }
 
+/// With so many calls.
+async fn run_every_batch(connection: &mut LaneConnection, size: usize) {
+    let minute = Duration::from_secs(60);
+    let (mut create, mut create_once, mut claims, mut completions) = (vec![], vec![], vec![], vec![]);
+    let new = |order| NewOrder {
+        order: Arc::new(order),
+        grace: minute,
+    };
+    for _ in 0..size {
+        let order = new_order(OrderId::generate());
+        claims.push(Claim {
+            id: order.id.as_uuid(),
+            attempt: 1,
+            token: order.id.as_uuid(),
+            trace: order.trace.clone(),
+            lease: minute,
+        });
+        completions.push(Completion {
+            id: order.id.as_uuid(),
+            attempt: 1,
+            payment: Some("pi_1".to_owned()),
+        });
+        create_once.push(NewOrderOnce {
+            new: new(new_order(OrderId::generate())),
+            key: order.id.to_string(),
+            fingerprint: [0; 32],
+            fingerprint_version: 1,
+        });
+        create.push(new(order));
+    }
+    let ids: Vec<OrderId> = create.iter().map(|new| new.order.id).collect();
+    InsertOrders::run(connection, &create).await.unwrap();
+    InsertOrdersOnce::run(connection, &create_once).await.unwrap();
+    FindOrders::run(connection, &ids).await.unwrap();
+    let claimed = ClaimOrders::run(connection, &claims).await.unwrap();
+    assert_eq!(claimed.into_iter().flatten().count(), size);
+    CompleteOrders::run(connection, &completions).await.unwrap_err();
+}
+
 /// With new values at each call.
 async fn run_every_statement(store: &Store) {
     let (id, customer) = (OrderId::generate(), domain::CustomerId::anonymous());
-    let draft = OrderDraft {
-        product_name: Some("Widget".to_owned()),
-        amount: Some(serde_json::from_str("1").unwrap()),
-        ..OrderDraft::default()
-    };
-    let (new, trace, minute) = (
-        draft.validate().unwrap(),
-        domain::TraceContext::default(),
-        Duration::from_secs(60),
-    );
+    let (trace, minute) = (domain::TraceContext::default(), Duration::from_secs(60));
     let failure = Failure::new(FailureCode::PaymentTimeout, "no response");
-    let new_order = |id| Order::new(id, customer.clone(), new.clone(), trace.clone());
     let order = store.create(new_order(id), minute).await.unwrap();
-    let once = Once {
-        key: IdempotencyKey::new(&id.to_string()).unwrap(),
-        fingerprint: [0; 32],
-        fingerprint_version: 1,
-    };
+    let once = once(id);
     for _ in 0..2 {
         store
             .create_once(new_order(OrderId::generate()), minute, &once)
@@ -236,10 +274,10 @@ async fn run_every_statement(store: &Store) {
     store.unfinished().await.unwrap();
     store.hold_lease("test", id.as_uuid(), minute).await.unwrap();
     store.end_lease("test", id.as_uuid()).await.unwrap();
-    store
-        .claim(&job, ClaimToken::draw(), &trace, minute)
-        .await
-        .unwrap();
+    for claimed in [true, false] {
+        let claim = store.claim(&job, ClaimToken::draw(), &trace, minute).await;
+        assert_eq!(claim.unwrap().is_some(), claimed);
+    }
     store.renew(id, attempt, minute).await.unwrap();
     store.release(id, attempt).await.unwrap();
     store.back_off(id, attempt, &failure, minute).await.unwrap();
@@ -291,4 +329,27 @@ async fn run_maintenance(store: &Store, customer: &domain::CustomerId) {
         .await
         .unwrap();
     store.erase_keys(&unknown, 1).await.unwrap();
+}
+
+fn new_order(id: OrderId) -> Order {
+    let draft = OrderDraft {
+        product_name: Some("Widget".to_owned()),
+        amount: Some(serde_json::from_str("1").unwrap()),
+        ..OrderDraft::default()
+    };
+    let customer = domain::CustomerId::anonymous();
+    Order::new(
+        id,
+        customer,
+        draft.validate().unwrap(),
+        domain::TraceContext::default(),
+    )
+}
+
+fn once(id: OrderId) -> Once {
+    Once {
+        key: IdempotencyKey::new(&id.to_string()).unwrap(),
+        fingerprint: [0; 32],
+        fingerprint_version: 1,
+    }
 }

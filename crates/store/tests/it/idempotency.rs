@@ -116,8 +116,9 @@ async fn a_request_in_flight_is_reported_and_not_waited_for() {
     let row = "INSERT INTO idempotency_keys (order_id, customer, key, fingerprint) \
                VALUES (gen_random_uuid(), 'ada', 'k', sha256(''))";
     transaction.batch_execute(row).await.unwrap();
+    // With lanes of its own, as in another process.
     let first = tokio::spawn({
-        let store = store.clone();
+        let store = store.on_this_thread();
         async move { store.create_once(order(), MINUTE, &once("k")).await }
     });
     let second = testkit::eventually(

@@ -12,6 +12,7 @@ mod change;
 mod create;
 mod erasure;
 mod idempotency;
+mod lanes;
 mod leases;
 mod migrate;
 mod model;

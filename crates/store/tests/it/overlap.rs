@@ -219,7 +219,8 @@ async fn two_statements_that_meet_on_one_order_are_as_one_after_the_other() {
                     .unwrap();
                 let first = tokio::spawn(run(store.clone(), *first, order.clone()));
                 until_waiting(&fixture, "the first to wait at its commit", 1, || false).await;
-                let second = tokio::spawn(run(store.clone(), *second, order));
+                // With lanes of its own, as in another process.
+                let second = tokio::spawn(run(store.on_this_thread(), *second, order));
                 until_waiting(&fixture, "the second", 2, || second.is_finished()).await;
                 fixture
                     .sql

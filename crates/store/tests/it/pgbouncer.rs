@@ -45,6 +45,7 @@ async fn many_connections_share_two_of_the_server() {
         let (job, trace) = (order.next_job(), trace(2));
         let claim = store.claim(&job, ClaimToken::draw(), &trace, MINUTE).await?;
         assert!(claim.is_some());
+        store.find_many(&[order.id]).await?;
         store.complete(order.id, job.attempt, None).await
     });
     try_join_all(orders).await.unwrap();
@@ -69,7 +70,7 @@ async fn the_statement_timeout_is_a_setting_of_the_role_and_a_dropped_call_is_ca
     let short = store(&pgbouncer);
     // A call may meet a connection of PgBouncer that was closed just now.
     let error = eventually("the timeout", MINUTE, async || {
-        let error = short.find(OrderId::generate(), None).await.err()?;
+        let error = short.find_many(&[OrderId::generate()]).await.err()?;
         matches!(error, StoreError::Aborted(_)).then_some(error)
     })
     .await;
@@ -80,7 +81,7 @@ async fn the_statement_timeout_is_a_setting_of_the_role_and_a_dropped_call_is_ca
     let store = store(&pgbouncer);
     let call = tokio::spawn({
         let store = store.clone();
-        async move { while store.find(OrderId::generate(), None).await.is_err() {} }
+        async move { while store.find_many(&[OrderId::generate()]).await.is_err() {} }
     });
     let until_waiting = async |what: &str, expected: i64| {
         eventually(what, Duration::from_secs(30), async || {

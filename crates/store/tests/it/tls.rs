@@ -92,7 +92,7 @@ async fn a_dropped_call_is_cancelled_over_tls() {
     .unwrap();
     let call = tokio::spawn({
         let store = store.clone();
-        async move { store.find(OrderId::generate(), None).await }
+        async move { store.find_many(&[OrderId::generate()]).await }
     });
     let until = async |state: &str| {
         eventually(state, Duration::from_secs(30), async || {

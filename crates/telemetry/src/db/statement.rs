@@ -25,15 +25,15 @@ pub trait Statement: 'static {
 }
 
 /// Declares [`Statement`](crate::db::Statement) types: `Name: "OPERATION" "table", action "what_for",
-/// framework "actix-web";`
+/// framework "actix-web";`, with a visibility before the name if another module needs it.
 ///
 /// The action and the framework become the statement's comment.
 #[macro_export]
 macro_rules! statement {
-    ($($(#[$doc:meta])* $name:ident: $operation:literal $collection:literal, action $action:literal, framework $framework:literal;)+) => {$(
+    ($($(#[$doc:meta])* $visibility:vis $name:ident: $operation:literal $collection:literal, action $action:literal, framework $framework:literal;)+) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
-        struct $name;
+        $visibility struct $name;
 
         impl $crate::db::Statement for $name {
             const OPERATION: &'static str = $operation;

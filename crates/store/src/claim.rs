@@ -1,0 +1,63 @@
+//! A worker claims orders: it is then the only one that processes them, until its leases end.
+
+use std::time::Duration;
+
+use domain::{Order, ProcessOrder, TraceContext};
+use uuid::Uuid;
+
+use crate::batches::claim::{Claim, ClaimOrders, ClaimRows};
+use crate::error::StoreError;
+use crate::fencing::LOCK_OR_WAIT;
+use crate::store::Store;
+
+telemetry::statement! {
+    ClaimOrderAlone: "UPDATE" "orders", action "claim_order_alone", framework "apalis";
+}
+
+/// Identifies one delivery's claim, so that repeating the claim after a lost response returns the same claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimToken(Uuid);
+
+impl ClaimToken {
+    /// A new random token.
+    pub fn draw() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl Store {
+    /// Claims the order for the job's attempt, with a lease of at least `lease` from now. `None` if another
+    /// worker holds the order, it is final, or the attempt's number was used before. Repeating the claim with
+    /// the same token returns the same claim with a new lease, because the first response may have been lost.
+    /// Taking the order over from a worker whose lease expired counts as a crash, as in [`Store::take_due`];
+    /// as an attempt, if release 0.1 attempted the order.
+    /// The next attempt links to `attempt_trace`.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the claimed order cannot be read: see [`Store::leave_unreadable`].
+    pub async fn claim(
+        &self,
+        job: &ProcessOrder,
+        token: ClaimToken,
+        attempt_trace: &TraceContext,
+        lease: Duration,
+    ) -> Result<Option<Order>, StoreError> {
+        let claim = || Claim {
+            id: job.order_id.as_uuid(),
+            attempt: job.attempt.number(),
+            token: token.0,
+            trace: attempt_trace.clone(),
+            lease,
+        };
+        let row = match self.batched::<ClaimOrders>(&self.calls.claim, claim()).await? {
+            Some(row) => Some(row),
+            // Not claimable, or locked for the moment.
+            None => {
+                let alone = [claim()];
+                let claim = ClaimRows::new(&alone, LOCK_OR_WAIT);
+                self.pg.row::<ClaimOrderAlone, _, _>(claim).await?
+            }
+        };
+        Ok(row.map(Order::try_from).transpose()?)
+    }
+}

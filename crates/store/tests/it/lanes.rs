@@ -1,0 +1,242 @@
+//! Statements that carry many calls. The tests hold a lane's first statement with a lock, so that the calls
+//! after it share the second one.
+
+use domain::{CustomerId, Money, Order, OrderId};
+use futures_util::future::join_all;
+use throughline_store::{ClaimToken, CreatedOnce, IdempotencyKey, Once, Store, StoreError};
+use tokio::task::JoinHandle;
+
+use crate::setup::{Fixture, MINUTE, customer, free, trace};
+
+/// Statements of the store that wait for a lock.
+const WAITING: &str = "SELECT count(*) FROM pg_stat_activity \
+    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
+/// Waits until one statement waits for a lock. On a connection outside the transaction that holds the lock,
+/// which would see one state of `pg_stat_activity`.
+async fn one_waits(fixture: &Fixture) {
+    let sql = fixture.database.connect().await.unwrap();
+    testkit::eventually("a statement to wait for the lock", MINUTE, async || {
+        let waiting: i64 = sql.query_one(WAITING, &[]).await.unwrap().get(0);
+        (waiting == 1).then_some(())
+    })
+    .await;
+}
+
+/// How many statements created the orders: `created_at` is the start of the statement.
+const STATEMENTS: &str = "SELECT count(DISTINCT created_at) FROM orders";
+
+impl Fixture {
+    async fn count(&self, query: &str) -> i64 {
+        self.sql.query_one(query, &[]).await.unwrap().get(0)
+    }
+
+    /// Runs `first`, which waits for the table's lock, then `others` behind it; unlocks with `unlock`.
+    async fn behind_a_lock<T: Send + 'static>(
+        &self,
+        lock: &str,
+        first: impl Future<Output = T> + Send + 'static,
+        others: Vec<impl Future<Output = T> + Send + 'static>,
+        unlock: &str,
+    ) -> Vec<T> {
+        self.sql.batch_execute(&format!("BEGIN; {lock}")).await.unwrap();
+        let first = tokio::spawn(first);
+        one_waits(self).await;
+        let others: Vec<JoinHandle<T>> = others.into_iter().map(tokio::spawn).collect();
+        // The spawned calls are in the lane's queue before this runs on: one thread runs them all.
+        tokio::task::yield_now().await;
+        self.sql.batch_execute(unlock).await.unwrap();
+        let mut outputs = vec![first.await.unwrap()];
+        for output in join_all(others).await {
+            outputs.push(output.unwrap());
+        }
+        outputs
+    }
+}
+
+fn new_order() -> Order {
+    Order::new(OrderId::generate(), customer(), free(), trace(1))
+}
+
+fn creation(store: &Store, order: Order) -> impl Future<Output = Result<Order, StoreError>> + use<> {
+    let store = store.clone();
+    async move { store.create(order, MINUTE).await }
+}
+
+fn creations(
+    store: &Store,
+    orders: Vec<Order>,
+) -> Vec<impl Future<Output = Result<Order, StoreError>> + use<>> {
+    orders.into_iter().map(|order| creation(store, order)).collect()
+}
+
+fn new_orders(count: usize) -> Vec<Order> {
+    (0..count).map(|_| new_order()).collect()
+}
+
+const LOCK: &str = "LOCK TABLE orders IN SHARE MODE";
+
+#[tokio::test]
+async fn orders_that_arrive_during_a_statement_share_the_next() {
+    let fixture = Fixture::new().await;
+    let first = creation(&fixture.store, new_order());
+    let others = creations(&fixture.store, new_orders(20));
+    let created = fixture.behind_a_lock(LOCK, first, others, "COMMIT").await;
+    for order in created {
+        let order = order.unwrap();
+        let found = fixture.find(order.id).await;
+        assert_eq!(format!("{found:?}"), format!("{order:?}"));
+    }
+    assert_eq!(fixture.count(STATEMENTS).await, 2);
+}
+
+#[tokio::test]
+async fn an_invalid_order_fails_alone() {
+    let fixture = Fixture::new().await;
+    let check = "ALTER TABLE orders ADD CONSTRAINT no_twelve CHECK (amount <> 12)";
+    fixture.sql.batch_execute(check).await.unwrap();
+    let mut invalid = new_order();
+    invalid.amount = Money::from_minor(12, invalid.amount.currency()).unwrap();
+    let mut others = new_orders(5);
+    others.insert(2, invalid);
+    let others = creations(&fixture.store, others);
+    let first = creation(&fixture.store, new_order());
+    let created = fixture.behind_a_lock(LOCK, first, others, "COMMIT").await;
+    for (n, created) in created.iter().enumerate() {
+        match created {
+            Ok(order) => drop(fixture.find(order.id).await),
+            Err(error) => assert!(n == 3 && matches!(error, StoreError::Query(_)), "{n}: {error:?}"),
+        }
+    }
+    assert_eq!(fixture.count("SELECT count(*) FROM orders").await, 6);
+}
+
+#[tokio::test]
+async fn all_orders_of_a_statement_that_breaks_are_in_doubt() {
+    let fixture = Fixture::new().await;
+    // Prepares the statement, which takes and releases the lock that it needs later.
+    creation(&fixture.store, new_order()).await.unwrap();
+    // The second statement waits for the lock too, and is ended there.
+    let first = creation(&fixture.store, new_order());
+    let relock = format!("COMMIT; BEGIN; {LOCK}");
+    fixture
+        .sql
+        .batch_execute(&format!("BEGIN; {LOCK}"))
+        .await
+        .unwrap();
+    let first = tokio::spawn(first);
+    one_waits(&fixture).await;
+    let others: Vec<_> = creations(&fixture.store, new_orders(5))
+        .into_iter()
+        .map(tokio::spawn)
+        .collect();
+    tokio::task::yield_now().await;
+    fixture.sql.batch_execute(&relock).await.unwrap();
+    first.await.unwrap().unwrap();
+    one_waits(&fixture).await;
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    assert_eq!(fixture.count(end).await, 1);
+    for other in join_all(others).await {
+        let error = other.unwrap().unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    }
+    fixture.sql.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(fixture.count("SELECT count(*) FROM orders").await, 2);
+    // The lane has a new connection.
+    creation(&fixture.store, new_order()).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_two_requests_with_one_key_in_a_statement_one_is_in_flight() {
+    let fixture = Fixture::new().await;
+    let creation = |key: &str| {
+        let store = fixture.store.clone();
+        let once = Once {
+            key: IdempotencyKey::new(key).unwrap(),
+            fingerprint: [7; 32],
+            fingerprint_version: 1,
+        };
+        async move { store.create_once(new_order(), MINUTE, &once).await.unwrap() }
+    };
+    let others = ["b", "a", "b", "c"].into_iter().map(creation).collect();
+    let created = fixture.behind_a_lock(LOCK, creation("a"), others, "COMMIT").await;
+    let states = created.iter().map(|created| match created {
+        CreatedOnce::New(_) => "new",
+        CreatedOnce::Replayed(_) => "replayed",
+        CreatedOnce::InFlight => "in flight",
+        CreatedOnce::OtherRequest => "other",
+    });
+    let expected = ["new", "new", "replayed", "in flight", "new"];
+    assert_eq!(states.collect::<Vec<_>>(), expected);
+    assert_eq!(fixture.count(STATEMENTS).await, 2);
+}
+
+#[tokio::test]
+async fn one_order_is_found_by_all_who_may_see_it() {
+    let fixture = Fixture::new().await;
+    let (order, other) = (fixture.order().await, fixture.order().await);
+    let find = |id: OrderId, customer: Option<&str>| {
+        let store = fixture.store.clone();
+        let customer = customer.map(|name| CustomerId::new(name).unwrap());
+        async move {
+            store
+                .find(id, customer.as_ref())
+                .await
+                .unwrap()
+                .map(|order| order.id)
+        }
+    };
+    let others = vec![
+        find(order.id, Some("ada")),
+        find(order.id, Some("eve")),
+        find(OrderId::generate(), None),
+        find(other.id, None),
+        find(order.id, None),
+    ];
+    let lock = "LOCK TABLE orders IN ACCESS EXCLUSIVE MODE";
+    let found = fixture
+        .behind_a_lock(lock, find(order.id, None), others, "COMMIT")
+        .await;
+    let order = Some(order.id);
+    assert_eq!(found, [order, order, None, None, Some(other.id), order]);
+}
+
+#[tokio::test]
+async fn of_two_claims_of_one_order_in_a_statement_one_succeeds() {
+    let fixture = Fixture::new().await;
+    let (first, order, other) = (
+        fixture.order().await,
+        fixture.order().await,
+        fixture.order().await,
+    );
+    let claim = |order: &Order| {
+        let (store, job) = (fixture.store.clone(), order.next_job());
+        async move {
+            let claim = store.claim(&job, ClaimToken::draw(), &trace(2), MINUTE).await;
+            claim.unwrap().is_some()
+        }
+    };
+    let others = vec![claim(&order), claim(&order), claim(&other), claim(&first)];
+    let claimed = fixture.behind_a_lock(LOCK, claim(&first), others, "COMMIT").await;
+    assert_eq!(claimed, [true, true, false, true, false]);
+}
+
+/// A statement leaves out the rows that others have locked, and waits for each of them alone.
+#[tokio::test]
+async fn a_locked_order_holds_up_no_other() {
+    let fixture = Fixture::new().await;
+    let (locked, free) = (fixture.order().await, fixture.order().await);
+    let lock = format!("BEGIN; SELECT FROM orders WHERE id = '{}' FOR UPDATE", locked.id);
+    fixture.sql.batch_execute(&lock).await.unwrap();
+    let waiting = tokio::spawn({
+        let (store, job) = (fixture.store.clone(), locked.next_job());
+        async move { store.claim(&job, ClaimToken::draw(), &trace(2), MINUTE).await }
+    });
+    one_waits(&fixture).await;
+    let claimed = fixture.claim(&free).await;
+    let completed = fixture.store.complete(free.id, claimed.attempt, None).await;
+    assert!(completed.unwrap().is_some());
+    fixture.sql.batch_execute("COMMIT").await.unwrap();
+    assert!(waiting.await.unwrap().unwrap().is_some());
+}
