@@ -22,8 +22,11 @@ const REQUEST_INTERVAL: Duration = Duration::from_millis(250);
 const COUNTED_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Makes the load fast: the indexes are built afterwards, and no trigger runs.
-const PREPARE: &str = "ALTER SYSTEM SET max_wal_size = '4GB'; SELECT pg_reload_conf(); \
-    DROP INDEX orders_of_customer, orders_by_status, orders_of_status_c, orders_completed";
+const PREPARE: [&str; 3] = [
+    "ALTER SYSTEM SET max_wal_size = '4GB'",
+    "SELECT pg_reload_conf()",
+    "DROP INDEX orders_of_customer, orders_by_status, orders_of_status_c, orders_completed",
+];
 /// Orders `$1` to `$2` of `$3`, evenly spread over the last 180 days.
 const INSERT: &str = "INSERT INTO orders (id, amount, created_at, updated_at, completed_at, attempt, customer, \
     currency, status, payment_status, failure_code, failure_detail, items) \
@@ -39,8 +42,7 @@ const INDEX: &str = "SET maintenance_work_mem = '512MB'; \
     CREATE INDEX orders_of_customer ON orders (customer, id); \
     CREATE INDEX orders_by_status ON orders (status, customer, id); \
     CREATE INDEX orders_of_status_c ON orders (status COLLATE \"C\", id); \
-    CREATE INDEX orders_completed ON orders (completed_at, id) WHERE completed_at IS NOT NULL; \
-    VACUUM ANALYZE orders";
+    CREATE INDEX orders_completed ON orders (completed_at, id) WHERE completed_at IS NOT NULL";
 const FULL_COUNT: &str =
     "SELECT status, currency, count(*), sum(amount) FROM orders GROUP BY status, currency";
 
@@ -50,13 +52,16 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
     environment.binaries.migrate(database.url()).await?;
     let sql = database.connect().await?;
     let half = size.stored / 2;
-    sql.batch_execute(PREPARE).await?;
+    for statement in PREPARE {
+        sql.batch_execute(statement).await?;
+    }
     let (first, second) = (database.connect().await?, database.connect().await?);
     tokio::try_join!(
         insert(&first, 1, half, size.stored),
         insert(&second, half + 1, size.stored, size.stored),
     )?;
     sql.batch_execute(INDEX).await?;
+    sql.batch_execute("VACUUM ANALYZE orders").await?;
 
     let services = [Service::Api, Service::Worker];
     let stack = environment.stack(Mode::Off, database.url(), &services, "http://127.0.0.1:9");

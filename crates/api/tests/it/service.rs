@@ -60,7 +60,7 @@ impl Api {
                 let output = child.wait_with_output().unwrap();
                 panic!("it did not start: {}", String::from_utf8_lossy(&output.stderr));
             };
-            if let Some((_, rest)) = line.split_once("address=") {
+            if let Some((_, rest)) = line.split_once("taking orders at ") {
                 break rest.split_whitespace().next().unwrap().to_owned();
             }
         };

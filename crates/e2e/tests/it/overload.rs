@@ -11,16 +11,16 @@ use testkit::Service;
 
 use crate::shop::{Shop, TIMEOUT, widget};
 
-/// Every connection of the pool waits for a lock. The response to the other requests is 503 with Retry-After.
+/// A statement of each HTTP thread waits for a lock. The response to the other requests is 503 with Retry-After.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_gets_no_connection_in_time_is_rejected_with_retry_after() {
-    let shop = Shop::open_with(&[(Service::Api, "DATABASE_POOL_SIZE", "2")]).await;
+    let shop = Shop::open_with(&[(Service::Api, "HTTP_WORKERS", "2")]).await;
     let sql = shop.database.connect().await.unwrap();
     sql.batch_execute("BEGIN; LOCK TABLE orders").await.unwrap();
     let url = format!("{}/api/orders", shop.stack.url(Service::Api));
     let posts = (0..12).map(|_| shop.http.post(&url).json(&widget()).send());
     let ready = async {
-        wait_for_a_busy_pool(&shop).await;
+        wait_for_busy_threads(&shop).await;
         let url = format!("{}/health/ready", shop.stack.url(Service::Api));
         shop.http.get(url).send().await.unwrap().status()
     };
@@ -38,10 +38,10 @@ async fn a_request_that_gets_no_connection_in_time_is_rejected_with_retry_after(
     assert_eq!(shop.final_order(&id).await["status"], "completed");
 }
 
-/// Waits until every connection of the api waits for the lock.
-async fn wait_for_a_busy_pool(shop: &Shop) {
+/// Waits until a statement of each HTTP thread waits for the lock.
+async fn wait_for_busy_threads(shop: &Shop) {
     let sql = shop.database.connect().await.unwrap();
-    testkit::eventually("the pool to be busy", TIMEOUT, || async {
+    testkit::eventually("both threads to be busy", TIMEOUT, || async {
         const WAITING: &str = "SELECT count(*) FROM pg_stat_activity \
              WHERE datname = current_database() AND wait_event_type = 'Lock' AND application_name = 'throughline-api'";
         let row = sql.query_one(WAITING, &[]).await.unwrap();
@@ -57,6 +57,7 @@ async fn a_process_has_no_more_connections_to_postgresql_than_its_settings_say()
     let shop = Shop::open_with(&[
         (Service::Api, "DATABASE_POOL_SIZE", "3"),
         (Service::Api, "DATABASE_REPORTING_POOL_SIZE", "2"),
+        (Service::Api, "HTTP_WORKERS", "2"),
         (Service::Worker, "DATABASE_POOL_SIZE", "3"),
     ])
     .await;
@@ -107,9 +108,12 @@ async fn a_process_has_no_more_connections_to_postgresql_than_its_settings_say()
         () = watch => {}
     }
     let (api, worker) = (most["throughline-api"], most["throughline-worker"]);
-    assert!((4..=3 + 2 + 1).contains(&api), "{api} connections of the api");
     assert!(
-        (2..=3 + 1).contains(&worker),
+        (4..=3 + 2 + 3 * 2 + 1).contains(&api),
+        "{api} connections of the api"
+    );
+    assert!(
+        (2..=3 + 3 + 1).contains(&worker),
         "{worker} connections of the worker"
     );
 }
