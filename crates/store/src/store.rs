@@ -103,7 +103,7 @@ impl Store {
 
     /// The connections and waiting callers of the pool for orders at this moment.
     pub fn pool_state(&self) -> PoolState {
-        self.pg.pool_state()
+        self.pg.pool().state()
     }
 
     /// Runs a statement that also carries other calls, if there are any.
@@ -113,13 +113,24 @@ impl Store {
         item: B::Item,
     ) -> Result<B::Output, StoreError> {
         let span = self.lanes.server.shared_span::<B::Statement>();
-        let (size, result) = match calls.call(item).await {
-            Ok(Batched { size, result }) => (size, result),
-            Err(error) => (1, Err(not_sent(error))),
-        };
-        let error = result.as_ref().err().and_then(StoreError::of_statement);
-        span.end(Outcome::new(size, error));
-        result
+        match calls.call(item).await {
+            Ok(Batched { size, result }) => {
+                let error = result.as_ref().err().and_then(StoreError::of_statement);
+                span.end(Outcome::new(size, error));
+                result
+            }
+            Err(error) => {
+                let not_sent = not_sent(error);
+                span.end(Outcome::new(1, Some(&not_sent)));
+                match error {
+                    batch::Error::Busy => {
+                        self.pg.pool().count_timeout();
+                        Err(StoreError::Busy)
+                    }
+                    batch::Error::Lost => Err(not_sent.into()),
+                }
+            }
+        }
     }
 
     /// Runs a statement that returns at most one order.

@@ -137,7 +137,7 @@ struct Totals {
 /// orders beyond it.
 macro_rules! totals {
     () => {
-        "(SELECT coalesce(jsonb_agg(to_jsonb(total) ORDER BY status, currency), '[]') FROM (\
+        "(SELECT coalesce(jsonb_agg(to_jsonb(total) ORDER BY status, currency), jsonb_build_array()) FROM (\
            SELECT status, currency, sum(count) AS count, sum(sum) AS sum FROM (\
              SELECT status, currency, count, sum FROM order_totals \
              UNION ALL \

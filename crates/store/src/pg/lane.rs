@@ -140,9 +140,8 @@ impl LaneConnection {
 }
 
 /// The error of a call whose statement was not sent.
-pub(crate) fn not_sent(why: impl std::fmt::Display) -> StoreError {
-    let kind = DatabaseErrorKind::UnableToSendCommand;
-    StoreError::from(DieselError::DatabaseError(kind, Box::new(why.to_string())))
+pub(crate) fn not_sent(why: impl std::fmt::Display) -> DieselError {
+    DieselError::DatabaseError(DatabaseErrorKind::UnableToSendCommand, Box::new(why.to_string()))
 }
 
 struct StatementLane<B> {

@@ -77,6 +77,11 @@ impl Pool {
     pub(crate) fn state(&self) -> PoolState {
         state(&self.connections)
     }
+
+    /// Counts a call that waited too long for a statement outside the pool.
+    pub(crate) fn count_timeout(&self) {
+        self.metrics.count_timeout();
+    }
 }
 
 impl Manager for Connector {

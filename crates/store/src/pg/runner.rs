@@ -10,7 +10,7 @@ use diesel::query_builder::QueryFragment;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::RunQueryDsl;
 use diesel_async::methods::{ExecuteDsl, LoadQuery};
-use telemetry::db::{Commented, PoolState, Server, Statement, commented, no_response};
+use telemetry::db::{Commented, Server, Statement, commented, no_response};
 
 use crate::error::StoreError;
 use crate::pg::connection::Connection;
@@ -36,8 +36,8 @@ impl Runner {
         }
     }
 
-    pub(crate) fn pool_state(&self) -> PoolState {
-        self.pool.state()
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// Runs a statement that returns rows.

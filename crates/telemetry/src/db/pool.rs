@@ -112,6 +112,11 @@ fn whole(number: usize) -> i64 {
 }
 
 impl PoolMetrics {
+    /// Counts a timeout of a caller that [`wait`](Self::wait) does not see.
+    pub fn count_timeout(&self) {
+        self.timeouts.add(1, &self.attributes);
+    }
+
     /// Waits for a connection and records the result. `timed_out` recognizes a timeout among the errors.
     ///
     /// # Errors
@@ -127,7 +132,7 @@ impl PoolMetrics {
             Ok(_) => self
                 .wait_time
                 .record(started.elapsed().as_secs_f64(), &self.attributes),
-            Err(error) if timed_out(error) => self.timeouts.add(1, &self.attributes),
+            Err(error) if timed_out(error) => self.count_timeout(),
             Err(_) => {}
         }
         result
