@@ -36,7 +36,7 @@ const INSERT: &str = "INSERT INTO orders (id, amount, created_at, updated_at, co
       CASE n % 50 WHEN 0 THEN 'failed' ELSE 'completed' END, 'not_required', \
       CASE n % 50 WHEN 0 THEN 'internal_error' END, CASE n % 50 WHEN 0 THEN '' END, \
       '[{\"product_name\": \"Widget\", \"quantity\": 1, \"unit_price_minor\": 9999}]' \
-    FROM (SELECT n, now() - interval '1 min' - interval '180 d' * ($3 - n) / $3 AS at \
+    FROM (SELECT n, now() - interval '1 min' - interval '180 d' * ($3::float8 - n) / $3::float8 AS at \
       FROM generate_series($1::int, $2::int) AS n) AS one";
 const INDEX: &str = "SET maintenance_work_mem = '512MB'; \
     CREATE INDEX orders_of_customer ON orders (customer, id); \

@@ -11,7 +11,8 @@ use testkit::Service;
 
 use crate::shop::{Shop, TIMEOUT, widget};
 
-/// A statement of each HTTP thread waits for a lock. The response to the other requests is 503 with Retry-After.
+/// A statement of each HTTP thread waits for a lock. The response to the other requests is 503 with
+/// Retry-After.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_gets_no_connection_in_time_is_rejected_with_retry_after() {
     let shop = Shop::open_with(&[(Service::Api, "HTTP_WORKERS", "2")]).await;

@@ -34,9 +34,9 @@ const CALLER: &str = "b7ad6b7169203331";
 const UNKNOWN: &str = "0192e4a0-0000-7000-8000-000000000000";
 
 /// Short timeouts, so that failures come soon, but long enough to change an order whose payment hangs; two
-/// connections, so that the pool is exhausted.
+/// connections for lists, so that their pool is exhausted.
 const ENV: &[(Service, &str, &str)] = &[
-    (Api, "DATABASE_POOL_SIZE", "2"),
+    (Api, "DATABASE_REPORTING_POOL_SIZE", "2"),
     (Api, "HTTP_BODY_LIMIT", "4KiB"),
     (Api, "HTTP_REQUEST_TIMEOUT", "3s"),
     (Worker, "ORDER_LEASE", "6s"),
