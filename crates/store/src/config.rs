@@ -20,9 +20,6 @@ pub struct StoreConfig {
     pub database_url: String,
     /// The maximum number of connections.
     pub pool_size: usize,
-    /// Connections for each statement that carries many calls, beside the pool; in an HTTP server, for each
-    /// of its threads.
-    pub lanes: usize,
     /// PostgreSQL ends a statement that takes longer.
     pub statement_timeout: Duration,
     /// The maximum number of connections for pages and totals, beside those of `pool_size`.
@@ -47,7 +44,6 @@ impl StoreConfig {
         Self {
             database_url: database_url.into(),
             pool_size: 16,
-            lanes: 1,
             max_waiting: 16 * WAITING_PER_CONNECTION,
             statement_timeout: Duration::from_secs(5),
             reporting_pool_size: 4,

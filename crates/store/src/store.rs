@@ -58,7 +58,6 @@ impl Store {
             server: server.clone(),
             response_timeout: response_timeout(config.statement_timeout),
             acquire_timeout: config.acquire_timeout,
-            per_statement: config.lanes,
         };
         Ok(Self {
             calls: AllCalls::start(&lanes),

@@ -79,7 +79,7 @@ impl BatchStatement for InsertOrdersOnce {
 
 /// A transaction-level advisory lock shows that a request is in flight; it ends with the statement in every
 /// case. Its name joins customer and key by a blank. A customer's id may contain blanks but a key may not, so
-/// names are unique. No statement waits for the key of another one, so that none waits for each other.
+/// names are unique. No statement waits for the key of another one, so no two wait for each other.
 struct Insert<'a> {
     keys: Vec<&'a str>,
     fingerprints: Vec<&'a [u8]>,

@@ -62,25 +62,23 @@ pub(crate) struct Lanes {
     pub(crate) response_timeout: Duration,
     /// How long a call may wait for its statement to begin.
     pub(crate) acquire_timeout: Duration,
-    /// Connections per statement.
-    pub(crate) per_statement: usize,
 }
 
 impl Lanes {
-    /// Starts lanes on the current runtime, which also drives their connections: an HTTP server has one
-    /// runtime per thread, and a statement that stays on its thread costs no wake-up of another one. They
-    /// connect at their first statement.
+    /// Starts a lane on the current runtime, which also drives its connection: an HTTP server has one runtime
+    /// per thread, and a statement that stays on its thread costs no wake-up of another one. It connects at
+    /// its first statement.
     pub(crate) fn start<B: BatchStatement>(&self) -> Calls<B> {
-        let lanes = (0..self.per_statement.max(1)).map(|_| StatementLane::<B> {
+        let lane = StatementLane::<B> {
             connection: self.connection(),
             statement: PhantomData,
-        });
+        };
         let limits = Limits {
             batch_size: BATCH_SIZE,
             waiting: MAX_WAITING,
             stall_timeout: self.acquire_timeout,
         };
-        Batcher::start(lanes, limits)
+        Batcher::start([lane], limits)
     }
 
     /// A connection of the current runtime. It connects at its first statement.
