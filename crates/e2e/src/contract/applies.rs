@@ -2,7 +2,7 @@
 
 use lens::{Span, SpanKind, Value};
 
-/// `order.failure.code`: why an order failed, waits, or is tried again.
+/// `order.failure.code`: why an order failed, waits, or is tried again. [`CARD_DECLINED`] is the first.
 pub(super) const FAILURES: &[&str] = &[
     CARD_DECLINED,
     "amount_mismatch",
@@ -15,15 +15,10 @@ pub(super) const FAILURES: &[&str] = &[
 ];
 
 /// The failures that are errors of a job: all but a declined card, which is an outcome.
-pub(super) const ERRORS: &[&str] = &[
-    "amount_mismatch",
-    "attempts_exhausted",
-    "payment_deadline",
-    "payment_rejected",
-    "payment_timeout",
-    "payment_unavailable",
-    "worker_crashed",
-];
+pub(super) const ERRORS: &[&str] = match FAILURES {
+    [_card_declined, errors @ ..] => errors,
+    [] => &[],
+};
 
 pub(super) const CARD_DECLINED: &str = "card_declined";
 
