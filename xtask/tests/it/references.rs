@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
@@ -13,6 +13,7 @@ const DOCUMENTS: [&str; 10] = [
     "docs/architecture.md",
     "docs/operating.md",
     "docs/reliability.md",
+    "docs/security.md",
     "docs/telemetry.md",
     "docs/upgrading.md",
 ];
