@@ -12,6 +12,7 @@ use dispatch::Subscriber;
 use service::{ShutdownSignal, wait_until_reachable};
 use telemetry::http::server::{Inbound, Tracing};
 
+use crate::auth::AuthConfig;
 use crate::config::Config;
 use crate::events::feed;
 use crate::rate_limit::{self, RateLimit};
@@ -29,6 +30,9 @@ pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::R
     let listener = config.address.listen()?;
     let address = listener.local_addr()?;
     tracing::info!("taking orders at {address}");
+    if matches!(config.auth, AuthConfig::Off) {
+        tracing::warn!("authentication is off (AUTH): every caller reads and changes all orders");
+    }
 
     let (http, inbound) = (config.http.clone(), config.inbound);
     let app = {

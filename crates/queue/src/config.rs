@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use redis::{ConnectionAddr, IntoConnectionInfo};
 use settings::{Env, SettingError};
 
 use crate::error::QueueError;
@@ -34,12 +35,17 @@ impl QueueConfig {
         }
     }
 
-    /// Reads REDIS_URL and QUEUE_NAME, by default `default_name`.
+    /// Reads REDIS_URL and QUEUE_NAME, by default `default_name`. Outside development, `redis://` is for
+    /// servers in a private network.
     pub fn from_env(env: &Env, default_name: &str) -> Result<Self, SettingError> {
         const TAKES: &str = "a URL: redis://host:6379, or rediss:// for TLS";
         let url = env.required("REDIS_URL", TAKES)?;
-        if redis::Client::open(url.as_str()).is_err() {
-            return Err(SettingError::bad_url("REDIS_URL", &url, TAKES));
+        let info = url
+            .as_str()
+            .into_connection_info()
+            .map_err(|_| SettingError::bad_url("REDIS_URL", &url, TAKES))?;
+        if let ConnectionAddr::Tcp(host, _) = info.addr() {
+            env.check_plaintext("REDIS_URL", &url, host, "rediss://")?;
         }
         let name = env.get("QUEUE_NAME").unwrap_or(default_name);
         let config = Self::new(url, name);
@@ -99,6 +105,26 @@ mod tests {
             read("http://:secret@h", "").unwrap_err().to_string(),
             "REDIS_URL: got `http://***`; takes a URL: redis://host:6379, or rediss:// for TLS"
         );
+    }
+
+    #[test]
+    fn outside_development_a_public_server_needs_tls() {
+        let read = |url| {
+            let env = Env::of([("ENVIRONMENT", "production"), ("REDIS_URL", url)]);
+            QueueConfig::from_env(&env, "orders")
+        };
+        let error = read("redis://:secret@cache.example.com").unwrap_err().to_string();
+        assert!(
+            error.starts_with("REDIS_URL: got `redis://***`; takes rediss://, as"),
+            "{error}"
+        );
+        for url in [
+            "rediss://cache.example.com",
+            "redis://redis",
+            "redis+unix:///run/redis.sock",
+        ] {
+            assert!(read(url).is_ok(), "{url}");
+        }
     }
 
     #[test]

@@ -14,11 +14,14 @@
 //! ```
 #![warn(missing_docs)]
 
+mod host;
 mod units;
 
 use std::collections::HashMap;
 use std::str::FromStr;
 use std::time::Duration;
+
+pub use host::is_loopback;
 
 /// The environment variables of a program. An empty value counts as absent, as in the OpenTelemetry
 /// specification and in Compose files.
@@ -178,6 +181,34 @@ impl Env {
         Ok(self.read(name, "true or false", read)?.unwrap_or(default))
     }
 
+    /// Whether ENVIRONMENT is `development` or absent. Any other value, misspelt ones included, is not: what is
+    /// only for development is then off.
+    pub fn is_development(&self) -> bool {
+        matches!(self.get("ENVIRONMENT"), None | Some("development"))
+    }
+
+    /// For the variable `name` whose URL makes connections without verified TLS to `host`. `tls` says how the
+    /// URL would have it.
+    ///
+    /// # Errors
+    /// If the connections may cross a public network: ENVIRONMENT is not development, `host` is neither
+    /// loopback nor private, and ALLOW_PLAINTEXT is not `true`.
+    pub fn check_plaintext(
+        &self,
+        name: &'static str,
+        url: &str,
+        host: &str,
+        tls: &str,
+    ) -> Result<(), SettingError> {
+        if self.flag_or("ALLOW_PLAINTEXT", false)? || self.is_development() || host::is_private(host) {
+            return Ok(());
+        }
+        let takes = format!(
+            "{tls}, as the host is neither loopback nor private; ALLOW_PLAINTEXT=true accepts unverified connections"
+        );
+        Err(SettingError::bad_url(name, url, takes))
+    }
+
     fn read<T>(
         &self,
         name: &'static str,
@@ -213,6 +244,35 @@ mod tests {
         );
         for url in ["me:secret@cache", "me:secret@cache://0"] {
             assert_eq!(got(url), "REDIS_URL: got `***`; takes a URL");
+        }
+    }
+
+    #[test]
+    fn plain_text_crosses_no_public_network_unless_it_is_allowed() {
+        let check = |environment, allow, host| {
+            let env = Env::of([("ENVIRONMENT", environment), ("ALLOW_PLAINTEXT", allow)]);
+            env.check_plaintext("REDIS_URL", "redis://:secret@h", host, "rediss://")
+        };
+        assert_eq!(
+            check("production", "", "cache.example.com")
+                .unwrap_err()
+                .to_string(),
+            "REDIS_URL: got `redis://***`; takes rediss://, as the host is neither loopback nor private; \
+             ALLOW_PLAINTEXT=true accepts unverified connections"
+        );
+        assert!(check("prod", "false", "8.8.8.8").is_err());
+        for (environment, allow, host) in [
+            ("production", "", "127.0.0.1"),
+            ("production", "", "redis"),
+            ("production", "true", "cache.example.com"),
+            ("development", "", "cache.example.com"),
+            ("", "", "cache.example.com"),
+        ] {
+            assert_eq!(
+                check(environment, allow, host),
+                Ok(()),
+                "{environment} {allow} {host}"
+            );
         }
     }
 

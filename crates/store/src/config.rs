@@ -75,15 +75,18 @@ impl StoreConfig {
     }
 }
 
-/// Reads DATABASE_URL, and the certificates that it refers to.
+/// Reads DATABASE_URL, and the certificates that it refers to. Outside development, the server's certificate
+/// is verified unless the server is in a private network.
 pub fn database_url(env: &Env) -> Result<String, SettingError> {
     const NAME: &str = "DATABASE_URL";
     const TAKES: &str = "a URL: postgres://user:password@host:5432/database";
     let url = env.required(NAME, TAKES)?;
-    match connect::read(&url) {
-        Ok(_) => Ok(url),
-        Err(why) => Err(SettingError::bad_url(NAME, &url, format!("{TAKES} ({why})"))),
+    let unverified = connect::unverified_hosts(&url)
+        .map_err(|why| SettingError::bad_url(NAME, &url, format!("{TAKES} ({why})")))?;
+    for host in unverified {
+        env.check_plaintext(NAME, &url, &host, "sslmode=verify-full")?;
     }
+    Ok(url)
 }
 
 /// Without the URL, which may carry a password.
@@ -98,5 +101,34 @@ impl fmt::Debug for StoreConfig {
             .field("slow_query_threshold", &self.slow_query_threshold)
             .field("application_name", &self.application_name)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outside_development_a_public_server_is_verified() {
+        let read = |url: &str| database_url(&Env::of([("ENVIRONMENT", "production"), ("DATABASE_URL", url)]));
+        for query in ["", "?sslmode=disable", "?sslmode=prefer", "?sslmode=require"] {
+            for host in ["db.example.com", "postgres,db.example.com", "8.8.8.8"] {
+                let url = format!("postgres://me:secret@{host}/orders{query}");
+                let error = read(&url).unwrap_err();
+                let expected =
+                    "DATABASE_URL: got `postgres://***`; takes sslmode=verify-full, as the host is";
+                assert!(error.to_string().starts_with(expected), "{error}");
+            }
+        }
+        let elsewhere = "postgres://localhost/orders?hostaddr=8.8.8.8";
+        assert!(read(elsewhere).is_err());
+        for url in [
+            "postgres://127.0.0.1/orders",
+            "postgres://postgres,10.0.0.1/orders",
+            "postgres://%2Frun%2Fpostgresql/orders",
+            "postgres://db.example.com/orders?sslmode=verify-full",
+        ] {
+            assert!(read(url).is_ok(), "{url}");
+        }
     }
 }

@@ -118,6 +118,9 @@ fn gateway(env: &Env) -> Result<Option<GatewayConfig>, SettingError> {
     let url = url
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
         .ok_or_else(|| SettingError::bad_url(URL, text, TAKES))?;
+    if url.scheme() == "http" {
+        env.check_plaintext(URL, text, url.host_str().unwrap_or_default(), "https://")?;
+    }
     Ok(Some(GatewayConfig {
         url,
         key: env.required(
@@ -151,5 +154,28 @@ mod tests {
         let expected = "ORDER_LEASE: got `500ms`; takes a duration of 1s or more";
         assert_eq!(error.to_string(), expected);
         assert_eq!(lease(&Env::of([("ORDER_LEASE", "1s")])), Ok(MIN_LEASE));
+    }
+
+    #[test]
+    fn outside_development_the_key_crosses_no_public_network_in_plain_text() {
+        let read = |url| {
+            gateway(&Env::of([
+                ("ENVIRONMENT", "production"),
+                ("PAYMENT_GATEWAY_URL", url),
+                ("PAYMENT_GATEWAY_KEY", "sk_live_1"),
+            ]))
+        };
+        let error = read("http://api.stripe.com").unwrap_err().to_string();
+        assert!(
+            error.starts_with("PAYMENT_GATEWAY_URL: got `http://***`; takes https://, as"),
+            "{error}"
+        );
+        for url in [
+            "https://api.stripe.com",
+            "http://gateway:8090",
+            "http://[::1]:8090",
+        ] {
+            assert!(read(url).is_ok(), "{url}");
+        }
     }
 }

@@ -3,11 +3,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use settings::{Env, SettingError};
 
 /// The output size of HS256's hash (RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
+const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 const EXACTLY_ONE: &str = "a value: AUTH=jwt needs exactly one of JWT_SECRET (HS256), JWT_PUBLIC_KEY_FILE and JWT_JWKS_URL (RS256, ES256, EdDSA)";
 
 #[derive(Debug, Clone)]
@@ -21,8 +23,11 @@ pub(crate) enum AuthConfig {
 #[derive(Debug, Clone)]
 pub(crate) struct JwtConfig {
     pub(super) keys: KeySource,
+    /// Required outside development: keys may be shared with services whose tokens are not for this one.
     pub(super) issuer: Option<String>,
     pub(super) audience: Option<String>,
+    /// A token that is valid for longer is rejected.
+    pub(super) max_lifetime: Duration,
 }
 
 #[derive(Clone)]
@@ -47,7 +52,7 @@ impl AuthConfig {
     /// Any ENVIRONMENT but `development`, misspelt ones included, requires AUTH=jwt, so that no service is
     /// open by accident.
     pub(crate) fn from_env(env: &Env) -> Result<Self, SettingError> {
-        let development = matches!(env.get("ENVIRONMENT"), None | Some("development"));
+        let development = env.is_development();
         let takes = "jwt, unless ENVIRONMENT is development";
         match env.get("AUTH") {
             Some("jwt") => JwtConfig::from_env(env, development).map(Self::Jwt),
@@ -82,14 +87,19 @@ impl JwtConfig {
             }
             (None, None, Some(url)) => {
                 let takes = "an https URL; http alone in development";
-                return Err(SettingError::bad("JWT_JWKS_URL", url, takes));
+                return Err(SettingError::bad_url("JWT_JWKS_URL", url, takes));
             }
             _ => return Err(SettingError::missing("JWT_SECRET", EXACTLY_ONE)),
         };
+        let claim = |name, takes| match env.get(name) {
+            None if !development => Err(SettingError::missing(name, takes)),
+            value => Ok(value.map(str::to_owned)),
+        };
         Ok(Self {
             keys,
-            issuer: env.get("JWT_ISSUER").map(str::to_owned),
-            audience: env.get("JWT_AUDIENCE").map(str::to_owned),
+            issuer: claim("JWT_ISSUER", "the issuer that tokens must name in `iss`")?,
+            audience: claim("JWT_AUDIENCE", "the audience that tokens must name in `aud`")?,
+            max_lifetime: env.duration_or("JWT_MAX_LIFETIME", MAX_LIFETIME)?,
         })
     }
 }
@@ -119,6 +129,8 @@ mod tests {
                 ("ENVIRONMENT", environment),
                 ("AUTH", "jwt"),
                 ("JWT_SECRET", SECRET),
+                ("JWT_ISSUER", "https://id.example/"),
+                ("JWT_AUDIENCE", "orders"),
             ];
             let config = AuthConfig::from_env(&Env::of(env));
             assert!(matches!(config, Ok(AuthConfig::Jwt(_))));
@@ -128,11 +140,35 @@ mod tests {
     }
 
     #[test]
+    fn outside_development_tokens_name_an_issuer_and_an_audience() {
+        let with = |environment, issuer| {
+            AuthConfig::from_env(&Env::of([
+                ("ENVIRONMENT", environment),
+                ("AUTH", "jwt"),
+                ("JWT_SECRET", SECRET),
+                ("JWT_ISSUER", issuer),
+            ]))
+        };
+        assert!(with("", "").is_ok());
+        assert_eq!(
+            with("production", "").unwrap_err().to_string(),
+            "JWT_ISSUER: is required; takes the issuer that tokens must name in `iss`"
+        );
+        assert_eq!(
+            with("production", "https://id.example/").unwrap_err().to_string(),
+            "JWT_AUDIENCE: is required; takes the audience that tokens must name in `aud`"
+        );
+    }
+
+    #[test]
     fn keys_come_over_https_unless_in_development() {
         let url = ("JWT_JWKS_URL", "http://id.example/keys");
         assert!(AuthConfig::from_env(&Env::of([("AUTH", "jwt"), url])).is_ok());
         let refused = refused([("AUTH", "jwt"), url, ("ENVIRONMENT", "production")]);
-        assert!(refused.contains("an https URL"), "{refused}");
+        assert_eq!(
+            refused,
+            "JWT_JWKS_URL: got `http://***`; takes an https URL; http alone in development"
+        );
     }
 
     #[test]

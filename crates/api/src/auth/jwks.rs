@@ -1,6 +1,7 @@
 //! A cache of the keys that an issuer publishes (RFC 7517). A cached key is used without waiting: old keys
 //! are refreshed in the background. An unknown key id waits for one fetch. Fetches do not overlap and have a
-//! minimum interval, so made-up key ids cannot make this service flood the issuer.
+//! minimum interval, so made-up key ids cannot make this service flood the issuer. While the issuer is
+//! unavailable, keys are used until they are 24 hours old: a key that was withdrawn meanwhile is not known.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,8 @@ use std::time::Duration;
 use anyhow::Context;
 use jsonwebtoken::jwk::Jwk;
 use opentelemetry::trace::FutureExt;
-use reqwest::Url;
+use reqwest::redirect::Policy;
+use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use telemetry::http::client::Client;
 use tokio::sync::watch;
@@ -20,6 +22,8 @@ use super::key::Key;
 
 /// From the end of a fetch to the start of the next.
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
+/// Keys of this age are used no longer.
+const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Keys of this age are refreshed in the background. At twice this age they are only used while the issuer is
 /// unavailable.
 const REFRESH_AGE: Duration = Duration::from_secs(600);
@@ -66,14 +70,41 @@ struct Document {
     keys: Vec<serde_json::Value>,
 }
 
+/// None contains the URL, which may hold a password or a key.
 #[derive(Debug, thiserror::Error)]
 enum FetchError {
     #[error("JWT_JWKS_URL cannot be fetched")]
-    Http(#[from] reqwest::Error),
+    Http(#[source] reqwest::Error),
+    #[error("the response of JWT_JWKS_URL is {0}")]
+    Status(StatusCode),
     #[error("the response of JWT_JWKS_URL has more than {MAX_DOCUMENT_SIZE} bytes")]
     TooLarge,
     #[error("the response of JWT_JWKS_URL is not a JWK set")]
     NoJwks(#[from] serde_json::Error),
+}
+
+impl From<reqwest::Error> for FetchError {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Http(error.without_url())
+    }
+}
+
+impl State {
+    /// The keys, unless they are too old. Then they are forgotten, and each request says that it cannot be
+    /// checked until the issuer is available again.
+    fn usable(&mut self) -> Option<&Cached> {
+        if self
+            .cached
+            .as_ref()
+            .is_some_and(|cached| cached.fetched_at.elapsed() >= MAX_AGE)
+        {
+            self.cached = None;
+            tracing::error!(
+                "the keys of JWT_JWKS_URL are {MAX_AGE:?} old and used no longer: no token is accepted"
+            );
+        }
+        self.cached.as_ref()
+    }
 }
 
 impl Jwks {
@@ -84,6 +115,8 @@ impl Jwks {
     fn with(url: &str, refresh_age: Duration) -> anyhow::Result<Self> {
         let plain = reqwest::Client::builder()
             .timeout(FETCH_TIMEOUT)
+            // A redirect could lead to plain text, or to a server that is not the issuer's.
+            .redirect(Policy::none())
             .build()
             .context("cannot make an HTTP client for JWT_JWKS_URL")?;
         Ok(Self(Arc::new(Shared {
@@ -107,7 +140,7 @@ impl Jwks {
             let _ = ended.changed().await;
         }
         // While the issuer is unavailable, old keys are used.
-        match &self.0.state().cached {
+        match self.0.state().usable() {
             Some(cached) => cached
                 .keys
                 .get(&id)
@@ -125,8 +158,8 @@ impl Shared {
 
     /// The keys that can be used without waiting. Starts a refresh in the background if they are old.
     fn cached(self: &Arc<Self>, id: &Option<String>) -> Option<Vec<Key>> {
-        let state = self.state();
-        let cached = state.cached.as_ref()?;
+        let mut state = self.state();
+        let cached = state.usable()?;
         let keys = cached.keys.get(id)?.clone();
         let age = cached.fetched_at.elapsed();
         let issuer_unavailable = state.last_fetch.is_some_and(|last| last.failed);
@@ -163,7 +196,10 @@ impl Shared {
 
     async fn fetch(&self) -> Result<Keys, FetchError> {
         let request = self.plain.get(self.url.clone()).build()?;
-        let mut response = self.client.execute(request).await?.error_for_status()?;
+        let mut response = self.client.execute(request).await?;
+        if !response.status().is_success() {
+            return Err(FetchError::Status(response.status()));
+        }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             body.extend_from_slice(&chunk);
@@ -238,19 +274,70 @@ mod tests {
         stream
     }
 
-    #[tokio::test]
-    async fn cached_keys_are_used_while_the_issuer_stalls() {
+    /// An issuer that sends one response, and the result of the first request for the key `old`. Keys are old as
+    /// soon as they are fetched.
+    async fn after(response: &str) -> (TcpListener, Jwks, Result<Vec<Key>, AuthError>) {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let issuer = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/keys", issuer.local_addr().unwrap());
-        // Keys are old as soon as they are fetched.
+        let url = format!("http://{}/keys?key=s3cret", issuer.local_addr().unwrap());
         let jwks = Jwks::with(&url, Duration::ZERO).unwrap();
-        let length = KEYS.len();
-        let response = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{KEYS}");
         let (first, ()) = tokio::join!(jwks.keys(Some("old")), async {
             let mut stream = requested(&issuer).await;
             stream.write_all(response.as_bytes()).await.unwrap();
         });
+        (issuer, jwks, first)
+    }
+
+    fn keys() -> String {
+        let length = KEYS.len();
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{KEYS}")
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_not_followed() {
+        let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let location = elsewhere.local_addr().unwrap();
+        let response =
+            format!("HTTP/1.1 302 Found\r\nlocation: http://{location}/\r\ncontent-length: 0\r\n\r\n");
+        tokio::select! {
+            (_, _, first) = after(&response) => {
+                assert_eq!(first.err(), Some(AuthError::KeysUnavailable));
+            }
+            _ = elsewhere.accept() => panic!("followed"),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_does_not_contain_the_url() {
+        let (issuer, jwks, _) = after(&keys()).await;
+        drop(issuer);
+        let error = jwks.0.fetch().await.err().unwrap();
+        let message = telemetry::exception::message(&error);
+        assert!(
+            message.starts_with("JWT_JWKS_URL cannot be fetched: "),
+            "{message}"
+        );
+        assert!(!message.contains("s3cret"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn keys_are_used_for_a_day_while_the_issuer_is_unavailable() {
+        let (issuer, jwks, first) = after(&keys()).await;
+        assert_eq!(first.map_err(|_| ()).map(|keys| keys.len()), Ok(1));
+        drop(issuer);
+        tokio::time::pause();
+        tokio::time::advance(MAX_AGE - Duration::from_secs(60)).await;
+        assert!(jwks.keys(Some("old")).await.is_ok());
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(
+            jwks.keys(Some("old")).await.err(),
+            Some(AuthError::KeysUnavailable)
+        );
+    }
+
+    #[tokio::test]
+    async fn cached_keys_are_used_while_the_issuer_stalls() {
+        let (issuer, jwks, first) = after(&keys()).await;
         assert_eq!(first.unwrap_or_default().len(), 1);
 
         // The minimum interval is over; the issuer accepts the connection and never responds.

@@ -1,6 +1,8 @@
 //! Verifies tokens and reads their claims. The algorithm is the key's; a token that names another one is
 //! rejected.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use anyhow::Context;
 use domain::CustomerId;
 use jsonwebtoken::errors::ErrorKind;
@@ -36,12 +38,16 @@ struct RawClaims {
     sub: String,
     #[serde(default)]
     scope: String,
+    /// Checked by jsonwebtoken, which requires it.
+    #[serde(default)]
+    exp: f64,
 }
 
 pub(crate) struct Verifier {
     keys: Keys,
     issuer: Option<String>,
     audience: Option<String>,
+    max_lifetime: Duration,
 }
 
 enum Keys {
@@ -69,6 +75,7 @@ impl Verifier {
             keys,
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
+            max_lifetime: config.max_lifetime,
         })
     }
 
@@ -82,10 +89,18 @@ impl Verifier {
         if header.crit.is_some() {
             return Err(AuthError::Invalid("The token has critical headers"));
         }
+        if !header.typ.as_deref().is_none_or(is_access_token) {
+            return Err(AuthError::Invalid("The token is of another type"));
+        }
         let claims = match &self.keys {
             Keys::One(key) => self.decode(token, std::slice::from_ref(key))?,
             Keys::Published(jwks) => self.decode(token, &jwks.keys(header.kid.as_deref()).await?)?,
         };
+        let latest = SystemTime::now() + self.max_lifetime + Duration::from_secs(LEEWAY_SECONDS);
+        let latest = latest.duration_since(UNIX_EPOCH).unwrap_or_default();
+        if claims.exp > latest.as_secs_f64() {
+            return Err(AuthError::Invalid("The token is valid for too long"));
+        }
         let customer =
             CustomerId::new(claims.sub).map_err(|_| AuthError::Invalid("The token names no customer"))?;
         Ok(Claims {
@@ -130,6 +145,15 @@ impl Verifier {
         }
         validation
     }
+}
+
+/// Whether a token with this `typ` may be an access token. RFC 9068, section 4, has resource servers reject all
+/// but `at+jwt`; RFC 8725, section 3.11, has each kind of token named by its own type, so that one is not
+/// taken for another. Many issuers write `JWT` or nothing for access tokens, which RFC 7519, section 5.1,
+/// allows: the audience distinguishes those from ID tokens. Types are compared as RFC 7515, section 4.1.9, says.
+fn is_access_token(typ: &str) -> bool {
+    let typ = typ.to_ascii_lowercase();
+    matches!(typ.strip_prefix("application/").unwrap_or(&typ), "at+jwt" | "jwt")
 }
 
 fn error_for(kind: &ErrorKind) -> AuthError {

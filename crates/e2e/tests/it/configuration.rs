@@ -54,6 +54,31 @@ async fn only_development_starts_without_authentication() {
     }
 }
 
+/// The variables are those that the image sets.
+#[tokio::test]
+async fn the_image_does_not_start_without_authentication() {
+    let dockerfile = std::fs::read_to_string(testkit::workspace().join("deploy/Dockerfile")).unwrap();
+    let variables = dockerfile.lines().filter_map(|line| line.strip_prefix("ENV "));
+    let variables: Vec<_> = variables
+        .flat_map(str::split_whitespace)
+        .filter_map(|variable| variable.split_once('='))
+        .collect();
+    assert!(variables.contains(&("HOST", "0.0.0.0")), "{variables:?}");
+    let line = error_line(Service::Api, &[&URLS, &variables[..]].concat()).await;
+    assert!(line.starts_with("throughline-api: AUTH: is required"), "{line}");
+}
+
+#[tokio::test]
+async fn a_service_that_others_can_reach_needs_an_environment() {
+    for service in [Service::Api, Service::Worker, Service::Gateway] {
+        let line = error_line(service, &[URLS[0], URLS[1], ("HOST", "0.0.0.0")]).await;
+        assert!(
+            line.contains("ENVIRONMENT: is required; takes development or"),
+            "{line}"
+        );
+    }
+}
+
 /// The message has the variable, its value without the password, and the accepted values.
 #[tokio::test]
 async fn a_bad_url_is_named_without_its_password() {

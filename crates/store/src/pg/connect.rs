@@ -211,6 +211,23 @@ pub(crate) fn read(database_url: &str) -> Result<(Vec<Config>, MakeRustlsConnect
     Ok((servers, tls.connector()?, pgbouncer))
 }
 
+/// The hosts of the URL to which connections are in plain text, or to servers whose certificate is not
+/// verified. Unix sockets are not among them.
+pub(crate) fn unverified_hosts(database_url: &str) -> Result<Vec<String>, StoreError> {
+    let (servers, ..) = read(database_url)?;
+    if Tls::split_from(database_url)?.1.is_fully_verified() {
+        return Ok(Vec::new());
+    }
+    let hosts = servers.iter().flat_map(|server| {
+        let names = server.get_hosts().iter().filter_map(|host| match host {
+            Host::Tcp(name) => Some(name.clone()),
+            Host::Unix(_) => None,
+        });
+        names.chain(server.get_hostaddrs().iter().map(ToString::to_string))
+    });
+    Ok(hosts.collect())
+}
+
 /// Removes `pgbouncer=true` from the URL.
 fn split_pgbouncer(url: &str) -> Result<(String, bool), StoreError> {
     let (base, query) = url.split_once('?').unwrap_or((url, ""));

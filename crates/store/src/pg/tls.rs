@@ -87,6 +87,11 @@ impl Tls {
         Ok((url, tls))
     }
 
+    /// Whether a server needs a certificate of its name by a trusted authority.
+    pub(crate) fn is_fully_verified(&self) -> bool {
+        self.mode == Mode::VerifyFull
+    }
+
     /// Whether tokio-postgres negotiates TLS.
     pub(crate) fn mode(&self) -> SslMode {
         match self.mode {

@@ -120,10 +120,11 @@ impl Otlp {
         )?;
         let timeout = timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
         let batch_timeout = limits::milliseconds(env, variables.batch_timeout, 30_000)?;
+        let headers = headers(env, variables.names("HEADERS"))?;
         Ok(Self {
             protocol,
-            endpoint: endpoint(env, variables, protocol)?,
-            headers: headers(env, variables.names("HEADERS"))?,
+            endpoint: endpoint(env, variables, protocol, !headers.is_empty())?,
+            headers,
             // The first bounds the requests for a batch, the second how long the batch waits for them.
             timeout: timeout.min(batch_timeout),
             gzip: gzip.unwrap_or_default(),
@@ -158,8 +159,14 @@ fn first(env: &Env, names: Names) -> Option<(&'static str, &str)> {
 }
 
 /// HTTP: a signal's own endpoint is used unchanged, the signal's path is added to the common one. gRPC: no
-/// path, and an endpoint without a scheme means TLS unless `..._INSECURE` is `true`.
-fn endpoint(env: &Env, variables: &Variables, protocol: Protocol) -> Result<Url, SettingError> {
+/// path, and an endpoint without a scheme means TLS unless `..._INSECURE` is `true`. With headers, which
+/// hold API keys, a public endpoint needs TLS.
+fn endpoint(
+    env: &Env,
+    variables: &Variables,
+    protocol: Protocol,
+    has_headers: bool,
+) -> Result<Url, SettingError> {
     const TAKES: &str = "a URL such as http://localhost:4318 or https://otlp.example.com";
     let grpc = protocol == Protocol::Grpc;
     let default = if grpc {
@@ -172,7 +179,7 @@ fn endpoint(env: &Env, variables: &Variables, protocol: Protocol) -> Result<Url,
     })?;
     let [own, common] = variables.names("ENDPOINT");
     let (name, text) = first(env, variables.names("ENDPOINT")).unwrap_or((common, default));
-    let bad = || SettingError::bad(name, without_credentials(text), TAKES);
+    let bad = || SettingError::bad(name, without_secrets(text), TAKES);
 
     let scheme = if insecure == Some(true) { "http" } else { "https" };
     let full = if grpc && !text.contains("://") {
@@ -184,6 +191,14 @@ fn endpoint(env: &Env, variables: &Variables, protocol: Protocol) -> Result<Url,
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(bad());
     }
+    if url.scheme() == "http" && has_headers {
+        env.check_plaintext(
+            name,
+            &full,
+            url.host_str().unwrap_or_default(),
+            "https:// with headers",
+        )?;
+    }
     if !grpc && name != own {
         let path = format!("{}/{}", url.path().trim_end_matches('/'), variables.path);
         url.set_path(&path);
@@ -191,11 +206,15 @@ fn endpoint(env: &Env, variables: &Variables, protocol: Protocol) -> Result<Url,
     Ok(url)
 }
 
-/// The part before an `@` may be a password.
-fn without_credentials(text: &str) -> String {
+/// The part before an `@` may be a password, and the query an API key.
+fn without_secrets(text: &str) -> String {
+    let (text, query) = match text.split_once('?') {
+        Some((text, _)) => (text, "?***"),
+        None => (text, ""),
+    };
     match text.rsplit_once('@') {
-        Some((_, host)) => format!("***@{host}"),
-        None => text.to_owned(),
+        Some((_, host)) => format!("***@{host}{query}"),
+        None => format!("{text}{query}"),
     }
 }
 
@@ -312,6 +331,34 @@ mod tests {
     }
 
     #[test]
+    fn outside_development_headers_cross_no_public_network_in_plain_text() {
+        let with = |endpoint, headers, protocol| {
+            traces([
+                ("ENVIRONMENT", "production"),
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+                ("OTEL_EXPORTER_OTLP_HEADERS", headers),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+            ])
+        };
+        for protocol in ["http/protobuf", "grpc"] {
+            let error = with("http://otlp.example.com", "x-api-key=1", protocol).unwrap_err();
+            assert!(
+                error.to_string().starts_with(
+                    "OTEL_EXPORTER_OTLP_ENDPOINT: got `http://***`; takes https:// with headers, as the host is"
+                ),
+                "{error}"
+            );
+            for (endpoint, headers) in [
+                ("http://otlp.example.com", ""),
+                ("https://otlp.example.com", "x-api-key=1"),
+                ("http://collector:4318", "x-api-key=1"),
+            ] {
+                assert!(with(endpoint, headers, protocol).is_ok(), "{endpoint} {headers}");
+            }
+        }
+    }
+
+    #[test]
     fn headers_are_decoded() {
         let otlp = traces([("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b%3D, x-team = shop")]);
         let headers = otlp.unwrap().headers;
@@ -332,7 +379,9 @@ mod tests {
             "OTEL_EXPORTER_OTLP_TRACES_HEADERS: got `***`; takes a list name=value,name=value of HTTP headers, with \
              percent-encoded values"
         );
-        assert!(!error("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://me:secret@host").contains("secret"));
+        for url in ["ftp://me:secret@host", "ftp://host?key=secret", "host?a@b=secret"] {
+            assert!(!error("OTEL_EXPORTER_OTLP_ENDPOINT", url).contains("secret"));
+        }
         for (name, value) in [
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "thrift"),
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "brotli"),

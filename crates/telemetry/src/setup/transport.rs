@@ -10,6 +10,7 @@ use opentelemetry_otlp::{Compression, WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::Temporality;
 use reqwest::Client;
+use reqwest::redirect::Policy;
 
 use super::error::SetupError;
 use super::otlp::{Otlp, Tls};
@@ -60,7 +61,8 @@ pub(super) fn http(otlp: &Otlp, encoding: Encoding) -> Result<HttpExporter, Setu
 fn http_client(otlp: &Otlp) -> Result<Client, SetupError> {
     let building = std::thread::scope(|scope| {
         let build = || -> Result<Client, reqwest::Error> {
-            let mut client = Client::builder().timeout(otlp.timeout);
+            // A redirect would send the headers, with their API keys, to another server.
+            let mut client = Client::builder().timeout(otlp.timeout).redirect(Policy::none());
             if let Some(authority) = &otlp.tls.authority {
                 let bundle = reqwest::Certificate::from_pem_bundle(authority)?;
                 client = client.tls_certs_merge(bundle);

@@ -69,6 +69,8 @@ impl ErrorResponse {
             StatusCode::TOO_MANY_REQUESTS => CallError::RateLimited(self.retry_after),
             // The server closed an idle connection at the moment the request was sent (RFC 9110, 15.5.9).
             StatusCode::REQUEST_TIMEOUT => CallError::Unreachable,
+            // Of something in front of the gateway: it is not followed.
+            _ if status.is_redirection() => CallError::Unreachable,
             StatusCode::NOT_FOUND if error.code.as_deref() == Some("resource_missing") => CallError::NotFound,
             _ if status.is_server_error() && self.replayed => CallError::StoredError,
             _ if status.is_server_error() => CallError::Unreachable,
@@ -187,7 +189,7 @@ mod tests {
 
     #[test]
     fn an_error_of_the_gateway_or_of_the_service_is_an_outage() {
-        for status in [401, 403, 408, 429, 500, 502, 503, 504] {
+        for status in [301, 307, 401, 403, 408, 429, 500, 502, 503, 504] {
             let error = meaning(
                 status,
                 false,

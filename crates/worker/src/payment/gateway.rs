@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
 use domain::Order;
+use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -54,7 +55,11 @@ struct ErrorBody {
 impl Gateway {
     /// `concurrency`: of the worker.
     pub(crate) fn new(config: GatewayConfig, concurrency: usize) -> anyhow::Result<Self> {
-        let plain = reqwest::Client::builder().timeout(config.timeout).build()?;
+        let plain = reqwest::Client::builder()
+            .timeout(config.timeout)
+            // A redirect would send the form, with the payment token, to another server.
+            .redirect(Policy::none())
+            .build()?;
         Ok(Self {
             client: Client::new(plain.clone()),
             plain,
@@ -220,7 +225,56 @@ async fn read_body(mut response: Response) -> Result<Vec<u8>, CallError> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    /// The result of reading an intent at a gateway that sends `response`.
+    async fn find(response: &str) -> Result<Intent, CallError> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = GatewayConfig {
+            url: format!("http://{}", listener.local_addr().unwrap())
+                .parse()
+                .unwrap(),
+            key: "sk_test_1".to_owned(),
+            timeout: Duration::from_secs(30),
+            max_per_second: None,
+        };
+        let gateway = Gateway::new(config, 1).unwrap();
+        let (found, ()) = tokio::join!(gateway.find("pi_1", 0), async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            // The client may hang up before the end.
+            let _ = stream.write_all(response.as_bytes()).await;
+        });
+        found
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_not_followed() {
+        let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let location = elsewhere.local_addr().unwrap();
+        let redirect = format!(
+            "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://{location}/\r\ncontent-length: 0\r\n\r\n"
+        );
+        tokio::select! {
+            found = find(&redirect) => assert_eq!(found.unwrap_err(), CallError::Unreachable),
+            _ = elsewhere.accept() => panic!("followed"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_response_is_read_up_to_a_limit() {
+        let body = "x".repeat(2 * MAX_BODY);
+        let length = body.len();
+        let found = find(&format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}"
+        ))
+        .await;
+        assert_eq!(found.unwrap_err(), CallError::Unreachable);
+    }
 
     #[test]
     fn retry_after_is_a_number_of_seconds_or_a_date() {

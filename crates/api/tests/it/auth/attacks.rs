@@ -87,6 +87,50 @@ async fn expiry_and_not_before_are_checked_with_some_leeway() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_valid_for_too_long_is_refused() {
+    let valid_for = |days: u64| {
+        let claims = json!({ "sub": "ada", "scope": SCOPE, "exp": now() + days * 86_400 - 60 });
+        hs256(SECRET.as_bytes(), &claims)
+    };
+    let api = api().await;
+    assert_eq!(list(&api, &valid_for(1)).await.status, 200);
+    for days in [2, 36_500] {
+        let detail = refused(&api, &valid_for(days)).await;
+        assert_eq!(detail, "The token is valid for too long.");
+    }
+    let setting = ("JWT_MAX_LIFETIME", "90d");
+    let api = Api::with(&[("AUTH", "jwt"), ("JWT_SECRET", SECRET), setting]).await;
+    assert_eq!(list(&api, &valid_for(90)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_of_another_type_is_refused() {
+    let api = api().await;
+    let of_type = |typ: &serde_json::Value| {
+        let mut header = json!({ "alg": "HS256" });
+        if !typ.is_null() {
+            header["typ"] = typ.clone();
+        }
+        signed(&header, &claims("ada", SCOPE), |message| {
+            let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, SECRET.as_bytes());
+            ring::hmac::sign(&key, message).as_ref().to_vec()
+        })
+    };
+    for typ in [
+        json!(null),
+        json!("JWT"),
+        json!("at+jwt"),
+        json!("application/at+JWT"),
+    ] {
+        assert_eq!(list(&api, &of_type(&typ)).await.status, 200, "{typ}");
+    }
+    for typ in ["logout+jwt", "dpop+jwt", "application/secevent+jwt", "JOSE", ""] {
+        let detail = refused(&api, &of_type(&json!(typ))).await;
+        assert_eq!(detail, "The token is of another type.", "{typ}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_of_another_issuer_or_for_another_audience_is_refused() {
     let api = Api::with(&[
         ("AUTH", "jwt"),
