@@ -6,7 +6,10 @@
 //! | prefer (default) | if the server can | not verified |
 //! | require | yes | not verified; with an `sslrootcert`, as verify-ca |
 //! | verify-ca | yes | signed by `sslrootcert` |
-//! | verify-full | yes | signed by `sslrootcert`, or by a root of the system; and issued for this host |
+//! | verify-full (default with `sslrootcert=system`) | yes | signed by `sslrootcert`, or by a root of the system; and issued for this host |
+//!
+//! As in libpq since release 16, `sslrootcert=system` with a weaker mode is an error. So is a file with
+//! `prefer`, which libpq verifies only if the server offers TLS.
 
 use std::sync::Arc;
 
@@ -47,10 +50,7 @@ impl Tls {
                 "the database's URL starts with postgres:// or postgresql://",
             ));
         }
-        let mut tls = Self {
-            mode: Mode::Prefer,
-            root_cert: None,
-        };
+        let (mut mode, mut root_cert) = (None, None);
         let (base, query) = database_url.split_once('?').unwrap_or((database_url, ""));
         if query.contains('@') {
             // Otherwise an error about the query would print a part of the password.
@@ -61,23 +61,33 @@ impl Tls {
         let mut others = Vec::new();
         for pair in query.split('&') {
             match pair.split_once('=') {
-                Some(("sslmode", word)) => tls.mode = Mode::read(word)?,
-                Some(("sslrootcert", path)) => tls.root_cert = Some(decode(path)),
+                Some(("sslmode", word)) => mode = Some(Mode::read(word)?),
+                Some(("sslrootcert", path)) => root_cert = Some(decode(path)),
                 _ => others.push(pair),
             }
         }
-        if tls.root_cert.as_deref() == Some("system") {
-            tls.root_cert = None;
-        }
-        match (tls.mode, &tls.root_cert) {
-            (Mode::Require, Some(_)) => tls.mode = Mode::VerifyCa,
-            (Mode::VerifyCa, None) => {
+        let mode = match (mode, root_cert.as_deref()) {
+            (None | Some(Mode::VerifyFull), Some("system")) => Mode::VerifyFull,
+            (_, Some("system")) => {
+                return Err(config(
+                    "the database's URL has sslrootcert=system, which takes sslmode=verify-full",
+                ));
+            }
+            (None | Some(Mode::Prefer), Some(_)) => {
+                return Err(config(
+                    "the database's URL has an sslrootcert, which takes sslmode=verify-full, verify-ca or require",
+                ));
+            }
+            (Some(Mode::VerifyCa), None) => {
                 return Err(config(
                     "the database's URL has sslmode=verify-ca, which needs sslrootcert=/path/of/ca.pem",
                 ));
             }
-            _ => {}
-        }
+            (Some(Mode::Require), Some(_)) => Mode::VerifyCa,
+            (mode, _) => mode.unwrap_or(Mode::Prefer),
+        };
+        let root_cert = root_cert.filter(|path| path != "system");
+        let tls = Self { mode, root_cert };
         let others = others.join("&");
         let url = if others.is_empty() {
             base.to_owned()
@@ -204,18 +214,32 @@ mod tests {
             )
         );
         assert_eq!(
-            split("?sslmode=verify-full&sslrootcert=system"),
-            (plain.clone(), Mode::VerifyFull, None)
-        );
-        assert_eq!(
             split("?sslmode=require&sslrootcert=ca.pem"),
             (plain, Mode::VerifyCa, Some("ca.pem".to_owned()))
         );
     }
 
     #[test]
+    fn the_systems_roots_verify_the_name_too() {
+        let plain = "postgres://db/shop".to_owned();
+        for query in ["?sslrootcert=system", "?sslrootcert=system&sslmode=verify-full"] {
+            assert_eq!(split(query), (plain.clone(), Mode::VerifyFull, None));
+        }
+    }
+
+    #[test]
     fn a_mode_that_cannot_verify_is_rejected_at_once() {
-        assert!(Tls::split_from("postgres://db/shop?sslmode=verify-ca").is_err());
+        for query in [
+            "sslmode=verify-ca",
+            "sslmode=verify-ca&sslrootcert=system",
+            "sslmode=require&sslrootcert=system",
+            "sslrootcert=system&sslmode=prefer",
+            "sslmode=disable&sslrootcert=system",
+            "sslmode=prefer&sslrootcert=ca.pem",
+            "sslrootcert=ca.pem",
+        ] {
+            assert!(Tls::split_from(&format!("postgres://db/shop?{query}")).is_err(), "{query}");
+        }
         let (_, tls) = Tls::split_from("postgres://db/shop?sslmode=verify-ca&sslrootcert=/none.pem").unwrap();
         let error = tls.connector().err().unwrap().to_string();
         assert!(

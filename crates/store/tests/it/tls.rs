@@ -59,6 +59,11 @@ async fn each_mode_verifies_as_libpq_documents() {
         ("127.0.0.1", format!("sslmode=verify-full&{ca}"), false),
         ("localhost", format!("sslmode=verify-full&{ca}"), true),
         ("localhost", format!("sslmode=verify-full&{other}"), false),
+        // The system does not know the server's authority.
+        ("localhost", "sslrootcert=system".to_owned(), false),
+        ("localhost", "sslmode=require&sslrootcert=system".to_owned(), false),
+        ("localhost", ca.clone(), false),
+        ("localhost", format!("sslmode=prefer&{ca}"), false),
     ] {
         let result = connect(&postgres, host, &parameters).await;
         assert_eq!(result.is_ok(), accepted, "{host} {parameters}: {result:?}");
