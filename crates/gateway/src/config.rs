@@ -1,10 +1,9 @@
 //! The sandbox's configuration, read from the environment once at startup.
 
-use std::fmt;
 use std::time::Duration;
 
 use service::Address;
-use settings::{Env, SettingError};
+use settings::{Env, ExposeSecret, SecretString, SettingError};
 
 /// The configuration of one sandbox.
 #[derive(Debug, Clone)]
@@ -20,16 +19,16 @@ pub struct Config {
 const KEY_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Which API keys the sandbox accepts.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) enum AcceptedKeys {
     /// Any key in the form of Stripe's test keys: `sk_test_` and at least one more character.
     AnyTestKey,
     /// Exactly this key.
-    Only(String),
+    Only(SecretString),
 }
 
 impl Config {
-    /// Reads HOST, PORT, PAYMENT_GATEWAY_KEY, SANDBOX_KEY_TTL and SHUTDOWN_TIMEOUT.
+    /// Reads HOST, PORT, PAYMENT_GATEWAY_KEY or PAYMENT_GATEWAY_KEY_FILE, SANDBOX_KEY_TTL and SHUTDOWN_TIMEOUT.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         Ok(Self {
             address: Address::from_env(env, 8090)?,
@@ -55,7 +54,7 @@ impl Config {
     /// Accepts exactly this API key.
     #[must_use]
     pub fn with_key(mut self, key: &str) -> Self {
-        self.keys = AcceptedKeys::Only(key.to_owned());
+        self.keys = AcceptedKeys::Only(key.into());
         self
     }
 
@@ -69,10 +68,10 @@ impl Config {
 
 fn accepted_keys(env: &Env) -> Result<AcceptedKeys, SettingError> {
     const NAME: &str = "PAYMENT_GATEWAY_KEY";
-    match env.get(NAME) {
+    match env.secret(NAME)? {
         None => Ok(AcceptedKeys::AnyTestKey),
-        Some(key) if key.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            Ok(AcceptedKeys::Only(key.to_owned()))
+        Some(key) if key.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Ok(AcceptedKeys::Only(key))
         }
         Some(_) => Err(SettingError::bad_secret(NAME, "visible ASCII characters")),
     }
@@ -82,17 +81,8 @@ impl AcceptedKeys {
     pub(crate) fn accept(&self, key: &str) -> bool {
         match self {
             Self::AnyTestKey => key.strip_prefix("sk_test_").is_some_and(|rest| !rest.is_empty()),
-            Self::Only(only) => key == only,
+            Self::Only(only) => key == only.expose_secret(),
         }
-    }
-}
-
-impl fmt::Debug for AcceptedKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::AnyTestKey => "AnyTestKey",
-            Self::Only(_) => "Only(***)",
-        })
     }
 }
 

@@ -1,20 +1,19 @@
 //! Connection settings of one queue.
 
-use std::fmt;
 use std::time::Duration;
 
 use redis::{ConnectionAddr, IntoConnectionInfo};
-use settings::{Env, SettingError};
+use settings::{Env, ExposeSecret, SecretString, SettingError};
 
 use crate::error::QueueError;
 
 const NAME_TAKES: &str = "1 to 64 letters, digits, `-`, `_` or `.`";
 
 /// Connection settings of one queue.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct QueueConfig {
     /// `redis://` or, for TLS, `rediss://`, as redis-rs reads it: `redis://user:password@host:port/database`.
-    pub redis_url: String,
+    pub redis_url: SecretString,
     /// The queue's name: the prefix of all its keys. 1 to 64 letters, digits, `-`, `_` or `.`.
     pub name: String,
     /// Response timeout of a command; default 5 s. With redis-rs' default of 500 ms every short stall ends a
@@ -26,7 +25,7 @@ pub struct QueueConfig {
 
 impl QueueConfig {
     /// The settings for a queue, with the default timeouts.
-    pub fn new(redis_url: impl Into<String>, name: impl Into<String>) -> Self {
+    pub fn new(redis_url: impl Into<SecretString>, name: impl Into<String>) -> Self {
         Self {
             redis_url: redis_url.into(),
             name: name.into(),
@@ -35,20 +34,23 @@ impl QueueConfig {
         }
     }
 
-    /// Reads REDIS_URL and QUEUE_NAME, by default `default_name`. Outside development, `redis://` is for
+    /// Reads REDIS_URL or REDIS_URL_FILE, and QUEUE_NAME, by default `default_name`. Outside development, `redis://` is for
     /// servers in a private network.
     pub fn from_env(env: &Env, default_name: &str) -> Result<Self, SettingError> {
+        const URL: &str = "REDIS_URL";
         const TAKES: &str = "a URL: redis://host:6379, or rediss:// for TLS";
-        let url = env.required("REDIS_URL", TAKES)?;
+        let secret = env
+            .secret(URL)?
+            .ok_or_else(|| SettingError::missing(URL, TAKES))?;
+        let url = secret.expose_secret();
         let info = url
-            .as_str()
             .into_connection_info()
-            .map_err(|_| SettingError::bad_url("REDIS_URL", &url, TAKES))?;
+            .map_err(|_| SettingError::bad_url(URL, url, TAKES))?;
         if let ConnectionAddr::Tcp(host, _) = info.addr() {
-            env.check_plaintext("REDIS_URL", &url, host, "rediss://")?;
+            env.check_plaintext(URL, url, host, "rediss://")?;
         }
         let name = env.get("QUEUE_NAME").unwrap_or(default_name);
-        let config = Self::new(url, name);
+        let config = Self::new(secret, name);
         match config.validate() {
             Ok(()) => Ok(config),
             Err(_) => Err(SettingError::bad("QUEUE_NAME", name, NAME_TAKES)),
@@ -63,17 +65,6 @@ impl QueueConfig {
         } else {
             Err(QueueError::InvalidName(self.name.clone()))
         }
-    }
-}
-
-/// Leaves the URL out: it may carry a password.
-impl fmt::Debug for QueueConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueueConfig")
-            .field("name", &self.name)
-            .field("response_timeout", &self.response_timeout)
-            .field("connect_timeout", &self.connect_timeout)
-            .finish_non_exhaustive()
     }
 }
 

@@ -17,16 +17,28 @@
 mod host;
 mod units;
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 pub use host::is_loopback;
+pub use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 /// The environment variables of a program. An empty value counts as absent, as in the OpenTelemetry
 /// specification and in Compose files.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Env(HashMap<String, String>);
+
+/// The names alone: values may be secrets.
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set()
+            .entries(self.0.keys().collect::<BTreeSet<_>>())
+            .finish()
+    }
+}
 
 /// A variable is missing or has an invalid value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +47,7 @@ pub enum SettingError {
     #[error("{name}: is required; takes {takes}")]
     Missing {
         /// The variable.
-        name: &'static str,
+        name: Cow<'static, str>,
         /// What it accepts.
         takes: String,
     },
@@ -43,7 +55,7 @@ pub enum SettingError {
     #[error("{name}: got `{got}`; takes {takes}")]
     Bad {
         /// The variable.
-        name: &'static str,
+        name: Cow<'static, str>,
         /// Its value; `***` for a secret.
         got: String,
         /// What it accepts.
@@ -62,9 +74,9 @@ pub fn retention(name: &'static str, value: &str) -> Result<Duration, SettingErr
 
 impl SettingError {
     /// For a rule that this crate does not have.
-    pub fn bad(name: &'static str, got: impl Into<String>, takes: impl Into<String>) -> Self {
+    pub fn bad(name: impl Into<Cow<'static, str>>, got: impl Into<String>, takes: impl Into<String>) -> Self {
         Self::Bad {
-            name,
+            name: name.into(),
             got: got.into(),
             takes: takes.into(),
         }
@@ -89,7 +101,7 @@ impl SettingError {
     /// For a variable that is required under a condition.
     pub fn missing(name: &'static str, takes: impl Into<String>) -> Self {
         Self::Missing {
-            name,
+            name: name.into(),
             takes: takes.into(),
         }
     }
@@ -130,6 +142,36 @@ impl Env {
         }
     }
 
+    /// A secret: the value of `name`, or the content of the file that `{name}_FILE` names, without line breaks
+    /// at its end; `None` if neither is set.
+    ///
+    /// # Errors
+    /// If both are set, or the file cannot be read or is empty. An error has the path and never the content.
+    pub fn secret(&self, name: &'static str) -> Result<Option<SecretString>, SettingError> {
+        let file = format!("{name}_FILE");
+        let path = match (self.get(name), self.get(&file)) {
+            (value, None) => return Ok(value.map(SecretString::from)),
+            (None, Some(path)) => path.to_owned(),
+            (Some(_), Some(_)) => {
+                let takes = format!("no value where {file} is set");
+                return Err(SettingError::bad_secret(name, takes));
+            }
+        };
+        let content = std::fs::read_to_string(&path);
+        match content.as_ref().map(|text| text.trim_end_matches(['\r', '\n'])) {
+            Ok("") => Err(SettingError::bad(
+                file,
+                path,
+                "the path of a file that is not empty",
+            )),
+            Ok(value) => Ok(Some(value.into())),
+            Err(error) => {
+                let takes = format!("the path of a file with the value of {name} ({error})");
+                Err(SettingError::bad(file, path, takes))
+            }
+        }
+    }
+
     /// A value of any type that parses from text; `None` if it is absent.
     pub fn optional<T: FromStr>(&self, name: &'static str, takes: &str) -> Result<Option<T>, SettingError> {
         self.read(name, takes, |text| text.parse().ok())
@@ -148,7 +190,7 @@ impl Env {
         range: std::ops::RangeInclusive<T>,
     ) -> Result<T, SettingError>
     where
-        T: FromStr + PartialOrd + std::fmt::Display,
+        T: FromStr + PartialOrd + fmt::Display,
     {
         let takes = format!("a number from {} to {}", range.start(), range.end());
         let value = self.read(name, &takes, |text| {
@@ -245,6 +287,63 @@ mod tests {
         for url in ["me:secret@cache", "me:secret@cache://0"] {
             assert_eq!(got(url), "REDIS_URL: got `***`; takes a URL");
         }
+    }
+
+    #[test]
+    fn a_secret_may_be_in_a_file_and_no_error_shows_it() {
+        let folder = std::env::temp_dir().join(format!("throughline-settings-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let write = |name: &str, content: &[u8]| {
+            let path = folder.join(name);
+            std::fs::write(&path, content).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let read = |value: &str, path: &str| {
+            let secret = Env::of([("JWT_SECRET", value), ("JWT_SECRET_FILE", path)]).secret("JWT_SECRET");
+            secret.map(|secret| secret.map(|it| it.expose_secret().to_owned()))
+        };
+        let error = |value: &str, path: &str| read(value, path).unwrap_err().to_string();
+
+        assert_eq!(read("", ""), Ok(None));
+        assert_eq!(read("s3cret", ""), Ok(Some("s3cret".to_owned())));
+        for content in ["s3cret", "s3cret\n", "s3cret\r\n"] {
+            let path = write("secret", content.as_bytes());
+            assert_eq!(read("", &path), Ok(Some("s3cret".to_owned())), "{content:?}");
+        }
+        assert_eq!(
+            read("", &write("blank", b" a b \n")),
+            Ok(Some(" a b ".to_owned()))
+        );
+
+        let both = error("s3cret", &write("secret", b"other"));
+        assert_eq!(
+            both,
+            "JWT_SECRET: got `***`; takes no value where JWT_SECRET_FILE is set"
+        );
+        let path = write("empty", b"\n");
+        let takes = "takes the path of a file that is not empty";
+        assert_eq!(
+            error("", &path),
+            format!("JWT_SECRET_FILE: got `{path}`; {takes}")
+        );
+        let path = write("binary", b"s3cret\xff");
+        let takes = "takes the path of a file with the value of JWT_SECRET (";
+        for path in [path, "/no/such".to_owned()] {
+            let error = error("", &path);
+            assert!(
+                error.starts_with(&format!("JWT_SECRET_FILE: got `{path}`; {takes}")),
+                "{error}"
+            );
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn no_value_is_shown() {
+        let env = Env::of([("JWT_SECRET", "s3cret"), ("HOST", "h")]);
+        assert_eq!(format!("{env:?}"), r#"{"HOST", "JWT_SECRET"}"#);
+        assert!(!format!("{:?}", env.secret("JWT_SECRET")).contains("s3cret"));
     }
 
     #[test]

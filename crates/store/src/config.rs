@@ -1,9 +1,8 @@
 //! The store's settings.
 
-use std::fmt;
 use std::time::Duration;
 
-use settings::{Env, SettingError};
+use settings::{Env, ExposeSecret, SecretString, SettingError};
 
 use crate::pg::connect;
 
@@ -12,12 +11,12 @@ use crate::pg::connect;
 pub const WAITING_PER_CONNECTION: usize = 8;
 
 /// PostgreSQL's address, the pool's size, and the timeouts.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct StoreConfig {
     /// `postgres://user:password@host:port/database`, as for libpq, with `sslmode` (disable, prefer, require,
     /// verify-ca or verify-full), `sslrootcert` (a file of PEM certificates) and `pgbouncer=true`
     /// (PgBouncer in transaction mode).
-    pub database_url: String,
+    pub database_url: SecretString,
     /// The maximum number of connections.
     pub pool_size: usize,
     /// PostgreSQL ends a statement that takes longer.
@@ -40,7 +39,7 @@ pub struct StoreConfig {
 impl StoreConfig {
     /// 16 connections and 4 for pages and totals, [`WAITING_PER_CONNECTION`] waiting callers for each,
     /// statement timeouts of 5 s, a timeout of 2 s for a connection, slow from 100 ms.
-    pub fn new(database_url: impl Into<String>, application_name: impl Into<String>) -> Self {
+    pub fn new(database_url: impl Into<SecretString>, application_name: impl Into<String>) -> Self {
         Self {
             database_url: database_url.into(),
             pool_size: 16,
@@ -75,38 +74,32 @@ impl StoreConfig {
     }
 }
 
-/// Reads DATABASE_URL, and the certificates that it refers to. Outside development, the server's certificate
+/// Reads DATABASE_URL or DATABASE_URL_FILE, and the certificates that it refers to. Outside development, the server's certificate
 /// is verified unless the server is in a private network.
-pub fn database_url(env: &Env) -> Result<String, SettingError> {
+pub fn database_url(env: &Env) -> Result<SecretString, SettingError> {
     const NAME: &str = "DATABASE_URL";
     const TAKES: &str = "a URL: postgres://user:password@host:5432/database";
-    let url = env.required(NAME, TAKES)?;
-    let unverified = connect::unverified_hosts(&url)
-        .map_err(|why| SettingError::bad_url(NAME, &url, format!("{TAKES} ({why})")))?;
+    let secret = env
+        .secret(NAME)?
+        .ok_or_else(|| SettingError::missing(NAME, TAKES))?;
+    let url = secret.expose_secret();
+    let unverified = connect::unverified_hosts(url)
+        .map_err(|why| SettingError::bad_url(NAME, url, format!("{TAKES} ({why})")))?;
     for host in unverified {
-        env.check_plaintext(NAME, &url, &host, "sslmode=verify-full")?;
+        env.check_plaintext(NAME, url, &host, "sslmode=verify-full")?;
     }
-    Ok(url)
-}
-
-/// Without the URL, which may carry a password.
-impl fmt::Debug for StoreConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreConfig")
-            .field("pool_size", &self.pool_size)
-            .field("statement_timeout", &self.statement_timeout)
-            .field("reporting_pool_size", &self.reporting_pool_size)
-            .field("reporting_timeout", &self.reporting_timeout)
-            .field("acquire_timeout", &self.acquire_timeout)
-            .field("slow_query_threshold", &self.slow_query_threshold)
-            .field("application_name", &self.application_name)
-            .finish_non_exhaustive()
-    }
+    Ok(secret)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let config = StoreConfig::new("postgres://me:s3cret@localhost/orders", "test");
+        assert!(!format!("{config:?}").contains("s3cret"));
+    }
 
     #[test]
     fn outside_development_a_public_server_is_verified() {

@@ -4,6 +4,7 @@ use diesel::pg::Pg;
 use diesel::query_builder::QueryFragment;
 use diesel_async::methods::LoadQuery;
 use domain::Order;
+use settings::ExposeSecret;
 use telemetry::db::{Commented, Outcome, PoolState, Statement};
 
 use crate::batches::AllCalls;
@@ -41,7 +42,8 @@ impl Store {
             let error = "the statement timeout is at least a millisecond";
             return Err(StoreError::Config(error.to_owned()));
         }
-        let connector = Connector::new(&config.database_url)?.application_name(config.application_name);
+        let connector =
+            Connector::new(config.database_url.expose_secret())?.application_name(config.application_name);
         let server = connector.server(config.slow_query_threshold);
         let runner = |name, size, max_waiting, timeout| {
             let connector = connector.clone().statement_timeout(timeout);

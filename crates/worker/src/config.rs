@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::Threshold;
 use queue::QueueConfig;
 use service::Address;
-use settings::{Env, SettingError};
+use settings::{Env, SecretString, SettingError};
 use store::StoreConfig;
 use telemetry::job::JobTrace;
 
@@ -42,7 +42,7 @@ pub struct GatewayConfig {
     /// Base URL, without `/v1`.
     pub url: reqwest::Url,
     /// Secret API key.
-    pub key: String,
+    pub key: SecretString,
     /// Timeout of a request.
     pub timeout: Duration,
     /// Maximum number of requests per second; unlimited without it.
@@ -110,6 +110,7 @@ fn lease(env: &Env) -> Result<Duration, SettingError> {
 
 fn gateway(env: &Env) -> Result<Option<GatewayConfig>, SettingError> {
     const URL: &str = "PAYMENT_GATEWAY_URL";
+    const KEY: &str = "PAYMENT_GATEWAY_KEY";
     const TAKES: &str = "a URL: https://api.stripe.com";
     let Some(text) = env.get(URL) else {
         return Ok(None);
@@ -123,10 +124,9 @@ fn gateway(env: &Env) -> Result<Option<GatewayConfig>, SettingError> {
     }
     Ok(Some(GatewayConfig {
         url,
-        key: env.required(
-            "PAYMENT_GATEWAY_KEY",
-            "the gateway's secret key, where PAYMENT_GATEWAY_URL is set",
-        )?,
+        key: env.secret(KEY)?.ok_or_else(|| {
+            SettingError::missing(KEY, "the gateway's secret key, where PAYMENT_GATEWAY_URL is set")
+        })?,
         timeout: env.duration_or("PAYMENT_TIMEOUT", Duration::from_secs(10))?,
         max_per_second: env
             .optional("PAYMENT_MAX_PER_SECOND", "a number of requests, 1 or more")?
@@ -134,7 +134,7 @@ fn gateway(env: &Env) -> Result<Option<GatewayConfig>, SettingError> {
     }))
 }
 
-/// Leaves the key out of logs.
+/// Leaves the URL out of logs: it may have a password.
 impl std::fmt::Debug for GatewayConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("GatewayConfig")

@@ -43,7 +43,7 @@ impl Shop {
         let sandbox = Sandbox::start(gateway::Config::local()).await.unwrap();
         let config = GatewayConfig {
             url: sandbox.url().parse().unwrap(),
-            key: key.to_owned(),
+            key: key.into(),
             timeout: Duration::from_secs(2),
             max_per_second: None,
         };

@@ -1,11 +1,10 @@
 //! The settings of authentication. The configured key determines the algorithm that a token must use, never
 //! the token itself.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use settings::{Env, SettingError};
+use settings::{Env, ExposeSecret, SecretString, SettingError};
 
 /// The output size of HS256's hash (RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
@@ -30,22 +29,12 @@ pub(crate) struct JwtConfig {
     pub(super) max_lifetime: Duration,
 }
 
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) enum KeySource {
-    Secret(String),
+    Secret(SecretString),
     PublicKeyFile(PathBuf),
-    JwksUrl(String),
-}
-
-/// Hides the secret.
-impl fmt::Debug for KeySource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Secret(_) => f.write_str("Secret(***)"),
-            Self::PublicKeyFile(path) => f.debug_tuple("PublicKeyFile").field(path).finish(),
-            Self::JwksUrl(_) => f.write_str("JwksUrl"),
-        }
-    }
+    /// It may have a password or a key in its query.
+    JwksUrl(SecretString),
 }
 
 impl AuthConfig {
@@ -67,23 +56,23 @@ impl AuthConfig {
 impl JwtConfig {
     fn from_env(env: &Env, development: bool) -> Result<Self, SettingError> {
         let given = (
-            env.get("JWT_SECRET"),
+            env.secret("JWT_SECRET")?,
             env.get("JWT_PUBLIC_KEY_FILE"),
             env.get("JWT_JWKS_URL"),
         );
         let keys = match given {
-            (Some(secret), None, None) if secret.len() < MIN_SECRET_BYTES => {
+            (Some(secret), None, None) if secret.expose_secret().len() < MIN_SECRET_BYTES => {
                 return Err(SettingError::bad_secret(
                     "JWT_SECRET",
                     format!("at least {MIN_SECRET_BYTES} bytes"),
                 ));
             }
-            (Some(secret), None, None) => KeySource::Secret(secret.to_owned()),
+            (Some(secret), None, None) => KeySource::Secret(secret),
             (None, Some(path), None) => KeySource::PublicKeyFile(path.into()),
             (None, None, Some(url))
                 if url.starts_with("https://") || (development && url.starts_with("http://")) =>
             {
-                KeySource::JwksUrl(url.to_owned())
+                KeySource::JwksUrl(url.into())
             }
             (None, None, Some(url)) => {
                 let takes = "an https URL; http alone in development";

@@ -2,6 +2,7 @@
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use settings::{ExposeSecret, SecretString};
 
 /// Size of an uncompressed point of P-256.
 const P256_POINT_BYTES: usize = 65;
@@ -13,10 +14,10 @@ pub(super) struct Key {
 }
 
 impl Key {
-    pub(super) fn secret(secret: &str) -> Self {
+    pub(super) fn secret(secret: &SecretString) -> Self {
         Self {
             algorithm: Algorithm::HS256,
-            key: DecodingKey::from_secret(secret.as_bytes()),
+            key: DecodingKey::from_secret(secret.expose_secret().as_bytes()),
         }
     }
 

@@ -8,6 +8,7 @@ use domain::CustomerId;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
+use settings::ExposeSecret;
 
 use super::config::{JwtConfig, KeySource};
 use super::error::AuthError;
@@ -69,7 +70,7 @@ impl Verifier {
                     )
                 })?)
             }
-            KeySource::JwksUrl(url) => Keys::Published(Jwks::new(url)?),
+            KeySource::JwksUrl(url) => Keys::Published(Jwks::new(url.expose_secret())?),
         };
         Ok(Self {
             keys,

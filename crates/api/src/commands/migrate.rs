@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use settings::Env;
+use settings::{Env, ExposeSecret};
 use store::StoreError;
 
 /// How long `migrate` retries while PostgreSQL is unreachable, and how often.
@@ -17,7 +17,7 @@ pub async fn migrate(env: &Env) -> anyhow::Result<()> {
     let deadline = Instant::now() + TIMEOUT;
     let mut waiting = false;
     let applied = loop {
-        match store::migrate_reporting(&url, |line| eprintln!("{line}")).await {
+        match store::migrate_reporting(url.expose_secret(), |line| eprintln!("{line}")).await {
             Err(StoreError::Unavailable(error)) if Instant::now() < deadline => {
                 if !std::mem::replace(&mut waiting, true) {
                     eprintln!("waiting for PostgreSQL, up to {TIMEOUT:?}: {error}");

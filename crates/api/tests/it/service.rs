@@ -142,7 +142,7 @@ impl Api {
 
     /// The queue that it dispatches into.
     pub(crate) fn queue_config(&self) -> queue::QueueConfig {
-        queue::QueueConfig::new(&self.redis_url, &self.queue)
+        queue::QueueConfig::new(self.redis_url.as_str(), &self.queue)
     }
 }
 

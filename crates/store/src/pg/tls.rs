@@ -238,7 +238,10 @@ mod tests {
             "sslmode=prefer&sslrootcert=ca.pem",
             "sslrootcert=ca.pem",
         ] {
-            assert!(Tls::split_from(&format!("postgres://db/shop?{query}")).is_err(), "{query}");
+            assert!(
+                Tls::split_from(&format!("postgres://db/shop?{query}")).is_err(),
+                "{query}"
+            );
         }
         let (_, tls) = Tls::split_from("postgres://db/shop?sslmode=verify-ca&sslrootcert=/none.pem").unwrap();
         let error = tls.connector().err().unwrap().to_string();

@@ -61,7 +61,11 @@ async fn each_mode_verifies_as_libpq_documents() {
         ("localhost", format!("sslmode=verify-full&{other}"), false),
         // The system does not know the server's authority.
         ("localhost", "sslrootcert=system".to_owned(), false),
-        ("localhost", "sslmode=require&sslrootcert=system".to_owned(), false),
+        (
+            "localhost",
+            "sslmode=require&sslrootcert=system".to_owned(),
+            false,
+        ),
         ("localhost", ca.clone(), false),
         ("localhost", format!("sslmode=prefer&{ca}"), false),
     ] {

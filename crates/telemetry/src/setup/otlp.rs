@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
-use settings::{Env, SettingError};
+use settings::{Env, SecretSlice, SettingError};
 use url::Url;
 
 use super::limits;
@@ -46,7 +46,7 @@ pub(super) struct Tls {
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) certificate: Vec<u8>,
-    pub(super) key: Vec<u8>,
+    pub(super) key: SecretSlice<u8>,
 }
 
 /// The variables of one signal.
@@ -232,7 +232,10 @@ fn headers(env: &Env, names: Names) -> Result<HeaderMap, SettingError> {
         let (name, value) = pair.split_once('=')?;
         let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
         let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
-        Some((name, HeaderValue::from_str(&value).ok()?))
+        let mut value = HeaderValue::from_str(&value).ok()?;
+        // Not shown by its Debug.
+        value.set_sensitive(true);
+        Some((name, value))
     };
     for pair in list.split(',').filter(|pair| !pair.trim().is_empty()) {
         let (name, value) = header(pair).ok_or_else(bad)?;
@@ -255,7 +258,10 @@ fn identity(env: &Env, variables: &Variables) -> Result<Option<Identity>, Settin
     let [_, client_certificate] = variables.names("CLIENT_CERTIFICATE");
     let [_, client_key] = variables.names("CLIENT_KEY");
     match (certificate, key) {
-        (Some(certificate), Some(key)) => Ok(Some(Identity { certificate, key })),
+        (Some(certificate), Some(key)) => Ok(Some(Identity {
+            certificate,
+            key: key.into(),
+        })),
         (None, None) => Ok(None),
         (Some(_), None) => Err(SettingError::missing(
             client_key,
@@ -364,6 +370,7 @@ mod tests {
         let headers = otlp.unwrap().headers;
         assert_eq!(headers["api-key"], "a b=");
         assert_eq!(headers["x-team"], "shop");
+        assert!(!format!("{headers:?}").contains("a b="));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::Temporality;
 use reqwest::Client;
 use reqwest::redirect::Policy;
+use settings::ExposeSecret;
 
 use super::error::SetupError;
 use super::otlp::{Otlp, Tls};
@@ -39,7 +40,10 @@ fn grpc_tls(tls: &Tls) -> ClientTlsConfig {
         config = config.ca_certificate(Certificate::from_pem(authority));
     }
     if let Some(identity) = &tls.identity {
-        config = config.identity(Identity::from_pem(&identity.certificate, &identity.key));
+        config = config.identity(Identity::from_pem(
+            &identity.certificate,
+            identity.key.expose_secret(),
+        ));
     }
     config
 }
@@ -68,7 +72,12 @@ fn http_client(otlp: &Otlp) -> Result<Client, SetupError> {
                 client = client.tls_certs_merge(bundle);
             }
             if let Some(identity) = &otlp.tls.identity {
-                let pem = [&identity.certificate, b"\n".as_slice(), &identity.key].concat();
+                let pem = [
+                    &identity.certificate,
+                    b"\n".as_slice(),
+                    identity.key.expose_secret(),
+                ]
+                .concat();
                 client = client.identity(reqwest::Identity::from_pem(&pem)?);
             }
             client.build()

@@ -9,6 +9,7 @@ use reqwest::redirect::Policy;
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use settings::{ExposeSecret, SecretString};
 use telemetry::http::client::Client;
 
 use super::admission::Admission;
@@ -26,7 +27,7 @@ pub(crate) struct Gateway {
     plain: reqwest::Client,
     intents: Url,
     host: String,
-    key: String,
+    key: SecretString,
     timeout: Duration,
     pub(super) admission: Arc<Admission>,
 }
@@ -156,12 +157,12 @@ impl Gateway {
     fn post(&self, url: Url, key: &str) -> RequestBuilder {
         self.plain
             .post(url)
-            .bearer_auth(&self.key)
+            .bearer_auth(self.key.expose_secret())
             .header("Idempotency-Key", key)
     }
 
     fn get(&self, url: Url) -> RequestBuilder {
-        self.plain.get(url).bearer_auth(&self.key)
+        self.plain.get(url).bearer_auth(self.key.expose_secret())
     }
 
     /// `resends`: how many attempts may have sent this request before.
@@ -238,7 +239,7 @@ mod tests {
             url: format!("http://{}", listener.local_addr().unwrap())
                 .parse()
                 .unwrap(),
-            key: "sk_test_1".to_owned(),
+            key: "sk_test_1".into(),
             timeout: Duration::from_secs(30),
             max_per_second: None,
         };
