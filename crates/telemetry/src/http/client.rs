@@ -30,28 +30,29 @@ use crate::instruments::instruments;
 use crate::measures::Series;
 use crate::names;
 use crate::operation::{ErrorType, Operation};
-use crate::propagation::without_baggage;
+use crate::propagation::without_caller_data;
 
 /// A traced [`reqwest::Client`]. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
     client: reqwest::Client,
-    baggage: bool,
+    sends_caller_data: bool,
 }
 
 impl Client {
-    /// Traces the calls of `client`. They carry the trace context without baggage.
+    /// Traces the calls of `client`. They carry `traceparent` alone.
     pub fn new(client: reqwest::Client) -> Self {
         Self {
             client,
-            baggage: false,
+            sends_caller_data: false,
         }
     }
 
-    /// Also sends baggage, including the caller's. Only for servers that may see what callers send.
+    /// Also sends `tracestate` and baggage, including the caller's. Only for servers that may see what callers
+    /// send.
     #[must_use]
-    pub fn with_baggage(mut self) -> Self {
-        self.baggage = true;
+    pub fn with_caller_data(mut self) -> Self {
+        self.sends_caller_data = true;
         self
     }
 
@@ -74,10 +75,10 @@ impl Client {
     ) -> Result<Response, reqwest::Error> {
         let mut operation = start(&request, resends);
         let context = operation.context().clone();
-        let sent = if self.baggage {
+        let sent = if self.sends_caller_data {
             Cow::Borrowed(&context)
         } else {
-            without_baggage(&context)
+            without_caller_data(&context)
         };
         global::get_text_map_propagator(|propagator| {
             propagator.inject_context(&sent, &mut Headers(request.headers_mut()));

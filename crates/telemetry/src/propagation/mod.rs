@@ -16,7 +16,7 @@ use std::collections::HashMap;
 
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::propagation::Extractor;
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceState};
 use opentelemetry::{Context, global};
 
 pub(crate) use trace_context::{TraceContextPropagator, hexadecimal};
@@ -29,8 +29,21 @@ pub fn inject(context: &Context) -> HashMap<String, String> {
     carrier
 }
 
+/// The context for a server of others: `traceparent` alone continues the trace. What callers write,
+/// `tracestate` and baggage, is left out.
+pub(crate) fn without_caller_data(context: &Context) -> Cow<'_, Context> {
+    let span = context.span();
+    let span = span.span_context();
+    if context.baggage().is_empty() && *span.trace_state() == TraceState::NONE {
+        return Cow::Borrowed(context);
+    }
+    let ids = (span.trace_id(), span.span_id(), span.trace_flags());
+    let span = SpanContext::new(ids.0, ids.1, ids.2, true, TraceState::NONE);
+    Cow::Owned(Context::new().with_remote_span_context(span))
+}
+
 /// The context; if it has baggage, a new one with only its span.
-pub(crate) fn without_baggage(context: &Context) -> Cow<'_, Context> {
+fn without_baggage(context: &Context) -> Cow<'_, Context> {
     if context.baggage().is_empty() {
         return Cow::Borrowed(context);
     }
