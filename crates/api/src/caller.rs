@@ -9,7 +9,7 @@ use actix_web::{FromRequest, HttpRequest};
 use domain::CustomerId;
 use futures_util::future::LocalBoxFuture;
 
-use crate::auth::AuthError;
+use crate::auth::{AuthError, Claims};
 use crate::problem::Problem;
 use crate::rate_limit;
 use crate::state::AppState;
@@ -57,6 +57,12 @@ impl<S: Scope> Caller<S> {
         (!self.admin).then_some(&self.customer)
     }
 
+    /// For the audit trail: whose action it is.
+    pub(crate) fn actor(&self) -> String {
+        let role = if self.admin { "operator" } else { "customer" };
+        format!("{role}:{}", self.customer.as_str())
+    }
+
     async fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let Some(state) = request.app_data::<Data<AppState>>() else {
             return Err(AuthError::KeysUnavailable.into());
@@ -67,11 +73,19 @@ impl<S: Scope> Caller<S> {
             _ => None,
         };
         rate_limit::count(request, customer)?;
-        let (customer, admin) = match claims? {
+        let caller = claims.and_then(Self::with);
+        if let Err(error) = &caller {
+            state.authenticator.record_failure(*error, request);
+        }
+        Ok(caller?)
+    }
+
+    fn with(claims: Option<Claims>) -> Result<Self, AuthError> {
+        let (customer, admin) = match claims {
             None => (CustomerId::anonymous(), false),
             Some(claims) if claims.has(Admin::NAME) => (claims.customer, true),
             Some(claims) if claims.has(S::NAME) => (claims.customer, false),
-            Some(_) => return Err(AuthError::MissingScope(S::NAME).into()),
+            Some(_) => return Err(AuthError::MissingScope(S::NAME)),
         };
         Ok(Self {
             customer,

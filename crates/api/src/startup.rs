@@ -22,6 +22,9 @@ use crate::{connection, cors, error_body, routes, server};
 /// How long readiness fails before the listener closes, so that the load balancer can react.
 const DRAIN_DELAY: Duration = Duration::from_millis(500);
 
+/// Name of the event.
+const AUTH_DISABLED: &str = "auth.disabled";
+
 /// Serves until SIGTERM or SIGINT, then finishes the requests in flight.
 pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::Result<()> {
     let subscriber = Subscriber::new(&config.queue).context("REDIS_URL")?;
@@ -31,7 +34,10 @@ pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::R
     let address = listener.local_addr()?;
     tracing::info!("taking orders at {address}");
     if matches!(config.auth, AuthConfig::Off) {
-        tracing::warn!("authentication is off (AUTH): every caller reads and changes all orders");
+        tracing::warn!(
+            name: AUTH_DISABLED,
+            "authentication is off (AUTH): every caller reads and changes all orders"
+        );
     }
 
     let (http, inbound) = (config.http.clone(), config.inbound);

@@ -28,7 +28,7 @@ pub(crate) enum AcceptedKeys {
 }
 
 impl Config {
-    /// Reads HOST, PORT, PAYMENT_GATEWAY_KEY or PAYMENT_GATEWAY_KEY_FILE, SANDBOX_KEY_TTL and SHUTDOWN_TIMEOUT.
+    /// Reads HOST, PORT, PAYMENT_GATEWAY_KEY (or its file), SANDBOX_KEY_TTL and SHUTDOWN_TIMEOUT.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         Ok(Self {
             address: Address::from_env(env, 8090)?,

@@ -34,8 +34,8 @@ impl QueueConfig {
         }
     }
 
-    /// Reads REDIS_URL or REDIS_URL_FILE, and QUEUE_NAME, by default `default_name`. Outside development, `redis://` is for
-    /// servers in a private network.
+    /// Reads REDIS_URL or REDIS_URL_FILE, and QUEUE_NAME, by default `default_name`. Outside development,
+    /// `redis://` is for servers in a private network.
     pub fn from_env(env: &Env, default_name: &str) -> Result<Self, SettingError> {
         const URL: &str = "REDIS_URL";
         const TAKES: &str = "a URL: redis://host:6379, or rediss:// for TLS";

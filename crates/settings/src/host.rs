@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn private_hosts_are_told_by_their_form() {
+    fn a_private_host_has_one_of_these_forms() {
         for host in [
             "127.0.0.1",
             "10.1.2.3",

@@ -142,8 +142,8 @@ impl Env {
         }
     }
 
-    /// A secret: the value of `name`, or the content of the file that `{name}_FILE` names, without line breaks
-    /// at its end; `None` if neither is set.
+    /// A secret: the value of `name`, or the content of the file that `{name}_FILE` names, without line
+    /// breaks at its end; `None` if neither is set.
     ///
     /// # Errors
     /// If both are set, or the file cannot be read or is empty. An error has the path and never the content.
@@ -223,8 +223,8 @@ impl Env {
         Ok(self.read(name, "true or false", read)?.unwrap_or(default))
     }
 
-    /// Whether ENVIRONMENT is `development` or absent. Any other value, misspelt ones included, is not: what is
-    /// only for development is then off.
+    /// Whether ENVIRONMENT is `development` or absent. Any other value, misspelt ones included, is not: what
+    /// is only for development is then off.
     pub fn is_development(&self) -> bool {
         matches!(self.get("ENVIRONMENT"), None | Some("development"))
     }

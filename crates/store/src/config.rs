@@ -74,8 +74,8 @@ impl StoreConfig {
     }
 }
 
-/// Reads DATABASE_URL or DATABASE_URL_FILE, and the certificates that it refers to. Outside development, the server's certificate
-/// is verified unless the server is in a private network.
+/// Reads DATABASE_URL or DATABASE_URL_FILE, and the certificates that it refers to. Outside development, the
+/// server's certificate is verified unless the server is in a private network.
 pub fn database_url(env: &Env) -> Result<SecretString, SettingError> {
     const NAME: &str = "DATABASE_URL";
     const TAKES: &str = "a URL: postgres://user:password@host:5432/database";

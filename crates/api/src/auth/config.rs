@@ -8,6 +8,7 @@ use settings::{Env, ExposeSecret, SecretString, SettingError};
 
 /// The output size of HS256's hash (RFC 7518, section 3.2).
 const MIN_SECRET_BYTES: usize = 32;
+const WITH_PREVIOUS: &str = "the secret of new tokens, where JWT_SECRET_PREVIOUS is set";
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 const EXACTLY_ONE: &str = "a value: AUTH=jwt needs exactly one of JWT_SECRET (HS256), JWT_PUBLIC_KEY_FILE and JWT_JWKS_URL (RS256, ES256, EdDSA)";
 
@@ -31,7 +32,8 @@ pub(crate) struct JwtConfig {
 
 #[derive(Debug, Clone)]
 pub(super) enum KeySource {
-    Secret(SecretString),
+    /// The secret of new tokens, and the one before, if it is still accepted.
+    Secrets(Vec<SecretString>),
     PublicKeyFile(PathBuf),
     /// It may have a password or a key in its query.
     JwksUrl(SecretString),
@@ -55,19 +57,15 @@ impl AuthConfig {
 
 impl JwtConfig {
     fn from_env(env: &Env, development: bool) -> Result<Self, SettingError> {
+        let previous = hs256_secret(env, "JWT_SECRET_PREVIOUS")?;
         let given = (
-            env.secret("JWT_SECRET")?,
+            hs256_secret(env, "JWT_SECRET")?,
             env.get("JWT_PUBLIC_KEY_FILE"),
             env.get("JWT_JWKS_URL"),
         );
         let keys = match given {
-            (Some(secret), None, None) if secret.expose_secret().len() < MIN_SECRET_BYTES => {
-                return Err(SettingError::bad_secret(
-                    "JWT_SECRET",
-                    format!("at least {MIN_SECRET_BYTES} bytes"),
-                ));
-            }
-            (Some(secret), None, None) => KeySource::Secret(secret),
+            (Some(secret), None, None) => KeySource::Secrets([secret].into_iter().chain(previous).collect()),
+            _ if previous.is_some() => return Err(SettingError::missing("JWT_SECRET", WITH_PREVIOUS)),
             (None, Some(path), None) => KeySource::PublicKeyFile(path.into()),
             (None, None, Some(url))
                 if url.starts_with("https://") || (development && url.starts_with("http://")) =>
@@ -90,6 +88,16 @@ impl JwtConfig {
             audience: claim("JWT_AUDIENCE", "the audience that tokens must name in `aud`")?,
             max_lifetime: env.duration_or("JWT_MAX_LIFETIME", MAX_LIFETIME)?,
         })
+    }
+}
+
+fn hs256_secret(env: &Env, name: &'static str) -> Result<Option<SecretString>, SettingError> {
+    match env.secret(name)? {
+        Some(secret) if secret.expose_secret().len() < MIN_SECRET_BYTES => {
+            let takes = format!("at least {MIN_SECRET_BYTES} bytes");
+            Err(SettingError::bad_secret(name, takes))
+        }
+        secret => Ok(secret),
     }
 }
 
@@ -171,7 +179,13 @@ mod tests {
         assert!(refused(two).contains("exactly one of"));
         let short = refused([("AUTH", "jwt"), ("JWT_SECRET", "s3cret")]);
         assert_eq!(short, "JWT_SECRET: got `***`; takes at least 32 bytes");
-        let config = AuthConfig::from_env(&Env::of([("AUTH", "jwt"), ("JWT_SECRET", SECRET)]));
-        assert!(!format!("{config:?}").contains(SECRET));
+        let previous = ("JWT_SECRET_PREVIOUS", SECRET);
+        assert_eq!(
+            refused([("AUTH", "jwt"), previous]),
+            "JWT_SECRET: is required; takes the secret of new tokens, where JWT_SECRET_PREVIOUS is set"
+        );
+        let both = [("AUTH", "jwt"), ("JWT_SECRET", SECRET), previous];
+        let config = AuthConfig::from_env(&Env::of(both));
+        assert!(config.is_ok() && !format!("{config:?}").contains(SECRET));
     }
 }

@@ -17,11 +17,13 @@ use telemetry::http::client::Client;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::error::AuthError;
+use super::error::{AuthError, Flaw};
 use super::key::Key;
 
 /// From the end of a fetch to the start of the next.
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
+/// Name of the event.
+const KEYS_EXPIRED: &str = "auth.keys_expired";
 /// Keys of this age are used no longer.
 const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Keys of this age are refreshed in the background. At twice this age they are only used while the issuer is
@@ -100,6 +102,7 @@ impl State {
         {
             self.cached = None;
             tracing::error!(
+                name: KEYS_EXPIRED,
                 "the keys of JWT_JWKS_URL are {MAX_AGE:?} old and used no longer: no token is accepted"
             );
         }
@@ -145,7 +148,7 @@ impl Jwks {
                 .keys
                 .get(&id)
                 .cloned()
-                .ok_or(AuthError::Invalid("The token is signed with an unknown key")),
+                .ok_or(AuthError::Invalid(Flaw::UnknownKey)),
             None => Err(AuthError::KeysUnavailable),
         }
     }
@@ -274,8 +277,8 @@ mod tests {
         stream
     }
 
-    /// An issuer that sends one response, and the result of the first request for the key `old`. Keys are old as
-    /// soon as they are fetched.
+    /// An issuer that sends one response, and the result of the first request for the key `old`. Keys are
+    /// refreshed as soon as they are fetched.
     async fn after(response: &str) -> (TcpListener, Jwks, Result<Vec<Key>, AuthError>) {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let issuer = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -297,8 +300,8 @@ mod tests {
     async fn a_redirect_is_not_followed() {
         let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let location = elsewhere.local_addr().unwrap();
-        let response =
-            format!("HTTP/1.1 302 Found\r\nlocation: http://{location}/\r\ncontent-length: 0\r\n\r\n");
+        let head = format!("HTTP/1.1 302 Found\r\nlocation: http://{location}/");
+        let response = format!("{head}\r\ncontent-length: 0\r\n\r\n");
         tokio::select! {
             (_, _, first) = after(&response) => {
                 assert_eq!(first.err(), Some(AuthError::KeysUnavailable));

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use settings::ExposeSecret;
 
 use super::config::{JwtConfig, KeySource};
-use super::error::AuthError;
+use super::error::{AuthError, Flaw};
 use super::jwks::Jwks;
 use super::key::Key;
 
@@ -52,23 +52,24 @@ pub(crate) struct Verifier {
 }
 
 enum Keys {
-    One(Key),
+    Configured(Vec<Key>),
     Published(Jwks),
 }
 
 impl Verifier {
     pub(super) fn new(config: &JwtConfig) -> anyhow::Result<Self> {
         let keys = match &config.keys {
-            KeySource::Secret(secret) => Keys::One(Key::secret(secret)),
+            KeySource::Secrets(secrets) => Keys::Configured(secrets.iter().map(Key::secret).collect()),
             KeySource::PublicKeyFile(path) => {
                 let pem = std::fs::read(path)
                     .with_context(|| format!("JWT_PUBLIC_KEY_FILE: cannot read {}", path.display()))?;
-                Keys::One(Key::from_pem(&pem).with_context(|| {
+                let key = Key::from_pem(&pem).with_context(|| {
                     format!(
                         "JWT_PUBLIC_KEY_FILE: {} is not a PEM file of an RSA, P-256 or Ed25519 public key",
                         path.display()
                     )
-                })?)
+                })?;
+                Keys::Configured(vec![key])
             }
             KeySource::JwksUrl(url) => Keys::Published(Jwks::new(url.expose_secret())?),
         };
@@ -82,35 +83,34 @@ impl Verifier {
 
     pub(super) async fn verify(&self, token: &str) -> Result<Claims, AuthError> {
         if token.len() > MAX_TOKEN_BYTES {
-            return Err(AuthError::Invalid("The token is too long"));
+            return Err(AuthError::Invalid(Flaw::TooLong));
         }
-        let malformed = AuthError::Invalid("The token cannot be read");
+        let malformed = AuthError::Invalid(Flaw::Unreadable);
         let header = decode_header(token).map_err(|_| malformed)?;
         // No critical header is supported (RFC 7515, section 4.1.11).
         if header.crit.is_some() {
-            return Err(AuthError::Invalid("The token has critical headers"));
+            return Err(AuthError::Invalid(Flaw::CriticalHeaders));
         }
         if !header.typ.as_deref().is_none_or(is_access_token) {
-            return Err(AuthError::Invalid("The token is of another type"));
+            return Err(AuthError::Invalid(Flaw::OtherType));
         }
         let claims = match &self.keys {
-            Keys::One(key) => self.decode(token, std::slice::from_ref(key))?,
+            Keys::Configured(keys) => self.decode(token, keys)?,
             Keys::Published(jwks) => self.decode(token, &jwks.keys(header.kid.as_deref()).await?)?,
         };
         let latest = SystemTime::now() + self.max_lifetime + Duration::from_secs(LEEWAY_SECONDS);
         let latest = latest.duration_since(UNIX_EPOCH).unwrap_or_default();
         if claims.exp > latest.as_secs_f64() {
-            return Err(AuthError::Invalid("The token is valid for too long"));
+            return Err(AuthError::Invalid(Flaw::TooLongValid));
         }
-        let customer =
-            CustomerId::new(claims.sub).map_err(|_| AuthError::Invalid("The token names no customer"))?;
+        let customer = CustomerId::new(claims.sub).map_err(|_| AuthError::Invalid(Flaw::NoCustomer))?;
         Ok(Claims {
             customer,
             scope: claims.scope,
         })
     }
 
-    /// Tries each key: several may have the token's key id.
+    /// Tries each key: several may have the token's key id, and secrets have none.
     fn decode(&self, token: &str, keys: &[Key]) -> Result<RawClaims, AuthError> {
         let mut last_error = error_for(&ErrorKind::InvalidAlgorithm);
         for key in keys {
@@ -148,10 +148,11 @@ impl Verifier {
     }
 }
 
-/// Whether a token with this `typ` may be an access token. RFC 9068, section 4, has resource servers reject all
-/// but `at+jwt`; RFC 8725, section 3.11, has each kind of token named by its own type, so that one is not
+/// Whether a token with this `typ` may be an access token. RFC 9068, section 4, has resource servers reject
+/// all but `at+jwt`; RFC 8725, section 3.11, has each kind of token named by its own type, so that one is not
 /// taken for another. Many issuers write `JWT` or nothing for access tokens, which RFC 7519, section 5.1,
-/// allows: the audience distinguishes those from ID tokens. Types are compared as RFC 7515, section 4.1.9, says.
+/// allows: the audience distinguishes those from ID tokens. `application/` may be left out (RFC 7515, section
+/// 4.1.9).
 fn is_access_token(typ: &str) -> bool {
     let typ = typ.to_ascii_lowercase();
     matches!(typ.strip_prefix("application/").unwrap_or(&typ), "at+jwt" | "jwt")
@@ -159,13 +160,13 @@ fn is_access_token(typ: &str) -> bool {
 
 fn error_for(kind: &ErrorKind) -> AuthError {
     AuthError::Invalid(match kind {
-        ErrorKind::ExpiredSignature => "The token has expired",
-        ErrorKind::ImmatureSignature => "The token is not valid yet",
-        ErrorKind::InvalidIssuer => "The token is of another issuer",
-        ErrorKind::InvalidAudience => "The token is for another audience",
-        ErrorKind::MissingRequiredClaim(_) => "The token lacks a claim that is required",
-        ErrorKind::InvalidSignature => "The token's signature is wrong",
-        ErrorKind::InvalidAlgorithm => "The token is signed with another algorithm",
-        _ => "The token cannot be read",
+        ErrorKind::ExpiredSignature => Flaw::Expired,
+        ErrorKind::ImmatureSignature => Flaw::NotYetValid,
+        ErrorKind::InvalidIssuer => Flaw::OtherIssuer,
+        ErrorKind::InvalidAudience => Flaw::OtherAudience,
+        ErrorKind::MissingRequiredClaim(_) => Flaw::MissingClaim,
+        ErrorKind::InvalidSignature => Flaw::WrongSignature,
+        ErrorKind::InvalidAlgorithm => Flaw::OtherAlgorithm,
+        _ => Flaw::Unreadable,
     })
 }

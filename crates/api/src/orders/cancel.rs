@@ -10,6 +10,9 @@ use crate::metrics;
 use crate::problem::Problem;
 use crate::state::AppState;
 
+/// Name of the event.
+const ORDER_CANCELLED: &str = "order.cancelled";
+
 /// Cancel an order that no worker has claimed
 #[utoipa::path(delete, path = "/api/orders/{id}", tag = "orders", operation_id = "cancelOrder",
     params(("id" = uuid::Uuid, Path, description = "The order's id")),
@@ -30,13 +33,21 @@ pub(crate) async fn cancel(
             telemetry::span::set("order.id", order.id.to_string());
             telemetry::span::set("order.status", order.status.as_str());
             metrics::order_cancelled();
-            tracing::info!(order.id = %order.id, "order cancelled");
+            tracing::info!(
+                name: ORDER_CANCELLED,
+                { order.id = %order.id, order.actor = caller.actor() },
+                "order cancelled"
+            );
             Ok(HttpResponse::NoContent().finish())
         }
         Changed::DoneUnreadable => {
             metrics::order_cancelled();
             metrics::order_unreadable();
-            tracing::warn!(order.id = %id, "order cancelled; its row is of another version and cannot be read");
+            tracing::warn!(
+                name: ORDER_CANCELLED,
+                { order.id = %id, order.actor = caller.actor() },
+                "order cancelled; its row is of another version and cannot be read"
+            );
             Ok(HttpResponse::NoContent().finish())
         }
         Changed::NotFound => Err(Problem::order_not_found()),

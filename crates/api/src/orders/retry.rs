@@ -13,6 +13,9 @@ use crate::metrics;
 use crate::problem::Problem;
 use crate::state::AppState;
 
+/// Name of the event.
+const ORDER_RETRIED: &str = "order.retried";
+
 /// Retry a failed order, with as many attempts as a new one has
 #[utoipa::path(post, path = "/api/orders/{id}/retry", tag = "orders", operation_id = "retryOrder",
     params(("id" = uuid::Uuid, Path, description = "The order's id")),
@@ -26,7 +29,7 @@ use crate::state::AppState;
     security(("bearer" = ["orders:admin"])))]
 pub(crate) async fn retry(
     state: Data<AppState>,
-    _: Caller<Admin>,
+    caller: Caller<Admin>,
     id: Path<OrderId>,
 ) -> Result<HttpResponse, Problem> {
     let mut response = HttpResponse::Accepted();
@@ -37,7 +40,11 @@ pub(crate) async fn retry(
         Changed::Done(order) => *order,
         Changed::DoneUnreadable => {
             metrics::order_unreadable();
-            tracing::warn!(order.id = %id, "order retried; its row is of another version and cannot be read");
+            tracing::warn!(
+                name: ORDER_RETRIED,
+                { order.id = %id, order.actor = caller.actor() },
+                "order retried; its row is of another version and cannot be read"
+            );
             return Ok(response.finish());
         }
         Changed::NotFound => return Err(Problem::order_not_found()),
@@ -45,7 +52,8 @@ pub(crate) async fn retry(
     };
     state.publisher.publish(&order);
     telemetry::span::set("order.id", order.id.to_string());
-    tracing::info!(order.id = %order.id, "order retried");
+    let actor = caller.actor();
+    tracing::info!(name: ORDER_RETRIED, { order.id = %order.id, order.actor = actor }, "order retried");
     // The job belongs to the order's trace, not to this request's.
     let parent = telemetry::propagation::extract(&order.trace.0);
     let job = order.next_job();

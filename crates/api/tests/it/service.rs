@@ -61,7 +61,7 @@ impl Api {
                 panic!("it did not start: {}", String::from_utf8_lossy(&output.stderr));
             };
             if let Some((_, rest)) = line.split_once("taking orders at ") {
-                break rest.split_whitespace().next().unwrap().to_owned();
+                break rest.split([' ', '"']).next().unwrap().to_owned();
             }
         };
         std::thread::spawn({

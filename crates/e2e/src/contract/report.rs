@@ -118,6 +118,8 @@ rules! {
     Resource,
     /// service.instance.id is unique
     Instance,
+    /// a record has no event name, or one of the contract with its attributes
+    Event,
     /// a log record has a severity, of INFO at least
     Severity,
     /// a log record of a trace names a span of it

@@ -12,6 +12,15 @@ use super::{Capture, Report, Rule};
 
 /// The lowest severity that is exported by default.
 const INFO: Severity = Severity(9);
+/// The events whose records have a name, with the attributes that they always have. The run shows all that
+/// are not in [`RARE_EVENTS`].
+const EVENTS: &[(&str, &[&str])] = &[
+    ("auth.failed", &["error.type", "client.address"]),
+    ("order.cancelled", &["order.id", "order.actor"]),
+    ("order.retried", &["order.id", "order.actor"]),
+];
+/// A start without authentication, and an issuer that is unavailable for a day.
+const RARE_EVENTS: &[&str] = &["auth.disabled", "auth.keys_expired"];
 /// The replacements of personal data and secrets.
 const MASKS: &[&str] = &["[email]", "[phone]", "[card]", "[token]", "[secret]"];
 
@@ -79,6 +88,9 @@ fn logs(capture: &Capture, report: &mut Report) {
         if log.severity < INFO {
             report.break_rule(Rule::Severity, what());
         }
+        if !is_event(log) {
+            report.break_rule(Rule::Event, format!("{}: {}", log.event_name, what()));
+        }
         let lost = capture.was_killed(&log.resource);
         let belongs = match (log.trace_id, log.span_id) {
             (None, None) => true,
@@ -93,9 +105,13 @@ fn logs(capture: &Capture, report: &mut Report) {
         }
         match (has(log, "exception.type"), has(log, "exception.message")) {
             (true, true) => errors += usize::from(log.span_id.is_some()),
-            (false, false) if log.severity < Severity::ERROR || !is_from_product(log) => {}
+            (false, false) if log.severity < Severity::ERROR => {}
             _ => report.break_rule(Rule::Exception, what()),
         }
+    }
+    for (event, _) in EVENTS {
+        let records = capture.logs.iter().filter(|log| log.event_name == *event);
+        report.row("events", *event, records.count());
     }
     report.row(TABLE, "record with a severity", capture.logs.len());
     report.row(TABLE, "record with trace_id and span_id", correlated);
@@ -106,9 +122,13 @@ fn logs(capture: &Capture, report: &mut Report) {
     );
 }
 
-/// Libraries log their errors in their own format.
-fn is_from_product(log: &LogRecord) -> bool {
-    log.scope.name.starts_with("throughline_")
+fn is_event(log: &LogRecord) -> bool {
+    let name = log.event_name.as_str();
+    let has = |attribute: &&str| log.attributes.get(attribute).is_some();
+    match EVENTS.iter().find(|(event, _)| *event == name) {
+        Some((_, attributes)) => attributes.iter().all(has),
+        None => name.is_empty() || RARE_EVENTS.contains(&name),
+    }
 }
 
 fn lines(capture: &Capture, report: &mut Report) {
@@ -211,4 +231,19 @@ fn texts_of_metric(metric: &Metric) -> impl Iterator<Item = String> {
     points
         .flat_map(|point| texts(&point.attributes))
         .chain(own.into_iter().cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_is_documented() {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/telemetry.md");
+        let docs = std::fs::read_to_string(docs).unwrap();
+        let names = EVENTS.iter().map(|(name, _)| name).chain(RARE_EVENTS);
+        for name in names {
+            assert!(docs.contains(&format!("| `{name}` |")), "{name}");
+        }
+    }
 }

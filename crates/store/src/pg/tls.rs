@@ -6,10 +6,10 @@
 //! | prefer (default) | if the server can | not verified |
 //! | require | yes | not verified; with an `sslrootcert`, as verify-ca |
 //! | verify-ca | yes | signed by `sslrootcert` |
-//! | verify-full (default with `sslrootcert=system`) | yes | signed by `sslrootcert`, or by a root of the system; and issued for this host |
+//! | verify-full | yes | signed by `sslrootcert`, or by a root of the system; and issued for this host |
 //!
-//! As in libpq since release 16, `sslrootcert=system` with a weaker mode is an error. So is a file with
-//! `prefer`, which libpq verifies only if the server offers TLS.
+//! As in libpq since release 16, `sslrootcert=system` means verify-full, and is an error with a weaker mode.
+//! So is a file with `prefer`, which libpq verifies only if the server offers TLS.
 
 use std::sync::Arc;
 

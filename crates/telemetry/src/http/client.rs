@@ -48,8 +48,8 @@ impl Client {
         }
     }
 
-    /// Also sends `tracestate` and baggage, including the caller's. Only for servers that may see what callers
-    /// send.
+    /// Also sends `tracestate` and baggage, including the caller's. Only for servers that may see what
+    /// callers send.
     #[must_use]
     pub fn with_caller_data(mut self) -> Self {
         self.sends_caller_data = true;

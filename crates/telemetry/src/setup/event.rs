@@ -1,5 +1,5 @@
-//! The origin of an event. Events of the `log` crate arrive through `tracing-log`, which puts theirs into
-//! fields.
+//! The origin and the name of an event. Events of the `log` crate arrive through `tracing-log`, which puts
+//! their origin into fields.
 
 use std::borrow::Cow;
 
@@ -15,6 +15,13 @@ pub(super) fn origin(event: &Event<'_>) -> (Level, Cow<'static, str>) {
             (*metadata.level(), Cow::Borrowed(metadata.target()))
         }
     }
+}
+
+/// The event's name, if it was given one, as in `tracing::warn!(name: "parcel.lost", "...")`. Otherwise
+/// `tracing` names it by its place in the source: `event src/parcels.rs:7`.
+pub(super) fn name(event: &Event<'_>) -> Option<&'static str> {
+    let name = event.metadata().name();
+    (!name.contains(' ')).then_some(name)
 }
 
 /// Whether a field is not of the event, but of its origin.

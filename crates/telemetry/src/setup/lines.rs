@@ -18,7 +18,8 @@ use tracing_subscriber::registry::LookupSpan;
 use super::event;
 use crate::propagation::hexadecimal;
 
-/// One JSON object a line: timestamp (RFC 3339, UTC), severity, target, message, fields, trace_id, span_id.
+/// One JSON object a line: timestamp (RFC 3339, UTC), severity, target, event_name if the event was given
+/// one, message, fields, trace_id, span_id.
 pub(super) struct JsonLines;
 
 impl<S, N> FormatEvent<S, N> for JsonLines
@@ -37,6 +38,9 @@ where
         object.add("timestamp", &now());
         object.add("severity", level.as_str());
         object.add("target", &*target);
+        if let Some(name) = event::name(event) {
+            object.add("event_name", name);
+        }
         event.record(&mut Fields(|name: &str, value: Shown<'_>| {
             let name = if JsonObject::RESERVED.contains(&name) {
                 Cow::Owned(format!("field.{name}"))
@@ -61,7 +65,14 @@ struct JsonObject(Vec<u8>);
 
 impl JsonObject {
     /// The members of every line. An event's field of the same name becomes `field.{name}`.
-    const RESERVED: [&str; 5] = ["timestamp", "severity", "target", "trace_id", "span_id"];
+    const RESERVED: [&str; 6] = [
+        "timestamp",
+        "severity",
+        "target",
+        "event_name",
+        "trace_id",
+        "span_id",
+    ];
 
     fn new() -> Self {
         Self(Vec::with_capacity(512))
@@ -81,7 +92,8 @@ impl JsonObject {
     }
 }
 
-/// One line of text: time, level, target, message, fields, trace.
+/// One line of text: time, level, target, message, fields, event name, trace. A text cannot begin another
+/// line, nor control the terminal.
 pub(super) struct TextLines;
 
 impl<S, N> FormatEvent<S, N> for TextLines
@@ -107,17 +119,36 @@ where
         event.record(&mut Fields(|name: &str, value: Shown<'_>| {
             // Writing into a String does not fail.
             let _ = match (name, value) {
-                ("message", Shown::Text(text)) => write!(message, " {text}"),
-                (_, Shown::Text(text)) => write!(fields, " {name}={text}"),
+                ("message", Shown::Text(text)) => write!(message, " {}", on_one_line(&text)),
+                (_, Shown::Text(text)) => write!(fields, " {name}={}", on_one_line(&text)),
                 (_, Shown::Value(value)) => write!(fields, " {name}={value}"),
             };
         }));
         write!(writer, "{message}{fields}")?;
+        if let Some(name) = event::name(event) {
+            write!(writer, " event_name={name}")?;
+        }
         if let Some((trace_id, _)) = current_ids() {
             write!(writer, " trace_id={trace_id}")?;
         }
         writeln!(writer)
     }
+}
+
+/// Escapes control characters, such as line breaks and those that begin a terminal's commands.
+fn on_one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let mut line = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    Cow::Owned(line)
 }
 
 fn color(level: Level) -> &'static str {
@@ -235,21 +266,56 @@ mod tests {
     use std::io::Read;
     use std::sync::Mutex;
 
+    use tracing_subscriber::Registry;
+    use tracing_subscriber::fmt::format::DefaultFields;
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
 
     /// The line of the event that `emit` emits.
     fn line(emit: impl FnOnce()) -> Value {
+        serde_json::from_str(&line_as(JsonLines, emit)).unwrap()
+    }
+
+    fn line_as<F>(format: F, emit: impl FnOnce()) -> String
+    where
+        F: FormatEvent<Registry, DefaultFields> + Send + Sync + 'static,
+    {
         let (mut reader, writer) = std::io::pipe().unwrap();
         let lines = tracing_subscriber::fmt::layer()
-            .event_format(JsonLines)
+            .with_ansi(false)
+            .event_format(format)
             .with_writer(Mutex::new(writer));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), emit);
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         assert_eq!(text.matches('\n').count(), 1, "{text}");
-        serde_json::from_str(&text).unwrap()
+        text
+    }
+
+    #[test]
+    fn a_text_neither_begins_a_line_nor_controls_the_terminal() {
+        let line = line_as(TextLines, || {
+            tracing::info!(name = "a\nINFO: forged", "b\r\n\u{1b}[2J\u{9b}31m\tz");
+        });
+        assert!(
+            !line.trim_end_matches('\n').contains(char::is_control),
+            "{line:?}"
+        );
+        assert!(
+            line.contains(r"b\r\n\u{1b}[2J\u{9b}31m\tz name=a\nINFO: forged"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn a_line_has_the_events_name_if_it_was_given_one() {
+        let lost = || tracing::warn!(name: "parcel.lost", event_name = "other", "lost");
+        let json = line(lost);
+        assert_eq!(json["event_name"], "parcel.lost");
+        assert_eq!(json["field.event_name"], "other");
+        assert!(line_as(TextLines, lost).contains(" event_name=parcel.lost"));
+        assert_eq!(line(|| tracing::info!("found")).get("event_name"), None);
     }
 
     #[test]

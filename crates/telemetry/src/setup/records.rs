@@ -1,5 +1,5 @@
-//! Events of `tracing`, and of the `log` crate, as masked log records. A record has no event name: the name
-//! of an event of `tracing` is its place in the source.
+//! Events of `tracing`, and of the `log` crate, as masked log records. A record has an event name only where
+//! the code gave the event one.
 
 use std::fmt;
 
@@ -41,6 +41,9 @@ impl<S: Subscriber> Layer<S> for Records {
         record.set_target(target.clone());
         record.set_severity_number(severity(level));
         record.set_severity_text(level.as_str());
+        if let Some(name) = event::name(event) {
+            record.set_event_name(name);
+        }
         let mut fields = Fields {
             record: &mut record,
             limits: self.limits,
@@ -233,9 +236,13 @@ mod tests {
     }
 
     #[test]
-    fn a_record_has_no_event_name() {
-        let records = records(NO_LIMITS, || tracing::info!(order.id = 7, "order created"));
+    fn a_record_has_an_event_name_only_if_the_event_was_given_one() {
+        let records = records(NO_LIMITS, || {
+            tracing::info!(parcel.id = 7, "parcel created");
+            tracing::warn!(name: "parcel.lost", { parcel.id = 7 }, "parcel lost");
+        });
         assert_eq!(records[0].event_name(), None);
+        assert_eq!(records[1].event_name(), Some("parcel.lost"));
     }
 
     #[test]

@@ -293,6 +293,14 @@ broken_by! {
         let log = capture.logs.iter_mut().find(|log| log.span_id.is_some()).unwrap();
         log.span_id = Some(some_id());
     };
+    an_event_that_is_a_place_in_the_source: Event, |capture| {
+        capture.logs[0].event_name = "event crates/api/src/orders/create.rs:113".to_owned();
+    };
+    a_cancellation_without_its_actor: Event, |capture| {
+        let mut logs = capture.logs.iter_mut();
+        let cancelled = logs.find(|log| log.event_name == "order.cancelled").unwrap();
+        remove(&mut cancelled.attributes, "order.actor");
+    };
     an_exception_without_a_type: Exception, |capture| {
         let mut logs = capture.logs.iter_mut();
         let error = logs.find(|log| log.attributes.get("exception.type").is_some()).unwrap();
@@ -300,8 +308,7 @@ broken_by! {
     };
     an_error_without_an_exception: Exception, |capture| {
         let mut logs = capture.logs.iter_mut();
-        let error = logs.find(|log| log.severity >= Severity::ERROR && log.scope.name.starts_with("throughline_"));
-        let error = error.unwrap();
+        let error = logs.find(|log| log.severity >= Severity::ERROR).unwrap();
         remove(&mut error.attributes, "exception.type");
         remove(&mut error.attributes, "exception.message");
     };

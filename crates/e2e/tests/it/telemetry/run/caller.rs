@@ -13,8 +13,12 @@ use testkit::Service::{self, Api};
 const SECRET: &str = "a secret for tests, of 32 bytes.";
 
 /// The settings with which an api accepts these tokens.
-pub(super) const AUTHENTICATION: [(Service, &str, &str); 2] =
-    [(Api, "AUTH", "jwt"), (Api, "JWT_SECRET", SECRET)];
+pub(super) const AUTHENTICATION: [(Service, &str, &str); 4] = [
+    (Api, "AUTH", "jwt"),
+    (Api, "JWT_SECRET", SECRET),
+    (Api, "JWT_ISSUER", "https://id.example"),
+    (Api, "JWT_AUDIENCE", "orders"),
+];
 
 /// A client with an operator's token. A request can override it.
 pub(super) fn ada() -> Client {
@@ -28,7 +32,9 @@ pub(super) fn ada() -> Client {
 pub(super) fn token(customer: &str, scope: &str) -> String {
     let expires = SystemTime::now() + Duration::from_secs(3600);
     let expires = expires.duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let claims = json!({ "sub": customer, "scope": scope, "exp": expires });
+    let claims = json!({
+        "iss": "https://id.example", "aud": "orders", "sub": customer, "scope": scope, "exp": expires
+    });
     let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = json!({ "alg": "HS256", "typ": "JWT" });
     let message = format!("{}.{}", encode(&header), encode(&claims));
