@@ -3,7 +3,8 @@
 -- A job that lost its payload or meta is looked up in the active list, which is O(backlog). With ARGV[2] = 1
 -- every job that Redis knows is: a payload and a meta do not prove that the list still has the id.
 --
--- KEYS: 1 data  2 meta prefix  3 active  4 done  5 dead  6 wake channel  7 older jobs  8 idle
+-- KEYS: 1 data  2 meta prefix  3 active  4 done  5 dead  6 wake channel  7 older jobs  8 idle  9 epoch
+--       10 jobs since
 -- ARGV: 1 how many jobs may wait (none while KEYS[7] exists), -1 for no limit
 --       2 `1` to trust only the active list, else `0`  then id, payload, id, payload, ...
 -- Returns one number per job: 1 new, 0 already queued, 2 not enqueued because the queue is full.
@@ -54,6 +55,9 @@ for i = 3, #ARGV, 2 do
 end
 
 if added > 0 then
+    if redis.call('EXISTS', KEYS[9]) == 0 then
+        redis.call('SET', KEYS[10], now, 'NX')
+    end
     wake(KEYS[8], KEYS[6], added)
 end
 

@@ -207,7 +207,7 @@ impl<J: Job> Queue<J> {
         let keys = &self.keys;
         let mut script = scripts::ENQUEUE.prepare_invoke();
         script.key(&[&keys.data, &keys.meta, &keys.active, &keys.done, &keys.dead]);
-        script.key(&[&keys.wake, &keys.older, &keys.idle]);
+        script.key(&[&keys.wake, &keys.older, &keys.idle, &keys.epoch, &keys.jobs_since]);
         script
             .arg(limit.map_or(-1, i64::from))
             .arg(u8::from(trust == Trust::List));

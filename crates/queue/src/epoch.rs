@@ -19,13 +19,17 @@ const LOSS_REPORT_HOLD: Duration = Duration::from_secs(10);
 pub enum Epoch {
     /// It has, or the loss was reported to another caller within the last 10 s.
     Present,
-    /// Redis lost its data, or is new. The caller makes all its pending work due at once, and then calls
-    /// [`Queue::begin_epoch`]. Reported to one caller every 10 s until then.
-    Missing,
+    /// Redis lost its data, or is new. The caller makes its pending work from before `jobs_since` due at
+    /// once, and then calls [`Queue::begin_epoch`]. Reported to one caller every 10 s until then.
+    Missing {
+        /// When the first job since then was enqueued, by Redis' clock: Redis has what was enqueued later.
+        /// `None` if there is no such job.
+        jobs_since: Option<SystemTime>,
+    },
 }
 
 impl<J: Job> Queue<J> {
-    /// Checks the epoch key. One or two round trips; call it every few seconds.
+    /// Checks the epoch key. One round trip unless it is missing; call it every few seconds.
     ///
     /// # Errors
     /// Redis is unavailable.
@@ -44,7 +48,12 @@ impl<J: Job> Queue<J> {
             .query_async(&mut connection)
             .await
             .map_err(failed)?;
-        Ok(reported_here.map_or(Epoch::Present, |_| Epoch::Missing))
+        if reported_here.is_none() {
+            return Ok(Epoch::Present);
+        }
+        let jobs_since: Option<u64> = connection.get(&self.keys.jobs_since).await.map_err(failed)?;
+        let jobs_since = jobs_since.and_then(|ms| UNIX_EPOCH.checked_add(Duration::from_millis(ms)));
+        Ok(Epoch::Missing { jobs_since })
     }
 
     /// Sets the epoch key, after recovering from a loss. Its value is the time, in seconds since 1970.
@@ -60,6 +69,7 @@ impl<J: Job> Queue<J> {
             .atomic()
             .set_nx(&self.keys.epoch, since)
             .del(&self.keys.epoch_reported)
+            .del(&self.keys.jobs_since)
             .exec_async(&mut self.connection.clone())
             .await
             .map_err(|source| self.connection.error("begin an epoch", source))

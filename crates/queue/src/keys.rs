@@ -34,6 +34,9 @@ pub(crate) struct Keys {
     /// Empty string with a TTL, set when a missing epoch is reported: `{queue}:epoch:told`. Not used by
     /// apalis.
     pub(crate) epoch_reported: String,
+    /// String, the time of the first enqueue while the epoch is missing, in ms since 1970:
+    /// `{queue}:epoch:jobs_since`. Not used by apalis.
+    pub(crate) jobs_since: String,
 }
 
 impl Keys {
@@ -54,6 +57,7 @@ impl Keys {
             older: format!("{queue}:older"),
             epoch: format!("{queue}:epoch"),
             epoch_reported: format!("{queue}:epoch:told"),
+            jobs_since: format!("{queue}:epoch:jobs_since"),
         }
     }
 

@@ -51,6 +51,7 @@
 //! | `orders:wake` | channel | wakes the workers of release 0.1, when no process is in `orders:idle` |
 //! | `orders:older` | string | for seconds: older jobs wait elsewhere ([`Queue::set_older_jobs_wait`]) |
 //! | `orders:epoch` | string | time of the first use; missing if Redis lost its data ([`Queue::epoch`]) |
+//! | `orders:epoch:jobs_since` | string | time of the first enqueue since the epoch is missing |
 //! | `orders:epoch:told` | string | for 10 s: the missing epoch was reported to one process |
 //! | `core:apalis:queues:list` | sorted set | apalis' list of queues; the one key that all queues share |
 //!

@@ -131,9 +131,10 @@ impl Store {
         Ok(())
     }
 
-    /// Makes all pending orders due at once, in the order of `dispatch_after`, after Redis lost its data.
-    /// Processing orders keep their lease. Gives the number of changed orders.
-    pub async fn dispatch_all_now(&self) -> Result<usize, StoreError> {
+    /// Makes the pending orders that were created before this time due at once, in the order of
+    /// `dispatch_after`, after Redis lost its data. Processing orders keep their lease. Gives the number of
+    /// changed orders.
+    pub async fn dispatch_all_now(&self, created_before: DateTime<Utc>) -> Result<usize, StoreError> {
         let mut total = 0_usize;
         loop {
             // The array makes it an index scan under every plan: a join with the CTE alone may read the whole
@@ -141,12 +142,14 @@ impl Store {
             let update = diesel::sql_query(
                 "WITH pending AS MATERIALIZED (\
                    SELECT id FROM orders \
-                   WHERE dispatch_after > now() AND (status = 'pending') IS TRUE \
+                   WHERE dispatch_after > now() AND (status = 'pending') IS TRUE AND created_at < $2 \
                    ORDER BY dispatch_after LIMIT $1 FOR UPDATE SKIP LOCKED) \
                  UPDATE orders SET dispatch_after = now() \
                  WHERE id = ANY (ARRAY(SELECT id FROM pending))",
             );
-            let update = update.bind::<BigInt, _>(limit_of(BATCH));
+            let update = update
+                .bind::<BigInt, _>(limit_of(BATCH))
+                .bind::<Timestamptz, _>(created_before);
             let changed = self.pg.execute::<DispatchAllNow, _>(update).await?;
             total = total.saturating_add(changed);
             if changed < BATCH {

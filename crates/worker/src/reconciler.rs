@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use dispatch::{Dispatcher, Publisher};
 use domain::{OrderId, ProcessOrder};
 use futures_util::{StreamExt, stream};
@@ -29,6 +30,9 @@ const MAX_DEPTH_FOR_NEW_ORDERS: u64 = 10_000;
 const MAX_LAG: Duration = Duration::from_secs(2);
 /// How long the api obeys without a confirmation, as when the reconciler dies.
 const OLDER_JOBS_TTL: Duration = Duration::from_secs(10);
+/// Between the clocks of PostgreSQL and Redis, for orders whose jobs Redis lost. Those of a larger difference
+/// wait for ORDER_DISPATCH_GRACE.
+const MAX_CLOCK_SKEW: Duration = Duration::from_millis(100);
 /// Maximum number of concurrent dispatches; they share one connection.
 const CONCURRENCY: usize = 32;
 
@@ -66,9 +70,9 @@ enum ReconcileError {
 /// The state that a reconciler carries from one poll to the next.
 #[derive(Default)]
 struct State {
-    /// Redis lost its data, and PostgreSQL does not know it yet. Kept here because the queue reports a loss
-    /// to one process only.
-    redis_lost_data: bool,
+    /// Redis lost the jobs of orders that were created before this time, and PostgreSQL does not know it yet.
+    /// Kept here because the queue reports a loss to one process only.
+    lost_before: Option<DateTime<Utc>>,
 }
 
 /// Why an order is due, and its next job.
@@ -114,7 +118,7 @@ impl Reconciler {
     /// Dispatches a batch of attempted orders, and one of others while the queue has room for them. Takes no
     /// orders while Redis is unavailable, so that none have to be given back.
     async fn poll(&self, state: &mut State) -> Result<Next, ReconcileError> {
-        self.recover_from_data_loss(&mut state.redis_lost_data).await?;
+        self.recover_from_data_loss(&mut state.lost_before).await?;
         let has_room = self.queue().stats().await?.depth < MAX_DEPTH_FOR_NEW_ORDERS;
         let attempted = self.dispatch_batch(self.store.take_due_attempted(BATCH)).await?;
         let others = if has_room {
@@ -152,15 +156,25 @@ impl Reconciler {
         Ok(if full { Next::AtOnce } else { Next::AfterInterval })
     }
 
-    /// Makes every pending order due if Redis lost its data. Begins the new epoch only afterwards: if this
-    /// worker dies before, another one recovers.
-    async fn recover_from_data_loss(&self, redis_lost_data: &mut bool) -> Result<(), ReconcileError> {
-        *redis_lost_data |= self.queue().epoch().await? == Epoch::Missing;
-        if *redis_lost_data {
-            let due = telemetry::span::untraced(self.store.dispatch_all_now()).await?;
+    /// Makes pending orders due if Redis lost their jobs. Begins the new epoch only afterwards: if this worker
+    /// dies before, another one recovers.
+    async fn recover_from_data_loss(
+        &self,
+        lost_before: &mut Option<DateTime<Utc>>,
+    ) -> Result<(), ReconcileError> {
+        if let Epoch::Missing { jobs_since } = self.queue().epoch().await? {
+            // A time that is too early leaves an order to its grace; one that is too late costs a look-up.
+            let before = jobs_since.map_or(DateTime::<Utc>::MAX_UTC, |since| (since + MAX_CLOCK_SKEW).into());
+            *lost_before = Some(before);
+        }
+        if let Some(before) = *lost_before {
+            let due = telemetry::span::untraced(self.store.dispatch_all_now(before)).await?;
             self.queue().begin_epoch().await?;
-            *redis_lost_data = false;
-            tracing::warn!(orders = due, "Redis is empty: every pending order is due now");
+            *lost_before = None;
+            tracing::warn!(
+                orders = due,
+                "Redis lost its data: orders whose job it may have had are due now"
+            );
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 use testkit::{Redis, eventually};
@@ -84,7 +84,7 @@ async fn a_loss_of_redis_data_is_detected_once_and_the_workers_go_on() {
     until_idle(&queue).await;
 
     let _: () = run_redis(&mut queue.connection(), &["FLUSHALL"]).await;
-    assert_eq!(queue.epoch().await.unwrap(), Epoch::Missing);
+    assert_eq!(queue.epoch().await.unwrap(), Epoch::Missing { jobs_since: None });
     assert_eq!(queue.epoch().await.unwrap(), Epoch::Present, "reported once");
     queue.begin_epoch().await.unwrap();
     assert_eq!(queue.epoch().await.unwrap(), Epoch::Present);
@@ -95,18 +95,46 @@ async fn a_loss_of_redis_data_is_detected_once_and_the_workers_go_on() {
     worker.stop().await;
 }
 
+/// Jobs that were enqueued after the loss are in Redis, so their caller need not enqueue them again.
+#[tokio::test]
+async fn a_loss_is_reported_with_the_time_of_the_first_job_after_it() {
+    let queue = queue::<u32>().await;
+    queue.begin_epoch().await.unwrap();
+    queue.enqueue("before", &1).await.unwrap();
+    let _: u32 = run_redis(&mut queue.connection(), &["DEL", &key(&queue, "epoch")]).await;
+
+    queue.enqueue("after", &1).await.unwrap();
+    let enqueued_at: u64 = run_redis(
+        &mut queue.connection(),
+        &["HGET", &key(&queue, "meta:after"), "enqueued_at"],
+    )
+    .await;
+    queue.enqueue("later", &1).await.unwrap();
+    let jobs_since = SystemTime::UNIX_EPOCH + Duration::from_millis(enqueued_at);
+    assert_eq!(
+        queue.epoch().await.unwrap(),
+        Epoch::Missing {
+            jobs_since: Some(jobs_since)
+        }
+    );
+
+    queue.begin_epoch().await.unwrap();
+    let _: u32 = run_redis(&mut queue.connection(), &["DEL", &key(&queue, "epoch")]).await;
+    assert_eq!(queue.epoch().await.unwrap(), Epoch::Missing { jobs_since: None });
+}
+
 /// The process that detected the loss may die before it recovers: then the loss is reported to another one.
 #[tokio::test]
 async fn a_loss_without_recovery_is_reported_again() {
     let queue = queue::<u32>().await;
-    assert_eq!(queue.epoch().await.unwrap(), Epoch::Missing);
+    assert_eq!(queue.epoch().await.unwrap(), Epoch::Missing { jobs_since: None });
     let (mut redis, reported) = (queue.connection(), key(&queue, "epoch:told"));
     let seconds: i64 = run_redis(&mut redis, &["TTL", &reported]).await;
     assert!((1..=10).contains(&seconds), "{seconds}");
 
     // Instead of waiting for the TTL.
     let _: u32 = run_redis(&mut redis, &["DEL", &reported]).await;
-    assert_eq!(queue.epoch().await.unwrap(), Epoch::Missing);
+    assert_eq!(queue.epoch().await.unwrap(), Epoch::Missing { jobs_since: None });
     queue.begin_epoch().await.unwrap();
     assert_eq!(queue.epoch().await.unwrap(), Epoch::Present);
     assert_eq!(run_redis::<u32>(&mut redis, &["EXISTS", &reported]).await, 0);

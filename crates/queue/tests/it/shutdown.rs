@@ -134,7 +134,7 @@ async fn a_worker_leaves_no_keys_and_can_start_again_under_the_same_prefix() {
         until_idle(&queue).await;
         worker.stop().await;
         let keys: HashSet<String> = run_redis(&mut connection, &["KEYS", "*"]).await;
-        let expected = ["data", "meta:a", "done"].map(|part| key(&queue, part));
+        let expected = ["data", "meta:a", "done", "epoch:jobs_since"].map(|part| key(&queue, part));
         let global = "core:apalis:queues:list".to_owned();
         assert_eq!(keys, expected.into_iter().chain([global]).collect());
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::sql_types::{Bool, Integer, Text};
 use domain::{Failure, FailureCode, OrderDraft, OrderId};
@@ -267,7 +268,7 @@ async fn run_every_statement(store: &Store) {
     store.dispatch_now(id).await.unwrap();
     store.give_back(&[id]).await.unwrap();
     store.give_back(&[id, OrderId::generate()]).await.unwrap();
-    store.dispatch_all_now().await.unwrap();
+    store.dispatch_all_now(DateTime::<Utc>::MAX_UTC).await.unwrap();
     store.take_due(10).await.unwrap();
     store.take_due_attempted(10).await.unwrap();
     store.oldest_due().await.unwrap();

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use domain::{Attempt, Failure, FailureCode, Order, OrderId, OrderStatus, PaymentStatus};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
@@ -231,7 +232,7 @@ impl World<'_> {
             Step::RedisLosesAll { recorded } => {
                 self.jobs.clear();
                 if recorded {
-                    store.dispatch_all_now().await.unwrap();
+                    store.dispatch_all_now(DateTime::<Utc>::MAX_UTC).await.unwrap();
                     self.row.due |= self.row.status == OrderStatus::Pending;
                 }
             }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use domain::{Attempt, Failure, FailureCode, Order, OrderId, OrderStatus};
 use testkit::{Database, Postgres};
 use throughline_store::{ClaimToken, CreatedOnce, IdempotencyKey, Once, Settlement, Store, StoreConfig};
@@ -200,7 +201,7 @@ async fn run_all(store: &Store) {
     store.dispatch_now(order.id).await.unwrap();
     store.give_back(&[order.id]).await.unwrap();
     store.cancel(order.id, None).await.unwrap();
-    store.dispatch_all_now().await.unwrap();
+    store.dispatch_all_now(DateTime::<Utc>::MAX_UTC).await.unwrap();
     assert!(!store.take_due(10).await.unwrap().is_empty());
     store.take_due_attempted(10).await.unwrap();
     store.unsettled(None, 10).await.unwrap();

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use domain::{Failure, FailureCode, Order, OrderId, OrderStatus};
 use throughline_store::{ClaimToken, DueReason, Store, StoreConfig};
 
@@ -238,8 +239,15 @@ async fn after_redis_lost_its_data_all_pending_orders_are_due_and_leases_remain(
         )
         .await
         .unwrap();
-    assert_eq!(fixture.store.dispatch_all_now().await.unwrap(), 2500);
-    assert_eq!(fixture.store.dispatch_all_now().await.unwrap(), 0);
+    let younger = fixture.order().await;
+    assert_eq!(
+        fixture.store.dispatch_all_now(younger.created_at).await.unwrap(),
+        2500
+    );
+    assert_eq!(
+        fixture.store.dispatch_all_now(younger.created_at).await.unwrap(),
+        0
+    );
     assert_eq!(fixture.store.take_due(10_000).await.unwrap().len(), 2500);
     assert_eq!(fixture.find(processing.id).await.status, OrderStatus::Processing);
 }
@@ -266,7 +274,10 @@ async fn a_batch_is_found_by_index_under_a_plan_that_knows_no_numbers() {
     let scanned = read("seq_scan").await;
 
     let store = Store::new(StoreConfig::new(fixture.database.url(), "store-test")).unwrap();
-    assert_eq!(store.dispatch_all_now().await.unwrap(), 20_000);
+    assert_eq!(
+        store.dispatch_all_now(DateTime::<Utc>::MAX_UTC).await.unwrap(),
+        20_000
+    );
     assert_eq!(store.take_due(200).await.unwrap().len(), 200);
     // A connection reports its statistics when it ends, if not before.
     drop(store);
