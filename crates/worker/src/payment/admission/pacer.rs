@@ -20,7 +20,8 @@ const UNLIMITED_ABOVE: f64 = 2000.0;
 const BURST_SECONDS: f64 = 0.1;
 /// A `Retry-After` beyond this is not believed.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
-/// Orders that got no permit are spread over the time that they have waited already, within these bounds.
+/// Orders that got no permit are spread over the time that they have waited already, within these bounds. After
+/// a restart it is the shorter one, in which the rate becomes unlimited again.
 const MIN_BACKLOG: Duration = Duration::from_secs(8);
 const MAX_BACKLOG: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
@@ -119,7 +120,12 @@ impl Pacer {
         } else {
             0.0
         };
-        let longest = waited.clamp(MIN_BACKLOG, MAX_BACKLOG);
+        let is_restarting = self.rate < self.doubles_below;
+        let longest = if is_restarting {
+            MIN_BACKLOG
+        } else {
+            waited.clamp(MIN_BACKLOG, MAX_BACKLOG)
+        };
         let turn = self.backlog_until.max(now + wait) + seconds(share);
         if turn - now > longest.max(wait) {
             return wait + longest.mul_f64(0.5 + fastrand::f64() / 2.0);
@@ -378,6 +384,17 @@ mod tests {
             assert!(back(NO_WAIT) <= MIN_BACKLOG + SECOND);
             assert!(back(SECOND * 30) <= SECOND * 31);
             assert!(back(SECOND * 3600) <= MAX_BACKLOG + SECOND);
+        }
+    }
+
+    #[test]
+    fn after_a_restart_orders_without_a_permit_come_back_soon_however_long_they_have_waited() {
+        let now = Instant::now();
+        let mut pacer = Pacer::new(None, now);
+        pacer.restart(now);
+        while pacer.reserve(2, NO_WAIT, now).is_ok() {}
+        for _ in 0..10_000 {
+            assert!(pacer.backlog(2, NO_WAIT, SECOND * 600, now) <= MIN_BACKLOG + SECOND);
         }
     }
 
