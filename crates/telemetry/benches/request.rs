@@ -21,12 +21,12 @@ use actix_web::body::{MessageBody, to_bytes};
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::{App, Error, HttpResponse, test, web};
 use lens::{Lens, LensConfig};
+use opentelemetry::KeyValue;
 use opentelemetry::metrics::Counter;
 use settings::Env;
 use throughline_telemetry::http::server::Tracing;
 use throughline_telemetry::job::Producer;
-use throughline_telemetry::{db, init_from, metrics, propagation, statement};
-use tracing::Instrument;
+use throughline_telemetry::{db, init_from, metrics, propagation, span, statement};
 
 /// The number of requests in a round, and of rounds.
 const MEASURED: (u32, usize) = (20_000, 3);
@@ -241,7 +241,16 @@ static CREATED: LazyLock<Counter<u64>> =
     LazyLock::new(|| metrics::counter("orders.created", "{order}", "Orders that were created."));
 
 async fn create(statements: web::Data<db::Server>, producer: web::Data<Producer>) -> HttpResponse {
-    async {
+    let attributes = || {
+        [
+            KeyValue::new("order.amount", 99.99),
+            KeyValue::new("order.currency", "USD"),
+            KeyValue::new("order.items", 1),
+            KeyValue::new("order.high_value", false),
+            KeyValue::new("payment.method", "credit_card"),
+        ]
+    };
+    span::within("create_order", attributes, async {
         black_box(propagation::inject_current());
         let insert = statements.run::<AddOrder, _>(async { Ok(()) });
         insert.await.unwrap();
@@ -249,19 +258,10 @@ async fn create(statements: web::Data<db::Server>, producer: web::Data<Producer>
         let job = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b:1";
         let sending = producer.send(job, push, |never| match *never {});
         sending.await.unwrap();
-        tracing::Span::current().record("order.id", ORDER);
+        span::set("order.id", ORDER);
         CREATED.add(1, &[]);
         tracing::info!(order.id = ORDER, "order created");
-    }
-    .instrument(tracing::info_span!(
-        "create_order",
-        order.id = tracing::field::Empty,
-        order.amount = 99.99,
-        order.currency = "USD",
-        order.items = 1,
-        order.high_value = false,
-        payment.method = "credit_card"
-    ))
+    })
     .await;
     HttpResponse::Created().body("{}")
 }

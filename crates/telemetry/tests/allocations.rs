@@ -48,7 +48,7 @@ fn allocations(variables: &[(&str, &str)]) -> BTreeMap<String, u64> {
 #[test]
 fn switched_off_it_allocates_nothing() {
     let counted = allocations(&[("OTEL_SDK_DISABLED", "true")]);
-    for name in ["span", "span in a trace", "statement", "send"] {
+    for name in ["span", "span in a trace", "step", "statement", "send"] {
         assert_eq!(counted[name], 0, "{name}: {counted:#?}");
     }
     assert_eq!(counted["request"], counted["bare request"], "{counted:#?}");
@@ -63,7 +63,7 @@ fn in_a_trace_that_is_not_sampled_only_the_first_span_allocates() {
         ("OTEL_METRICS_EXPORTER", "none"),
         ("OTEL_LOGS_EXPORTER", "none"),
     ]);
-    for name in ["span in a trace", "statement"] {
+    for name in ["span in a trace", "step", "statement"] {
         assert_eq!(counted[name], 0, "{name}: {counted:#?}");
     }
     assert_eq!(counted["send"], counted["context of a job"], "{counted:#?}");
@@ -73,15 +73,15 @@ fn in_a_trace_that_is_not_sampled_only_the_first_span_allocates() {
     assert_eq!(counted["request"], counted["bare request"] + first + 1);
 }
 
-/// The telemetry of one POST: its request, an INTERNAL span, a statement, a sent job and a log event, all
+/// The telemetry of one POST: its request, a step, a statement, a sent job and a log event, all
 /// recorded. Each span needs one for itself, for its attributes, and for each text that is not static.
 #[test]
 fn the_telemetry_of_a_recorded_request_allocates_little() {
     let counted = allocations(&[("ENVIRONMENT", "production"), ("OTEL_LOGS_EXPORTER", "otlp")]);
     let request = counted["request"] - counted["bare request"];
-    let parts = ["span in a trace", "statement", "send", "log event"].map(|name| counted[name]);
+    let parts = ["step", "statement", "send", "log event"].map(|name| counted[name]);
     let total = request + parts.iter().sum::<u64>();
-    assert!(total <= 41, "{total}: {counted:#?}");
+    assert!(total <= 36, "{total}: {counted:#?}");
     assert!(counted["statement"] <= 4, "{counted:#?}");
 }
 
@@ -118,6 +118,12 @@ fn the_program() {
     let inside = tracing::info_span!("outer").entered();
     count("span in a trace", || {
         tracing::info_span!("step", parcel.id = 7).in_scope(|| span::set("parcel.weight", 7_i64));
+    });
+    count("step", || {
+        let attributes = || [opentelemetry::KeyValue::new("parcel.id", 7_i64)];
+        now(span::within("step", attributes, async {
+            span::set("parcel.weight", 7_i64)
+        }));
     });
     count("log event", || {
         tracing::info!(

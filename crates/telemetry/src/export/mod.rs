@@ -7,11 +7,13 @@ mod http;
 mod logs;
 mod metrics;
 mod protobuf;
+mod queue;
 mod runtime;
 mod spans;
 
 pub(crate) use accounting::{Accounting, Counted, ExportReport, Signal};
 pub(crate) use http::{Encoding, HttpExporter};
-pub(crate) use logs::AdmittedRecords;
+pub(crate) use logs::{AdmittedRecords, EncodedRecords};
+pub(crate) use queue::ExportQueue;
 pub(crate) use runtime::ExportRuntime;
-pub(crate) use spans::MaskedSpans;
+pub(crate) use spans::{EncodedSpans, MaskedSpans};

@@ -86,8 +86,12 @@ fn parse(text: &str) -> Option<Parent> {
 /// The value of up to 32 hexadecimal digits, in lower case.
 fn parse_digits(digits: &[u8]) -> Option<u128> {
     digits.iter().try_fold(0, |number, digit| {
-        let value = char::from(*digit).to_digit(16)?;
-        (!digit.is_ascii_uppercase()).then_some(number << 4 | u128::from(value))
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u128::from(value))
     })
 }
 
@@ -109,8 +113,12 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 fn push_digits(text: &mut String, bytes: &[u8]) {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    text.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
+    for byte in bytes {
+        for half in [byte >> 4, byte & 0xf] {
+            let digit = if half < 10 { b'0' + half } else { b'a' - 10 + half };
+            text.push(char::from(digit));
+        }
+    }
 }
 
 #[cfg(test)]

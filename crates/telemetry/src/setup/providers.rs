@@ -21,7 +21,8 @@ use super::limits::Batch;
 use super::otlp::{Otlp, Protocol};
 use super::transport;
 use crate::export::{
-    Accounting, AdmittedRecords, Counted, ExportReport, ExportRuntime, HttpExporter, MaskedSpans, Signal,
+    Accounting, AdmittedRecords, Counted, EncodedRecords, EncodedSpans, Encoding, ExportQueue, ExportReport,
+    ExportRuntime, HttpExporter, MaskedSpans, Signal,
 };
 
 /// What one signal is passed to, built by the function for the exporter that the environment selects.
@@ -29,7 +30,7 @@ fn destination<D>(
     exporter: &Exporter,
     to_console: impl FnOnce() -> D,
     over_grpc: impl FnOnce(&Otlp, ExportRuntime) -> Result<D, SetupError>,
-    over_http: impl FnOnce(HttpExporter, ExportRuntime) -> D,
+    over_http: impl FnOnce(HttpExporter, ExportRuntime) -> Result<D, SetupError>,
 ) -> Result<Option<D>, SetupError> {
     let otlp = match exporter {
         Exporter::None => return Ok(None),
@@ -39,7 +40,7 @@ fn destination<D>(
     let runtime = ExportRuntime::new().map_err(|error| SetupError::Client(error.to_string()))?;
     match otlp.protocol {
         Protocol::Grpc => over_grpc(otlp, runtime).map(Some),
-        Protocol::Http(encoding) => Ok(Some(over_http(transport::http(otlp, encoding)?, runtime))),
+        Protocol::Http(encoding) => over_http(transport::http(otlp, encoding)?, runtime).map(Some),
     }
 }
 
@@ -65,7 +66,16 @@ pub(super) fn tracer(
                 Counted::new(exporter, &accounting, Some(runtime)),
             ))
         },
-        |http, runtime| batched_spans(batch, Counted::new(http, &accounting, Some(runtime))),
+        |http, runtime| {
+            let http = HttpExporter {
+                resource: resource.clone(),
+                ..http
+            };
+            Ok(match http.encoding {
+                Encoding::Protobuf => Box::new(EncodedSpans(queue(batch, http, &accounting, runtime)?)),
+                Encoding::Json => batched_spans(batch, Counted::new(http, &accounting, Some(runtime))),
+            })
+        },
     )?;
     let provider = SdkTracerProvider::builder()
         .with_resource(resource.clone())
@@ -90,6 +100,16 @@ fn batched_spans(batch: Batch, exporter: impl SpanExporter + 'static) -> Box<dyn
     Box::new(BatchSpanProcessor::new(exporter, config.build()))
 }
 
+fn queue(
+    batch: Batch,
+    exporter: HttpExporter,
+    accounting: &Arc<Accounting>,
+    runtime: ExportRuntime,
+) -> Result<ExportQueue, SetupError> {
+    let started = ExportQueue::start(batch.size, batch.delay, exporter, accounting, runtime);
+    started.map_err(|error| SetupError::Client(error.to_string()))
+}
+
 pub(super) fn logger(
     environment: &Environment,
     resource: &Resource,
@@ -112,7 +132,16 @@ pub(super) fn logger(
                 Counted::new(exporter, &accounting, Some(runtime)),
             ))
         },
-        |http, runtime| batched_records(batch, Counted::new(http, &accounting, Some(runtime))),
+        |http, runtime| {
+            let http = HttpExporter {
+                resource: resource.clone(),
+                ..http
+            };
+            Ok(match http.encoding {
+                Encoding::Protobuf => Box::new(EncodedRecords(queue(batch, http, &accounting, runtime)?)),
+                Encoding::Json => batched_records(batch, Counted::new(http, &accounting, Some(runtime))),
+            })
+        },
     )?;
     let provider = SdkLoggerProvider::builder().with_resource(resource.clone());
     Ok(next.map(|next| {
@@ -155,7 +184,10 @@ pub(super) fn meter(
         },
         |http, runtime| {
             let exporter = HttpExporter { temporality, ..http };
-            periodic(interval, Counted::new(exporter, &accounting, Some(runtime)))
+            Ok(periodic(
+                interval,
+                Counted::new(exporter, &accounting, Some(runtime)),
+            ))
         },
     )?;
     Ok(provider.map(|provider| provider.with_resource(resource.clone()).build()))

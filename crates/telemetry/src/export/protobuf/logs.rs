@@ -3,25 +3,21 @@
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::{AnyValue, Severity};
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::{LogBatch, SdkLogRecord};
+use opentelemetry_sdk::logs::SdkLogRecord;
 
-use super::message::{Message, distinct, nanoseconds, request};
+use super::batch::Record;
+use super::message::{Message, nanoseconds};
 
-/// An `ExportLogsServiceRequest` with each record under its scope, which is named after the record's target.
-pub(in crate::export) fn logs_request(resource: &Resource, records: &LogBatch<'_>) -> Vec<u8> {
-    let scopes = distinct(records.iter().map(scope));
-    request(0, resource, scopes, |message, scope| {
-        message.scope_logs(scope, records);
-    })
-}
-
-/// A scope: its name, and the SDK's scope for everything else.
-type Scope<'a> = (&'a str, &'a InstrumentationScope);
-
-fn scope<'a>((record, scope): (&'a SdkLogRecord, &'a InstrumentationScope)) -> Scope<'a> {
+/// Encodes a log record as a field of `ScopeLogs`, and passes it to `use_it`. Its scope is named after the
+/// record's target.
+pub(in crate::export) fn encode_log_record<R>(
+    record: &SdkLogRecord,
+    library: &InstrumentationScope,
+    use_it: impl FnOnce(Record<'_>) -> R,
+) -> R {
     let target = record.target().map(AsRef::as_ref);
-    (target.unwrap_or(scope.name()), scope)
+    let scope = target.unwrap_or(library.name());
+    Record::encode(scope, library, |message| message.log_record(record), use_it)
 }
 
 /// OpenTelemetry's numbers are OTLP's.
@@ -34,17 +30,6 @@ fn number(severity: Severity) -> u64 {
 }
 
 impl Message {
-    fn scope_logs(&mut self, of: Scope<'_>, records: &LogBatch<'_>) {
-        let (name, library) = of;
-        self.nested(1, |message| message.scope(name, library));
-        for (record, library) in records.iter() {
-            if scope((record, library)) == of {
-                self.nested(2, |message| message.log_record(record));
-            }
-        }
-        self.text(3, library.schema_url().unwrap_or_default());
-    }
-
     fn log_record(&mut self, record: &SdkLogRecord) {
         self.fixed64(1, record.timestamp().map(nanoseconds).unwrap_or_default());
         self.number(2, record.severity_number().map_or(0, number));
@@ -105,11 +90,13 @@ mod tests {
     use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
     use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
     use opentelemetry_proto::transform::logs::tonic::group_logs_by_resource_and_scope;
-    use opentelemetry_sdk::logs::SdkLoggerProvider;
+    use opentelemetry_sdk::Resource;
+    use opentelemetry_sdk::logs::{LogBatch, SdkLoggerProvider};
     use proptest::collection::vec;
     use proptest::prelude::*;
     use prost::Message as _;
 
+    use super::super::Batch;
     use super::*;
 
     fn value() -> impl Strategy<Value = AnyValue> {
@@ -190,16 +177,19 @@ mod tests {
                     .with_attributes([KeyValue::new("a", 1)])
                     .build(),
             ];
-            let batch: Vec<_> = records.iter().zip(scopes.iter().cycle()).collect();
-            let batch = LogBatch::new(&batch);
+            let records: Vec<_> = records.iter().zip(scopes.iter().cycle()).collect();
             let resource = Resource::builder_empty()
                 .with_schema_url([KeyValue::new("service.name", "shop")], "https://example.com/resource")
                 .build();
 
-            let written = logs_request(&resource, &batch);
+            let mut batch = Batch::default();
+            for (record, scope) in &records {
+                encode_log_record(record, scope, |record| batch.push(&record));
+            }
+            let written = batch.into_request(&resource);
             let mut written = ExportLogsServiceRequest::decode(written.as_slice()).unwrap();
             let resource = ResourceAttributesWithSchema::from(&resource);
-            let resource_logs = group_logs_by_resource_and_scope(&batch, &resource);
+            let resource_logs = group_logs_by_resource_and_scope(&LogBatch::new(&records), &resource);
             let mut expected = ExportLogsServiceRequest { resource_logs };
             for request in [&mut written, &mut expected] {
                 // `opentelemetry-proto` returns the scopes in random order.

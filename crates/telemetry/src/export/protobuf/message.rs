@@ -9,26 +9,31 @@ use opentelemetry_sdk::Resource;
 #[derive(Debug)]
 pub(super) struct Message(Vec<u8>);
 
-/// A request with a message that `write` fills for each scope. `capacity` is its estimated length.
-pub(super) fn request<S>(
-    capacity: usize,
-    resource: &Resource,
-    scopes: Vec<S>,
-    write: impl Fn(&mut Message, S),
-) -> Vec<u8> {
-    let mut request = Message(Vec::with_capacity(capacity));
-    request.nested(1, |message| {
-        message.nested(1, |message| message.resource(resource));
-        for scope in scopes {
-            message.nested(2, |message| write(message, scope));
-        }
-        message.text(3, resource.schema_url().unwrap_or_default());
-    });
-    request.0
+impl Message {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    /// Adds fields that are encoded already.
+    pub(super) fn fields(&mut self, encoded: &[u8]) {
+        self.0.extend_from_slice(encoded);
+    }
 }
 
 impl Message {
-    fn resource(&mut self, resource: &Resource) {
+    pub(super) fn resource(&mut self, resource: &Resource) {
         for (key, value) in resource {
             self.attribute(1, key, value);
         }
@@ -102,17 +107,6 @@ pub(super) fn nanoseconds(time: SystemTime) -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The distinct items in order of appearance. For few distinct ones: each item is compared with all of them.
-pub(super) fn distinct<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
-    let mut distinct = Vec::new();
-    for one in all {
-        if !distinct.contains(&one) {
-            distinct.push(one);
-        }
-    }
-    distinct
-}
-
 /// Wire types: <https://protobuf.dev/programming-guides/encoding/>
 const VARINT: u64 = 0;
 const FIXED64: u64 = 1;
@@ -130,11 +124,18 @@ impl Message {
         let length = self.0.len() - start;
         match (self.0.get_mut(place), u8::try_from(length)) {
             (Some(place), Ok(length @ ..0x80)) => *place = length,
-            // The length takes more than the one byte reserved for it, so the message moves.
+            // The length takes more than the one byte reserved for it, so the message moves. The length is
+            // written behind it, its last byte put into the reserved place, and the others before that.
             _ => {
-                let mut prefix = Self(Vec::new());
-                prefix.length(length);
-                self.0.splice(place..start, prefix.0);
+                let end = self.0.len();
+                self.length(length);
+                let (last, others) = (self.0.pop(), self.0.len() - end);
+                if let (Some(last), Some([reserved, ..])) = (last, self.0.get_mut(place..)) {
+                    *reserved = last;
+                }
+                if let Some(moved) = self.0.get_mut(place..) {
+                    moved.rotate_right(others);
+                }
             }
         }
     }

@@ -3,9 +3,11 @@
 //! it and takes 15 µs without. The modes `http/protobuf` and `grpc` of `cargo bench -p throughline-telemetry
 //! --bench request` compare the two; tests compare the bytes.
 
+mod batch;
 mod logs;
 mod message;
 mod spans;
 
-pub(super) use logs::logs_request;
-pub(super) use spans::trace_request;
+pub(super) use batch::{Batch, Record};
+pub(super) use logs::encode_log_record;
+pub(super) use spans::encode_span;

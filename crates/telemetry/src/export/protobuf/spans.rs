@@ -1,45 +1,24 @@
 //! Spans:
 //! <https://github.com/open-telemetry/opentelemetry-proto/blob/main/opentelemetry/proto/trace/v1/trace.proto>
 
-use opentelemetry::InstrumentationScope;
 use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status};
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SpanData;
 
-use super::message::{Message, distinct, nanoseconds, request};
+use super::batch::Record;
+use super::message::{Message, nanoseconds};
 
 /// `SpanFlags`: `IS_REMOTE` is valid.
 const HAS_IS_REMOTE: u32 = 0x100;
 /// `SpanFlags`: the parent, or the linked span, is in another process.
 const IS_REMOTE: u32 = 0x200;
 
-/// Bytes that are reserved for each span. Most spans take less.
-const BYTES_PER_SPAN: usize = 1_024;
-
-/// An `ExportTraceServiceRequest` with each span under its scope.
-pub(in crate::export) fn trace_request(resource: &Resource, spans: &[SpanData]) -> Vec<u8> {
-    let scopes = distinct(spans.iter().map(|span| &span.instrumentation_scope));
-    request(
-        spans.len() * BYTES_PER_SPAN,
-        resource,
-        scopes,
-        |message, scope| {
-            message.scope_spans(scope, spans);
-        },
-    )
+/// Encodes a span as a field of `ScopeSpans`, and passes it to `use_it`.
+pub(in crate::export) fn encode_span<R>(span: &SpanData, use_it: impl FnOnce(Record<'_>) -> R) -> R {
+    let scope = &span.instrumentation_scope;
+    Record::encode(scope.name(), scope, |message| message.span(span), use_it)
 }
 
 impl Message {
-    fn scope_spans(&mut self, scope: &InstrumentationScope, spans: &[SpanData]) {
-        self.nested(1, |message| message.scope(scope.name(), scope));
-        for span in spans {
-            if span.instrumentation_scope == *scope {
-                self.nested(2, |message| message.span(span));
-            }
-        }
-        self.text(3, scope.schema_url().unwrap_or_default());
-    }
-
     fn span(&mut self, span: &SpanData) {
         self.context(&span.span_context);
         if span.parent_span_id != SpanId::INVALID {
@@ -113,15 +92,17 @@ mod tests {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
     use opentelemetry::trace::{Event, Link, TraceFlags, TraceId, TraceState};
-    use opentelemetry::{Array, KeyValue, Value};
+    use opentelemetry::{Array, InstrumentationScope, KeyValue, Value};
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
     use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
     use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
+    use opentelemetry_sdk::Resource;
     use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
     use proptest::collection::vec;
     use proptest::prelude::*;
     use prost::Message as _;
 
+    use super::super::Batch;
     use super::*;
 
     fn value() -> impl Strategy<Value = Value> {
@@ -238,7 +219,9 @@ mod tests {
             let resource = Resource::builder_empty()
                 .with_schema_url([KeyValue::new("service.name", "shop")], "https://example.com/resource")
                 .build();
-            let written = trace_request(&resource, &spans);
+            let mut batch = Batch::default();
+            spans.iter().for_each(|span| encode_span(span, |record| batch.push(&record)));
+            let written = batch.into_request(&resource);
             let resource = ResourceAttributesWithSchema::from(&resource);
             let resource_spans = group_spans_by_resource_and_scope(spans, &resource);
             let expected = ExportTraceServiceRequest { resource_spans };
