@@ -5,6 +5,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::{CustomerId, NewOrder, Order, OrderId, TraceContext};
+use opentelemetry::KeyValue;
 use opentelemetry::trace::FutureExt;
 use store::{CreatedOnce, Once};
 
@@ -79,37 +80,40 @@ struct Created {
     replayed: bool,
 }
 
-#[tracing::instrument(
-    name = "create_order",
-    skip_all,
-    fields(
-        order.id,
-        order.amount = new.amount.to_f64_for_telemetry(),
-        order.currency = new.amount.currency().code(),
-        order.items = i64::try_from(new.items.len()).unwrap_or(i64::MAX),
-        order.high_value = new.amount.exceeds(state.high_value),
-        payment.method = new.payment_method.map(domain::PaymentMethod::as_str),
-    )
-)]
 async fn create_order(
     state: &AppState,
     customer: &CustomerId,
     new: NewOrder,
     once: Option<&Once>,
 ) -> Result<Created, Problem> {
-    // Stored with the order, so that each later dispatch belongs to the trace of this span.
-    let trace = TraceContext(telemetry::propagation::inject_current());
-    let order = Order::new(OrderId::generate(), customer.clone(), new, trace);
-    let created = write(state, order, once).await?;
-    let order = &created.order;
-    tracing::Span::current().record("order.id", tracing::field::display(order.id));
-    if !created.replayed {
-        metrics::order_created();
-        let dispatch = state.dispatcher.dispatch(order.next_job());
-        enqueue::or_make_due(state, dispatch, order.id).await;
-        tracing::info!(order.id = %order.id, "order created");
-    }
-    Ok(created)
+    let (amount, items, method) = (new.amount, new.items.len(), new.payment_method);
+    let attributes = || {
+        [
+            KeyValue::new("order.amount", amount.to_f64_for_telemetry()),
+            KeyValue::new("order.currency", amount.currency().code()),
+            KeyValue::new("order.items", i64::try_from(items).unwrap_or(i64::MAX)),
+            KeyValue::new("order.high_value", amount.exceeds(state.high_value)),
+        ]
+    };
+    telemetry::span::within("create_order", attributes, async {
+        if let Some(method) = method {
+            telemetry::span::set("payment.method", method.as_str());
+        }
+        // Stored with the order, so that each later dispatch belongs to the trace of this span.
+        let trace = TraceContext(telemetry::propagation::inject_current());
+        let order = Order::new(OrderId::generate(), customer.clone(), new, trace);
+        let created = write(state, order, once).await?;
+        let order = &created.order;
+        telemetry::span::set("order.id", order.id.to_string());
+        if !created.replayed {
+            metrics::order_created();
+            let dispatch = state.dispatcher.dispatch(order.next_job());
+            enqueue::or_make_due(state, dispatch, order.id).await;
+            tracing::info!(order.id = %order.id, "order created");
+        }
+        Ok(created)
+    })
+    .await
 }
 
 async fn write(state: &AppState, order: Order, once: Option<&Once>) -> Result<Created, Problem> {
