@@ -9,7 +9,9 @@
 //! | `life` | orders from their creation to their final state |
 //! | `events` | 10,000 clients that wait for their orders' events |
 //! | `backlog` | 100,000 orders that are due at once |
+//! | `large` | reads of 10 million orders and 2 million that are due, without and with a held snapshot |
 //! | `retention` | a table of 10 million orders: its totals, and pruning beside new orders |
+//! | `stored` | the table of `large` and `retention` |
 //! | `load`, `client` | a closed loop, an open loop, and their HTTP client |
 //! | `environment`, `mode`, `size` | the servers, how much is traced, how much is measured |
 //! | `process`, `stats`, `table` | CPU time and memory of a process; quantiles; a printed table |
@@ -18,6 +20,7 @@ mod backlog;
 mod client;
 mod environment;
 mod events;
+mod large;
 mod life;
 mod load;
 mod mode;
@@ -26,6 +29,7 @@ mod process;
 mod retention;
 mod size;
 mod stats;
+mod stored;
 mod table;
 
 use std::fmt;
@@ -47,17 +51,20 @@ pub enum Benchmark {
     Events,
     /// How fast one worker processes a backlog.
     Backlog,
+    /// Reads of a large table, and a held snapshot.
+    Large,
     /// Totals and pruning of a large table.
     Retention,
 }
 
 impl Benchmark {
     /// Every benchmark, in the order of BENCHMARKS.md.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Price,
         Self::Life,
         Self::Events,
         Self::Backlog,
+        Self::Large,
         Self::Retention,
     ];
 }
@@ -69,6 +76,7 @@ impl fmt::Display for Benchmark {
             Self::Life => "life",
             Self::Events => "events",
             Self::Backlog => "backlog",
+            Self::Large => "large",
             Self::Retention => "retention",
         })
     }
@@ -79,7 +87,7 @@ impl FromStr for Benchmark {
 
     fn from_str(word: &str) -> Result<Self, String> {
         let named = Self::ALL.into_iter().find(|bench| bench.to_string() == word);
-        named.ok_or_else(|| "takes price, life, events, backlog or retention".to_owned())
+        named.ok_or_else(|| "takes price, life, events, backlog, large or retention".to_owned())
     }
 }
 
@@ -97,6 +105,7 @@ pub async fn run(benchmarks: &[Benchmark], size: Size, binaries: &Binaries) -> a
             Benchmark::Life => life::run(&environment, size).await?,
             Benchmark::Events => events::run(&environment, size).await?,
             Benchmark::Backlog => backlog::run(&environment, size).await?,
+            Benchmark::Large => large::run(&environment, size).await?,
             Benchmark::Retention => retention::run(&environment, size).await?,
         }
     }

@@ -4,7 +4,6 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
 use testkit::{Postgres, Service};
 use tokio_postgres::Client;
 
@@ -13,64 +12,26 @@ use crate::mode::Mode;
 use crate::size::Size;
 use crate::stats::{median, quantile};
 use crate::table::Table;
-use crate::{client, load};
+use crate::{client, load, stored};
 
 /// Orders a second of the open loop.
 const RATE: f64 = 200.0;
 const REQUESTS: u32 = 40;
 const REQUEST_INTERVAL: Duration = Duration::from_millis(250);
-const COUNTED_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Makes the load fast: the indexes are built afterwards, and no trigger runs.
-const PREPARE: [&str; 3] = [
-    "ALTER SYSTEM SET max_wal_size = '4GB'",
-    "SELECT pg_reload_conf()",
-    "DROP INDEX orders_of_customer, orders_by_status, orders_of_status_c, orders_completed",
-];
-/// Orders `$1` to `$2` of `$3`, evenly spread over the last 180 days.
-const INSERT: &str = "INSERT INTO orders (id, amount, created_at, updated_at, completed_at, attempt, customer, \
-    currency, status, payment_status, failure_code, failure_detail, items) \
-    SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7000b' || lpad(to_hex(n), 15, '0'))::uuid, \
-      100 + n % 10000, at, at + interval '1 s', at + interval '1 s', 1, 'customer-' || n % 10000, \
-      CASE n % 10 WHEN 0 THEN 'EUR' WHEN 1 THEN 'JPY' ELSE 'USD' END, \
-      CASE n % 50 WHEN 0 THEN 'failed' ELSE 'completed' END, 'not_required', \
-      CASE n % 50 WHEN 0 THEN 'internal_error' END, CASE n % 50 WHEN 0 THEN '' END, \
-      '[{\"product_name\": \"Widget\", \"quantity\": 1, \"unit_price_minor\": 9999}]' \
-    FROM (SELECT n, now() - interval '1 min' - interval '180 d' * ($3::float8 - n) / $3::float8 AS at \
-      FROM generate_series($1::int, $2::int) AS n) AS one";
-const INDEX: &str = "SET maintenance_work_mem = '512MB'; \
-    CREATE INDEX orders_of_customer ON orders (customer, id); \
-    CREATE INDEX orders_by_status ON orders (status, customer, id); \
-    CREATE INDEX orders_of_status_c ON orders (status COLLATE \"C\", id); \
-    CREATE INDEX orders_completed ON orders (completed_at, id) WHERE completed_at IS NOT NULL";
 const FULL_COUNT: &str =
     "SELECT status, currency, count(*), sum(amount) FROM orders GROUP BY status, currency";
 
 pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result<()> {
     let postgres = Postgres::start_durable().await?;
-    let database = postgres.database().await?;
-    environment.binaries.migrate(database.url()).await?;
+    let database = stored::orders(environment, &postgres, size.stored).await?;
     let sql = database.connect().await?;
-    let half = size.stored / 2;
-    for statement in PREPARE {
-        sql.batch_execute(statement).await?;
-    }
-    let (first, second) = (database.connect().await?, database.connect().await?);
-    tokio::try_join!(
-        insert(&first, 1, half, size.stored),
-        insert(&second, half + 1, size.stored, size.stored),
-    )?;
-    sql.batch_execute(INDEX).await?;
-    sql.batch_execute("VACUUM ANALYZE orders").await?;
 
     let services = [Service::Api, Service::Worker];
     let stack = environment.stack(Mode::Off, database.url(), &services, "http://127.0.0.1:9");
     let started = Instant::now();
     let stack = stack.start().await?;
-    while !are_stored(&sql).await? {
-        ensure!(started.elapsed() < COUNTED_TIMEOUT, "the totals are not counted");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    stored::until_counted(&sql).await?;
     let first_count = started.elapsed().as_secs_f64();
     let totals = totals(&format!("{}/api/orders/analytics", stack.url(Service::Api))).await?;
     let full = Instant::now();
@@ -98,18 +59,6 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
     table.row(cells("beside prune", &beside, format!("{:.0}", pruned / seconds)));
     println!("\n{table}\n{RATE} orders/s. Of the orders, those of the older half are pruned.");
     Ok(())
-}
-
-async fn insert(sql: &Client, first: i32, last: i32, of: i32) -> anyhow::Result<()> {
-    sql.batch_execute("SET session_replication_role = replica")
-        .await?;
-    sql.execute(INSERT, &[&first, &last, &f64::from(of)]).await?;
-    Ok(())
-}
-
-async fn are_stored(sql: &Client) -> anyhow::Result<bool> {
-    let stored = "SELECT taken_at IS NOT NULL FROM order_totals_state";
-    Ok(sql.query_one(stored, &[]).await?.get(0))
 }
 
 /// Milliseconds of each request, over more than a cached response lives.
