@@ -1,6 +1,6 @@
-//! The queue of encoded spans or log records, and the thread that sends them. A record is encoded where it ends:
-//! the thread that allocated it frees it, and what waits is bytes. The SDK's batch processors move each record
-//! to another thread, which costs about as much again.
+//! The queue of encoded spans or log records, and the thread that sends them. A record is encoded where it
+//! ends: the thread that allocated it frees it, and what waits is bytes. The SDK's batch processors move each
+//! record to another thread, which costs about as much again.
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -106,7 +106,7 @@ impl Sending {
         let _suppressed = Context::enter_telemetry_suppressed_scope();
         let mut next = Instant::now() + self.delay;
         loop {
-            // Whoever asks for the result may have given up.
+            // The caller of a flush may have given up.
             match messages.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(Message::Full(batch)) => drop(self.send(batch)),
                 Ok(Message::Flush(reply)) => drop(reply.send(self.send_waiting())),

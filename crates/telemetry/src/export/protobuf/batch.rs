@@ -1,5 +1,5 @@
-//! The encoded spans or log records of one request. `ExportTraceServiceRequest` and `ExportLogsServiceRequest`
-//! have the same fields around them.
+//! The encoded spans or log records of one request. `ExportTraceServiceRequest` and
+//! `ExportLogsServiceRequest` have the same fields around them.
 
 use std::cell::RefCell;
 
