@@ -95,7 +95,7 @@ fn attributes(attributes: &mut [KeyValue], limit: Limit) {
 }
 
 /// Whether the attribute is one of this crate's whose values are words of the program or small numbers, and
-/// has such a value. Most attributes of most spans are: to look closer at them took half of the time of masking.
+/// has such a value. Most attributes of most spans are: scanning them took half of the time of masking.
 fn is_of_the_program(key: &str, value: &Value) -> bool {
     let is_known = matches!(
         key,

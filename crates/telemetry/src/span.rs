@@ -1,4 +1,5 @@
-//! Functions for the current span. A service's own steps are spans of `tracing`; [`within`] makes one for less.
+//! Functions for the current span. A service's own steps are spans of `tracing`; [`within`] makes one at a
+//! lower cost.
 //!
 //! ```
 //! use throughline_telemetry::span;

@@ -122,7 +122,7 @@ fn the_program() {
     count("step", || {
         let attributes = || [opentelemetry::KeyValue::new("parcel.id", 7_i64)];
         now(span::within("step", attributes, async {
-            span::set("parcel.weight", 7_i64)
+            span::set("parcel.weight", 7_i64);
         }));
     });
     count("log event", || {

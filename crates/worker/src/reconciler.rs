@@ -156,8 +156,8 @@ impl Reconciler {
         Ok(if full { Next::AtOnce } else { Next::AfterInterval })
     }
 
-    /// Makes pending orders due if Redis lost their jobs. Begins the new epoch only afterwards: if this worker
-    /// dies before, another one recovers.
+    /// Makes pending orders due if Redis lost their jobs. Begins the new epoch only afterwards: if this
+    /// worker dies before, another one recovers.
     async fn recover_from_data_loss(
         &self,
         lost_before: &mut Option<DateTime<Utc>>,

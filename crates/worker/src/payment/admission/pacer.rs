@@ -20,8 +20,8 @@ const UNLIMITED_ABOVE: f64 = 2000.0;
 const BURST_SECONDS: f64 = 0.1;
 /// A `Retry-After` beyond this is not believed.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
-/// Orders that got no permit are spread over the time that they have waited already, within these bounds. After
-/// a restart it is the shorter one, in which the rate becomes unlimited again.
+/// Orders that got no permit are spread over the time that they have waited already, within these bounds.
+/// After a restart it is the shorter one, in which the rate becomes unlimited again.
 const MIN_BACKLOG: Duration = Duration::from_secs(8);
 const MAX_BACKLOG: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
