@@ -90,6 +90,38 @@ async fn orders_that_arrive_during_a_statement_share_the_next() {
     assert_eq!(fixture.count(STATEMENTS).await, 2);
 }
 
+/// Each statement is a commit, so these are also the commits of an order's life without a payment. Every
+/// statement writes its start into the rows.
+#[tokio::test]
+async fn sixteen_orders_at_once_take_as_many_statements_as_one() {
+    for orders in [1, 16] {
+        let fixture = Fixture::new().await;
+        let store = &fixture.store;
+        let created = join_all(creations(store, new_orders(orders))).await;
+        let created: Vec<Order> = created.into_iter().map(Result::unwrap).collect();
+        let context = trace(2);
+        let claims = created.iter().map(async |order| {
+            let (job, token) = (order.next_job(), ClaimToken::draw());
+            let claimed = store.claim(&job, token, &context, MINUTE).await;
+            claimed.unwrap().unwrap()
+        });
+        let claimed = join_all(claims).await;
+        let claims = fixture
+            .count("SELECT count(DISTINCT updated_at) FROM orders")
+            .await;
+        let completions = claimed.iter().map(async |order| {
+            let completion = store.complete(order.id, order.attempt, None);
+            completion.await.unwrap().unwrap()
+        });
+        join_all(completions).await;
+        let completions = fixture
+            .count("SELECT count(DISTINCT completed_at) FROM orders")
+            .await;
+        let statements = (fixture.count(STATEMENTS).await, claims, completions);
+        assert_eq!(statements, (1, 1, 1), "{orders} orders");
+    }
+}
+
 #[tokio::test]
 async fn an_invalid_order_fails_alone() {
     let fixture = Fixture::new().await;
