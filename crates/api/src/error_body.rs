@@ -7,7 +7,6 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::middleware::Next;
-use serde_json::Value;
 
 use crate::problem::{self, Problem};
 
@@ -23,12 +22,12 @@ pub(crate) async fn write(
         let headers = head.headers_mut();
         headers.insert(CONTENT_TYPE, problem::MEDIA_TYPE);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        BoxBody::new(body.to_string())
+        BoxBody::new(body)
     }))
 }
 
 /// `None` for a response that is not an error, or has a body already.
-fn missing_body(response: &ServiceResponse<impl MessageBody>) -> Option<Value> {
+fn missing_body(response: &ServiceResponse<impl MessageBody>) -> Option<Vec<u8>> {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return None;

@@ -1,13 +1,14 @@
 //! The errors that clients see, as `application/problem+json` (RFC 9457). This is the only place where an
 //! error becomes a status; the middleware in `error_body.rs` writes the body.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use domain::{FieldError, ImpossibleTransition};
-use serde_json::{Value, json};
+use serde::Serialize;
 use store::StoreError;
 
 use crate::metrics;
@@ -16,6 +17,12 @@ use crate::metrics;
 pub(crate) const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// The detail of an error whose cause is only logged.
 pub(crate) const INTERNAL: &str = "Something went wrong on our side.";
+/// Fields of one body that a problem lists; the others are only counted.
+const MAX_ERRORS: usize = 100;
+/// Bytes of a text that repeats what the client sent.
+const MAX_TEXT: usize = 512;
+/// Bytes of a problem: a rejected request gets no large response, however often the client repeats it.
+const MAX_BODY: usize = 64 * 1024;
 /// Seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
@@ -24,9 +31,62 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 pub(crate) struct Problem {
     status: StatusCode,
     detail: String,
-    errors: Vec<FieldError>,
+    errors: FieldErrors,
     headers: Vec<(HeaderName, HeaderValue)>,
     closes: bool,
+}
+
+/// The invalid fields of a body: the first ones, and the number of the others.
+#[derive(Debug, Default)]
+pub(crate) struct FieldErrors {
+    listed: Vec<FieldError>,
+    omitted: usize,
+}
+
+impl FieldErrors {
+    pub(crate) fn add(&mut self, pointer: &str, detail: &impl ToString) {
+        if self.listed.len() < MAX_ERRORS {
+            self.listed.push(FieldError {
+                pointer: shortened(pointer).into_owned(),
+                detail: shortened(&detail.to_string()).into_owned(),
+            });
+        } else {
+            self.omitted += 1;
+        }
+    }
+
+    pub(crate) fn listed(&self) -> &[FieldError] {
+        &self.listed
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+}
+
+impl From<Vec<FieldError>> for FieldErrors {
+    fn from(errors: Vec<FieldError>) -> Self {
+        let mut all = Self::default();
+        for error in errors {
+            all.add(&error.pointer, &error.detail);
+        }
+        all
+    }
+}
+
+/// The members of a problem (RFC 9457).
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'static str,
+    title: Option<&'static str>,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
+    trace_id: Option<String>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    omitted_errors: Option<usize>,
 }
 
 impl Problem {
@@ -34,7 +94,7 @@ impl Problem {
         Self {
             status,
             detail: detail.into(),
-            errors: Vec::new(),
+            errors: FieldErrors::default(),
             headers: Vec::new(),
             closes: false,
         }
@@ -49,9 +109,9 @@ impl Problem {
     }
 
     /// The body is JSON, but these fields are invalid.
-    pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
+    pub(crate) fn invalid(errors: impl Into<FieldErrors>) -> Self {
         Self {
-            errors,
+            errors: errors.into(),
             ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "The body has invalid fields.")
         }
     }
@@ -81,23 +141,40 @@ impl Problem {
         self
     }
 
-    /// The body, for the request at this path.
-    pub(crate) fn body(&self, path: &str) -> Value {
-        let mut body = json!({
-            "type": "about:blank",
-            "title": self.status.canonical_reason(),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "instance": path,
-            "trace_id": telemetry::span::current_trace_id(),
-        });
-        if !self.errors.is_empty()
-            && let Some(members) = body.as_object_mut()
-        {
-            members.insert("errors".into(), json!(self.errors));
+    /// The body, for the request at this path: at most 100 errors, and at most 64 KiB.
+    pub(crate) fn body(&self, path: &str) -> Vec<u8> {
+        let mut errors = self.errors.listed.as_slice();
+        loop {
+            let omitted = self.errors.listed.len() - errors.len() + self.errors.omitted;
+            let body = Body {
+                r#type: "about:blank",
+                title: self.status.canonical_reason(),
+                status: self.status.as_u16(),
+                detail: &shortened(&self.detail),
+                instance: &shortened(path),
+                trace_id: telemetry::span::current_trace_id(),
+                errors,
+                omitted_errors: (omitted > 0).then_some(omitted),
+            };
+            // Texts and numbers: serializing them does not fail.
+            let body = serde_json::to_vec(&body).unwrap_or_default();
+            if body.len() <= MAX_BODY || errors.is_empty() {
+                return body;
+            }
+            // Escaped, a text may be six times as long.
+            errors = errors.get(..errors.len() / 2).unwrap_or_default();
         }
-        body
     }
+}
+
+/// At most [`MAX_TEXT`] bytes of a text.
+fn shortened(text: &str) -> Cow<'_, str> {
+    if text.len() <= MAX_TEXT {
+        return text.into();
+    }
+    let mut ends = (0..=MAX_TEXT).rev().filter(|end| text.is_char_boundary(*end));
+    let end = ends.next().unwrap_or_default();
+    format!("{}…", text.get(..end).unwrap_or_default()).into()
 }
 
 impl fmt::Display for Problem {

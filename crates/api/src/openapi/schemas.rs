@@ -86,7 +86,7 @@ fn problem() -> Value {
             "detail": { "type": "string", "description": "What is wrong, for a person" },
             "instance": { "type": "string", "description": "The requested path" },
             "trace_id": { "type": ["string", "null"], "description": "The trace of the request; include it when you report a problem" },
-            "errors": { "type": "array", "description": "Every invalid field", "items": {
+            "errors": { "type": "array", "maxItems": 100, "description": "The invalid fields", "items": {
                 "type": "object",
                 "properties": {
                     "pointer": { "type": "string", "description": "The field in the body (RFC 6901)" },
@@ -94,6 +94,7 @@ fn problem() -> Value {
                 },
                 "required": ["pointer", "detail"],
             } },
+            "omitted_errors": { "type": "integer", "minimum": 1, "description": "Invalid fields that `errors` leaves out, if it leaves out any" },
         },
         "required": ["type", "title", "status", "detail", "instance", "trace_id"],
     })

@@ -1,11 +1,12 @@
 //! Parses a body and applies the domain's rules. A valid body is parsed once. An invalid one is parsed again
 //! field by field, so that the response lists all errors.
 
+use domain::limits::ITEMS;
 use domain::{AmountText, FieldError, ItemDraft, NewOrder, OrderDraft, PaymentMethod};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::problem::Problem;
+use crate::problem::{FieldErrors, Problem};
 
 pub(super) fn read(body: &[u8]) -> Result<OrderDraft, Problem> {
     match serde_json::from_slice(body) {
@@ -29,13 +30,14 @@ fn all_errors(body: &[u8], first: &serde_json::Error) -> Problem {
         Ok(value) => value,
         Err(error) => return not_json(&error),
     };
-    let mut errors = match value {
-        Value::Object(fields) => Fields::at("", fields).order(),
-        other => vec![field_error("", &type_error::<Map<String, Value>>(other))],
-    };
+    let mut errors = FieldErrors::default();
+    match value {
+        Value::Object(fields) => Fields::at("", fields, &mut errors).order(),
+        other => errors.add("", &type_error::<Map<String, Value>>(other)),
+    }
     if errors.is_empty() {
         // Only parsing the whole body finds it, such as a duplicate field.
-        errors.push(field_error("", &first));
+        errors.add("", first);
     }
     Problem::invalid(errors)
 }
@@ -44,21 +46,21 @@ fn all_errors(body: &[u8], first: &serde_json::Error) -> Problem {
 struct Fields<'a> {
     pointer: &'a str,
     members: Map<String, Value>,
-    errors: Vec<FieldError>,
+    errors: &'a mut FieldErrors,
 }
 
 impl<'a> Fields<'a> {
-    fn at(pointer: &'a str, members: Map<String, Value>) -> Self {
+    fn at(pointer: &'a str, members: Map<String, Value>, errors: &'a mut FieldErrors) -> Self {
         Self {
             pointer,
             members,
-            errors: Vec::new(),
+            errors,
         }
     }
 
-    /// All errors of an order: wrong types and unknown fields first, then broken rules of the remaining
+    /// Adds all errors of an order: wrong types and unknown fields first, then broken rules of the remaining
     /// fields.
-    fn order(mut self) -> Vec<FieldError> {
+    fn order(mut self) {
         let product_name = self.optional("product_name");
         let amount = self.optional("amount");
         let currency = self.optional("currency");
@@ -72,6 +74,11 @@ impl<'a> Fields<'a> {
         };
         let payment_token = self.optional("payment_token");
         let items = match self.members.remove("items") {
+            Some(Value::Array(items)) if items.len() > *ITEMS.end() => {
+                // As many errors as the client likes are not worth the reading.
+                self.add_error("items", &format!("has at most {} items", ITEMS.end()));
+                Some(vec![placeholder()])
+            }
             Some(Value::Array(items)) => Some(self.items(items)),
             Some(Value::Null) | None => None,
             Some(other) => {
@@ -87,12 +94,12 @@ impl<'a> Fields<'a> {
             payment_method,
             payment_token,
         };
-        let mut errors = self.unknown();
-        let broken_rules = known.validate().err().unwrap_or_default();
-        let is_new = |error: &FieldError| !errors.iter().any(|known| covers(known, error));
-        let new: Vec<FieldError> = broken_rules.into_iter().filter(is_new).collect();
-        errors.extend(new);
-        errors
+        self.add_unknown();
+        for error in known.validate().err().unwrap_or_default() {
+            if !self.errors.listed().iter().any(|known| covers(known, &error)) {
+                self.errors.add(&error.pointer, &error.detail);
+            }
+        }
     }
 
     fn items(&mut self, items: Vec<Value>) -> Vec<ItemDraft> {
@@ -100,14 +107,10 @@ impl<'a> Fields<'a> {
         for (index, item) in items.into_iter().enumerate() {
             let pointer = format!("{}/items/{index}", self.pointer);
             match item {
-                Value::Object(members) => {
-                    let (draft, errors) = Fields::at(&pointer, members).item();
-                    drafts.push(draft);
-                    self.errors.extend(errors);
-                }
+                Value::Object(members) => drafts.push(Fields::at(&pointer, members, self.errors).item()),
                 other => {
-                    let error = type_error::<Map<String, Value>>(other);
-                    self.errors.push(field_error(&pointer, &error));
+                    self.errors
+                        .add(&pointer, &type_error::<Map<String, Value>>(other));
                     drafts.push(placeholder());
                 }
             }
@@ -116,14 +119,15 @@ impl<'a> Fields<'a> {
     }
 
     /// The item, with valid values in place of invalid ones.
-    fn item(mut self) -> (ItemDraft, Vec<FieldError>) {
+    fn item(mut self) -> ItemDraft {
         let other = placeholder();
         let item = ItemDraft {
             product_name: self.required("product_name", other.product_name),
             quantity: self.required("quantity", other.quantity),
             unit_price: self.required("unit_price", other.unit_price),
         };
-        (item, self.unknown())
+        self.add_unknown();
+        item
     }
 
     fn required<T: DeserializeOwned>(&mut self, name: &str, otherwise: T) -> T {
@@ -154,15 +158,14 @@ impl<'a> Fields<'a> {
     fn add_error(&mut self, name: &str, detail: &impl ToString) {
         let name = name.replace('~', "~0").replace('/', "~1");
         let pointer = format!("{}/{name}", self.pointer);
-        self.errors.push(field_error(&pointer, detail));
+        self.errors.add(&pointer, detail);
     }
 
-    /// Reports the remaining members as unknown, and returns all errors.
-    fn unknown(mut self) -> Vec<FieldError> {
+    /// Reports the remaining members as unknown.
+    fn add_unknown(&mut self) {
         for (name, _) in std::mem::take(&mut self.members) {
             self.add_error(&name, &"is not a field of this object");
         }
-        self.errors
     }
 }
 
@@ -189,13 +192,6 @@ fn type_error<T: DeserializeOwned>(value: Value) -> String {
     }
 }
 
-fn field_error(pointer: &str, detail: &impl ToString) -> FieldError {
-    FieldError {
-        pointer: pointer.to_owned(),
-        detail: detail.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,7 +201,7 @@ mod tests {
             Ok(draft) => validate(draft).unwrap_err(),
             Err(problem) => problem,
         };
-        let body = problem.body("/");
+        let body: Value = serde_json::from_slice(&problem.body("/")).unwrap();
         let Some(Value::Array(errors)) = body.get("errors").cloned() else {
             return vec![body["detail"].as_str().unwrap().to_owned()];
         };
@@ -243,6 +239,30 @@ mod tests {
         assert_eq!(errors(r#"{"items":"all"}"#), ["/items"]);
         assert_eq!(errors("[]"), [""]);
         assert_eq!(errors(r#"{"amount":1,"amount":2,"product_name":"a"}"#), [""]);
+    }
+
+    #[test]
+    fn a_list_of_errors_is_bounded() {
+        let rejected = |body: &str| {
+            let body = read(body.as_bytes()).unwrap_err().body("/");
+            assert!(body.len() <= 64 * 1024, "{} bytes", body.len());
+            serde_json::from_slice::<Value>(&body).unwrap()
+        };
+        let items = |item: &str, count| format!("{{\"items\":[{}]}}", vec![item; count].join(","));
+        // 64 KiB of items are refused before they are read.
+        let body = rejected(&items("{}", 21_841));
+        assert_eq!(body["errors"].as_array().unwrap().len(), 1);
+        assert_eq!(body["errors"][0]["pointer"], "/items");
+        let body = rejected(&items("{}", 100));
+        assert_eq!(body["errors"].as_array().unwrap().len(), 100);
+        assert_eq!(body["omitted_errors"], 200);
+        // Texts that become longer when they are escaped.
+        let long = "\\u0001".repeat(100);
+        let names: Vec<String> = (0..100).map(|n| format!("\"{n}{long}\":1")).collect();
+        let body = rejected(&format!("{{{}}}", names.join(",")));
+        // Two more: the fields that are missing.
+        let listed = body["errors"].as_array().unwrap().len();
+        assert_eq!(body["omitted_errors"], 102 - listed);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
+use crate::limits::raw;
 use crate::response::Response;
 use crate::service::Api;
 
@@ -100,6 +101,42 @@ async fn all_errors_of_a_body_are_reported_together() {
     insta::assert_json_snapshot!("unknown_field", response.snapshot());
     let response = api.post("/api/orders", &json!(["Widget"])).await;
     insta::assert_json_snapshot!("not_an_object", response.snapshot());
+}
+
+#[tokio::test]
+async fn no_rejected_request_gets_a_large_response() {
+    let api = Api::start().await;
+    let text = "\u{200b}".repeat(20_000);
+    let path = format!("/api/{}", "\"".repeat(60_000));
+    let items = format!("{{\"items\":[{}]}}", vec!["{}"; 21_841].join(","));
+    for (name, body) in [
+        ("items", items),
+        ("an unknown field", format!("{{\"{text}\":1}}")),
+        (
+            "a value of another type",
+            format!("{{\"amount\":1,\"items\":\"{text}\"}}"),
+        ),
+        ("tildes", format!("{{\"{}\":1}}", "~".repeat(65_000))),
+    ] {
+        let request = api.request(Method::POST, "/api/orders").body(body);
+        let response = Response::of(request.header("content-type", "application/json")).await;
+        response.problem(422, "/api/orders");
+        assert!(
+            response.text.len() < 8 * 1024,
+            "{name}: {} bytes",
+            response.text.len()
+        );
+    }
+    let query = format!("/api/orders?{}=1", "x".repeat(60_000));
+    for path in [&path, &query] {
+        let response = raw(
+            &api,
+            format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes(),
+        )
+        .await;
+        assert!(response.starts_with("HTTP/1.1 40"), "{response}");
+        assert!(response.len() < 8 * 1024, "{} bytes", response.len());
+    }
 }
 
 #[tokio::test]
