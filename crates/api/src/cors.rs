@@ -36,7 +36,13 @@ pub(crate) fn allow(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "HEAD", "POST", "DELETE"])
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_NONE_MATCH])
-        .allowed_headers(["idempotency-key", "last-event-id", "traceparent", "tracestate"])
+        .allowed_headers([
+            "idempotency-key",
+            "last-event-id",
+            "traceparent",
+            "tracestate",
+            "x-request-id",
+        ])
         .expose_headers([
             "etag",
             "idempotency-replayed",
@@ -46,6 +52,7 @@ pub(crate) fn allow(origins: &[String]) -> Cors {
             "ratelimit-policy",
             "retry-after",
             "www-authenticate",
+            "x-request-id",
         ])
         .max_age(PREFLIGHT_MAX_AGE);
     origins.iter().fold(cors, |cors, origin| match origin.as_str() {

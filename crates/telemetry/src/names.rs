@@ -19,6 +19,8 @@ pub use opentelemetry_semantic_conventions::attribute::{
 
 /// Whether the request carried credentials (bool). The header itself is never recorded.
 pub const HTTP_AUTH_PRESENT: &str = "http.auth.present";
+/// What the service calls the request in its response (string).
+pub const HTTP_REQUEST_ID: &str = "http.request.id";
 /// The statement took longer than `SLOW_QUERY_THRESHOLD` (bool).
 pub const DB_QUERY_SLOW: &str = "db.query.slow";
 /// The same statement ran ten times or more in one request (bool).

@@ -13,6 +13,7 @@
 //! ```
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use opentelemetry::trace::{FutureExt, SpanBuilder, SpanKind, Status, TraceContextExt};
 use opentelemetry::{Context, KeyValue, Value};
@@ -71,6 +72,22 @@ pub async fn within<F: Future, const N: usize>(
 /// Runs a future without spans, for the polls of a loop. Its log records and metrics are still exported.
 pub async fn untraced<F: Future>(future: F) -> F::Output {
     future.with_context(Context::new().with_value(Untraced)).await
+}
+
+/// Runs a future whose log records, and the current span, carry this `http.request.id`.
+pub async fn with_request_id<F: Future>(id: String, future: F) -> F::Output {
+    let id: Arc<str> = id.into();
+    set(names::HTTP_REQUEST_ID, Arc::clone(&id));
+    let context = Context::current_with_value(RequestId(id));
+    future.with_context(context).await
+}
+
+/// The request that the current context belongs to.
+#[derive(Debug)]
+struct RequestId(Arc<str>);
+
+pub(crate) fn current_request_id() -> Option<Arc<str>> {
+    Context::map_current(|context| context.get::<RequestId>().map(|RequestId(id)| Arc::clone(id)))
 }
 
 /// Marks a context without spans of the service. It has no parent for those of the integrations.

@@ -4,7 +4,7 @@ use reqwest::Method;
 
 use crate::auth::tokens::{SECRET, list, token};
 use crate::response::Response;
-use crate::service::Api;
+use crate::service::{Api, widget};
 
 #[tokio::test]
 async fn a_client_over_its_limit_gets_429_with_retry_after() {
@@ -133,6 +133,78 @@ async fn a_client_that_has_the_current_order_gets_304() {
         (200, &"cancelled".into())
     );
     assert_ne!(changed.header("etag"), Some(tag));
+}
+
+#[tokio::test]
+async fn every_response_names_its_request() {
+    let lens = testkit::lens().await.unwrap();
+    let url = lens.otlp_http_url();
+    let api = Api::with(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &url),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+    ])
+    .await;
+    let own = format!("order-{}", uuid::Uuid::new_v4());
+    let request = api.request(Method::POST, "/api/orders").json(&widget());
+    let created = Response::of(request.header("x-request-id", &own)).await;
+    assert_eq!(created.header("x-request-id"), Some(&*own));
+    let line = format!(" http.request.id={own} ");
+    let deadline = std::time::Duration::from_secs(30);
+    testkit::eventually("a log record", deadline, async || {
+        let log = api.log();
+        log.lines()
+            .any(|log| log.contains("order created") && log.contains(&line))
+            .then_some(())
+    })
+    .await;
+    lens.trace_with_span("POST /api/orders", |trace| {
+        let mut spans = trace.spans.iter();
+        spans.any(|span| span.attributes.get_str("http.request.id") == Some(&own))
+    })
+    .await;
+
+    let (longest, too_long) = ("x".repeat(128), "x".repeat(129));
+    for (sent, echoed) in [
+        (&*longest, true),
+        (&*too_long, false),
+        ("", false),
+        ("a b", false),
+    ] {
+        let request = api.request(Method::GET, "/api/nothing");
+        let response = Response::of(request.header("x-request-id", sent)).await;
+        let expected = if echoed {
+            sent
+        } else {
+            response.body["trace_id"].as_str().unwrap()
+        };
+        assert_eq!(response.header("x-request-id"), Some(expected), "{sent}");
+    }
+    let health = api.get("/health").await;
+    assert!(
+        health
+            .header("x-request-id")
+            .unwrap()
+            .parse::<uuid::Uuid>()
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn an_order_is_not_stored_by_caches() {
+    let api = Api::start().await;
+    let created = api.post("/api/orders", &widget()).await;
+    let path = format!("/api/orders/{}", created.body["id"].as_str().unwrap());
+    let mut responses = vec![created];
+    for path in [&path, "/api/orders", "/api/orders/analytics"] {
+        responses.push(api.get(path).await);
+    }
+    for response in responses {
+        let directive = response.header("cache-control").unwrap();
+        assert!(
+            directive.contains("private") || directive.contains("no-store"),
+            "{response:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -297,6 +297,7 @@ pub(super) const OWN: &[Attribute] = &[
     once("analytics.pending_orders", Int),
     once("db.query.slow", Bool),
     once("db.n_plus_one.suspected", Bool),
+    once("http.request.id", Text),
     attribute(
         "http.auth.present",
         Bool,

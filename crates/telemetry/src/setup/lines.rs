@@ -16,7 +16,9 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::event;
+use crate::names;
 use crate::propagation::hexadecimal;
+use crate::span::current_request_id;
 
 /// One JSON object a line: timestamp (RFC 3339, UTC), severity, target, event_name if the event was given
 /// one, message, fields, trace_id, span_id.
@@ -52,6 +54,9 @@ where
                 Shown::Value(value) => object.add(&name, &value),
             }
         }));
+        if let Some(id) = current_request_id() {
+            object.add(names::HTTP_REQUEST_ID, &mask::text(&id));
+        }
         if let Some((trace_id, span_id)) = current_ids() {
             object.add("trace_id", &trace_id);
             object.add("span_id", &span_id);
@@ -127,6 +132,9 @@ where
         write!(writer, "{message}{fields}")?;
         if let Some(name) = event::name(event) {
             write!(writer, " event_name={name}")?;
+        }
+        if let Some(id) = current_request_id() {
+            write!(writer, " {}={}", names::HTTP_REQUEST_ID, mask::text(&id))?;
         }
         if let Some((trace_id, _)) = current_ids() {
             write!(writer, " trace_id={trace_id}")?;

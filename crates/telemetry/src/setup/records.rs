@@ -13,6 +13,7 @@ use tracing_subscriber::layer::Context as LayerContext;
 
 use super::event;
 use crate::masking::{RecordLimits, masked_text};
+use crate::span::current_request_id;
 use crate::{exception, names};
 
 /// The layer. Nothing is recorded in a context that suppresses telemetry, which the exporters' is.
@@ -53,6 +54,10 @@ impl<S: Subscriber> Layer<S> for Records {
             has_message: false,
         };
         event.record(&mut fields);
+        if let Some(id) = current_request_id() {
+            let masked = masked_text(names::HTTP_REQUEST_ID, &id, self.limits.value_length);
+            fields.push(names::HTTP_REQUEST_ID, masked.unwrap_or_else(|| id.to_string()));
+        }
         fields.complete_exception(level);
         self.logger.emit(record);
     }
