@@ -1,37 +1,54 @@
-//! Extracts the bytes of a JSON body, and checks its media type and size. Parsing is left to the handler.
+//! Reads the bytes of a JSON body, and checks its media type and size. Parsing is left to the handler.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ContentLength};
-use actix_web::web::{Bytes, BytesMut, Data};
+use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::StreamExt;
-use futures_util::future::LocalBoxFuture;
 
+use crate::caller::{Caller, Scope};
 use crate::deadline::Deadline;
 use crate::problem::Problem;
 use crate::state::AppState;
 
-/// The bytes of a body whose media type is JSON.
-pub(crate) struct JsonBytes(pub(crate) Bytes);
+/// A body that is not read yet.
+pub(crate) struct JsonBody(Payload);
 
-impl FromRequest for JsonBytes {
-    type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+impl FromRequest for JsonBody {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), payload.take());
-        Box::pin(async move {
-            check_media_type(&request)?;
-            let limit = request
-                .app_data::<Data<AppState>>()
-                .map_or(0, |state| state.http.body_limit);
-            Deadline::set_reading(&request, true);
-            let body = read(&request, payload, limit).await?;
-            Deadline::set_reading(&request, false);
-            Ok(Self(body))
-        })
+    fn from_request(_: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        ready(Ok(Self(payload.take())))
+    }
+}
+
+impl JsonBody {
+    /// Reads the body. Only for a known caller: memory for bodies is limited per customer.
+    pub(crate) async fn read<S: Scope>(
+        self,
+        request: &HttpRequest,
+        state: &AppState,
+        caller: &Caller<S>,
+    ) -> Result<Bytes, Problem> {
+        check_media_type(request)?;
+        let limit = state.http.body_limit;
+        let length = request
+            .get_header::<ContentLength>()
+            .map_or(limit, |length| *length);
+        if length > limit {
+            return Err(too_large(limit));
+        }
+        state.hold(request, caller.limited(), length)?;
+        Deadline::set_reading(request, true);
+        let body = collect(self.0, length, limit).await?;
+        Deadline::set_reading(request, false);
+        Ok(body)
     }
 }
 
@@ -52,12 +69,8 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
     }
 }
 
-async fn read(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
-    let content_length = request.get_header::<ContentLength>().map_or(0, |length| *length);
-    if content_length > limit {
-        return Err(too_large(limit));
-    }
-    let mut body = BytesMut::with_capacity(content_length);
+async fn collect(mut payload: Payload, length: usize, limit: usize) -> Result<Bytes, Problem> {
+    let mut body = BytesMut::with_capacity(length);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| unreadable(&error))?;
         if body.len().saturating_add(chunk.len()) > limit {

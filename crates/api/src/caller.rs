@@ -8,6 +8,7 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use domain::CustomerId;
 use futures_util::future::LocalBoxFuture;
+use tokio::time::{Instant, sleep_until};
 
 use crate::auth::{AuthError, Claims};
 use crate::problem::Problem;
@@ -43,6 +44,8 @@ impl Scope for Admin {
 pub(crate) struct Caller<S> {
     customer: CustomerId,
     admin: bool,
+    /// When the token expires; `None` without authentication.
+    expires_at: Option<Instant>,
     scope: PhantomData<S>,
 }
 
@@ -63,6 +66,22 @@ impl<S: Scope> Caller<S> {
         format!("{role}:{}", self.customer.as_str())
     }
 
+    /// The customer that limits count; `None` without authentication, where everybody is the same one.
+    pub(crate) fn limited(&self) -> Option<&CustomerId> {
+        self.expires_at.is_some().then_some(&self.customer)
+    }
+
+    /// Ends when the token expires.
+    pub(crate) fn expired(&self) -> impl Future<Output = ()> + use<S> {
+        let expires_at = self.expires_at;
+        async move {
+            match expires_at {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     async fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let Some(state) = request.app_data::<Data<AppState>>() else {
             return Err(AuthError::KeysUnavailable.into());
@@ -81,15 +100,20 @@ impl<S: Scope> Caller<S> {
     }
 
     fn with(claims: Option<Claims>) -> Result<Self, AuthError> {
-        let (customer, admin) = match claims {
-            None => (CustomerId::anonymous(), false),
-            Some(claims) if claims.has(Admin::NAME) => (claims.customer, true),
-            Some(claims) if claims.has(S::NAME) => (claims.customer, false),
-            Some(_) => return Err(AuthError::MissingScope(S::NAME)),
+        let (customer, admin, expires_at) = match claims {
+            None => (CustomerId::anonymous(), false, None),
+            Some(claims) => {
+                let admin = claims.has(Admin::NAME);
+                if !admin && !claims.has(S::NAME) {
+                    return Err(AuthError::MissingScope(S::NAME));
+                }
+                (claims.customer, admin, Some(claims.expires_at))
+            }
         };
         Ok(Self {
             customer,
             admin,
+            expires_at,
             scope: PhantomData,
         })
     }

@@ -39,6 +39,8 @@ pub struct Config {
 pub struct HttpConfig {
     /// Threads, 1 to 512.
     pub workers: usize,
+    /// Connections of the process; more wait in the kernel.
+    pub max_connections: usize,
     /// How long an idle connection stays open. A connection that is not idle but makes no progress is closed
     /// after this plus `request_timeout`.
     pub keep_alive: Duration,
@@ -48,6 +50,10 @@ pub struct HttpConfig {
     pub body_limit: usize,
     /// Requests per second of one client at this replica.
     pub rate_limit: Option<u32>,
+    /// Open event streams and waits.
+    pub event_streams: usize,
+    /// Those of one customer.
+    pub event_streams_per_customer: usize,
     /// Origins that may call from a browser; `*` for any.
     pub allowed_origins: Vec<String>,
 }
@@ -57,6 +63,7 @@ impl Config {
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         // The maximum of actix.
         let workers = 1..=512;
+        let max_connections = env.within("HTTP_MAX_CONNECTIONS", 10_000, 1..=1_000_000)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             address: Address::from_env(env, 8080)?,
@@ -64,10 +71,13 @@ impl Config {
             queue: QueueConfig::from_env(env, "orders")?,
             http: HttpConfig {
                 workers: env.within("HTTP_WORKERS", cores.min(*workers.end()), workers)?,
+                max_connections,
                 keep_alive: env.duration_or("HTTP_KEEP_ALIVE", Duration::from_secs(75))?,
                 request_timeout: env.duration_or("HTTP_REQUEST_TIMEOUT", Duration::from_secs(10))?,
                 body_limit: env.bytes_or("HTTP_BODY_LIMIT", 64 * 1024)?,
                 rate_limit: rate_limit(env)?,
+                event_streams: env.within("EVENT_STREAMS_MAX", 20_000, 1..=1_000_000)?,
+                event_streams_per_customer: env.within("EVENT_STREAMS_PER_CUSTOMER", 100, 1..=1_000_000)?,
                 allowed_origins: cors::origins(env)?,
             },
             auth: AuthConfig::from_env(env)?,

@@ -1,26 +1,47 @@
-//! Closes connections that a slow client holds without progress. actix limits the first request head and the
-//! idle time; it does not limit a later head that never ends, the rest of a rejected body, or a response that
-//! the client does not read. Each of these may take a [`StallTimeout`]. A reverse proxy can do the same, but
-//! the service must not depend on one.
+//! Bounds the time and the memory of a connection. actix limits the first request head and the idle time; it
+//! does not limit a later head that never ends, the rest of a rejected body, or a response that the client
+//! does not read. Each of these may take a [`StallTimeout`], and a response has a least rate. Bodies are
+//! handed on in small chunks; long heads and pipelined requests share a budget. A reverse proxy can do the same, but the service
+//! must not depend on one.
 
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_web::Error;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Bytes;
+use actix_web::{Error, HttpMessage};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::config::HttpConfig;
+use crate::reservation::Reservation;
+
+/// Bytes of a body that are handed on at a time.
+const CHUNK: usize = 6 * 1024;
+/// actix sends what it has once it has so many bytes, more than a response's head. One more chunk fits into the
+/// buffer of 8 KiB that it allocates for each connection, so the buffer does not grow.
+pub(crate) const WRITE_BUFFER: usize = 2 * 1024;
+/// A client that reads a response slower than this, in bytes per second, is cut off. Event streams are not
+/// responses of this kind.
+const LEAST_RATE: u64 = 4 * 1024;
+/// A response that is not read to its end after this time is cut off. Event streams are not.
+const MAX_READING_TIME: Duration = Duration::from_secs(300);
+/// Bytes of an incomplete request head that any connection may hold. actix holds 128 KiB at most.
+const FREE_HEAD: usize = 4 * 1024;
+/// What actix holds of a request that it has read but not begun to serve, in bytes (measured: 4.8 KB). It
+/// reads as many as fit into 128 KiB.
+const WAITING_REQUEST: usize = 5 * 1024;
+/// Bytes of long heads and of waiting requests that all connections together may hold.
+const MAX_AHEAD: usize = 8 * 1024 * 1024;
 
 /// How long a client may hold a connection without progress: an idle time and a request head.
 #[derive(Debug, Clone, Copy)]
@@ -39,22 +60,128 @@ struct Progress {
     serving: Cell<bool>,
     /// The time of the last progress.
     since: Cell<Instant>,
+    /// Whether the response is an event stream, whose client may read slowly.
+    streaming: Cell<bool>,
+    ahead: Ahead,
 }
 
-/// A socket that fails with `TimedOut` after a stall.
-pub(crate) struct Socket {
-    stream: TcpStream,
+/// What a client has sent ahead: an incomplete head, and complete ones of requests that wait for those before
+/// them. A blank line within a body counts as the end of a head, which costs only its sender.
+#[derive(Debug, Default)]
+struct Ahead {
+    requests: Cell<usize>,
+    /// Bytes since the end of the last head.
+    partial: Cell<usize>,
+    /// Whether the last line has ended, so that another end of a line is the end of the head.
+    line_ended: Cell<bool>,
+}
+
+/// The bytes that all connections hold.
+static AHEAD: AtomicUsize = AtomicUsize::new(0);
+
+impl Ahead {
+    /// Whether there is room for these bytes. While a request is `served`, they may be its body.
+    fn grow(&self, bytes: &[u8], served: bool) -> bool {
+        let before = self.held();
+        for byte in bytes {
+            self.partial.set(self.partial.get() + 1);
+            if *byte == b'\n' && self.line_ended.replace(true) {
+                self.requests.set(self.requests.get() + 1);
+                self.partial.set(0);
+                self.line_ended.set(false);
+            } else if !matches!(byte, b'\n' | b'\r') {
+                self.line_ended.set(false);
+            }
+        }
+        if served {
+            self.partial.set(0);
+        }
+        self.charge(before)
+    }
+
+    /// A request is no longer ahead: it is served.
+    fn serve(&self) {
+        let before = self.held();
+        self.requests.set(self.requests.get().saturating_sub(1));
+        self.charge(before);
+    }
+
+    /// All requests are served.
+    fn clear_requests(&self) {
+        let before = self.held();
+        self.requests.set(0);
+        self.charge(before);
+    }
+
+    fn held(&self) -> usize {
+        let requests = self
+            .requests
+            .get()
+            .saturating_sub(1)
+            .saturating_mul(WAITING_REQUEST);
+        requests + self.partial.get().saturating_sub(FREE_HEAD)
+    }
+
+    /// Charges the difference to what was held before. False if that is more than all may hold.
+    fn charge(&self, before: usize) -> bool {
+        let now = self.held();
+        if now > before {
+            let more = now - before;
+            AHEAD.fetch_add(more, Ordering::Relaxed) + more <= MAX_AHEAD
+        } else {
+            if before > now {
+                AHEAD.fetch_sub(before - now, Ordering::Relaxed);
+            }
+            true
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        AHEAD.fetch_sub(self.held(), Ordering::Relaxed);
+    }
+}
+
+/// A response that the client does not read as fast as it is sent.
+#[derive(Debug)]
+struct Slow {
+    since: Instant,
+    sent: u64,
+}
+
+impl Slow {
+    /// When the client is too slow, if it receives nothing more.
+    fn end(&self, stall_timeout: Duration) -> Instant {
+        let allowed = stall_timeout + Duration::from_secs(self.sent / LEAST_RATE);
+        self.since + allowed.min(MAX_READING_TIME)
+    }
+}
+
+/// A socket that fails with `TimedOut` after a stall, or if the client reads too slowly.
+pub(crate) struct Socket<T = TcpStream> {
+    stream: T,
     stall_timeout: Duration,
     progress: Rc<Progress>,
     /// Since when the client does not receive what the service sends.
     blocked: Option<Instant>,
+    /// Since the client was first slow, until it has received all.
+    slow: Option<Slow>,
+    /// Whether all that was received is read, so that actix has begun to serve it.
+    all_read: bool,
     /// Fires no later than the stall timeout. Only reset after it fired, so that requests do not pay for it.
     timer: Pin<Box<Sleep>>,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, StallTimeout(stall_timeout): StallTimeout) -> Self {
-        set_user_timeout(&stream, stall_timeout);
+    pub(crate) fn of(stream: TcpStream, timeout: StallTimeout) -> Self {
+        set_user_timeout(&stream, timeout.0);
+        Self::new(stream, timeout)
+    }
+}
+
+impl<T> Socket<T> {
+    fn new(stream: T, StallTimeout(stall_timeout): StallTimeout) -> Self {
         let now = Instant::now();
         Self {
             stream,
@@ -62,8 +189,12 @@ impl Socket {
             progress: Rc::new(Progress {
                 serving: Cell::new(false),
                 since: Cell::new(now),
+                streaming: Cell::new(false),
+                ahead: Ahead::default(),
             }),
             blocked: None,
+            slow: None,
+            all_read: false,
             timer: Box::pin(sleep_until(now + stall_timeout)),
         }
     }
@@ -75,7 +206,7 @@ impl Socket {
 
     /// The result of an operation that is pending: still pending, or failed after a stall. Wakes the task
     /// when that is due.
-    fn pending<T>(&mut self, task: &mut Context<'_>) -> Poll<io::Result<T>> {
+    fn pending<R>(&mut self, task: &mut Context<'_>) -> Poll<io::Result<R>> {
         while self.timer.as_mut().poll(task).is_ready() {
             let now = Instant::now();
             let since = match self.blocked {
@@ -83,7 +214,12 @@ impl Socket {
                 None if self.progress.serving.get() => now,
                 None => self.progress.since.get(),
             };
-            let end = since + self.stall_timeout;
+            let mut end = since + self.stall_timeout;
+            if let Some(slow) = &self.slow
+                && !self.progress.streaming.get()
+            {
+                end = end.min(slow.end(self.stall_timeout));
+            }
             if end <= now {
                 tracing::debug!("closed a stalled connection");
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
@@ -94,36 +230,64 @@ impl Socket {
     }
 }
 
-impl AsyncRead for Socket {
+impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         task: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.stream).poll_read(task, buffer) {
-            Poll::Pending => self.pending(task),
-            ready => ready,
+        // A client that does not read its responses sends no further requests.
+        if self.blocked.is_some() {
+            return self.pending(task);
+        }
+        let served = self.progress.serving.get();
+        if self.all_read && !served {
+            self.progress.ahead.clear_requests();
+        }
+        let filled = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(task, buffer);
+        self.all_read = read.is_pending();
+        if self.all_read {
+            return self.pending(task);
+        }
+        let bytes = buffer.filled().get(filled..).unwrap_or_default();
+        if self.progress.ahead.grow(bytes, served) {
+            read
+        } else {
+            tracing::debug!("closed a connection: clients have sent too much ahead");
+            Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()))
         }
     }
 }
 
-impl AsyncWrite for Socket {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
     fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match Pin::new(&mut self.stream).poll_write(task, bytes) {
             Poll::Pending => {
-                self.blocked.get_or_insert_with(Instant::now);
+                let now = Instant::now();
+                self.blocked.get_or_insert(now);
+                self.slow.get_or_insert(Slow { since: now, sent: 0 });
                 self.pending(task)
             }
             ready => {
+                if let (Some(slow), Poll::Ready(Ok(sent))) = (&mut self.slow, &ready) {
+                    slow.sent = slow.sent.saturating_add(u64::try_from(*sent).unwrap_or(u64::MAX));
+                }
                 if self.blocked.take().is_some() {
                     self.progress.since.set(Instant::now());
+                    // Nothing was read meanwhile, so nothing else would wake the task for a request.
+                    task.waker().wake_by_ref();
                 }
                 ready
             }
         }
     }
 
+    /// Called once all is sent that was to be sent.
     fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.progress.serving.get() {
+            self.slow = None;
+        }
         Pin::new(&mut self.stream).poll_flush(task)
     }
 
@@ -153,12 +317,20 @@ pub(crate) async fn track<B: MessageBody>(
     let progress = request.request().conn_data::<Rc<Progress>>();
     let serving = progress.map(|progress| {
         progress.serving.set(true);
+        progress.ahead.serve();
         Serving(Rc::clone(progress))
     });
     let response = next.call(request).await?;
+    if let Some(Serving(progress)) = &serving {
+        let is_stream = matches!(response.response().body().size(), BodySize::Stream);
+        progress.streaming.set(is_stream);
+    }
+    let reservation = response.request().extensions_mut().remove();
     Ok(response.map_body(|_, body| TrackedBody {
         body,
+        rest: Bytes::new(),
         _serving: serving,
+        _reservation: reservation,
     }))
 }
 
@@ -174,11 +346,13 @@ impl Drop for Serving {
 }
 
 pin_project_lite::pin_project! {
-    /// A response body whose request is being served until it is dropped.
+    /// A response body whose request is being served until it is dropped. Hands it on in chunks.
     pub(crate) struct TrackedBody<B> {
         #[pin]
         body: B,
+        rest: Bytes,
         _serving: Option<Serving>,
+        _reservation: Option<Reservation>,
     }
 }
 
@@ -190,6 +364,107 @@ impl<B: MessageBody> MessageBody for TrackedBody<B> {
     }
 
     fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        self.project().body.poll_next(task)
+        let this = self.project();
+        if this.rest.is_empty() {
+            match this.body.poll_next(task) {
+                Poll::Ready(Some(Ok(chunk))) => *this.rest = chunk,
+                other => return other,
+            }
+        }
+        let length = this.rest.len().min(CHUNK);
+        Poll::Ready(Some(Ok(this.rest.split_to(length))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::time::sleep;
+
+    use super::*;
+
+    const STALL_TIMEOUT: Duration = Duration::from_secs(85);
+
+    /// How long a response that does not end is sent to a client that reads `rate` bytes a second.
+    async fn time_until_cut_off(rate: usize, streaming: bool) -> Duration {
+        let (stream, mut client) = duplex(16 * 1024);
+        let mut socket = Socket::new(stream, StallTimeout(STALL_TIMEOUT));
+        socket.progress.serving.set(true);
+        socket.progress.streaming.set(streaming);
+        let start = Instant::now();
+        let read = async {
+            let mut second = vec![0; rate];
+            while client.read_exact(&mut second).await.is_ok() && start.elapsed() < 4 * MAX_READING_TIME {
+                sleep(Duration::from_secs(1)).await;
+            }
+            drop(client);
+        };
+        let send = async {
+            let chunk = vec![0; CHUNK];
+            while socket.write_all(&chunk).await.is_ok() {}
+            let time = start.elapsed();
+            drop(socket);
+            time
+        };
+        tokio::join!(send, read).0
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_reads_too_slowly_is_cut_off() {
+        let slow = time_until_cut_off(1024, false).await;
+        assert!(STALL_TIMEOUT <= slow && slow < 2 * STALL_TIMEOUT, "{slow:?}");
+        let fast = time_until_cut_off(2 * 4096, false).await;
+        assert!(
+            MAX_READING_TIME <= fast && fast < MAX_READING_TIME + STALL_TIMEOUT,
+            "{fast:?}"
+        );
+        let stream = time_until_cut_off(1024, true).await;
+        assert!(stream >= 4 * MAX_READING_TIME, "{stream:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_sends_no_more_requests() {
+        let (stream, mut client) = duplex(1024);
+        let mut socket = Socket::new(stream, StallTimeout(STALL_TIMEOUT));
+        client.write_all(b"next").await.unwrap();
+        let (mut next, mut all) = ([0; 4], [0; 4096]);
+        tokio::select! {
+            biased;
+            sent = socket.write_all(&[0; 2048]) => panic!("{sent:?}"),
+            () = sleep(Duration::from_secs(1)) => {}
+        }
+        let blocked = tokio::time::timeout(Duration::from_secs(1), socket.read_exact(&mut next)).await;
+        assert!(blocked.is_err());
+        let received = client.read(&mut all).await.unwrap();
+        assert_eq!(received, 1024);
+        socket.write_all(&[0; 1024]).await.unwrap();
+        socket.read_exact(&mut next).await.unwrap();
+        assert_eq!(&next, b"next");
+    }
+
+    #[test]
+    fn what_clients_send_ahead_shares_a_budget_and_is_given_back() {
+        let short = b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\n\n";
+        let clients: Vec<Ahead> = (0..10_000).map(|_| Ahead::default()).collect();
+        assert!(clients.iter().all(|ahead| ahead.grow(&[b'x'; FREE_HEAD], false)));
+        let count = |bytes: &[u8]| {
+            clients
+                .iter()
+                .take_while(|ahead| ahead.grow(bytes, false))
+                .count()
+        };
+        assert_eq!(count(&[b'x'; FREE_HEAD]), MAX_AHEAD / FREE_HEAD);
+        drop(clients);
+        assert_eq!(AHEAD.load(Ordering::Relaxed), 0);
+
+        let clients: Vec<Ahead> = (0..10_000).map(|_| Ahead::default()).collect();
+        let pipelining = clients
+            .iter()
+            .take_while(|ahead| short.iter().all(|byte| ahead.grow(&[*byte], false)));
+        assert_eq!(pipelining.count(), MAX_AHEAD / WAITING_REQUEST);
+        clients.iter().for_each(Ahead::serve);
+        assert_eq!(AHEAD.load(Ordering::Relaxed), 0);
+        assert!(clients[0].grow(&[b'x'; 64 * 1024], true), "a body");
+        assert_eq!(AHEAD.load(Ordering::Relaxed), 0);
     }
 }

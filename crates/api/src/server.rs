@@ -14,13 +14,20 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Server, Service, ServiceFactory};
 use actix_web::rt::net::TcpStream;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
+
 use crate::config::HttpConfig;
-use crate::connection::{Socket, StallTimeout};
+use crate::connection::{Socket, StallTimeout, WRITE_BUFFER};
 use crate::seconds;
 
 /// How long the server reads on after a response that closes the connection, so that the client sees the
 /// response (RFC 9112, section 9.6).
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The kernel's buffer for what a client does not receive yet, in bytes. Unset, it grows to 4 MB.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Open files beside connections: PostgreSQL, Redis, telemetry.
+const OTHER_FILES: u64 = 256;
 
 /// Starts the server. A client that closes its side of the connection, even only for sending, counts as gone:
 /// its requests are dropped.
@@ -40,8 +47,11 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
+    bound_send_buffer(&listener);
+    raise_file_limit(http.max_connections);
     let builder = Server::build()
         .workers(http.workers)
+        .max_concurrent_connections((http.max_connections / http.workers).max(1))
         // 0 would end the requests in flight at once.
         .shutdown_timeout(seconds::rounded_up(shutdown_timeout))
         .disable_signals();
@@ -62,13 +72,39 @@ where
             .client_request_timeout(request_timeout)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .h1_allow_half_closed(false)
+            .h1_write_buffer_size(WRITE_BUFFER)
             .on_connect_ext(Socket::register)
             .h1(map_config(app, |()| AppConfig::default()));
         fn_service(move |stream: TcpStream| {
             let peer = stream.peer_addr().ok();
-            ready(Ok((Socket::new(stream, stall_timeout), peer)))
+            ready(Ok((Socket::of(stream, stall_timeout), peer)))
         })
         .and_then(http)
     })?;
     Ok(builder.run())
+}
+
+/// Connections inherit it.
+fn bound_send_buffer(listener: &TcpListener) {
+    if let Err(error) = rustix::net::sockopt::set_socket_send_buffer_size(listener, SEND_BUFFER) {
+        tracing::debug!(%error, "cannot set SO_SNDBUF");
+    }
+}
+
+/// Each connection is an open file.
+fn raise_file_limit(connections: usize) {
+    let needed = u64::try_from(connections)
+        .unwrap_or(u64::MAX)
+        .saturating_add(OTHER_FILES);
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return;
+    }
+    limit.current = limit
+        .maximum
+        .map_or(Some(needed), |maximum| Some(needed.min(maximum)));
+    let raised = setrlimit(Resource::Nofile, limit).is_ok();
+    if !raised || limit.current < Some(needed) {
+        tracing::warn!("the limit of open files is below HTTP_MAX_CONNECTIONS: raise it (ulimit -n)");
+    }
 }

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::events::feed;
 use crate::rate_limit::{self, RateLimit};
 use crate::state::AppState;
-use crate::{connection, cors, error_body, routes, server};
+use crate::{connection, cors, error_body, request_id, routes, server};
 
 /// How long readiness fails before the listener closes, so that the load balancer can react.
 const DRAIN_DELAY: Duration = Duration::from_millis(500);
@@ -56,6 +56,7 @@ pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::R
                 .wrap(from_fn(error_body::write))
                 .wrap(security_headers())
                 .wrap(from_fn(connection::track))
+                .wrap(from_fn(request_id::add))
                 .wrap(tracing_of(address, inbound))
                 .wrap(NormalizePath::new(TrailingSlash::Trim))
                 .configure(routes::configure)

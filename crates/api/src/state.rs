@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use actix_web::{HttpMessage, HttpRequest};
 use dispatch::{Dispatcher, Publisher};
-use domain::Threshold;
+use domain::{CustomerId, Threshold};
 use queue::Queue;
 use service::health::SharedCheck;
 use store::{Schema, Store};
@@ -14,7 +15,16 @@ use crate::auth::Authenticator;
 use crate::cache::Cache;
 use crate::config::{Config, HttpConfig};
 use crate::events::Hub;
+use crate::problem::Problem;
+use crate::reservation::Limit;
 use crate::single_flight::SingleFlight;
+
+/// Bytes of a body that is not counted.
+const SMALL_BODY: usize = 16 * 1024;
+/// Bytes of large bodies, of requests and of responses, that all customers and that one may hold. A pod has
+/// 256 MiB.
+const BODIES: usize = 64 * 1024 * 1024;
+const BODIES_PER_CUSTOMER: usize = 16 * 1024 * 1024;
 
 #[derive(Clone)]
 pub(crate) struct AppState {
@@ -28,6 +38,9 @@ pub(crate) struct AppState {
     pub(crate) dispatch_grace: Duration,
     pub(crate) high_value: Threshold,
     pub(crate) http: HttpConfig,
+    pub(crate) bodies: Limit,
+    /// Open event streams and waits.
+    pub(crate) streams: Limit,
     pub(crate) servers: SharedCheck<Servers>,
     draining: Arc<AtomicBool>,
 }
@@ -56,6 +69,8 @@ impl AppState {
             dispatch_grace: config.dispatch_grace,
             high_value: config.high_value,
             http: config.http.clone(),
+            bodies: Limit::new(BODIES, BODIES_PER_CUSTOMER),
+            streams: Limit::new(config.http.event_streams, config.http.event_streams_per_customer),
             servers: SharedCheck::default(),
             draining: Arc::default(),
         })
@@ -80,5 +95,20 @@ impl AppState {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Reserves memory for a large body, until the response is sent.
+    pub(crate) fn hold(
+        &self,
+        request: &HttpRequest,
+        customer: Option<&CustomerId>,
+        bytes: usize,
+    ) -> Result<(), Problem> {
+        if bytes > SMALL_BODY {
+            let reserved = self.bodies.reserve(customer, bytes);
+            let reservation = reserved.map_err(|exceeded| exceeded.problem("bytes in large bodies"))?;
+            request.extensions_mut().insert(reservation);
+        }
+        Ok(())
     }
 }

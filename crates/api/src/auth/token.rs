@@ -9,6 +9,7 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde::Deserialize;
 use settings::ExposeSecret;
+use tokio::time::Instant;
 
 use super::config::{JwtConfig, KeySource};
 use super::error::{AuthError, Flaw};
@@ -17,6 +18,8 @@ use super::key::Key;
 
 /// Allowed clock difference for `exp` and `nbf`.
 const LEEWAY_SECONDS: u64 = 30;
+/// A later `exp` counts as this time, in the year 2286.
+const MAX_EXPIRY: Duration = Duration::from_secs(10_000_000_000);
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// The claims of a valid token.
@@ -24,6 +27,8 @@ const MAX_TOKEN_BYTES: usize = 8 * 1024;
 pub(crate) struct Claims {
     /// The claim `sub`.
     pub(crate) customer: CustomerId,
+    /// When the token is no longer accepted: at its claim `exp`, with the leeway.
+    pub(crate) expires_at: Instant,
     scope: String,
 }
 
@@ -37,11 +42,11 @@ impl Claims {
 #[derive(Deserialize)]
 struct RawClaims {
     sub: String,
-    #[serde(default)]
-    scope: String,
-    /// Checked by jsonwebtoken, which requires it.
+    /// Seconds since 1970, maybe with a fraction (RFC 7519, section 2). jsonwebtoken requires it.
     #[serde(default)]
     exp: f64,
+    #[serde(default)]
+    scope: String,
 }
 
 pub(crate) struct Verifier {
@@ -106,6 +111,7 @@ impl Verifier {
         let customer = CustomerId::new(claims.sub).map_err(|_| AuthError::Invalid(Flaw::NoCustomer))?;
         Ok(Claims {
             customer,
+            expires_at: expires_at(claims.exp),
             scope: claims.scope,
         })
     }
@@ -156,6 +162,13 @@ impl Verifier {
 fn is_access_token(typ: &str) -> bool {
     let typ = typ.to_ascii_lowercase();
     matches!(typ.strip_prefix("application/").unwrap_or(&typ), "at+jwt" | "jwt")
+}
+
+fn expires_at(exp: f64) -> Instant {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let end = Duration::try_from_secs_f64(exp).unwrap_or(MAX_EXPIRY);
+    let end = end.min(MAX_EXPIRY) + Duration::from_secs(LEEWAY_SECONDS);
+    Instant::now() + end.saturating_sub(now)
 }
 
 fn error_for(kind: &ErrorKind) -> AuthError {

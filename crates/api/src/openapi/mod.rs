@@ -5,12 +5,13 @@ mod schemas;
 
 use std::sync::LazyLock;
 
-use actix_web::HttpResponse;
-use actix_web::http::header;
+use actix_web::http::header::{self, EntityTag};
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use crate::{health, orders};
+use crate::{etag, health, orders};
 
 #[derive(OpenApi)]
 #[openapi(paths(
@@ -45,11 +46,12 @@ pub(crate) fn document() -> &'static str {
     &DOCUMENT
 }
 
-pub(crate) async fn serve() -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type(header::ContentType::json())
-        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-        .body(document())
+pub(crate) async fn serve(request: HttpRequest) -> HttpResponse {
+    static TAG: LazyLock<EntityTag> = LazyLock::new(|| etag::of(document().as_bytes()));
+    let body = Bytes::from_static(document().as_bytes());
+    etag::respond(&request, TAG.clone(), "application/json", body, |response| {
+        response.insert_header((header::CACHE_CONTROL, "public, max-age=300"));
+    })
 }
 
 fn build() -> Value {

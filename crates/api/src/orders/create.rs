@@ -11,7 +11,7 @@ use store::{CreatedOnce, Once};
 
 use super::representation::OrderBody;
 use super::{draft, enqueue, idempotency};
-use crate::body::JsonBytes;
+use crate::body::JsonBody;
 use crate::caller::{Caller, Write};
 use crate::metrics;
 use crate::problem::Problem;
@@ -42,10 +42,11 @@ pub(crate) async fn create(
     request: HttpRequest,
     state: Data<AppState>,
     caller: Caller<Write>,
-    body: JsonBytes,
+    body: JsonBody,
 ) -> Result<HttpResponse, Problem> {
     let key = idempotency::key(&request)?;
-    let draft = draft::read(&body.0)?;
+    let body = body.read(&request, &state, &caller).await?;
+    let draft = draft::read(&body)?;
     let once = key.map(|key| idempotency::once(key, &draft));
     let new = draft::validate(draft)?;
     Ok(respond(create_uncancelled(state, caller, new, once).await?))

@@ -2,17 +2,21 @@
 
 use actix_web::http::{Method, header};
 use actix_web::web::{Data, Path};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use domain::OrderId;
+use futures_util::StreamExt;
 
 use crate::caller::{Caller, Read};
 use crate::events::{LAST_EVENT_ID, event_id, stream};
 use crate::problem::Problem;
 use crate::state::AppState;
 
+/// What is limited, for a client that has too many.
+pub(super) const STREAMS: &str = "event streams and waits";
+
 /// Follow an order to its final state
 ///
-/// Server-sent events, one per transition; the stream ends after the final one. A client that reconnects with
+/// Server-sent events, one per transition; the stream ends after the final one, or when the token expires. A client that reconnects with
 /// the id of the last event that it saw gets only newer events.
 #[utoipa::path(get, path = "/api/orders/{id}/events", tag = "orders", operation_id = "followOrder",
     params(
@@ -32,6 +36,8 @@ pub(crate) async fn events(
     id: Path<OrderId>,
 ) -> Result<HttpResponse, Problem> {
     let seen = last_event_id(&request)?;
+    let reserved = state.streams.reserve(caller.limited(), 1);
+    let reservation = reserved.map_err(|exceeded| exceeded.problem(STREAMS))?;
     let events = state.hub.subscribe(*id);
     let order = state.store.find(*id, caller.owner_filter()).await?;
     let order = order.ok_or_else(Problem::order_not_found)?;
@@ -50,7 +56,8 @@ pub(crate) async fn events(
         // actix would wait for the end of the stream before it responds.
         response.finish()
     } else {
-        response.streaming(stream(&order, seen, events))
+        request.extensions_mut().insert(reservation);
+        response.streaming(stream(&order, seen, events).take_until(Box::pin(caller.expired())))
     })
 }
 

@@ -1,11 +1,11 @@
 //! `GET /api/orders?status=&limit=&cursor=`: newest first. Pages are stable while orders are created: the
 //! keyset is the id.
 
-use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Data, Query};
+use actix_web::{HttpRequest, HttpResponse};
 use domain::{Order, OrderStatus};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use store::UnreadableOrder;
 use utoipa::ToSchema;
 
@@ -20,6 +20,8 @@ use crate::state::AppState;
 
 const LIMIT: std::ops::RangeInclusive<u32> = 1..=100;
 const DEFAULT_LIMIT: u32 = 20;
+/// A page ends before the order with which its body would have more bytes. It has at least one order.
+const PAGE_BYTES: usize = 256 * 1024;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,7 +32,8 @@ pub(crate) struct ListQuery {
 }
 
 /// A page of orders, newest first.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only a schema: the body is written order by order")]
 pub(super) struct Page {
     data: Vec<OrderBody>,
     /// The cursor of the next page; null on the last.
@@ -40,7 +43,8 @@ pub(super) struct Page {
 
 /// List orders, newest first
 ///
-/// Pages are stable while orders are created. The next page is in the Link header; its cursor is
+/// Pages are stable while orders are created. A page ends early when its orders reach 256 KiB.
+/// The next page is in the Link header; its cursor is
 /// `next_cursor`. While a newer version is being deployed, a page may leave out orders that only that version
 /// can read.
 #[utoipa::path(get, path = "/api/orders", tag = "orders", operation_id = "listOrders",
@@ -54,6 +58,7 @@ pub(super) struct Page {
     ))),
     security(("bearer" = ["orders:read"])))]
 pub(crate) async fn list(
+    request: HttpRequest,
     state: Data<AppState>,
     caller: Caller<Read>,
     query: Query<ListQuery>,
@@ -72,21 +77,52 @@ pub(crate) async fn list(
     let mut orders = orders.await?;
     let more = orders.len() > page;
     orders.truncate(page);
-    let last = orders.last().filter(|_| more);
-    let next_cursor = last.map(|last| {
-        let id = last
-            .as_ref()
-            .map_or_else(|unreadable| unreadable.id, |order| order.id);
-        Cursor::after(id).to_string()
-    });
+    let page = written(orders, more).map_err(|error| Problem::internal(&error))?;
+    state.hold(&request, caller.limited(), page.body.len())?;
 
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CACHE_CONTROL, "private, no-store"));
-    if let Some(cursor) = &next_cursor {
+    if let Some(cursor) = page.next {
         response.insert_header((header::LINK, next_link(status, limit, cursor)));
     }
-    let data = orders.into_iter().filter_map(readable).collect();
-    Ok(response.json(Page { data, next_cursor }))
+    Ok(response.content_type(header::ContentType::json()).body(page.body))
+}
+
+struct Written {
+    body: Vec<u8>,
+    next: Option<Cursor>,
+}
+
+/// The page of these orders, or of the first ones; `more` says that others follow.
+fn written(
+    orders: Vec<Result<Order, UnreadableOrder>>,
+    mut more: bool,
+) -> Result<Written, serde_json::Error> {
+    let mut body = b"{\"data\":[".to_vec();
+    let (start, mut last) = (body.len(), None);
+    for order in orders {
+        let id = order
+            .as_ref()
+            .map_or_else(|unreadable| unreadable.id, |order| order.id);
+        let end = body.len();
+        if let Some(order) = readable(order) {
+            if end > start {
+                body.push(b',');
+            }
+            serde_json::to_writer(&mut body, &order)?;
+        }
+        if body.len() > PAGE_BYTES && end > start {
+            body.truncate(end);
+            more = true;
+            break;
+        }
+        last = Some(id);
+    }
+    let next = last.filter(|_| more).map(Cursor::after);
+    body.extend_from_slice(b"],\"next_cursor\":");
+    serde_json::to_writer(&mut body, &next.map(|cursor| cursor.to_string()))?;
+    body.push(b'}');
+    Ok(Written { body, next })
 }
 
 /// An order of another version hides no other.
@@ -99,7 +135,7 @@ fn readable(order: Result<Order, UnreadableOrder>) -> Option<OrderBody> {
 }
 
 /// The next page of the same query (RFC 8288).
-fn next_link(status: Option<OrderStatus>, limit: u32, cursor: &str) -> String {
+fn next_link(status: Option<OrderStatus>, limit: u32, cursor: Cursor) -> String {
     let status = status.map_or_else(String::new, |status| format!("status={status}&"));
     format!("</api/orders?{status}limit={limit}&cursor={cursor}>; rel=\"next\"")
 }

@@ -6,7 +6,6 @@ pub(crate) mod create;
 mod cursor;
 mod draft;
 mod enqueue;
-mod etag;
 pub(crate) mod events;
 mod idempotency;
 pub(crate) mod list;

@@ -2,18 +2,25 @@
 
 use std::time::Duration;
 
+use actix_web::http::header;
 use actix_web::web::{Data, Path, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::OrderId;
 use serde::Deserialize;
 
-use super::etag;
+use super::events::STREAMS;
 use super::representation::OrderBody;
 use crate::caller::{Caller, Read};
 use crate::deadline::Deadline;
+use crate::etag;
 use crate::problem::Problem;
 use crate::query;
 use crate::state::AppState;
+
+/// Revalidate every time, and not in shared caches: an order belongs to one customer and may change at any
+/// time.
+const CACHE_CONTROL: (header::HeaderName, &str) = (header::CACHE_CONTROL, "private, no-cache");
+const JSON: &str = "application/json";
 
 /// Below the 60 seconds after which nginx ends a request by default.
 const WAIT_SECONDS: std::ops::RangeInclusive<u32> = 0..=50;
@@ -52,18 +59,36 @@ pub(crate) async fn read(
         order.ok_or_else(Problem::order_not_found)
     };
     let wait = Duration::from_secs(wait.into());
-    let events = (!wait.is_zero()).then(|| {
+    let events = if wait.is_zero() {
+        None
+    } else {
+        let reserved = state.streams.reserve(caller.limited(), 1);
+        let reservation = reserved.map_err(|exceeded| exceeded.problem(STREAMS))?;
         Deadline::extend(&request, wait);
-        state.hub.subscribe(*id)
-    });
+        Some((state.hub.subscribe(*id), reservation))
+    };
     let mut order = find().await?;
     telemetry::span::set("order.id", order.id.to_string());
-    if let Some(mut events) = events
+    if let Some((mut events, _reservation)) = events
         && !order.status.is_final()
     {
-        // After a timeout, too, the response is the order's present state.
-        let _ = tokio::time::timeout(wait, events.until_final()).await;
+        // In each case the response is the order's present state.
+        tokio::select! {
+            () = events.until_final() => {}
+            () = tokio::time::sleep(wait) => {}
+            () = caller.expired() => {}
+        }
         order = find().await?;
     }
-    etag::respond(&request, &OrderBody::from(order))
+    let body = serde_json::to_vec(&OrderBody::from(order)).map_err(|error| Problem::internal(&error))?;
+    state.hold(&request, caller.limited(), body.len())?;
+    Ok(etag::respond(
+        &request,
+        etag::of(&body),
+        JSON,
+        body.into(),
+        |response| {
+            response.insert_header(CACHE_CONTROL);
+        },
+    ))
 }

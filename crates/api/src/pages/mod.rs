@@ -3,10 +3,13 @@
 
 mod status;
 
-use actix_web::HttpResponse;
-use actix_web::http::header;
-use actix_web::web::ServiceConfig;
+use std::future::ready;
 
+use actix_web::http::header::{self, EntityTag};
+use actix_web::web::{Bytes, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::etag;
 use crate::resource::{get, resource};
 
 /// Only scripts, styles and requests of this origin; no embedding in frames.
@@ -29,16 +32,18 @@ const FILES: [(&str, &str, &str); 6] = [
 
 pub(crate) fn configure(app: &mut ServiceConfig) {
     for (path, media_type, content) in FILES {
-        let file = move || async move { respond(media_type, content) };
+        let tag = etag::of(content.as_bytes());
+        let file = move |request: HttpRequest| ready(respond(&request, &tag, media_type, content));
         app.service(resource(path, "GET, HEAD").route(get(file)));
     }
     app.service(resource("/console/status", "GET, HEAD").route(get(status::status)));
 }
 
-fn respond(media_type: &'static str, content: &'static str) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type(media_type)
-        .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
-        .insert_header((header::CACHE_CONTROL, "no-cache"))
-        .body(content)
+fn respond(request: &HttpRequest, tag: &EntityTag, media_type: &str, content: &'static str) -> HttpResponse {
+    let content = Bytes::from_static(content.as_bytes());
+    etag::respond(request, tag.clone(), media_type, content, |response| {
+        response
+            .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
+            .insert_header((header::CACHE_CONTROL, "no-cache"));
+    })
 }

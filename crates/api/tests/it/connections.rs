@@ -20,7 +20,7 @@ async fn connect(api: &Api, request: &str) -> TcpStream {
 }
 
 /// Reads until `end` is received, and returns all.
-async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+pub(crate) async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut text = String::new();
     let read = async {
         while !text.contains(end) {

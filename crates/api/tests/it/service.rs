@@ -125,6 +125,14 @@ impl Api {
         .code()
     }
 
+    /// The memory that the kernel counts for it: `VmRSS` or `VmHWM`, in bytes.
+    pub(crate) fn memory(&self, field: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+        let kibibytes = line.trim_matches([':', ' ', '\t']).strip_suffix(" kB").unwrap();
+        kibibytes.trim().parse::<u64>().unwrap() * 1024
+    }
+
     /// `host:port`.
     pub(crate) fn address(&self) -> &str {
         self.url.strip_prefix("http://").unwrap()

@@ -22,16 +22,16 @@ pub(super) fn base64url(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// Seconds since 1970.
-pub(super) fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// Valid for an hour.
-pub(super) fn claims(customer: &str, scope: &str) -> Value {
+pub(crate) fn claims(customer: &str, scope: &str) -> Value {
     json!({ "sub": customer, "scope": scope, "exp": now() + 3600 })
 }
 
-pub(super) fn hs256(secret: &[u8], claims: &Value) -> String {
+pub(crate) fn hs256(secret: &[u8], claims: &Value) -> String {
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret);
     signed(&json!({ "alg": "HS256", "typ": "JWT" }), claims, |message| {
         ring::hmac::sign(&key, message).as_ref().to_vec()
