@@ -49,7 +49,7 @@ async fn growth(api: &Api, count: usize, request: &[u8]) -> u64 {
     let peak = api.memory("VmHWM");
     drop(clients);
     println!(
-        "{CLIENTS} clients: {} MB beyond {} MB",
+        "{count} clients: {} MB beyond {} MB",
         (peak - idle) / MEGABYTE,
         idle / MEGABYTE
     );
