@@ -66,7 +66,7 @@ impl<S: Scope> Caller<S> {
         format!("{role}:{}", self.customer.as_str())
     }
 
-    /// The customer that limits count; `None` without authentication, where everybody is the same one.
+    /// The customer that limits count; `None` without authentication, where all requests are from one.
     pub(crate) fn limited(&self) -> Option<&CustomerId> {
         self.expires_at.is_some().then_some(&self.customer)
     }

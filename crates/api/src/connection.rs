@@ -1,8 +1,8 @@
 //! Bounds the time and the memory of a connection. actix limits the first request head and the idle time; it
 //! does not limit a later head that never ends, the rest of a rejected body, or a response that the client
 //! does not read. Each of these may take a [`StallTimeout`], and a response has a least rate. Bodies are
-//! handed on in small chunks; long heads and pipelined requests share a budget. A reverse proxy can do the same, but the service
-//! must not depend on one.
+//! handed on in small chunks; long heads and pipelined requests share a budget. A reverse proxy can do the
+//! same, but the service must not depend on one.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -27,8 +27,8 @@ use crate::reservation::Reservation;
 
 /// Bytes of a body that are handed on at a time.
 const CHUNK: usize = 6 * 1024;
-/// actix sends what it has once it has so many bytes, more than a response's head. One more chunk fits into the
-/// buffer of 8 KiB that it allocates for each connection, so the buffer does not grow.
+/// actix sends what it has once it has so many bytes, more than a response's head. One more chunk fits into
+/// the buffer of 8 KiB that it allocates for each connection, so the buffer does not grow.
 pub(crate) const WRITE_BUFFER: usize = 2 * 1024;
 /// A client that reads a response slower than this, in bytes per second, is cut off. Event streams are not
 /// responses of this kind.

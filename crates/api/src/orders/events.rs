@@ -16,8 +16,8 @@ pub(super) const STREAMS: &str = "event streams and waits";
 
 /// Follow an order to its final state
 ///
-/// Server-sent events, one per transition; the stream ends after the final one, or when the token expires. A client that reconnects with
-/// the id of the last event that it saw gets only newer events.
+/// Server-sent events, one per transition; the stream ends after the final one, or when the token expires. A
+/// client that reconnects with the id of the last event that it saw gets only newer events.
 #[utoipa::path(get, path = "/api/orders/{id}/events", tag = "orders", operation_id = "followOrder",
     params(
         ("id" = uuid::Uuid, Path, description = "The order's id"),
