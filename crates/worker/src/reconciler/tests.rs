@@ -118,6 +118,29 @@ async fn the_order_of_a_job_of_another_version_is_dispatched_again() {
     worker.abort();
 }
 
+/// Redis has the jobs that were enqueued after it lost its data: they are not dispatched again.
+#[tokio::test]
+async fn after_a_loss_an_order_whose_job_was_enqueued_since_stays_as_it_is() {
+    let shop = Shop::open().await;
+    let (before, after) = (shop.order().await, shop.order().await);
+    let minute_later = format!(
+        "UPDATE orders SET created_at = created_at + interval '1 min' WHERE id = '{}'",
+        after.id
+    );
+    shop.sql.execute(&minute_later, &[]).await.unwrap();
+    shop.reconciler
+        .dispatcher
+        .dispatch(after.next_job())
+        .await
+        .unwrap();
+
+    shop.poll().await.unwrap();
+    assert_eq!(shop.depth().await, 2);
+    // The one that was dispatched again has a new time.
+    assert!(shop.due_in(before.id).await < 31.0);
+    assert!(shop.due_in(after.id).await > 31.0);
+}
+
 /// The order is due in a minute; only the recovery makes it due at once. The worker that detected the
 /// loss could not reach PostgreSQL.
 #[tokio::test]
