@@ -14,7 +14,7 @@ use crate::error::StoreError;
 use crate::fencing::LOCK_OR_WAIT;
 #[cfg(not(feature = "sabotage"))]
 use crate::fencing::held;
-use crate::pg::expressions::{at_random_within, from_now, now_unless_set};
+use crate::pg::expressions::{at_random_within, exactly_from_now, from_now, now_unless_set};
 use crate::row::OrderRow;
 #[cfg(feature = "sabotage")]
 use crate::sabotage::held;
@@ -139,7 +139,7 @@ impl Store {
         self.order::<BackOffOrder, _>(update).await
     }
 
-    /// The gateway is unavailable: the order is redelivered after `delay`, or up to a quarter later. The
+    /// The gateway is unavailable: the order is redelivered after `delay`, which the caller spreads. The
     /// attempt does not count; how long the order has waited does, see [`Order::waiting_since`]. `None` if
     /// the lease was lost.
     pub async fn wait_for_gateway(
@@ -155,7 +155,7 @@ impl Store {
                 uncounted(),
                 failed_with(failure),
                 orders::waiting_since.eq(now_unless_set("waiting_since")),
-                orders::dispatch_after.eq(from_now(delay)),
+                orders::dispatch_after.eq(exactly_from_now(delay)),
             ))
             .returning(OrderRow::as_returning());
         self.order::<WaitForGateway, _>(update).await

@@ -37,6 +37,11 @@ pub(crate) fn from_now(duration: Duration) -> FromNow {
     sql("now() + (1 + random() / 4) * ").bind::<Interval, _>(interval(duration))
 }
 
+/// The start of the statement plus `duration`.
+pub(crate) fn exactly_from_now(duration: Duration) -> FromNow {
+    sql("now() + ").bind::<Interval, _>(interval(duration))
+}
+
 /// The column's value; the start of the statement if it is NULL.
 pub(crate) fn now_unless_set(column: &str) -> SqlLiteral<Nullable<Timestamptz>> {
     sql(&format!("coalesce({column}, now())"))
