@@ -156,7 +156,7 @@ async fn run(store: Store, statement: Statement, order: Order) -> bool {
             failed.unwrap().is_some()
         }
         BackOff => store
-            .back_off(id, this, &why, MINUTE * 600)
+            .back_off(id, this, &why, MINUTE * 600_000)
             .await
             .unwrap()
             .is_some(),
