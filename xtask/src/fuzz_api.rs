@@ -15,8 +15,8 @@ use crate::signals::Signals;
 use crate::state::local_folder;
 use crate::token;
 
-/// Pinned, so that every run makes the same checks.
-const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+/// schemathesis and its dependencies, each with its version and hashes. Its first line renews it.
+const REQUIREMENTS: &str = include_str!("schemathesis.txt");
 /// Only the stack that is started here uses it.
 const SECRET: &str = "only for the stack of fuzz-api..";
 
@@ -88,18 +88,27 @@ impl FuzzApi {
 /// Installs the program into this folder unless it exists; returns its path.
 async fn installed(folder: &Path) -> anyhow::Result<PathBuf> {
     let program = folder.join("bin/schemathesis");
-    let version = folder.join("version");
-    if program.is_file() && std::fs::read_to_string(&version).is_ok_and(|v| v == SCHEMATHESIS) {
+    let requirements = folder.join("requirements.txt");
+    if program.is_file()
+        && std::fs::read_to_string(&requirements).is_ok_and(|installed| installed == REQUIREMENTS)
+    {
         return Ok(program);
     }
-    eprintln!("installing {SCHEMATHESIS} into {}", folder.display());
+    eprintln!("installing schemathesis into {}", folder.display());
     let mut venv = Command::new("python3");
     venv.args(["-m", "venv", "--clear"]).arg(folder);
     run(venv, "python3 -m venv").await?;
     let mut pip = Command::new(folder.join("bin/pip"));
-    pip.args(["install", "--quiet", "--disable-pip-version-check", SCHEMATHESIS]);
+    pip.args([
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "--requirement",
+    ]);
+    pip.arg(testkit::workspace().join("xtask/src/schemathesis.txt"));
     run(pip, "pip install").await?;
-    std::fs::write(version, SCHEMATHESIS)?;
+    std::fs::write(requirements, REQUIREMENTS)?;
     Ok(program)
 }
 

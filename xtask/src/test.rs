@@ -16,14 +16,14 @@ pub(crate) struct Test {}
 /// Each step needs the one before it. The product's programs are built for the tests that run them.
 const STEPS: [&str; 4] = [
     "fmt --all --check",
-    "clippy --workspace --all-targets -- -D warnings",
+    "clippy --locked --workspace --all-targets -- -D warnings",
     testkit::BUILD,
-    "test --workspace",
+    "test --locked --workspace",
 ];
 
 /// The features of `throughline-telemetry`. It must compile with each of them alone, and without any.
 const FEATURES: [&str; 6] = ["", "actix", "diesel", "apalis", "reqwest", "redis"];
-const CHECK_FEATURE: &str = "clippy --package throughline-telemetry --lib --no-default-features";
+const CHECK_FEATURE: &str = "clippy --locked --package throughline-telemetry --lib --no-default-features";
 
 impl Test {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {

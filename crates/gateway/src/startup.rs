@@ -6,10 +6,14 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
-use actix_web::middleware::from_fn;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServerHandle, ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::HOST;
+use actix_web::middleware::{Condition, Next, from_fn};
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
+use actix_web::{App, Error, HttpServer};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -83,10 +87,14 @@ fn build_server(listener: TcpListener, config: Config, stopping: CancellationTok
         stats: Stats::default(),
         faults: FaultInjector::new(stopping),
     });
+    let is_loopback = listener.local_addr()?.ip().is_loopback();
+    let host = Data::new(config.address.host);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(Data::clone(&sandbox))
+            .app_data(Data::clone(&host))
             .configure(routes::configure)
+            .wrap(Condition::new(is_loopback, from_fn(local_only)))
             .wrap(from_fn(add_request_id))
             .wrap(telemetry::http::server::Tracing::new().exclude("/health"))
     })
@@ -98,4 +106,21 @@ fn build_server(listener: TcpListener, config: Config, stopping: CancellationTok
     .disable_signals()
     .listen(listener)?;
     Ok(server.run())
+}
+
+/// Refuses a request for a name that is not this machine's, as a page of another site could send it.
+async fn local_only<B: MessageBody>(
+    host: Data<String>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let header = request
+        .headers()
+        .get(HOST)
+        .map(|value| value.to_str().unwrap_or_default());
+    if settings::is_local_host(header, &host) {
+        return next.call(request).await;
+    }
+    let message = "this name is not one of this machine; use localhost, or set HOST";
+    Err(InternalError::new(message, StatusCode::MISDIRECTED_REQUEST).into())
 }

@@ -9,13 +9,16 @@ use settings::{Env, SettingError};
 pub struct LensConfig {
     /// `HOST`: the address to listen on. A name is resolved once, at the start.
     pub host: IpAddr,
+    /// `HOST` as written: a name under which browsers may reach lens, besides `localhost` and IP addresses.
+    pub host_name: String,
     /// `PORT`: the page and its API.
     pub http_port: u16,
     /// `LENS_GRPC_PORT`: OTLP/gRPC.
     pub otlp_grpc_port: u16,
     /// `LENS_HTTP_PORT`: OTLP/HTTP.
     pub otlp_http_port: u16,
-    /// `LENS_MAX_BYTES`: the limit of all received telemetry in memory, as estimated.
+    /// `LENS_MAX_BYTES`: the limit of all received telemetry in memory, as estimated. A half is for what is
+    /// stored, a half for the exports that are read and decoded.
     pub max_bytes: usize,
 }
 
@@ -23,6 +26,7 @@ impl Default for LensConfig {
     fn default() -> Self {
         Self {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            host_name: "localhost".to_owned(),
             http_port: 8100,
             otlp_grpc_port: 4317,
             otlp_http_port: 4318,
@@ -46,6 +50,7 @@ impl LensConfig {
         };
         Ok(Self {
             host,
+            host_name: env.get("HOST").map_or(default.host_name, str::to_owned),
             http_port: env.or("PORT", default.http_port, port)?,
             otlp_grpc_port: env.or("LENS_GRPC_PORT", default.otlp_grpc_port, port)?,
             otlp_http_port: env.or("LENS_HTTP_PORT", default.otlp_http_port, port)?,
@@ -85,6 +90,7 @@ mod tests {
         ];
         let expected = LensConfig {
             host: "::1".parse().unwrap(),
+            host_name: "::1".to_owned(),
             http_port: 1,
             otlp_grpc_port: 2,
             otlp_http_port: 3,

@@ -4,12 +4,16 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
-use actix_web::{App, HttpServer, web};
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::StatusCode;
+use actix_web::http::header::HOST;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{App, Error, HttpServer, web};
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-
-use crate::storage::TelemetryStore;
 
 /// How long requests in progress may take after lens stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -78,24 +82,35 @@ impl Endpoint {
         format!("http://{}", SocketAddr::new(host, address.port()))
     }
 
-    /// Returns a future that serves until `stopping`.
+    /// Returns a future that serves `routes` with `data` until `stopping`, under the names of this machine
+    /// and
+    /// `host_name`; under any name if that is `None`.
     ///
     /// One worker suffices: requests are small and wait for the locks of the store.
-    pub(crate) fn serve_http(
+    pub(crate) fn serve_http<T: Send + Sync + 'static>(
         self,
         routes: fn(&mut web::ServiceConfig),
-        store: TelemetryStore,
+        data: T,
+        host_name: Option<String>,
         stopping: CancellationToken,
-    ) -> Result<impl Future<Output = ()> + Send + use<>, LensError> {
+    ) -> Result<impl Future<Output = ()> + Send + use<T>, LensError> {
         let Self { socket, binding } = self;
-        let store = web::Data::new(store);
-        let server = HttpServer::new(move || App::new().app_data(store.clone()).configure(routes))
-            .workers(1)
-            .disable_signals()
-            .shutdown_timeout(STOP_TIMEOUT.as_secs())
-            .listen(socket)
-            .map_err(|error| LensError::Listen(binding, error))?
-            .run();
+        let data = web::Data::new(data);
+        let server = HttpServer::new(move || {
+            let host_name = host_name.clone();
+            App::new()
+                .app_data(data.clone())
+                .configure(routes)
+                .wrap(from_fn(move |request, next| {
+                    local_only(host_name.clone(), request, next)
+                }))
+        })
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(STOP_TIMEOUT.as_secs())
+        .listen(socket)
+        .map_err(|error| LensError::Listen(binding, error))?
+        .run();
         let handle = server.handle();
         Ok(async move {
             let serve = async {
@@ -132,4 +147,21 @@ impl Endpoint {
             () = deadline => tracing::debug!("closed connections that clients did not close"),
         }
     }
+}
+
+/// Refuses a request for a name that is not this machine's, as a page of another site could send it.
+async fn local_only<B: MessageBody>(
+    host_name: Option<String>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let header = request
+        .headers()
+        .get(HOST)
+        .map(|value| value.to_str().unwrap_or_default());
+    if host_name.is_some_and(|name| !settings::is_local_host(header, &name)) {
+        let message = "this name is not one of this machine; use localhost, or set HOST";
+        return Err(InternalError::new(message, StatusCode::MISDIRECTED_REQUEST).into());
+    }
+    next.call(request).await
 }

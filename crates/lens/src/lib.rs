@@ -9,6 +9,8 @@ mod endpoint;
 #[cfg(test)]
 mod fixtures;
 mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 mod ids;
 mod log;
 mod metric;

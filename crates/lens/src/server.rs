@@ -12,7 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::config::LensConfig;
 use crate::endpoint::{Endpoint, LensError};
-use crate::receive;
+use crate::receive::{self, Intake};
 use crate::storage::TelemetryStore;
 use crate::web;
 
@@ -41,9 +41,17 @@ impl Lens {
 
         let store = TelemetryStore::new(config.max_bytes);
         let stopping = CancellationToken::new();
-        let page = page.serve_http(web::routes, store.clone(), stopping.clone())?;
-        let grpc = grpc.serve_grpc(receive::grpc_routes(&store), stopping.clone());
-        let http = http.serve_http(receive::http_routes, store.clone(), stopping.clone())?;
+        let intake = Intake::new(store.clone(), config.max_bytes);
+        // A receiver that other machines reach has a name that lens does not know.
+        let names = config.host.is_loopback().then(|| config.host_name.clone());
+        let page = page.serve_http(
+            web::routes,
+            store.clone(),
+            Some(config.host_name),
+            stopping.clone(),
+        )?;
+        let grpc = grpc.serve_grpc(receive::grpc_routes(&intake), stopping.clone());
+        let http = http.serve_http(receive::http_routes, intake, names, stopping.clone())?;
         let thread = spawn(async { tokio::join!(page, grpc, http) })
             .await
             .map_err(LensError::Thread)?;

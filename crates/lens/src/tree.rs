@@ -80,13 +80,9 @@ impl<'a> Tree<'a> {
     /// The services in order of appearance.
     #[must_use]
     pub fn services(&self) -> Vec<&'a str> {
-        let mut services = Vec::new();
-        for row in &self.rows {
-            if !services.contains(&row.span.service.as_str()) {
-                services.push(row.span.service.as_str());
-            }
-        }
-        services
+        let mut seen = HashSet::new();
+        let services = self.rows.iter().map(|row| row.span.service.as_str());
+        services.filter(|service| seen.insert(*service)).collect()
     }
 }
 

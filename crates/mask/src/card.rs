@@ -30,9 +30,7 @@ pub(crate) fn starting(text: &[u8], index: usize) -> Option<Found> {
     if first != 4 && !is_bare {
         return None;
     }
-    let groups = Groups::read(text, index, |byte| {
-        matches!(byte, b' ' | b'-' | b'+' | b'.' | b'_')
-    });
+    let groups = Groups::read(text, index, b" -+._\t", 3);
     let grouped = GROUPINGS.iter().filter_map(|lengths| groups.end_of(lengths));
     is_bare
         .then_some(index + first)

@@ -15,6 +15,8 @@ pub(crate) enum Kind {
     Card,
     Token,
     Secret,
+    /// Replaced by this, for a pattern.
+    Custom(&'static str),
 }
 
 impl Kind {
@@ -25,6 +27,7 @@ impl Kind {
             Self::Card => "[card]",
             Self::Token => "[token]",
             Self::Secret => "[secret]",
+            Self::Custom(replacement) => replacement,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Digits in groups, as in long numbers that people write.
 
-use crate::bytes::{byte, run, starts};
+use crate::bytes::run;
+use crate::separator;
 
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
@@ -13,8 +14,9 @@ impl Groups {
     /// A card number has at most five groups, a telephone number six.
     const MAX: usize = 8;
 
-    /// Reads groups of digits from `start`, with one separator between two groups.
-    pub(crate) fn read(text: &[u8], start: usize, is_separator: impl Fn(u8) -> bool) -> Self {
+    /// Reads groups of digits from `start`, with one to `max_separators` separators between two groups:
+    /// `signs`, or what [`separator::width`] accepts besides.
+    pub(crate) fn read(text: &[u8], start: usize, signs: &[u8], max_separators: usize) -> Self {
         let mut groups = Self::default();
         let mut at = start;
         for slot in &mut groups.groups {
@@ -24,11 +26,11 @@ impl Groups {
             }
             *slot = (end - at, end);
             groups.count += 1;
-            if is_separator(byte(text, end)) {
-                at = end + 1;
-            } else if starts(text, end, b"%20") {
-                at = end + 3;
-            } else {
+            at = end;
+            for _ in 0..max_separators {
+                at += separator::width(text, at, signs);
+            }
+            if at == end {
                 break;
             }
         }

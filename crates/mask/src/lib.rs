@@ -9,14 +9,21 @@ mod encoded;
 mod found;
 mod groups;
 mod name;
+mod optional;
+mod pattern;
 mod phone;
 mod scanner;
 mod secret;
+mod separator;
 mod token;
+mod wide;
 
 use std::borrow::Cow;
 
-use crate::found::Kind;
+pub use optional::{IBAN, NATIONAL_ID};
+pub use pattern::{Pattern, TooLate, add_patterns};
+
+use crate::found::{Found, Kind};
 use crate::scanner::Scanner;
 
 /// Masks the text. Allocates only if something is masked.
@@ -36,8 +43,20 @@ pub fn prefix(text: &str, max_bytes: usize) -> Cow<'_, str> {
     }
     let cut = floor_char_boundary(text, max_bytes);
     let scanned = floor_char_boundary(text, max_bytes.saturating_add(LOOKAHEAD));
-    let scanner = Scanner::new(text.get(..scanned).unwrap_or(text));
-    let mut finds = scanner.take_while(|found| found.range.start < cut).peekable();
+    let scanned = text.get(..scanned).unwrap_or(text);
+    let scanner = Scanner::new(scanned);
+    match pattern::all() {
+        [] => replace(text, cut, is_whole, scanner),
+        patterns => {
+            let finds = pattern::merged(scanned, scanner, patterns);
+            replace(text, cut, is_whole, finds.into_iter())
+        }
+    }
+}
+
+/// Replaces what is found before `cut`. If nothing is, a whole text is clean.
+fn replace(text: &str, cut: usize, is_whole: bool, finds: impl Iterator<Item = Found>) -> Cow<'_, str> {
+    let mut finds = finds.take_while(|found| found.range.start < cut).peekable();
     if finds.peek().is_none() {
         if is_whole {
             clean::TEXTS.with_borrow_mut(|texts| texts.insert(text.as_bytes()));
@@ -47,7 +66,7 @@ pub fn prefix(text: &str, max_bytes: usize) -> Cow<'_, str> {
     let mut masked = String::with_capacity(cut);
     let mut copied = 0;
     for found in finds {
-        // Every find starts and ends at an ASCII byte, so these ranges hold whole characters.
+        // Every find starts and ends at whole characters.
         masked.push_str(text.get(copied..found.range.start).unwrap_or_default());
         masked.push_str(found.kind.replacement());
         copied = found.range.end;

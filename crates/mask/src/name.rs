@@ -3,16 +3,30 @@
 
 use crate::clean;
 
-/// Endings of names of secrets.
-const SECRET_ENDINGS: [&str; 7] = [
-    "token",
-    "pwd",
-    "cookie",
-    "private_key",
-    "access_key",
-    "cvv",
-    "cvc",
-];
+/// Endings of names of secrets with this last letter. Most names have another one.
+fn secret_endings(last: u8) -> &'static [&'static str] {
+    match last.to_ascii_lowercase() {
+        b'n' => &["token"],
+        b'd' => &["pwd"],
+        b'e' => &["cookie", "passcode"],
+        b'y' => &["private_key", "access_key"],
+        b'v' => &["cvv"],
+        b'c' => &["cvc"],
+        b't' => &["jwt"],
+        _ => &[],
+    }
+}
+
+/// The same that are also endings of other words, such as `pin` of `spin`: they count as whole
+/// words only, as in `user.pin`, `userPin` and `PIN`.
+fn secret_last_words(last: u8) -> &'static [&'static str] {
+    match last.to_ascii_lowercase() {
+        b'd' => &["sid"],
+        b'n' => &["session", "pin", "ssn", "iban"],
+        b'p' => &["otp"],
+        _ => &[],
+    }
+}
 
 /// Endings of names of personal numbers. In a text, only digits behind such a name are masked.
 const PERSONAL_NUMBER_ENDINGS: [&str; 8] = [
@@ -59,11 +73,28 @@ pub(crate) fn is_secret(name: &[u8]) -> bool {
                 .is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
         })
     };
-    ends_with_one_of(name, &SECRET_ENDINGS) || name.iter().enumerate().any(starts_word)
+    let last = name.last().copied().unwrap_or_default();
+    let ends_with_word = secret_last_words(last)
+        .iter()
+        .any(|word| ends_with_one_of(name, &[word]) && is_whole_word(name, word.len()));
+    ends_with_word || ends_with_one_of(name, secret_endings(last)) || name.iter().enumerate().any(starts_word)
 }
 
 pub(crate) fn is_personal_number(name: &[u8]) -> bool {
     ends_with_one_of(name, &PERSONAL_NUMBER_ENDINGS)
+}
+
+/// Whether the last `length` letters are a word of their own, also in camel case.
+fn is_whole_word(name: &[u8], length: usize) -> bool {
+    let Some((before, word)) = name.split_at_checked(name.len().saturating_sub(length)) else {
+        return false;
+    };
+    match (before.last(), word.first()) {
+        (Some(before), Some(first)) => {
+            !before.is_ascii_alphanumeric() || (before.is_ascii_lowercase() && first.is_ascii_uppercase())
+        }
+        _ => true,
+    }
 }
 
 fn ends_with_one_of(name: &[u8], endings: &[&str]) -> bool {

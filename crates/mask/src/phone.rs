@@ -1,9 +1,10 @@
 //! Telephone numbers: international with a `+`, and national in the usual groups. Ten bare digits can be any
 //! number and stay, unless the name before them decides.
 
-use crate::bytes::{byte, byte_before, run, starts};
+use crate::bytes::{byte, byte_before, run};
 use crate::found::{Found, Kind};
 use crate::groups::Groups;
+use crate::separator;
 
 /// The digits of an international number (ITU-T E.164).
 const MIN_DIGITS: usize = 7;
@@ -54,7 +55,7 @@ pub(crate) fn in_parentheses(text: &[u8], index: usize) -> Option<Found> {
         b' ' => area + 2,
         _ => area + 1,
     };
-    let groups = Groups::read(text, rest, |byte| matches!(byte, b' ' | b'-' | b'.'));
+    let groups = Groups::read(text, rest, b" -.", 1);
     let end = groups.end_of(&[3, 4])?;
     (!byte(text, end).is_ascii_alphanumeric()).then(|| Kind::Phone.at(index..end))
 }
@@ -65,7 +66,7 @@ pub(crate) fn national(text: &[u8], index: usize) -> Option<Found> {
     if before.is_ascii_alphanumeric() || b".-/:+%#,".contains(&before) {
         return None;
     }
-    let groups = Groups::read(text, index, |byte| matches!(byte, b' ' | b'-' | b'.' | b'/'));
+    let groups = Groups::read(text, index, b" -./", 1);
     let end = match byte(text, index) {
         b'0' => trunk(&groups)?,
         b'1' => groups.end_of(&[1, 3, 3, 4])?,
@@ -104,8 +105,8 @@ fn continues(text: &[u8], end: usize, dotted: bool) -> bool {
 /// The start of the next group of digits: behind one separator, or behind `) ` or ` (`.
 fn skip_separators(text: &[u8], at: usize, dotted: bool) -> usize {
     let separators: &[u8] = if dotted { b"." } else { b" -()/" };
-    if starts(text, at, b"%20") {
-        return at + 3;
+    if matches!(byte(text, at), b'%' | 0x80..) {
+        return at + separator::width(text, at, separators);
     }
     let end = run(text, at, |byte| separators.contains(&byte));
     match end - at {

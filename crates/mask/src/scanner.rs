@@ -8,7 +8,7 @@
 use crate::bytes::{byte_before, count_reads, starts};
 use crate::encoded::Encoded;
 use crate::found::Found;
-use crate::{card, email, phone, secret, token};
+use crate::{card, email, phone, secret, token, wide};
 
 /// Finds what is masked, from the start of the text to its end.
 pub(crate) struct Scanner<'a> {
@@ -48,7 +48,7 @@ impl<'a> Scanner<'a> {
         let (text, from) = (self.text, self.from);
         match sign {
             b'@' => email::around(text, index, 1, from),
-            b'+' => phone::international(text, index, 1),
+            b'+' => phone::international(text, index, 1).or_else(|| wide::number(text, index)),
             b'(' => phone::in_parentheses(text, index),
             b':' if starts(text, index, b"://") => secret::user_info(text, index + 3),
             b'=' | b':' => secret::keyed(text, index, from),
@@ -85,6 +85,7 @@ impl Iterator for Scanner<'_> {
                 b'0'..=b'9' if !before.is_ascii_digit() => {
                     card::starting(text, index).or_else(|| phone::national(text, index))
                 }
+                0xd9.. if wide::starts_number(text, index) => wide::number(text, index),
                 b'a'..=b'z' | b'A'..=b'Z' if !before.is_ascii_alphanumeric() => self.at_word(index),
                 _ => None,
             };
@@ -152,6 +153,17 @@ mod tests {
         "%25",
         "é@",
         "é",
+        "４",
+        "４ ",
+        "４４４４ ",
+        "４１１１\u{a0}",
+        "1\u{a0}",
+        "4111%252D",
+        "4111%C2%A0",
+        "4111\t",
+        "+４",
+        "%C2",
+        "%E2%80",
     ];
 
     #[test]

@@ -74,6 +74,59 @@ fn each_rule_masks_its_secrets_and_nothing_else() {
 }
 
 #[test]
+fn a_number_is_found_whatever_separates_its_groups_and_in_any_digits() {
+    for separator in [
+        "\t",
+        "  ",
+        " - ",
+        "\u{a0}",
+        "\u{202f}",
+        "\u{2007}",
+        "\u{2011}",
+        "\u{2013}",
+        "\u{3000}",
+        "%2D",
+        "%20",
+        "%09",
+        "%252D",
+        "%25252D",
+        "%252520",
+        "%C2%A0",
+        "%25C2%25A0",
+        "%E2%80%91",
+    ] {
+        let card = ["4242"; 4].join(separator);
+        assert_eq!(text(&format!("card {card} x")), "card [card] x", "{card}");
+        let phone = ["415", "555", "2671"].join(separator);
+        let masked = text(&phone).into_owned();
+        let is_one = !["  ", " - ", "\t"].contains(&separator);
+        assert_eq!(masked == "[phone]", is_one, "{phone}");
+        if is_one {
+            let international = format!("+44{separator}20{separator}79460958");
+            assert_eq!(text(&international), "[phone]", "{international}");
+        }
+    }
+    for (original, masked) in [
+        ("４２４２４２４２４２４２４２４２", "[card]"),
+        (
+            "card ４２４２ ４２４２ ４２４２ ４２４２, paid",
+            "card [card], paid",
+        ),
+        ("٤٢٤٢-٤٢٤٢-٤٢٤٢-٤٢٤٢", "[card]"),
+        ("𝟒𝟐𝟒𝟐𝟒𝟐𝟒𝟐𝟒𝟐𝟒𝟐𝟒𝟐𝟒𝟐", "[card]"),
+        ("call +４４ ２０ ７９４６ ０９５８", "call [phone]"),
+        ("０２０ ７９４６ ０９５８", "[phone]"),
+        (
+            "４２４２４２４２４２４２４２４３",
+            "４２４２４２４２４２４２４２４３",
+        ),
+        ("größer als ４２", "größer als ４２"),
+    ] {
+        assert_eq!(text(original), masked);
+    }
+}
+
+#[test]
 fn a_field_with_a_sensitive_name_is_masked_as_a_whole() {
     for name in [
         "password",
@@ -85,6 +138,17 @@ fn a_field_with_a_sensitive_name_is_masked_as_a_whole() {
         "set-cookie",
         "customer.phone",
         "card_number",
+        "session",
+        "app.session",
+        "connect.sid",
+        "otp",
+        "user.pin",
+        "userPin",
+        "passcode",
+        "ssn",
+        "customer_iban",
+        "jwt",
+        "idJwt",
     ] {
         assert_eq!(field(name, "any", 3), "[secret]", "{name}");
         assert_eq!(integer(name, 7), Some("[secret]"), "{name}");
@@ -96,6 +160,12 @@ fn a_field_with_a_sensitive_name_is_masked_as_a_whole() {
         "order.amount",
         "db.collection.name",
         "tokens_used",
+        "spin",
+        "inside",
+        "sessions",
+        "session.count",
+        "shipping",
+        "mapping",
         "",
     ] {
         assert_eq!(field(name, "any", 3), "any", "{name}");

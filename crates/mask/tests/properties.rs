@@ -29,7 +29,7 @@ impl Leak {
         let number = self
             .secret
             .chars()
-            .all(|c| c.is_ascii_digit() || " +-.()%_".contains(c));
+            .all(|c| c.is_ascii_digit() || " +-.()%_\t\u{a0}\u{2011}".contains(c));
         shown.contains(&self.secret) || (number && digits(shown).contains(&digits(&self.secret)))
     }
 }
@@ -92,8 +92,27 @@ fn card() -> impl Strategy<Value = Leak> {
         printed(&[4, 6, 5], " "),
         printed(&[4, 6, 4], "-"),
         printed(&[4, 4, 4, 4, 3], " "),
+        printed(&[4, 4, 4, 4], "\t"),
+        printed(&[4, 4, 4, 4], "  "),
+        printed(&[4, 4, 4, 4], "\u{a0}"),
+        printed(&[4, 6, 5], "\u{2011}"),
+        printed(&[4, 4, 4, 4], "%2D"),
+        printed(&[4, 4, 4, 4], "%252D"),
+        printed(&[4, 6, 5], "%C2%A0"),
+        (13_usize..=19)
+            .prop_flat_map(number)
+            .prop_map(|number| in_full_width(&number)),
     ]
     .prop_map(Leak::of)
+}
+
+fn in_full_width(number: &str) -> String {
+    let wide = |digit: char| {
+        digit
+            .to_digit(10)
+            .and_then(|digit| char::from_u32(0xff10 + digit))
+    };
+    number.chars().filter_map(wide).collect()
 }
 
 /// So many digits that are right by Luhn's formula.

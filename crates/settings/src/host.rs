@@ -35,6 +35,20 @@ pub(crate) fn is_private(host: &str) -> bool {
     }
 }
 
+/// Whether a request with this `Host` header is for `host`, the name that the program listens on, or for any
+/// other name of this machine: `localhost` and IP addresses, with any port.
+///
+/// A page of another site can make its own name resolve to 127.0.0.1 and then read what listens there ("DNS
+/// rebinding"). Its requests carry that name. Clients other than browsers may send no `Host`.
+pub fn is_local_host(header: Option<&str>, host: &str) -> bool {
+    let Some(header) = header else { return true };
+    let name = match header.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => header.rsplit_once(':').map_or(header, |(name, _)| name),
+    };
+    name.eq_ignore_ascii_case(host) || is_loopback(name) || address(name).is_some()
+}
+
 fn address(host: &str) -> Option<IpAddr> {
     let ip: IpAddr = host.trim_matches(['[', ']']).parse().ok()?;
     Some(ip.to_canonical())
@@ -116,5 +130,30 @@ mod tests {
         ] {
             assert!(!is_private(host), "{host}");
         }
+    }
+
+    #[test]
+    fn only_names_of_this_machine_are_local() {
+        for local in [
+            "localhost",
+            "LOCALHOST:8100",
+            "127.0.0.1",
+            "127.0.0.1:8100",
+            "[::1]",
+            "[::1]:8100",
+            "devbox:1",
+        ] {
+            assert!(is_local_host(Some(local), "devbox"), "{local}");
+        }
+        for other in [
+            "evil.example",
+            "evil.example:8100",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "",
+        ] {
+            assert!(!is_local_host(Some(other), "devbox"), "{other}");
+        }
+        assert!(is_local_host(None, "devbox"));
     }
 }

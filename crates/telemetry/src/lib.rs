@@ -51,6 +51,8 @@ pub mod cache;
 pub mod db;
 pub mod exception;
 mod export;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 mod instruments;
 mod intern;
@@ -65,5 +67,7 @@ pub mod propagation;
 mod scope;
 mod setup;
 pub mod span;
+
+pub use mask;
 
 pub use setup::{Service, SetupError, Telemetry, init, init_from};

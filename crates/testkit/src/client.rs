@@ -8,11 +8,6 @@ use tokio_postgres::{Client, NoTls};
 /// How long a connection attempt may take.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The superuser's URL of the cluster on this port.
-pub(crate) fn url(port: u16) -> String {
-    format!("postgres://postgres@127.0.0.1:{port}/postgres")
-}
-
 pub(crate) async fn connect(url: &str) -> anyhow::Result<Client> {
     let mut config: tokio_postgres::Config = url.parse().context("not a PostgreSQL URL")?;
     config.connect_timeout(CONNECT_TIMEOUT);

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
-use crate::client::{connect, url};
+use crate::client::connect;
 use crate::ports::free_port;
 use crate::supervised::{Supervised, Task, last_lines};
 use crate::{Postgres, install, programs, user};
@@ -78,7 +78,7 @@ impl PgBouncer {
     /// The superuser's URL.
     #[must_use]
     pub fn url(&self) -> String {
-        url(self.port)
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 }
 

@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 use tokio_postgres::config::Host;
 use uuid::Uuid;
 
-use crate::client::{self, CONNECT_TIMEOUT, connect};
+use crate::client::{CONNECT_TIMEOUT, connect};
 use crate::proxy::Proxy;
 use crate::server::{Kind, Place, PrivateServer};
 
@@ -183,7 +183,7 @@ impl Postgres {
     /// The superuser's URL, of the database `postgres`.
     #[must_use]
     pub fn url(&self) -> String {
-        client::url(self.server.port())
+        self.server.url()
     }
 
     /// A new, empty database.
@@ -194,7 +194,8 @@ impl Postgres {
         Database::create(&self.url()).await
     }
 
-    /// Creates the database `name` unless it exists; returns its URL.
+    /// Creates the database `name` unless it exists; returns its URL. In a cluster with passwords it belongs
+    /// to a role of the same name, which the URL names; the superuser's URL otherwise.
     ///
     /// # Errors
     /// When the cluster is unreachable.
@@ -203,12 +204,23 @@ impl Postgres {
         let existing = client
             .query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&name])
             .await?;
+        let Some(password) = self.server.programs_password() else {
+            if existing.is_none() {
+                let create = format!("CREATE DATABASE \"{name}\"");
+                client.batch_execute(&create).await?;
+            }
+            return with_database(&self.url(), name);
+        };
         if existing.is_none() {
-            client
-                .batch_execute(&format!("CREATE DATABASE \"{name}\""))
-                .await?;
+            let role = format!("CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}'");
+            client.batch_execute(&role).await?;
+            let create = format!("CREATE DATABASE \"{name}\" OWNER \"{name}\"");
+            client.batch_execute(&create).await?;
         }
-        with_database(&self.url(), name)
+        Ok(format!(
+            "postgres://{name}:{password}@127.0.0.1:{}/{name}",
+            self.server.port()
+        ))
     }
 
     /// The folder of its data and log. It differs from the requested one if the server's user cannot reach

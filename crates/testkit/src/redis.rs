@@ -82,7 +82,7 @@ impl Redis {
 
     fn own(server: PrivateServer) -> Self {
         Self {
-            url: format!("redis://127.0.0.1:{}", server.port()),
+            url: server.url(),
             server: Some(server),
         }
     }

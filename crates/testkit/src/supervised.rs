@@ -7,6 +7,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -14,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::Instant;
 
@@ -62,6 +64,8 @@ impl Supervised {
         let log = OpenOptions::new()
             .create(true)
             .append(true)
+            // The folder may belong to the server's user, who could have placed a link there.
+            .custom_flags(i32::try_from(OFlags::NOFOLLOW.bits())?)
             .open(&task.log)
             .with_context(|| format!("cannot write {name}'s log {}", task.log.display()))?;
         let mut command = Command::new("sh");

@@ -12,6 +12,7 @@ mod chaos;
 mod configuration;
 mod failover;
 mod gateway;
+mod least_privilege;
 mod load;
 mod orders;
 mod outages;

@@ -133,7 +133,7 @@ async fn not_one_byte_of_a_lost_response_is_sent() {
         sandbox.set_faults(json!({ fault: 1.0, "on": "create" })).await;
         let body = "amount=1&currency=usd&payment_method=pm_card_visa&confirm=true";
         let request = format!(
-            "POST /v1/payment_intents HTTP/1.1\r\nHost: sandbox\r\nAuthorization: Bearer {KEY}\r\n\
+            "POST /v1/payment_intents HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {KEY}\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
             body.len(),
         );
@@ -309,4 +309,15 @@ async fn faults_are_read_back_and_bad_ones_are_rejected() {
         .unwrap()
         .retain(|name, _| !["on", "times"].contains(&name.as_str()));
     assert_eq!(json(sandbox.get("/sandbox/faults").await).await, faults);
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_cannot_set_faults() {
+    let sandbox = Sandbox::start().await;
+    let faults = |host: &str| {
+        let request = sandbox.request("POST", "/sandbox/faults").header("host", host);
+        request.json(&json!({ "error_rate": 1 })).send()
+    };
+    assert_eq!(faults("evil.example:8090").await.unwrap().status(), 421);
+    assert_eq!(faults("localhost:8090").await.unwrap().status(), 200);
 }

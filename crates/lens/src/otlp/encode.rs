@@ -1,5 +1,9 @@
 //! A trace back into OTLP, for `GET /api/traces/{trace_id}`.
 
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
 use opentelemetry_proto::tonic::common::v1::{
     AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList, any_value,
 };
@@ -11,43 +15,55 @@ use crate::trace::{Event, Link, Scope, Span, Trace};
 
 /// The trace as OTLP, its spans grouped by process and library.
 pub(crate) fn traces_data(trace: &Trace) -> TracesData {
-    let resources = distinct(trace.spans.iter().map(|span| &*span.resource));
-    let resource_spans = resources.into_iter().map(|resource| ResourceSpans {
-        resource: Some(Resource {
-            attributes: pairs(resource),
+    let (mut resources, mut scopes) = (Numbers::default(), Numbers::default());
+    let mut groups: BTreeMap<(usize, usize), Vec<&Span>> = BTreeMap::new();
+    for span in &trace.spans {
+        let origin = (resources.of(&span.resource), scopes.of(&span.scope));
+        groups.entry(origin).or_default().push(span);
+    }
+    let mut resource_spans = BTreeMap::new();
+    for ((resource, _), spans) in groups {
+        let Some(first) = spans.first() else { continue };
+        let group = resource_spans.entry(resource).or_insert_with(|| ResourceSpans {
+            resource: Some(Resource {
+                attributes: pairs(&first.resource),
+                ..Default::default()
+            }),
             ..Default::default()
-        }),
-        scope_spans: scope_spans(&trace.spans.iter().filter(|span| *span.resource == *resource)),
-        ..Default::default()
-    });
+        });
+        group.scope_spans.push(ScopeSpans {
+            scope: Some(instrumentation_scope(&first.scope)),
+            spans: spans.into_iter().map(encode).collect(),
+            ..Default::default()
+        });
+    }
     TracesData {
-        resource_spans: resource_spans.collect(),
+        resource_spans: resource_spans.into_values().collect(),
     }
 }
 
-fn scope_spans<'a>(spans: &(impl Iterator<Item = &'a Span> + Clone)) -> Vec<ScopeSpans> {
-    let scopes = distinct(spans.clone().map(|span| &*span.scope));
-    let scope_spans = scopes.into_iter().map(|scope| ScopeSpans {
-        scope: Some(instrumentation_scope(scope)),
-        spans: spans
-            .clone()
-            .filter(|span| *span.scope == *scope)
-            .map(encode)
-            .collect(),
-        ..Default::default()
-    });
-    scope_spans.collect()
+/// Numbers equal values alike, in order of appearance. Most of those that are equal are also the same.
+struct Numbers<T> {
+    by_address: HashMap<*const T, usize>,
+    by_content: HashMap<String, usize>,
 }
 
-/// Each value once, in order of appearance. Linear, because a trace has few processes and libraries.
-fn distinct<'a, T: PartialEq>(values: impl Iterator<Item = &'a T>) -> Vec<&'a T> {
-    let mut seen: Vec<&T> = Vec::new();
-    for value in values {
-        if !seen.contains(&value) {
-            seen.push(value);
+impl<T> Default for Numbers<T> {
+    fn default() -> Self {
+        Self {
+            by_address: HashMap::new(),
+            by_content: HashMap::new(),
         }
     }
-    seen
+}
+
+impl<T: fmt::Debug> Numbers<T> {
+    fn of(&mut self, value: &Arc<T>) -> usize {
+        *self.by_address.entry(Arc::as_ptr(value)).or_insert_with(|| {
+            let next = self.by_content.len();
+            *self.by_content.entry(format!("{value:?}")).or_insert(next)
+        })
+    }
 }
 
 fn instrumentation_scope(scope: &Scope) -> InstrumentationScope {

@@ -6,7 +6,9 @@
 mod decode;
 mod encode;
 mod metrics;
+mod size;
 
 pub(crate) use decode::{Decoded, logs, spans};
 pub(crate) use encode::traces_data;
 pub(crate) use metrics::metrics;
+pub(crate) use size::{LOGS, METRICS, Message as MessageSize, Oversize, TRACES, check_json, check_protobuf};

@@ -10,15 +10,17 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use prost::Message;
 use serde::de::DeserializeOwned;
 
-use crate::otlp::{self, Decoded};
+use crate::otlp::{self, Decoded, MessageSize};
 use crate::storage::TelemetryStore;
 
-/// The limit of one export, as sent and decompressed. The SDKs' batches are far smaller.
-pub(super) const MAX_EXPORT_BYTES: usize = 16 * 1024 * 1024;
-
 /// One of OTLP's three export requests.
-pub(super) trait Export: Message + Default + DeserializeOwned + 'static {
+pub(crate) trait Export: Message + Default + DeserializeOwned + 'static {
     type Response: Message + Default + 'static;
+
+    /// The name of the gRPC service.
+    const SERVICE: &'static str;
+    /// How large the request is in memory.
+    const SIZE: &'static MessageSize;
 
     /// Stores the content.
     fn accept(self, store: &TelemetryStore) -> Accepted<Self::Response>;
@@ -26,13 +28,16 @@ pub(super) trait Export: Message + Default + DeserializeOwned + 'static {
 
 /// The response to a valid export. Its JSON is written here: opentelemetry-proto would write an absent
 /// `partialSuccess` as null and `rejectedSpans` as a number, against OTLP/JSON.
-pub(super) struct Accepted<R> {
+pub(crate) struct Accepted<R> {
     pub(super) message: R,
     pub(super) json: serde_json::Value,
 }
 
 impl Export for ExportTraceServiceRequest {
     type Response = ExportTraceServiceResponse;
+
+    const SERVICE: &'static str = "opentelemetry.proto.collector.trace.v1.TraceService";
+    const SIZE: &'static MessageSize = &otlp::TRACES;
 
     fn accept(self, store: &TelemetryStore) -> Accepted<Self::Response> {
         let Decoded { items, rejected } = otlp::spans(self.resource_spans);
@@ -59,6 +64,9 @@ impl Export for ExportTraceServiceRequest {
 impl Export for ExportLogsServiceRequest {
     type Response = ExportLogsServiceResponse;
 
+    const SERVICE: &'static str = "opentelemetry.proto.collector.logs.v1.LogsService";
+    const SIZE: &'static MessageSize = &otlp::LOGS;
+
     fn accept(self, store: &TelemetryStore) -> Accepted<Self::Response> {
         store.add_logs(otlp::logs(self.resource_logs));
         Accepted::fully()
@@ -67,6 +75,9 @@ impl Export for ExportLogsServiceRequest {
 
 impl Export for ExportMetricsServiceRequest {
     type Response = ExportMetricsServiceResponse;
+
+    const SERVICE: &'static str = "opentelemetry.proto.collector.metrics.v1.MetricsService";
+    const SIZE: &'static MessageSize = &otlp::METRICS;
 
     fn accept(self, store: &TelemetryStore) -> Accepted<Self::Response> {
         store.add_metrics(otlp::metrics(self.resource_metrics));

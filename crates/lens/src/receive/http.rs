@@ -6,6 +6,7 @@ use std::io::Read;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_ENCODING;
+use actix_web::web::Bytes;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use flate2::read::MultiGzDecoder;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -13,11 +14,12 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use serde::Serialize;
+use tokio::time::timeout;
 
-use super::export::{Accepted, Export, MAX_EXPORT_BYTES};
-use crate::storage::TelemetryStore;
+use super::export::{Accepted, Export};
+use super::intake::{Format, Intake, READ_TIMEOUT, Rejection};
 
-/// The routes. They need the store in the application's data.
+/// The routes. They need the intake in the application's data.
 pub(crate) fn routes(service: &mut web::ServiceConfig) {
     service
         .service(web::resource("/v1/traces").post(export::<ExportTraceServiceRequest>))
@@ -28,11 +30,11 @@ pub(crate) fn routes(service: &mut web::ServiceConfig) {
 async fn export<E: Export>(
     request: HttpRequest,
     body: web::Payload,
-    store: web::Data<TelemetryStore>,
+    intake: web::Data<Intake>,
 ) -> HttpResponse {
     let format = Format::of(&request);
-    match read::<E>(format, &request, body).await {
-        Ok((format, export)) => format.success(&export.accept(&store)),
+    match read::<E>(format, &request, body, &intake).await {
+        Ok((format, accepted)) => format.success(&accepted),
         Err(rejection) => {
             tracing::warn!(path = request.path(), "rejected an export: {rejection}");
             format.unwrap_or(Format::Json).rejection(&rejection)
@@ -44,18 +46,22 @@ async fn read<E: Export>(
     format: Option<Format>,
     request: &HttpRequest,
     body: web::Payload,
-) -> Result<(Format, E), Rejection> {
+    intake: &Intake,
+) -> Result<(Format, Accepted<E::Response>), Rejection> {
     let format = format.ok_or_else(|| Rejection::ContentType(request.content_type().to_owned()))?;
-    let body = match body.to_bytes_limited(MAX_EXPORT_BYTES).await {
-        Ok(body) => body.map_err(|error| Rejection::Malformed(error.to_string()))?,
-        Err(_) => return Err(Rejection::TooLarge),
-    };
-    let export = match content_encoding(request) {
-        "" | "identity" => format.parse(&body),
-        "gzip" => format.parse(&gunzip(&body)?),
+    let limit = intake.max_export_bytes();
+    let _place = intake.place().await;
+    let body = timeout(READ_TIMEOUT, body.to_bytes_limited(limit))
+        .await
+        .map_err(|_| Rejection::Timeout)?
+        .map_err(|_| Rejection::TooLarge(limit))?
+        .map_err(|error| Rejection::Malformed(error.to_string()))?;
+    let body = match content_encoding(request) {
+        "" | "identity" => body,
+        "gzip" => gunzip(&body, limit)?,
         other => return Err(Rejection::ContentEncoding(other.to_owned())),
     };
-    Ok((format, export?))
+    Ok((format, intake.accept::<E>(format, &body)?))
 }
 
 fn content_encoding(request: &HttpRequest) -> &str {
@@ -63,24 +69,18 @@ fn content_encoding(request: &HttpRequest) -> &str {
     header.map_or("", |value| value.to_str().unwrap_or("unreadable"))
 }
 
-fn gunzip(body: &[u8]) -> Result<Vec<u8>, Rejection> {
-    let limit = u64::try_from(MAX_EXPORT_BYTES).unwrap_or(u64::MAX);
+/// Stops at the limit, so that a small body cannot become a large one.
+fn gunzip(body: &[u8], limit: usize) -> Result<Bytes, Rejection> {
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let mut decompressed = Vec::new();
     let read = MultiGzDecoder::new(body)
-        .take(limit + 1)
+        .take(most)
         .read_to_end(&mut decompressed);
     match read {
-        Ok(_) if decompressed.len() > MAX_EXPORT_BYTES => Err(Rejection::TooLarge),
-        Ok(_) => Ok(decompressed),
+        Ok(_) if decompressed.len() > limit => Err(Rejection::TooLarge(limit)),
+        Ok(_) => Ok(decompressed.into()),
         Err(error) => Err(Rejection::Malformed(format!("gzip: {error}"))),
     }
-}
-
-/// The encoding of a request and of its response.
-#[derive(Debug, Clone, Copy)]
-enum Format {
-    Protobuf,
-    Json,
 }
 
 impl Format {
@@ -89,15 +89,6 @@ impl Format {
             "application/x-protobuf" => Some(Self::Protobuf),
             "application/json" => Some(Self::Json),
             _ => None,
-        }
-    }
-
-    fn parse<E: Export>(self, body: &[u8]) -> Result<E, Rejection> {
-        match self {
-            Self::Protobuf => E::decode(body).map_err(|error| Rejection::Malformed(error.to_string())),
-            Self::Json => {
-                serde_json::from_slice(body).map_err(|error| Rejection::Malformed(error.to_string()))
-            }
         }
     }
 
@@ -124,28 +115,18 @@ impl Format {
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-enum Rejection {
-    #[error("content type is `{0}`; it must be application/x-protobuf or application/json")]
-    ContentType(String),
-    #[error("content encoding is `{0}`; it must be gzip or absent")]
-    ContentEncoding(String),
-    #[error("the export is larger than {MAX_EXPORT_BYTES} bytes")]
-    TooLarge,
-    #[error("the body is not an OTLP export request: {0}")]
-    Malformed(String),
-}
-
 impl Rejection {
     /// The HTTP status and the corresponding `google.rpc.Code`.
     fn codes(&self) -> (StatusCode, i32) {
         const INVALID_ARGUMENT: i32 = 3;
+        const DEADLINE_EXCEEDED: i32 = 4;
         const RESOURCE_EXHAUSTED: i32 = 8;
         match self {
             Self::ContentType(_) | Self::ContentEncoding(_) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, INVALID_ARGUMENT)
             }
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, RESOURCE_EXHAUSTED),
+            Self::TooLarge(_) | Self::TooManyItems(_) => (StatusCode::PAYLOAD_TOO_LARGE, RESOURCE_EXHAUSTED),
+            Self::Timeout => (StatusCode::REQUEST_TIMEOUT, DEADLINE_EXCEEDED),
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, INVALID_ARGUMENT),
         }
     }

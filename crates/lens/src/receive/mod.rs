@@ -3,6 +3,8 @@
 mod export;
 mod grpc;
 mod http;
+mod intake;
 
 pub(crate) use grpc::routes as grpc_routes;
 pub(crate) use http::routes as http_routes;
+pub(crate) use intake::{Format, Intake};

@@ -10,6 +10,7 @@ pub(super) struct Metrics {
     bytes: usize,
     arrivals: u64,
     by_key: BTreeMap<Key, Stored>,
+    by_arrival: BTreeMap<u64, Key>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +35,7 @@ impl Metrics {
             bytes: 0,
             arrivals: 0,
             by_key: BTreeMap::new(),
+            by_arrival: BTreeMap::new(),
         }
     }
 
@@ -41,9 +43,10 @@ impl Metrics {
         for metric in metrics {
             self.arrivals += 1;
             let key = Key::of(&metric);
-            let bytes = metric.bytes() + key.bytes();
+            let bytes = metric.bytes() + 2 * key.bytes();
             self.bytes += bytes;
             let arrival = self.arrivals;
+            self.by_arrival.insert(arrival, key.clone());
             if let Some(previous) = self.by_key.insert(
                 key,
                 Stored {
@@ -53,10 +56,11 @@ impl Metrics {
                 },
             ) {
                 self.bytes -= previous.bytes;
+                self.by_arrival.remove(&previous.arrival);
             }
         }
         while self.bytes > self.max_bytes
-            && let Some(oldest) = self.oldest()
+            && let Some((_, oldest)) = self.by_arrival.pop_first()
             && let Some(removed) = self.by_key.remove(&oldest)
         {
             self.bytes -= removed.bytes;
@@ -66,11 +70,6 @@ impl Metrics {
     /// Sorted by service, process, name and library.
     pub(super) fn all(&self) -> Vec<Metric> {
         self.by_key.values().map(|stored| stored.metric.clone()).collect()
-    }
-
-    fn oldest(&self) -> Option<Key> {
-        let oldest = self.by_key.iter().min_by_key(|(_, stored)| stored.arrival);
-        oldest.map(|(key, _)| key.clone())
     }
 }
 

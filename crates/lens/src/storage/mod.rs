@@ -1,7 +1,7 @@
 //! The received spans, log records and metrics, in memory. Beyond a limit, the oldest are evicted.
 //!
-//! Traces get three quarters of the limit, log records and metrics an eighth each. Sizes are estimates from
-//! the lengths of the texts, rather too large than too small.
+//! Traces get six sixteenths of the limit, log records and metrics one each; the rest is for exports that are
+//! read and decoded. Sizes are estimates from the lengths of the texts, rather too large than too small.
 
 mod logs;
 mod metrics;
@@ -34,11 +34,11 @@ struct Shared {
 
 impl TelemetryStore {
     pub(crate) fn new(max_bytes: usize) -> Self {
-        let eighth = max_bytes / 8;
+        let sixteenth = max_bytes / 16;
         Self(Arc::new(Shared {
-            traces: Mutex::new(Traces::new(max_bytes - 2 * eighth)),
-            logs: Mutex::new(Logs::new(eighth)),
-            metrics: Mutex::new(Metrics::new(eighth)),
+            traces: Mutex::new(Traces::new(6 * sixteenth)),
+            logs: Mutex::new(Logs::new(sixteenth)),
+            metrics: Mutex::new(Metrics::new(sixteenth)),
         }))
     }
 

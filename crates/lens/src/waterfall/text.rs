@@ -1,7 +1,10 @@
 //! The waterfall for a terminal, about 120 columns wide.
 
+use std::collections::HashMap;
+
 use super::scale::{Scale, error_type};
 use crate::format::{count, printable, readable};
+use crate::ids::SpanId;
 use crate::log::{LogRecord, Severity};
 use crate::trace::{Link, Span, Trace, kind_name};
 use crate::tree::Row;
@@ -16,11 +19,13 @@ pub(crate) fn draw(trace: &Trace, logs: &[LogRecord]) -> String {
     let tree = trace.tree();
     let scale = Scale::of(trace);
     let columns = Columns::fit(tree.rows(), &scale);
+    let names = trace.spans.iter().map(|span| (span.span_id, span.name.as_str()));
+    let names: HashMap<SpanId, &str> = names.collect();
 
     let mut lines = vec![header(trace, tree.services().len()), String::new()];
     for row in tree.rows() {
         lines.push(columns.line(row, &scale));
-        lines.extend(notes(row, trace));
+        lines.extend(notes(row, &names));
     }
     let warnings: Vec<&LogRecord> = logs.iter().filter(|log| log.severity >= Severity::WARN).collect();
     if !warnings.is_empty() {
@@ -95,7 +100,7 @@ impl Columns {
 }
 
 /// The lines under a span: its error, its links, a missing parent.
-fn notes(row: &Row<'_>, trace: &Trace) -> Vec<String> {
+fn notes(row: &Row<'_>, names: &HashMap<SpanId, &str>) -> Vec<String> {
     let span = row.span;
     let mut notes = Vec::new();
     if span.failed() {
@@ -106,20 +111,17 @@ fn notes(row: &Row<'_>, trace: &Trace) -> Vec<String> {
     if row.orphan {
         notes.push("(parent not received)".to_owned());
     }
-    notes.extend(span.links.iter().map(|link| link_note(link, trace)));
+    notes.extend(span.links.iter().map(|link| link_note(link, span, names)));
     let line = |note: String| shortened(&format!("{}{}", row.stem, printable(&note)), WIDTH);
     notes.into_iter().map(line).collect()
 }
 
-fn link_note(link: &Link, trace: &Trace) -> String {
-    let is_target = |span: &&Span| span.trace_id == link.trace_id && span.span_id == link.span_id;
-    match trace.spans.iter().find(is_target) {
-        Some(target) => format!("→ links to span {} ({})", link.span_id, target.name),
-        None if link.trace_id == trace.trace_id => {
-            format!("→ links to span {} (not received)", link.span_id)
-        }
-        None => format!("→ links to span {} of trace {}", link.span_id, link.trace_id),
+fn link_note(link: &Link, from: &Span, names: &HashMap<SpanId, &str>) -> String {
+    if link.trace_id != from.trace_id {
+        return format!("→ links to span {} of trace {}", link.span_id, link.trace_id);
     }
+    let name = names.get(&link.span_id).copied().unwrap_or("not received");
+    format!("→ links to span {} ({name})", link.span_id)
 }
 
 fn log_line(log: &LogRecord, scale: &Scale) -> String {

@@ -63,11 +63,10 @@ impl Palette {
 
     /// The CSS class of a service's colour.
     pub(super) fn class(&self, service: &str) -> String {
-        let index = self
+        let known = self
             .services
-            .iter()
-            .position(|known| known == service)
-            .unwrap_or_default();
+            .binary_search_by(|known| known.as_str().cmp(service));
+        let index = known.unwrap_or_default();
         format!("c{}", index % COLOURS)
     }
 }

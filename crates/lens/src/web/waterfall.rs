@@ -1,6 +1,6 @@
 //! The waterfall for a browser. Bars are SVG attributes: the content security policy forbids inline styles.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt::{self, Display};
 
 use super::html::{Escaped, Palette};
@@ -22,18 +22,28 @@ pub(super) struct Waterfall<'a> {
     trace: &'a Trace,
     tree: Tree<'a>,
     scale: Scale,
-    logs: &'a [LogRecord],
+    /// The log records of each span of the trace.
+    logs: HashMap<SpanId, Vec<&'a LogRecord>>,
+    other_logs: Vec<&'a LogRecord>,
     palette: &'a Palette,
 }
 
 impl<'a> Waterfall<'a> {
     /// `logs` are the records of the trace.
     pub(super) fn of(trace: &'a Trace, logs: &'a [LogRecord], palette: &'a Palette) -> Self {
+        let ids = trace.spans.iter().map(|span| (span.span_id, Vec::new()));
+        let mut logs_of: HashMap<SpanId, Vec<&LogRecord>> = ids.collect();
+        let mut other_logs = Vec::new();
+        for log in logs {
+            let of_span = log.span_id.and_then(|id| logs_of.get_mut(&id));
+            of_span.unwrap_or(&mut other_logs).push(log);
+        }
         Self {
             trace,
             tree: trace.tree(),
             scale: Scale::of(trace),
-            logs,
+            logs: logs_of,
+            other_logs,
             palette,
         }
     }
@@ -181,7 +191,8 @@ impl<'a> Waterfall<'a> {
             f.write_str("</p>")?;
             table(f, "", &link.attributes)?;
         }
-        self.logs(f, "Logs", |log| log.span_id == Some(span.span_id))?;
+        let logs = self.logs.get(&span.span_id);
+        self.logs(f, "Logs", logs.map_or(&[], Vec::as_slice))?;
         let dropped = span.dropped;
         if dropped != Dropped::default() {
             write!(
@@ -195,14 +206,8 @@ impl<'a> Waterfall<'a> {
         f.write_str("</details></div>")
     }
 
-    fn logs(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        title: &str,
-        is_listed: impl Fn(&LogRecord) -> bool,
-    ) -> fmt::Result {
-        let mut logs = self.logs.iter().filter(|log| is_listed(log)).peekable();
-        if logs.peek().is_none() {
+    fn logs(&self, f: &mut fmt::Formatter<'_>, title: &str, logs: &[&LogRecord]) -> fmt::Result {
+        if logs.is_empty() {
             return Ok(());
         }
         write!(f, "<h2>{title}</h2><table class=\"logs\">")?;
@@ -237,10 +242,7 @@ impl Display for Waterfall<'_> {
             self.row(f, row)?;
         }
         f.write_str("</section>")?;
-        let drawn: HashSet<SpanId> = self.trace.spans.iter().map(|span| span.span_id).collect();
-        self.logs(f, "Other logs", |log| {
-            log.span_id.is_none_or(|id| !drawn.contains(&id))
-        })
+        self.logs(f, "Other logs", &self.other_logs)
     }
 }
 

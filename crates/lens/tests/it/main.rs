@@ -10,6 +10,7 @@
 
 mod api;
 mod bounds;
+mod hostile;
 mod otlp;
 mod pages;
 mod receive_grpc;

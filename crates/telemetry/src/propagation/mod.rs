@@ -9,7 +9,7 @@
 //! let sent_in = propagation::extract(&stored); // the parent of later work
 //! ```
 
-mod trace_context;
+pub(crate) mod trace_context;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -23,6 +23,9 @@ pub enum SetupError {
     /// Another subscriber is installed already.
     #[error("a tracing subscriber is installed already")]
     SubscriberInstalled,
+    /// The patterns of [`Service::masking`](crate::Service::masking) cannot be added.
+    #[error("masking: {0}")]
+    Patterns(#[from] mask::TooLate),
 }
 
 impl SetupError {

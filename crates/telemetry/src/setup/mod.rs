@@ -57,7 +57,8 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// If a variable has a value that is not accepted, no TLS provider is installed, a certificate cannot be
-/// used, or a tracing subscriber is installed already.
+/// used, a tracing subscriber is installed already, or a text was masked before the service's patterns were
+/// added.
 pub fn init(service: &Service) -> Result<Telemetry, SetupError> {
     let telemetry = init_from(service, &Env::process())?;
     panics::install();
@@ -70,6 +71,9 @@ pub fn init(service: &Service) -> Result<Telemetry, SetupError> {
 /// # Errors
 /// As [`init`].
 pub fn init_from(service: &Service, env: &Env) -> Result<Telemetry, SetupError> {
+    if !service.patterns.is_empty() {
+        mask::add_patterns(service.patterns)?;
+    }
     let environment = Environment::from_env(env)?;
     let resource = resource::detect(service, &environment.name, env)?;
     let report = Arc::new(ExportReport::default());

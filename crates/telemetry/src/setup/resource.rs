@@ -1,5 +1,6 @@
 //! The resource attributes of this process, its host and its pod.
 
+use mask::Pattern;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
@@ -14,6 +15,7 @@ pub struct Service {
     name: &'static str,
     version: &'static str,
     namespace: Option<&'static str>,
+    pub(super) patterns: &'static [Pattern],
 }
 
 impl Service {
@@ -23,6 +25,7 @@ impl Service {
             name,
             version,
             namespace: None,
+            patterns: &[],
         }
     }
 
@@ -30,6 +33,13 @@ impl Service {
     #[must_use]
     pub const fn namespace(mut self, namespace: &'static str) -> Self {
         self.namespace = Some(namespace);
+        self
+    }
+
+    /// Masks these patterns too: optional ones, such as [`mask::IBAN`], and the program's own.
+    #[must_use]
+    pub const fn masking(mut self, patterns: &'static [Pattern]) -> Self {
+        self.patterns = patterns;
         self
     }
 }

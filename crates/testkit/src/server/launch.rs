@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::client;
@@ -90,12 +88,12 @@ impl Kind {
         }
     }
 
-    /// Whether the server on this port of 127.0.0.1 accepts commands.
-    pub(crate) async fn is_ready(self, port: u16) -> bool {
+    /// Whether the server of this URL accepts commands.
+    pub(crate) async fn is_ready(self, url: &str) -> bool {
         let check = async {
             match self {
-                Self::Postgres => client::connect(&client::url(port)).await.is_ok(),
-                Self::Redis => ping(port).await.is_ok_and(|response| response == *b"+PONG"),
+                Self::Postgres => client::connect(url).await.is_ok(),
+                Self::Redis => ping(url).await.is_ok(),
             }
         };
         timeout(READY_TIMEOUT, check).await.unwrap_or(false)
@@ -149,11 +147,9 @@ fn redis_arguments(durability: Durability, data: &Path, host: Host, port: u16) -
         .collect()
 }
 
-/// The first bytes of Redis' response to PING; "-LOAD" (ING) while it reads its data.
-async fn ping(port: u16) -> std::io::Result<[u8; 5]> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    stream.write_all(b"PING\r\n").await?;
-    let mut response = [0; 5];
-    stream.read_exact(&mut response).await?;
-    Ok(response)
+/// Fails while Redis reads its data.
+async fn ping(url: &str) -> redis::RedisResult<()> {
+    let client = redis::Client::open(url)?;
+    let mut connection = client.get_multiplexed_async_connection().await?;
+    redis::cmd("PING").exec_async(&mut connection).await
 }

@@ -1,6 +1,7 @@
 //! A private PostgreSQL or Redis server: its port, its data folder, its process.
 
 mod launch;
+mod passwords;
 mod program;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use launch::Durability;
 pub use launch::{DATABASE_URL, REDIS_URL};
 pub(crate) use launch::{Kind, Place};
+use passwords::Passwords;
 use program::ServerProgram;
 
 use crate::ports::{free_port, is_free};
@@ -36,6 +38,8 @@ pub(crate) struct PrivateServer {
     /// The data is deleted with the server.
     temporary: bool,
     port: u16,
+    /// `None`: everyone on this machine may connect.
+    passwords: Option<Passwords>,
     process: Option<Supervised>,
 }
 
@@ -58,6 +62,14 @@ impl PrivateServer {
             Place::ReplicaOf(primary) => (new()?, true, None, Some(primary)),
             Place::Persistent { folder, port } => (reachable(folder, &program)?, false, port, None),
         };
+        // A container's port is published on loopback; its server can run no program of this machine.
+        let is_closed = !temporary && !matches!(program, ServerProgram::Container);
+        if is_closed && kind == Kind::Postgres {
+            program::set_aside_open_data(&folder)?;
+        }
+        let passwords = is_closed
+            .then(|| Passwords::of(&folder, program.user()))
+            .transpose()?;
         let mut server = Self {
             kind,
             program,
@@ -65,9 +77,11 @@ impl PrivateServer {
             folder,
             temporary,
             port: 0,
+            passwords,
             process: None,
         };
-        server.program.prepare(&server.folder, primary)?;
+        let passwords = server.passwords.as_ref();
+        server.program.prepare(&server.folder, primary, passwords)?;
         match port {
             Some(port) if !is_free(port) => {
                 bail!("port {port} on 127.0.0.1 is in use: {kind} cannot listen there")
@@ -108,7 +122,7 @@ impl PrivateServer {
                     last_lines(&task.log, 5)
                 );
             }
-            if self.kind.is_ready(self.port).await {
+            if self.kind.is_ready(&self.url()).await {
                 self.process = Some(process);
                 return Ok(());
             }
@@ -125,6 +139,29 @@ impl PrivateServer {
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The URL of its superuser, and of PostgreSQL's database `postgres`.
+    pub(crate) fn url(&self) -> String {
+        let port = self.port;
+        match (self.kind, &self.passwords) {
+            (Kind::Postgres, None) => format!("postgres://postgres@127.0.0.1:{port}/postgres"),
+            (Kind::Postgres, Some(passwords)) => {
+                format!(
+                    "postgres://postgres:{}@127.0.0.1:{port}/postgres",
+                    passwords.superuser
+                )
+            }
+            (Kind::Redis, None) => format!("redis://127.0.0.1:{port}"),
+            (Kind::Redis, Some(passwords)) => format!("redis://:{}@127.0.0.1:{port}", passwords.programs),
+        }
+    }
+
+    /// The password of the role that the programs connect as.
+    pub(crate) fn programs_password(&self) -> Option<&str> {
+        self.passwords
+            .as_ref()
+            .map(|passwords| passwords.programs.as_str())
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 
 use super::launch::{DATABASE_URL, Durability, Host, Kind, REDIS_URL};
+use super::passwords::{Passwords, private_file, superuser_file};
 use crate::docker::{self, Image};
 use crate::install;
 use crate::programs::{self, PostgresPrograms};
@@ -15,13 +16,13 @@ use crate::supervised::Task;
 use crate::user::{self, User};
 
 const POSTGRES_IMAGE: Image = Image {
-    name: "postgres:17",
+    name: "postgres:17.6-bookworm",
     port: 5432,
     data: "/var/lib/postgresql/data",
     environment: &["POSTGRES_HOST_AUTH_METHOD=trust"],
 };
 const REDIS_IMAGE: Image = Image {
-    name: "redis:7",
+    name: "redis:7.4.5-bookworm",
     port: 6379,
     data: "/data",
     environment: &[],
@@ -87,20 +88,30 @@ impl ServerProgram {
     }
 
     /// Creates the data folder inside `folder`, unless it exists. A replica gets the data of the PostgreSQL
-    /// on port
-    /// `primary`.
-    pub(super) fn prepare(&self, folder: &Path, primary: Option<u16>) -> anyhow::Result<()> {
+    /// on port `primary`.
+    pub(super) fn prepare(
+        &self,
+        folder: &Path,
+        primary: Option<u16>,
+        passwords: Option<&Passwords>,
+    ) -> anyhow::Result<()> {
         let data = data(folder);
         match self {
             Self::Postgres { programs, user } if !data.exists() => match primary {
                 Some(primary) => base_backup(user.as_ref(), folder, &data, primary),
-                None => initdb(programs, user.as_ref(), folder, &data),
+                None => initdb(programs, user.as_ref(), folder, &data, passwords.is_some()),
             },
             Self::Postgres { .. } => Ok(()),
             Self::Container if primary.is_some() => {
                 bail!("a replica requires an installed PostgreSQL: `sudo apt-get install postgresql`")
             }
-            Self::Redis(_) | Self::Container => Ok(fs::create_dir_all(data)?),
+            Self::Redis(_) | Self::Container => {
+                if let Some(passwords) = passwords {
+                    let password = format!("requirepass {}\n", passwords.programs);
+                    private_file(&redis_configuration(folder), &password, None)?;
+                }
+                Ok(fs::create_dir_all(data)?)
+            }
         }
     }
 
@@ -120,11 +131,13 @@ impl ServerProgram {
                 kind.arguments(durability, &data, Host::Machine, port),
                 None,
             ),
-            Self::Redis(program) => (
-                program.clone(),
-                kind.arguments(durability, &data, Host::Machine, port),
-                None,
-            ),
+            Self::Redis(program) => {
+                // A file, because every user of the machine can read a command line.
+                let configuration = Some(redis_configuration(folder)).filter(|file| file.exists());
+                let file = configuration.into_iter().map(|file| file.display().to_string());
+                let arguments = kind.arguments(durability, &data, Host::Machine, port);
+                (program.clone(), file.chain(arguments).collect(), None)
+            }
             Self::Container => {
                 let (image, server) = (image(kind), server(kind));
                 let container = docker::container_name(server);
@@ -176,22 +189,44 @@ fn data(folder: &Path) -> PathBuf {
     folder.join("data")
 }
 
+/// Renames the data of a cluster that an earlier version made, to which every user of the machine may
+/// connect.
+pub(super) fn set_aside_open_data(folder: &Path) -> anyhow::Result<()> {
+    let data = data(folder);
+    if data.exists() && !superuser_file(folder).exists() {
+        fs::rename(&data, folder.join("data.without-password"))?;
+    }
+    Ok(())
+}
+
+fn redis_configuration(folder: &Path) -> PathBuf {
+    folder.join("redis.conf")
+}
+
 /// Creates a cluster. It gets its name only once it is complete, so an interrupted attempt is repeated.
 fn initdb(
     programs: &PostgresPrograms,
     user: Option<&User>,
     folder: &Path,
     data: &Path,
+    has_password: bool,
 ) -> anyhow::Result<()> {
     let unfinished = folder.join("data.unfinished");
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished)?;
     }
     let mut command = Command::new(&programs.initdb);
-    // Trust: every user of this machine may connect; the server only listens on the loopback interface.
+    if has_password {
+        command
+            .arg("--auth=scram-sha-256")
+            .arg("--pwfile")
+            .arg(superuser_file(folder));
+    } else {
+        // Every user of this machine may connect; the server only listens on the loopback interface.
+        command.arg("--auth=trust");
+    }
     command.args([
         "--username=postgres",
-        "--auth=trust",
         "--encoding=UTF8",
         "--locale=C",
         "--no-sync",

@@ -11,7 +11,7 @@ use super::service::Service;
 const PRODUCT: [Service; 4] = [Service::Lens, Service::Gateway, Service::Api, Service::Worker];
 
 /// cargo's arguments that build the product's programs, but not the xtask that may be running.
-pub const BUILD: &str = "build --workspace --exclude xtask --bins";
+pub const BUILD: &str = "build --locked --workspace --exclude xtask --bins";
 
 /// Set to anything, it permits a clone without the history that [`Binaries::of_commit`] needs.
 const NO_HISTORY: &str = "THROUGHLINE_NO_HISTORY";

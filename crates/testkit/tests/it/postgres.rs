@@ -1,5 +1,5 @@
 use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 
 use testkit::{Postgres, database};
 
@@ -74,8 +74,12 @@ async fn committed_rows_survive_a_stop_and_a_kill() {
     assert_eq!(rows.get::<_, i64>(0), 2);
 }
 
+/// Whether the role could run programs on the machine.
+const RIGHTS: &str = "SELECT rolsuper OR pg_has_role(rolname, 'pg_execute_server_program', 'member') \
+     FROM pg_roles WHERE rolname = current_user";
+
 #[tokio::test]
-async fn a_persistent_cluster_finds_its_data_again() {
+async fn a_persistent_cluster_requires_a_password_and_finds_its_data_again() {
     let folder = std::env::temp_dir().join(format!("throughline-persistent-{}", std::process::id()));
     let first = Postgres::start_persistent(&folder, None).await.unwrap();
     let url = first.ensure_database("throughline").await.unwrap();
@@ -84,7 +88,20 @@ async fn a_persistent_cluster_finds_its_data_again() {
         url,
         "the second call creates no second database"
     );
-    let data = first.folder().to_owned();
+    let (address, data) = (first.url(), first.folder().to_owned());
+    let (_, address) = address.split_once('@').unwrap();
+    for role in ["postgres", "throughline", "postgres:wrong"] {
+        let url = format!("postgres://{role}@{address}");
+        let refused = tokio_postgres::connect(&url, tokio_postgres::NoTls).await;
+        assert!(refused.is_err(), "{role} connects without the password");
+    }
+    let programs = connect(&url).await;
+    let rights = programs.query_one(RIGHTS, &[]).await.unwrap();
+    assert!(!rights.get::<_, bool>(0), "the programs' role is a superuser");
+    for file in ["password", "superuser.password"] {
+        let mode = std::fs::metadata(data.join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
     stop(first).await;
 
     let second = Postgres::start_persistent(&folder, None).await.unwrap();

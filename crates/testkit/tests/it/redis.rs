@@ -57,3 +57,19 @@ async fn a_paused_server_sends_no_response_until_it_continues() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_persistent_server_requires_a_password() {
+    let folder = std::env::temp_dir().join(format!("throughline-redis-{}", std::process::id()));
+    let mut server = Redis::start_persistent(&folder, None).await.unwrap();
+    let (_, address) = server.url().rsplit_once('@').unwrap();
+    let open = ::redis::Client::open(format!("redis://{address}")).unwrap();
+    let refused = match open.get_multiplexed_async_connection().await {
+        Ok(mut connection) => connection.get::<_, Option<i32>>("a").await.is_err(),
+        Err(_) => true,
+    };
+    assert!(refused, "a client without a password reads");
+    let _: () = server.connect().await.unwrap().set("a", 1).await.unwrap();
+    server.stop().await.unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+}
