@@ -15,8 +15,9 @@ pub(crate) struct Cache {
     prefix: String,
 }
 
+/// Why Redis did not do what was asked.
 #[derive(Debug, thiserror::Error)]
-enum CacheError {
+pub(crate) enum CacheError {
     #[error(transparent)]
     Redis(#[from] RedisError),
     #[error("no response within {CACHE_TIMEOUT:?}")]
@@ -69,6 +70,19 @@ impl Cache {
         if let Err(error) = self.run::<()>("SET", text, &command).await {
             tracing::debug!(%error, "cannot write the cache");
         }
+    }
+
+    /// Runs a script with one key and one argument.
+    pub(crate) async fn eval<T: redis::FromRedisValue>(
+        &self,
+        script: &str,
+        key: &str,
+        argument: u32,
+    ) -> Result<T, CacheError> {
+        let mut command = redis::cmd("EVAL");
+        let key = format!("{}{key}", self.prefix);
+        command.arg(script).arg(1).arg(key).arg(argument);
+        self.run("EVAL", "EVAL ? 1 {queue}:cache:{key} ?", &command).await
     }
 
     async fn run<T: redis::FromRedisValue>(

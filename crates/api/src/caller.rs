@@ -86,12 +86,13 @@ impl<S: Scope> Caller<S> {
         let Some(state) = request.app_data::<Data<AppState>>() else {
             return Err(AuthError::KeysUnavailable.into());
         };
+        let counted = rate_limit::count_early(request)?;
         let claims = state.authenticator.claims(request).await;
-        let customer = match &claims {
-            Ok(Some(claims)) => Some(&claims.customer),
-            _ => None,
-        };
-        rate_limit::count(request, customer)?;
+        match &claims {
+            Ok(Some(claims)) => rate_limit::count_customer(request, &claims.customer, counted).await?,
+            _ if counted => {}
+            _ => rate_limit::count_address(request)?,
+        }
         let caller = claims.and_then(Self::with);
         if let Err(error) = &caller {
             state.authenticator.record_failure(*error, request);

@@ -11,12 +11,15 @@ use telemetry::http::server::Inbound;
 
 use crate::auth::AuthConfig;
 use crate::cors;
+use crate::proxies::TrustedProxies;
 
 /// All settings of the service.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// HOST and PORT.
     pub address: Address,
+    /// CONSOLE_PORT.
+    pub console: Console,
     /// DATABASE_*: PostgreSQL.
     pub store: StoreConfig,
     /// REDIS_URL and QUEUE_NAME.
@@ -34,6 +37,17 @@ pub struct Config {
     pub shutdown_timeout: Duration,
 }
 
+/// Where the pages are: the operators' console, and the API's description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Console {
+    /// Beside the API, on its port.
+    WithApi,
+    /// On this port alone, which also serves the API to the pages.
+    Port(u16),
+    /// Nowhere.
+    Off,
+}
+
 /// Limits of the HTTP server.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
@@ -48,12 +62,13 @@ pub struct HttpConfig {
     pub request_timeout: Duration,
     /// Maximum size of a body in bytes.
     pub body_limit: usize,
-    /// Requests per second of one client at this replica.
+    /// Requests per second of one customer, at all replicas; of one address, at this one.
     pub rate_limit: Option<u32>,
     /// Open event streams and waits.
     pub event_streams: usize,
     /// Those of one customer.
     pub event_streams_per_customer: usize,
+    pub(crate) trusted_proxies: TrustedProxies,
     /// Origins that may call from a browser; `*` for any.
     pub allowed_origins: Vec<String>,
 }
@@ -67,6 +82,7 @@ impl Config {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             address: Address::from_env(env, 8080)?,
+            console: console(env)?,
             store: StoreConfig::from_env(env, "throughline-api")?,
             queue: QueueConfig::from_env(env, "orders")?,
             http: HttpConfig {
@@ -78,6 +94,7 @@ impl Config {
                 rate_limit: rate_limit(env)?,
                 event_streams: env.within("EVENT_STREAMS_MAX", 20_000, 1..=1_000_000)?,
                 event_streams_per_customer: env.within("EVENT_STREAMS_PER_CUSTOMER", 100, 1..=1_000_000)?,
+                trusted_proxies: TrustedProxies::from_env(env)?,
                 allowed_origins: cors::origins(env)?,
             },
             auth: AuthConfig::from_env(env)?,
@@ -98,4 +115,13 @@ fn rate_limit(env: &Env) -> Result<Option<u32>, SettingError> {
         None | Some("off") => Ok(None),
         Some(_) => env.within("RATE_LIMIT_PER_SECOND", 1, 1..=1_000_000).map(Some),
     }
+}
+
+fn console(env: &Env) -> Result<Console, SettingError> {
+    let port = env.optional("CONSOLE_PORT", "a port, 0 to 65535")?;
+    Ok(match port {
+        Some(port) => Console::Port(port),
+        None if env.is_development() => Console::WithApi,
+        None => Console::Off,
+    })
 }

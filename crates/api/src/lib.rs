@@ -23,6 +23,7 @@ mod openapi;
 mod orders;
 mod pages;
 mod problem;
+mod proxies;
 mod query;
 mod rate_limit;
 mod request_id;

@@ -9,9 +9,9 @@ use actix_web::web::{self, PathConfig, QueryConfig, ServiceConfig};
 use crate::orders::{analytics, cancel, create, events, list, read, retry};
 use crate::problem::Problem;
 use crate::resource::{get, resource};
-use crate::{deadline, health, openapi, pages, query};
+use crate::{deadline, health, query};
 
-/// Adds every route.
+/// Adds the routes of the API.
 pub(crate) fn configure(app: &mut ServiceConfig) {
     app.app_data(PathConfig::default().error_handler(|_, _| Problem::order_not_found().into()))
         .app_data(QueryConfig::default().error_handler(query::problem))
@@ -34,10 +34,8 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
         .service(timed(
             resource("/api/orders/{id}/retry", "POST").post(retry::retry),
         ))
-        .service(resource("/api/openapi.json", "GET, HEAD").route(get(openapi::serve)))
         .service(resource("/health", "GET, HEAD").route(get(health::live)))
         .service(resource("/health/ready", "GET, HEAD").route(get(health::ready)))
-        .configure(pages::configure)
         .default_service(web::to(not_found));
 }
 

@@ -29,16 +29,16 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// Open files beside connections: PostgreSQL, Redis, telemetry.
 const OTHER_FILES: u64 = 256;
 
-/// Starts the server. A client that closes its side of the connection, even only for sending, counts as gone:
+/// Starts the server on these listeners; each says whether `app` shall have the pages. A client that closes its side of the connection, even only for sending, counts as gone:
 /// its requests are dropped.
 pub(crate) fn run<F, I, S, B>(
     app: F,
-    listener: TcpListener,
+    listeners: Vec<(TcpListener, bool)>,
     http: &HttpConfig,
     shutdown_timeout: Duration,
 ) -> io::Result<Server>
 where
-    F: Fn() -> I + Send + Clone + 'static,
+    F: Fn(bool) -> I + Send + Clone + 'static,
     I: IntoServiceFactory<S, Request>,
     S: ServiceFactory<Request, Config = AppConfig> + 'static,
     S::Error: Into<Error> + 'static,
@@ -47,9 +47,8 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
 {
-    bound_send_buffer(&listener);
     raise_file_limit(http.max_connections);
-    let builder = Server::build()
+    let mut builder = Server::build()
         .workers(http.workers)
         .max_concurrent_connections((http.max_connections / http.workers).max(1))
         // 0 would end the requests in flight at once.
@@ -58,29 +57,34 @@ where
     let stopping = builder.graceful_shutdown_signal();
     let (keep_alive, request_timeout) = (http.keep_alive, http.request_timeout);
     let stall_timeout = StallTimeout::from(http);
-    let builder = builder.listen("http", listener, move || {
-        let stopping = stopping.clone();
-        let app = app()
-            .into_factory()
-            .map_err(|error| error.into().error_response());
-        let http = HttpService::build()
-            .graceful_shutdown_signal(move || {
-                let stopping = stopping.clone();
-                async move { stopping.notified().await }
+    for (listener, pages) in listeners {
+        bound_send_buffer(&listener);
+        let (stopping, app) = (stopping.clone(), app.clone());
+        let name = if pages { "http with pages" } else { "http" };
+        builder = builder.listen(name, listener, move || {
+            let stopping = stopping.clone();
+            let app = app(pages)
+                .into_factory()
+                .map_err(|error| error.into().error_response());
+            let http = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .keep_alive(keep_alive)
+                .client_request_timeout(request_timeout)
+                .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+                .h1_allow_half_closed(false)
+                .h1_write_buffer_size(WRITE_BUFFER)
+                .on_connect_ext(Socket::register)
+                .h1(map_config(app, |()| AppConfig::default()));
+            fn_service(move |stream: TcpStream| {
+                let peer = stream.peer_addr().ok();
+                ready(Ok((Socket::of(stream, stall_timeout), peer)))
             })
-            .keep_alive(keep_alive)
-            .client_request_timeout(request_timeout)
-            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-            .h1_allow_half_closed(false)
-            .h1_write_buffer_size(WRITE_BUFFER)
-            .on_connect_ext(Socket::register)
-            .h1(map_config(app, |()| AppConfig::default()));
-        fn_service(move |stream: TcpStream| {
-            let peer = stream.peer_addr().ok();
-            ready(Ok((Socket::of(stream, stall_timeout), peer)))
-        })
-        .and_then(http)
-    })?;
+            .and_then(http)
+        })?;
+    }
     Ok(builder.run())
 }
 

@@ -9,15 +9,15 @@ use actix_web::middleware::{Condition, DefaultHeaders, NormalizePath, TrailingSl
 use actix_web::web::Data;
 use anyhow::Context;
 use dispatch::Subscriber;
-use service::{ShutdownSignal, wait_until_reachable};
+use service::{Address, ShutdownSignal, wait_until_reachable};
 use telemetry::http::server::{Inbound, Tracing};
 
 use crate::auth::AuthConfig;
-use crate::config::Config;
+use crate::config::{Config, Console};
 use crate::events::feed;
 use crate::rate_limit::{self, RateLimit};
 use crate::state::AppState;
-use crate::{connection, cors, error_body, request_id, routes, server};
+use crate::{connection, cors, error_body, pages, proxies, request_id, routes, server};
 
 /// How long readiness fails before the listener closes, so that the load balancer can react.
 const DRAIN_DELAY: Duration = Duration::from_millis(500);
@@ -29,9 +29,17 @@ const AUTH_DISABLED: &str = "auth.disabled";
 pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::Result<()> {
     let subscriber = Subscriber::new(&config.queue).context("REDIS_URL")?;
     let state = AppState::new(&config)?;
-    let rate_limit = Data::new(RateLimit::new(config.http.rate_limit));
+    let rate_limit = Data::new(RateLimit::new(config.http.rate_limit, &state.cache));
+    let proxies = Data::new(config.http.trusted_proxies.clone());
     let listener = config.address.listen()?;
     let address = listener.local_addr()?;
+    let mut listeners = vec![(listener, config.console == Console::WithApi)];
+    if let Console::Port(port) = config.console {
+        let host = config.address.host.clone();
+        let console = Address { host, port }.listen().context("CONSOLE_PORT")?;
+        tracing::info!("the console is at {}", console.local_addr()?);
+        listeners.push((console, true));
+    }
     tracing::info!("taking orders at {address}");
     if matches!(config.auth, AuthConfig::Off) {
         tracing::warn!(
@@ -44,10 +52,11 @@ pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::R
     let app = {
         let state = state.clone();
         // The last middleware is the first to see a request.
-        move || {
+        move |pages| {
             App::new()
                 .app_data(Data::new(state.on_this_thread()))
                 .app_data(rate_limit.clone())
+                .app_data(proxies.clone())
                 .wrap(Condition::new(
                     !http.allowed_origins.is_empty(),
                     cors::allow(&http.allowed_origins),
@@ -59,10 +68,16 @@ pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::R
                 .wrap(from_fn(request_id::add))
                 .wrap(tracing_of(address, inbound))
                 .wrap(NormalizePath::new(TrailingSlash::Trim))
+                .wrap(Condition::new(!proxies.is_empty(), from_fn(proxies::resolve)))
                 .configure(routes::configure)
+                .configure(|app| {
+                    if pages {
+                        pages::configure(app);
+                    }
+                })
         }
     };
-    let server = server::run(app, listener, &config.http, config.shutdown_timeout)?;
+    let server = server::run(app, listeners, &config.http, config.shutdown_timeout)?;
     let drained = drain_on(shutdown_signal, &state, server.handle());
     let served = async { tokio::join!(server, drained) };
     let (served, ()) = tokio::select! {

@@ -8,6 +8,7 @@ use jsonwebtoken::decode_header;
 
 use super::bearer::bearer;
 use super::error::AuthError;
+use crate::proxies::client_address;
 
 /// Name of the event.
 const AUTH_FAILED: &str = "auth.failed";
@@ -45,7 +46,7 @@ impl FailureLog {
             name: AUTH_FAILED,
             {
                 error.type = reason,
-                client.address = request.peer_addr().map(|peer| peer.ip().to_string()),
+                client.address = client_address(request).map(|ip| ip.to_string()),
                 http.auth.key_id = key_id,
                 http.auth.omitted = (omitted > 0).then_some(omitted),
             },

@@ -1,5 +1,5 @@
-//! The console at `/` and the API's description at `/docs`. Their files are compiled in, and their policy
-//! allows no others.
+//! The console at `/`, and the API's description at `/docs` and `/api/openapi.json`. Their files are compiled
+//! in, and their policy allows no others.
 
 mod status;
 
@@ -9,8 +9,8 @@ use actix_web::http::header::{self, EntityTag};
 use actix_web::web::{Bytes, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
-use crate::etag;
 use crate::resource::{get, resource};
+use crate::{etag, openapi};
 
 /// Only scripts, styles and requests of this origin; no embedding in frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -36,6 +36,7 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
         let file = move |request: HttpRequest| ready(respond(&request, &tag, media_type, content));
         app.service(resource(path, "GET, HEAD").route(get(file)));
     }
+    app.service(resource("/api/openapi.json", "GET, HEAD").route(get(openapi::serve)));
     app.service(resource("/console/status", "GET, HEAD").route(get(status::status)));
 }
 

@@ -93,9 +93,17 @@ impl Buckets {
             return usage(0, wait, true);
         }
         *full_at = next;
-        let taken = reset.as_nanos().div_ceil(interval.as_nanos().max(1));
-        let taken = u32::try_from(taken).unwrap_or(u32::MAX);
-        usage(self.per_second.saturating_sub(taken), reset, false)
+        usage(remaining(self.per_second, reset), reset, false)
+    }
+
+    /// Gives a taken token back.
+    pub(super) fn give_back(&self, client: &Client) {
+        let interval = Duration::from_secs(1) / self.per_second;
+        if let Some(full_at) = self.shard(client).full_at.get_mut(client)
+            && let Some(before) = full_at.checked_sub(interval)
+        {
+            *full_at = before;
+        }
     }
 
     #[expect(
@@ -107,6 +115,13 @@ impl Buckets {
         let index = self.hasher.hash_one(client) as usize % SHARDS;
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The tokens in a bucket that is full after `reset`.
+pub(super) fn remaining(per_second: u32, reset: Duration) -> u32 {
+    let interval = Duration::from_secs(1) / per_second.max(1);
+    let taken = reset.as_nanos().div_ceil(interval.as_nanos().max(1));
+    per_second.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
 }
 
 impl Shard {
@@ -153,6 +168,8 @@ mod tests {
         let later = start + Duration::from_millis(100);
         assert_eq!(buckets.take(customer("ada"), later).remaining, 0);
         assert!(buckets.take(customer("ada"), later).exceeded);
+        buckets.give_back(&customer("ada"));
+        assert!(!buckets.take(customer("ada"), later).exceeded);
         let much_later = later + Duration::from_secs(60);
         assert_eq!(buckets.take(customer("ada"), much_later).remaining, 9);
     }

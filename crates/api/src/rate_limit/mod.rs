@@ -1,9 +1,12 @@
-//! Limits the requests per second of each client at this replica. An authenticated request counts for its
-//! customer, before its handler runs; any other, such as one for a page or an unknown path, counts for the
-//! client's address.
+//! Limits the requests per second of each client. An authenticated request counts for its customer, before its
+//! handler runs, at all replicas together; any other, such as one for a page or an unknown path, counts for the
+//! client's address at this replica. A request whose address is known to be of one client counts for it before
+//! its token is verified, and no longer once the token is valid: guesses cost no signature.
 
 mod buckets;
+mod shared;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -15,16 +18,26 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpRequest};
 use domain::CustomerId;
 
+use crate::cache::Cache;
 use crate::problem::Problem;
-use crate::seconds;
+use crate::{proxies, seconds};
 use buckets::{Buckets, Client, Usage};
+use shared::SharedBuckets;
 
 /// `None` does not limit.
-pub(crate) struct RateLimit(Option<Buckets>);
+pub(crate) struct RateLimit(Option<Limits>);
+
+struct Limits {
+    buckets: Buckets,
+    shared: SharedBuckets,
+}
 
 impl RateLimit {
-    pub(crate) fn new(per_second: Option<u32>) -> Self {
-        Self(per_second.map(Buckets::new))
+    pub(crate) fn new(per_second: Option<u32>, cache: &Arc<Cache>) -> Self {
+        Self(per_second.map(|per_second| Limits {
+            buckets: Buckets::new(per_second),
+            shared: SharedBuckets::new(per_second, Arc::clone(cache)),
+        }))
     }
 }
 
@@ -40,7 +53,7 @@ pub(crate) async fn limit(
     let exempt = matches!(request.path(), "/health" | "/health/ready");
     if !counted
         && !exempt
-        && let Err(problem) = count(request, None)
+        && let Err(problem) = count_address(request)
     {
         response = response.error_response(problem);
     }
@@ -51,17 +64,56 @@ pub(crate) async fn limit(
     Ok(response)
 }
 
-/// Counts a request for its customer, or for its address if it has none; 429 if it exceeds the limit.
-pub(crate) fn count(request: &HttpRequest, customer: Option<&CustomerId>) -> Result<(), Problem> {
-    let Some(RateLimit(Some(buckets))) = request.app_data::<Data<RateLimit>>().map(|limit| &***limit) else {
+/// Counts a request for its address before its token is verified; 429 if it exceeds the limit. Whether it was
+/// counted: not where the address may be that of many clients.
+pub(crate) fn count_early(request: &HttpRequest) -> Result<bool, Problem> {
+    let address = limits(request).and_then(|_| proxies::client_address(request));
+    if !address.is_some_and(|address| proxies::is_of_one_client(request, address)) {
+        return Ok(false);
+    }
+    count_address(request)?;
+    Ok(true)
+}
+
+/// Counts a request for its address; 429 if it exceeds the limit.
+pub(crate) fn count_address(request: &HttpRequest) -> Result<(), Problem> {
+    let Some(limits) = limits(request) else {
         return Ok(());
     };
-    let client = match customer {
-        Some(customer) => Client::Customer(customer.clone()),
-        // Of the connection: headers that name another address are not trusted.
-        None => Client::at(request.peer_addr().map(|peer| peer.ip())),
+    record(request, limits.buckets.take(by_address(request), Instant::now()))
+}
+
+/// Counts a request for its customer instead of its address, for which it may be `counted`; 429 if it exceeds
+/// the limit.
+pub(crate) async fn count_customer(
+    request: &HttpRequest,
+    customer: &CustomerId,
+    counted: bool,
+) -> Result<(), Problem> {
+    let Some(limits) = limits(request) else {
+        return Ok(());
     };
-    let usage = buckets.take(client, Instant::now());
+    if counted {
+        limits.buckets.give_back(&by_address(request));
+    }
+    let usage = match limits.shared.take(customer).await {
+        Some(usage) => usage,
+        None => limits
+            .buckets
+            .take(Client::Customer(customer.clone()), Instant::now()),
+    };
+    record(request, usage)
+}
+
+fn limits(request: &HttpRequest) -> Option<&Limits> {
+    request.app_data::<Data<RateLimit>>()?.get_ref().0.as_ref()
+}
+
+fn by_address(request: &HttpRequest) -> Client {
+    Client::at(proxies::client_address(request))
+}
+
+fn record(request: &HttpRequest, usage: Usage) -> Result<(), Problem> {
     request.extensions_mut().insert(usage);
     if usage.exceeded {
         Err(too_many(usage))

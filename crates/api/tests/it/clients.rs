@@ -136,6 +136,79 @@ async fn a_client_that_has_the_current_order_gets_304() {
 }
 
 #[tokio::test]
+async fn replicas_share_the_limit_of_a_customer_through_redis() {
+    let environment = [
+        ("AUTH", "jwt"),
+        ("JWT_SECRET", SECRET),
+        ("RATE_LIMIT_PER_SECOND", "1"),
+    ];
+    let one = Api::with(&environment).await;
+    let queue = [("QUEUE_NAME", one.queue.as_str())];
+    let other = Api::with(&[&environment[..], &queue].concat()).await;
+    // At a replica of its own, each customer's first request is taken.
+    let mut customers = 0;
+    testkit::eventually("429", std::time::Duration::from_secs(60), async || {
+        customers += 1;
+        let token = token(&format!("customer-{customers}"), "orders:read");
+        assert_eq!(list(&one, &token).await.status, 200);
+        (list(&other, &token).await.status == 429).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_redis_each_replica_limits_by_itself() {
+    let unreachable = format!("redis://127.0.0.1:{}", testkit::free_port().unwrap());
+    let environment = [
+        ("AUTH", "jwt"),
+        ("JWT_SECRET", SECRET),
+        ("RATE_LIMIT_PER_SECOND", "1"),
+        ("REDIS_URL", &unreachable),
+    ];
+    let api = Api::with(&environment).await;
+    let ada = token("ada", "orders:read");
+    testkit::eventually("429", std::time::Duration::from_secs(30), async || {
+        (list(&api, &ada).await.status == 429).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn clients_behind_a_trusted_proxy_have_limits_of_their_own() {
+    let environment = [
+        ("AUTH", "jwt"),
+        ("JWT_SECRET", SECRET),
+        ("RATE_LIMIT_PER_SECOND", "1"),
+        ("TRUSTED_PROXIES", "127.0.0.0/8"),
+    ];
+    let api = Api::with(&environment).await;
+    let send = async |client: &str, token: &str| {
+        let request = api
+            .request(Method::GET, "/api/orders")
+            .header("x-forwarded-for", client);
+        Response::of(request.bearer_auth(token)).await
+    };
+    let guess = token("ada", "orders:read") + "x";
+    testkit::eventually("429", std::time::Duration::from_secs(30), async || {
+        (send("198.51.100.1", &guess).await.status == 429).then_some(())
+    })
+    .await;
+    // Its next token is not verified.
+    testkit::eventually("429", std::time::Duration::from_secs(30), async || {
+        send("198.51.100.1", &guess).await;
+        let valid = send("198.51.100.1", &token("grace", "orders:read")).await;
+        (valid.status == 429).then_some(())
+    })
+    .await;
+    assert_eq!(send("1.1.1.1, 198.51.100.2", &guess).await.status, 401);
+    // Valid tokens count for their customers.
+    for customer in ["ada", "grace", "linus"] {
+        let valid = send("198.51.100.3", &token(customer, "orders:read")).await;
+        assert_eq!(valid.status, 200, "{customer}: {valid:?}");
+    }
+}
+
+#[tokio::test]
 async fn every_response_names_its_request() {
     let lens = testkit::lens().await.unwrap();
     let url = lens.otlp_http_url();

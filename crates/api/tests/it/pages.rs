@@ -3,6 +3,7 @@
 use reqwest::Method;
 
 use crate::auth::tokens::{SECRET, send, token};
+use crate::response::Response;
 use crate::service::Api;
 
 #[tokio::test]
@@ -31,6 +32,42 @@ async fn pages_load_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
+async fn outside_of_development_pages_have_a_port_of_their_own_or_none() {
+    let production = [
+        ("ENVIRONMENT", "production"),
+        ("AUTH", "jwt"),
+        ("JWT_SECRET", SECRET),
+        ("JWT_ISSUER", "https://id.example"),
+        ("JWT_AUDIENCE", "orders"),
+    ];
+    let port = testkit::free_port().unwrap().to_string();
+    let console = ("CONSOLE_PORT", port.as_str());
+    for environment in [&production[..], &[&production[..], &[console]].concat()] {
+        let api = Api::with(environment).await;
+        for path in [
+            "/",
+            "/docs",
+            "/console/page.js",
+            "/console/status",
+            "/api/openapi.json",
+        ] {
+            assert_eq!(api.get(path).await.status, 404, "{path}");
+        }
+        assert_eq!(api.get("/api/orders").await.status, 401);
+        if environment.contains(&console) {
+            let get = async |path: &str| {
+                let url = format!("http://127.0.0.1:{port}{path}");
+                reqwest::get(url).await.unwrap().status()
+            };
+            for path in ["/", "/docs", "/console/page.js", "/api/openapi.json"] {
+                assert_eq!(get(path).await, 200, "{path}");
+            }
+            assert_eq!(get("/api/orders").await, 401);
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_document_that_is_served_is_the_committed_one() {
     let api = Api::start().await;
     let served = api.get("/api/openapi.json").await;
@@ -39,6 +76,11 @@ async fn the_document_that_is_served_is_the_committed_one() {
     let same = served.text == std::fs::read_to_string(committed).unwrap();
     assert!(same, "crates/api/openapi.json is out of date");
     assert_eq!(served.body["openapi"], "3.1.0");
+    for path in ["/api/openapi.json", "/docs"] {
+        let tag = api.get(path).await.header("etag").unwrap().to_owned();
+        let again = api.request(Method::GET, path).header("if-none-match", tag);
+        assert_eq!(Response::of(again).await.status, 304, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The trace context that a request brings.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use actix_web::dev::ServiceRequest;
@@ -13,6 +14,11 @@ const MAX_TRACESTATE_LEN: usize = 512;
 static TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 static TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
+
+/// The client's address, where a trusted proxy named it. A middleware outside of `Tracing` inserts it into the
+/// request's extensions; without it, `client.address` is the peer's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
 
 /// How a caller's trace context is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

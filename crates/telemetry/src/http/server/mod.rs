@@ -39,7 +39,7 @@ use self::request::{Local, Request};
 use crate::span::Untraced;
 
 pub use body::TracedBody;
-pub use inbound::Inbound;
+pub use inbound::{ClientAddress, Inbound};
 
 /// The middleware. Wrap the whole app with it last, so that it is outermost.
 #[derive(Debug, Clone, Default)]

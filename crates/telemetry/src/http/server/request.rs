@@ -1,15 +1,16 @@
 //! The span and the metric of one request.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
+use actix_web::HttpMessage;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, Version, header};
 use opentelemetry::trace::{SpanBuilder, SpanKind};
 use opentelemetry::{Context, KeyValue};
 
-use super::inbound::Inbound;
+use super::inbound::{ClientAddress, Inbound};
 use super::route::Route;
 #[cfg(feature = "diesel")]
 use crate::db::repeats::Repeats;
@@ -197,7 +198,12 @@ fn span_attributes<'a>(
     let local_address = local.address.clone();
     let peer = request.peer_addr();
     // An IPv4 address on an IPv6 socket is shown as IPv4.
-    let peer_address = peer.map(|peer| Arc::<str>::from(peer.ip().to_canonical().to_string()));
+    let shown = |ip: IpAddr| Arc::<str>::from(ip.to_canonical().to_string());
+    let peer_address = peer.map(|peer| shown(peer.ip()));
+    let named = request
+        .extensions()
+        .get::<ClientAddress>()
+        .map(|named| shown(named.0));
     [
         Some(text(names::URL_PATH, request.path())),
         Some(KeyValue::new(names::NETWORK_PROTOCOL_NAME, "http")),
@@ -206,8 +212,8 @@ fn span_attributes<'a>(
         local_address.map(|address| KeyValue::new(names::SERVER_ADDRESS, address)),
         query.map(|query| text(names::URL_QUERY, &redact::query(query))),
         method.map(|method| text(names::HTTP_REQUEST_METHOD_ORIGINAL, method)),
-        peer_address
-            .clone()
+        named
+            .or_else(|| peer_address.clone())
             .map(|address| KeyValue::new(names::CLIENT_ADDRESS, address)),
         peer_address.map(|address| KeyValue::new(names::NETWORK_PEER_ADDRESS, address)),
         peer.map(|peer| KeyValue::new(names::NETWORK_PEER_PORT, i64::from(peer.port()))),
