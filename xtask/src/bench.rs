@@ -15,6 +15,9 @@ pub(crate) struct Bench {
     /// One short round of each, to see that it runs
     #[arg(long)]
     short: bool,
+    /// PostgreSQL without fsync, for comparison
+    #[arg(long)]
+    no_fsync: bool,
 }
 
 impl Bench {
@@ -27,7 +30,7 @@ impl Bench {
         };
         let mut signals = Signals::new()?;
         tokio::select! {
-            done = bench::run(benchmarks, size, &binaries) => done?,
+            done = bench::run(benchmarks, size, !self.no_fsync, &binaries) => done?,
             () = signals.received() => return Ok(ExitCode::FAILURE),
         }
         Ok(ExitCode::SUCCESS)

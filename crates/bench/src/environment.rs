@@ -17,15 +17,22 @@ pub(crate) struct Environment {
     pub(crate) postgres: Postgres,
     pub(crate) redis: Redis,
     pub(crate) binaries: Binaries,
+    fsync: bool,
 }
 
 impl Environment {
-    pub(crate) async fn start(binaries: &Binaries) -> anyhow::Result<Self> {
+    pub(crate) async fn start(binaries: &Binaries, fsync: bool) -> anyhow::Result<Self> {
         Ok(Self {
-            postgres: Postgres::start().await?,
+            postgres: start_postgres(fsync).await?,
             redis: Redis::start().await?,
             binaries: binaries.clone(),
+            fsync,
         })
+    }
+
+    /// Another PostgreSQL, for a benchmark that changes its settings.
+    pub(crate) async fn another_postgres(&self) -> anyhow::Result<Postgres> {
+        start_postgres(self.fsync).await
     }
 
     /// These services in this mode. Each mode has its own queue.
@@ -59,6 +66,14 @@ impl Environment {
             .env(Service::Lens, "LENS_MAX_BYTES", "16MiB")
             .start()
             .await
+    }
+}
+
+async fn start_postgres(fsync: bool) -> anyhow::Result<Postgres> {
+    if fsync {
+        Postgres::start_durable().await
+    } else {
+        Postgres::start().await
     }
 }
 

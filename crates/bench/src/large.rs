@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use testkit::{Postgres, Service, Stack};
+use testkit::{Service, Stack};
 use tokio_postgres::Client;
 
 use crate::environment::Environment;
@@ -43,7 +43,7 @@ const READS: [(&str, &str); 6] = [
 ];
 
 pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result<()> {
-    let postgres = Postgres::start_durable().await?;
+    let postgres = environment.another_postgres().await?;
     let database = stored::orders(environment, &postgres, size.stored).await?;
     let sql = database.connect().await?;
     let services = [Service::Api, Service::Worker];
@@ -84,7 +84,7 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
         ]);
     }
     println!(
-        "\n{table}\n{} final orders, PostgreSQL with fsync, one api and one worker, beside {RATE} new orders/s. Then {} due \
+        "\n{table}\n{} final orders, one api and one worker, beside {RATE} new orders/s. Then {} due \
          orders, which the\nworker processes meanwhile. Then a snapshot that was held for {} s at {RATE_OF_SNAPSHOT} \
          new orders/s.",
         size.stored,

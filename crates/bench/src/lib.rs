@@ -91,14 +91,20 @@ impl FromStr for Benchmark {
     }
 }
 
-/// Runs these benchmarks on these programs, and prints their figures.
+/// Runs these benchmarks on these programs, and prints their figures. Without `fsync`, PostgreSQL does not
+/// wait for the disk: only for comparison.
 ///
 /// # Errors
 /// When a server or a service does not start or responds with an error; never for a slow result.
-pub async fn run(benchmarks: &[Benchmark], size: Size, binaries: &Binaries) -> anyhow::Result<()> {
+pub async fn run(
+    benchmarks: &[Benchmark],
+    size: Size,
+    fsync: bool,
+    binaries: &Binaries,
+) -> anyhow::Result<()> {
     process::raise_file_limit()?;
-    let environment = Environment::start(binaries).await?;
-    println!("{}", process::conditions(size));
+    let environment = Environment::start(binaries, fsync).await?;
+    println!("{}", process::conditions(size, fsync));
     for benchmark in benchmarks {
         match benchmark {
             Benchmark::Price => price::run(&environment, size).await?,

@@ -51,7 +51,8 @@ pub(crate) fn raise_file_limit() -> anyhow::Result<()> {
 }
 
 /// The machine and the run's size, as printed above the figures.
-pub(crate) fn conditions(size: Size) -> String {
+pub(crate) fn conditions(size: Size, fsync: bool) -> String {
+    let fsync = if fsync { "with" } else { "without" };
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -60,8 +61,8 @@ pub(crate) fn conditions(size: Size) -> String {
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map_or("unknown CPU", |(_, model)| model);
     format!(
-        "{cores} cores ({model}), Linux {}; {} rounds of {} s; load, services, PostgreSQL (without fsync), Redis and the OTLP\n\
-         receiver all on these cores",
+        "{cores} cores ({model}), Linux {}; {} rounds of {} s; PostgreSQL {fsync} fsync, Redis without;\n\
+         load, services, servers and the OTLP receiver all on these cores",
         kernel.trim(),
         size.rounds,
         size.measure.as_secs(),

@@ -1,10 +1,10 @@
-//! A large table, on a PostgreSQL with fsync: how long the totals take, how fast old orders are pruned, and
+//! A large table: how long the totals take, how fast old orders are pruned, and
 //! what that costs new ones.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use testkit::{Postgres, Service};
+use testkit::Service;
 use tokio_postgres::Client;
 
 use crate::environment::Environment;
@@ -23,7 +23,7 @@ const FULL_COUNT: &str =
     "SELECT status, currency, count(*), sum(amount) FROM orders GROUP BY status, currency";
 
 pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result<()> {
-    let postgres = Postgres::start_durable().await?;
+    let postgres = environment.another_postgres().await?;
     let database = stored::orders(environment, &postgres, size.stored).await?;
     let sql = database.connect().await?;
 
@@ -37,7 +37,7 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
     let full = Instant::now();
     sql.query(FULL_COUNT, &[]).await?;
     println!(
-        "\n{} orders, PostgreSQL with fsync. Totals of all: at most {:.1} ms (median {:.1} ms) in {REQUESTS} requests; a full\n\
+        "\n{} orders. Totals of all: at most {:.1} ms (median {:.1} ms) in {REQUESTS} requests; a full\n\
          count: {:.0} ms. The worker's first count, as after the migration: {first_count:.0} s.",
         size.stored,
         quantile(&totals, 1000),

@@ -7,7 +7,7 @@ use throughline_bench::{Benchmark, Size};
 async fn every_benchmark_runs() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let binaries = Binaries::build(Profile::Dev).await.unwrap();
-    throughline_bench::run(&Benchmark::ALL, Size::SHORT, &binaries)
+    throughline_bench::run(&Benchmark::ALL, Size::SHORT, true, &binaries)
         .await
         .unwrap();
 }
