@@ -59,7 +59,7 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
         .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM orders LIMIT 1")
         .await?;
     let request = client::create_order_request(false);
-    load::open(stack.ports().api, &request, RATE_OF_SNAPSHOT, size.snapshot).await?;
+    load::open(&[stack.ports().api], &request, RATE_OF_SNAPSHOT, size.snapshot).await?;
     let held = measured(&stack, &sql, size).await?;
     snapshot.batch_execute("COMMIT").await?;
 
@@ -97,7 +97,8 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
 /// Milliseconds of each operation, beside new orders; of the orders themselves in the last row.
 async fn measured(stack: &Stack, sql: &Client, size: Size) -> anyhow::Result<Vec<(&'static str, Vec<f64>)>> {
     let request = client::create_order_request(false);
-    let posts = load::open(stack.ports().api, &request, RATE, size.measure * 2);
+    let ports = [stack.ports().api];
+    let posts = load::open(&ports, &request, RATE, size.measure * 2);
     let reads = async {
         let mut all = Vec::new();
         for (what, statement) in [

@@ -5,13 +5,14 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `price` | creating orders with no, a tenth of, or every trace; the baseline is PostgreSQL alone |
+//! | `price` | creating orders with no, a tenth of, or every trace |
 //! | `life` | orders from their creation to their final state |
 //! | `events` | 10,000 clients that wait for their orders' events |
 //! | `backlog` | 100,000 orders that are due at once |
 //! | `large` | reads of 10 million orders and 2 million that are due, without and with a held snapshot |
 //! | `retention` | a table of 10 million orders: its totals, and pruning beside new orders |
 //! | `stored` | the table of `large` and `retention` |
+//! | `floor` | the same statements in pgbench: what PostgreSQL alone does a second |
 //! | `load`, `client` | a closed loop, an open loop, and their HTTP client |
 //! | `environment`, `mode`, `size` | the servers, how much is traced, how much is measured |
 //! | `process`, `stats`, `table` | CPU time and memory of a process; quantiles; a printed table |
@@ -20,6 +21,7 @@ mod backlog;
 mod client;
 mod environment;
 mod events;
+mod floor;
 mod large;
 mod life;
 mod load;

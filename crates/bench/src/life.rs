@@ -1,4 +1,5 @@
-//! Orders from their creation to their final state: how many a second, and how long one takes.
+//! Orders from their creation to their final state: how many a second, and how long one takes. The floor is
+//! PostgreSQL alone, with the statements that insert, claim and complete an order.
 
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use testkit::{Database, Service, Stack, wait_for_final_orders};
 use tokio_postgres::Client;
 
 use crate::environment::Environment;
+use crate::floor::{Floors, Statements};
 use crate::mode::Mode;
 use crate::size::Size;
 use crate::stats::{median, quantile};
@@ -39,6 +41,7 @@ struct Measured {
 pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result<()> {
     let receiver = environment.receiver().await?;
     let otlp = receiver.ports().otlp_http_url();
+    let mut floors = Floors::new(environment, Statements::Life).await?;
     let mut all = Vec::new();
     for mode in MODES {
         let database = environment.postgres.database().await?;
@@ -55,8 +58,12 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
     }
 
     let mut table = Table::new(&["orders to their end", "orders/s", "", "p50", "p99", ""]);
+    let mut throughput = Vec::new();
     for (payment, what) in [(false, "without a payment"), (true, "with a payment")] {
         for round in 0..=size.rounds {
+            if round > 0 {
+                floors.measure(size.measure).await?;
+            }
             for measured in &mut all {
                 measured.measure(payment, size.measure).await?;
                 // Round 0 warms up.
@@ -66,6 +73,7 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
             }
         }
         add_rows(&mut table, what, &all);
+        throughput.extend(all.iter().map(|one| (one.name(what), median(&one.throughput))));
     }
     println!("\n{table}");
     println!(
@@ -73,6 +81,7 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
          p50, p99: from an order's creation to its final state, at {OPEN_LOOP_RATE} orders/s.",
         load::CLIENTS
     );
+    println!("\n{}", floors.beside(throughput));
     Ok(())
 }
 
@@ -81,7 +90,7 @@ fn add_rows(table: &mut Table, what: &str, all: &[Measured]) {
     for measured in all {
         let (throughput, p99) = (median(&measured.throughput), median(&measured.p99));
         table.row([
-            format!("{what}, {}", measured.mode.name()),
+            measured.name(what),
             format!("{throughput:.0}"),
             measured.mode.change(throughput, median(&off.throughput)),
             format!("{:.1} ms", median(&measured.p50)),
@@ -92,6 +101,10 @@ fn add_rows(table: &mut Table, what: &str, all: &[Measured]) {
 }
 
 impl Measured {
+    fn name(&self, what: &str) -> String {
+        format!("{what}, {}", self.mode.name())
+    }
+
     async fn measure(&mut self, payment: bool, measure: Duration) -> anyhow::Result<()> {
         let request = client::create_order_request(payment);
         let port = self.stack.ports().api;
@@ -104,7 +117,7 @@ impl Measured {
         self.throughput.push(orders / seconds);
         sql.batch_execute("TRUNCATE orders").await?;
 
-        load::open(port, &request, OPEN_LOOP_RATE, measure).await?;
+        load::open(&[port], &request, OPEN_LOOP_RATE, measure).await?;
         wait_until_final(&sql).await?;
         let rows = sql.query(DURATIONS, &[]).await?;
         let durations: Vec<f64> = rows.iter().map(|row| row.get(0)).collect();

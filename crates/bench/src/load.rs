@@ -36,9 +36,10 @@ pub(crate) async fn closed(port: u16, request: &[u8], measure: Duration) -> anyh
     Ok(responses / start.elapsed().as_secs_f64())
 }
 
-/// Latencies in milliseconds at `rate` requests a second, evenly spread over the connections.
+/// Latencies in milliseconds at `rate` requests a second, evenly spread over the connections, and these over
+/// the ports.
 pub(crate) async fn open(
-    port: u16,
+    ports: &[u16],
     request: &[u8],
     rate: f64,
     measure: Duration,
@@ -46,7 +47,7 @@ pub(crate) async fn open(
     let interval = Duration::from_secs_f64(1.0 / rate);
     let start = Instant::now() + Duration::from_millis(100);
     let mut clients = JoinSet::new();
-    for number in 0..CLIENTS {
+    for (number, port) in (0..CLIENTS).zip(ports.iter().copied().cycle()) {
         let request = request.to_vec();
         clients.spawn(async move {
             let mut client = Client::connect(port).await?;

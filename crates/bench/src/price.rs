@@ -1,15 +1,13 @@
-//! The cost of tracing when orders are created. The baseline is pgbench, which runs the same INSERT.
+//! The cost of tracing when orders are created. The floor is PostgreSQL alone, with the same INSERT.
 
-use std::fs;
-use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use testkit::{Database, Service, Stack};
-use tokio::process::Command;
 
 use crate::client;
 use crate::environment::{self, Environment};
+use crate::floor::{Floors, Statements};
 use crate::load::{self, CLIENTS};
 use crate::mode::Mode;
 use crate::process::{self, Memory};
@@ -37,8 +35,7 @@ struct Measured {
 pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result<()> {
     let receiver = environment.receiver().await?;
     let otlp = receiver.ports().otlp_http_url();
-    let baseline_database = environment.postgres.database().await?;
-    environment.binaries.migrate(baseline_database.url()).await?;
+    let mut floors = Floors::new(environment, Statements::Insert).await?;
     let mut all = Vec::new();
     for mode in MODES {
         let database = environment.postgres.database().await?;
@@ -58,9 +55,8 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
         });
     }
 
-    let mut baseline = Vec::new();
     for _ in 0..size.rounds {
-        baseline.push(pgbench(&baseline_database, size.measure).await?);
+        floors.measure(size.measure).await?;
         for measured in &mut all {
             measured.closed_loop(size.measure).await?;
         }
@@ -72,7 +68,7 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
             measured.open_loop(rate, size.measure).await?;
         }
     }
-    print(&all, median(&baseline), rate)
+    print(&all, &floors, rate)
 }
 
 impl Measured {
@@ -91,7 +87,7 @@ impl Measured {
     async fn open_loop(&mut self, rate: f64, measure: Duration) -> anyhow::Result<()> {
         let request = client::create_order_request(false);
         let port = self.stack.ports().api;
-        let latencies = load::open(port, &request, rate, measure).await?;
+        let latencies = load::open(&[port], &request, rate, measure).await?;
         self.p50.push(median(&latencies));
         self.p99.push(quantile(&latencies, 990));
         Ok(())
@@ -102,7 +98,7 @@ impl Measured {
     }
 }
 
-fn print(all: &[Measured], baseline: f64, rate: f64) -> anyhow::Result<()> {
+fn print(all: &[Measured], floors: &Floors, rate: f64) -> anyhow::Result<()> {
     let off = all.first().context("nothing was measured")?;
     let off_memory = off.memory()?.now;
     let mut table = Table::new(&[
@@ -142,46 +138,10 @@ fn print(all: &[Measured], baseline: f64, rate: f64) -> anyhow::Result<()> {
         ]);
     }
     println!("\n{table}");
-    println!(
-        "orders/s, CPU: closed loop of {CLIENTS} clients. p50, p99: open loop of {rate:.0} orders/s.\n\
-         Baseline: pgbench makes {baseline:.0} such INSERTs/s over {CLIENTS} connections; with telemetry off the api creates \
-         {:.0} % as many orders.",
-        median(&off.throughput) / baseline * 100.0
-    );
+    println!("orders/s, CPU: closed loop of {CLIENTS} clients. p50, p99: open loop of {rate:.0} orders/s.");
+    let throughput = all
+        .iter()
+        .map(|one| (one.mode.name().to_owned(), median(&one.throughput)));
+    println!("\n{}", floors.beside(throughput));
     Ok(())
-}
-
-/// The INSERT of an order without a payment, in the columns that `store` writes.
-const INSERT: &str = "INSERT INTO orders \
-    (id, amount, dispatch_after, customer, currency, status, payment_status, items, trace_context) \
-    VALUES (gen_random_uuid(), 9999, now() + interval '30 s', 'anonymous', 'USD', 'pending', 'not_required', \
-    '[{\"product_name\": \"Widget\", \"quantity\": 1, \"unit_price_minor\": 9999}]', \
-    '{\"traceparent\": \"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\"}') RETURNING created_at;\n";
-
-/// INSERTs per second.
-async fn pgbench(database: &Database, measure: Duration) -> anyhow::Result<f64> {
-    let program = testkit::postgres_program("pgbench")
-        .context("pgbench is not installed; it comes with PostgreSQL's server")?;
-    let script = std::env::temp_dir().join(format!("throughline-bench-{}.sql", std::process::id()));
-    fs::write(&script, INSERT)?;
-    let output = Command::new(program)
-        .args(["--no-vacuum", "--protocol=prepared", "--jobs=1"])
-        .arg(format!("--client={CLIENTS}"))
-        .arg(format!("--time={}", measure.as_secs().max(1)))
-        .arg(format!("--file={}", script.display()))
-        .arg(database.url())
-        .stdin(Stdio::null())
-        .output()
-        .await;
-    fs::remove_file(&script)?;
-    let output = output?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    ensure!(
-        output.status.success(),
-        "pgbench: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let tps = text.lines().find_map(|line| line.strip_prefix("tps = "));
-    let number = tps.and_then(|line| line.split(' ').next());
-    Ok(number.context("pgbench printed no tps")?.parse()?)
 }

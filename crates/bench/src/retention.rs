@@ -1,5 +1,4 @@
-//! A large table: how long the totals take, how fast old orders are pruned, and
-//! what that costs new ones.
+//! A large table: how long the totals take, how fast old orders are pruned, and what that costs new ones.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -48,12 +47,12 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
     let request = client::create_order_request(false);
     let (port, measure) = (stack.ports().api, size.measure * 4);
     let mut table = Table::new(&["POST, open loop", "p50", "p99", "pruned a second"]);
-    load::open(port, &request, RATE, size.measure).await?;
-    let alone = load::open(port, &request, RATE, measure).await?;
+    load::open(&[port], &request, RATE, size.measure).await?;
+    let alone = load::open(&[port], &request, RATE, measure).await?;
     table.row(cells("alone", &alone, String::new()));
     let (before, begun) = (old(&sql).await?, Instant::now());
     let mut prune = Prune::start(environment, database.url())?;
-    let beside = load::open(port, &request, RATE, measure).await?;
+    let beside = load::open(&[port], &request, RATE, measure).await?;
     let seconds = prune.stop_after(begun)?;
     let pruned = before - old(&sql).await?;
     table.row(cells("beside prune", &beside, format!("{:.0}", pruned / seconds)));
