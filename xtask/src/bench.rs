@@ -1,6 +1,7 @@
 //! `bench`: the figures of BENCHMARKS.md, on private processes and servers.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use bench::{Benchmark, Size};
 use testkit::{Binaries, Profile};
@@ -10,7 +11,7 @@ use crate::signals::Signals;
 /// Measure what the product does, and what tracing costs it
 #[derive(clap::Args)]
 pub(crate) struct Bench {
-    /// Only these: price, life, events, backlog, large, retention
+    /// Only these: price, life, events, backlog, large, retention, soak, fleet
     benchmarks: Vec<Benchmark>,
     /// One short round of each, to see that it runs
     #[arg(long)]
@@ -18,12 +19,18 @@ pub(crate) struct Bench {
     /// PostgreSQL without fsync, for comparison
     #[arg(long)]
     no_fsync: bool,
+    /// The duration of soak in hours (default: 20 minutes)
+    #[arg(long)]
+    hours: Option<f64>,
 }
 
 impl Bench {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let binaries = Binaries::build(Profile::Release).await?;
-        let size = if self.short { Size::SHORT } else { Size::FULL };
+        let mut size = if self.short { Size::SHORT } else { Size::FULL };
+        if let Some(hours) = self.hours {
+            size.soak = Duration::try_from_secs_f64(hours * 3600.0)?;
+        }
         let benchmarks = match self.benchmarks.as_slice() {
             [] => &Benchmark::ALL,
             some => some,

@@ -1,9 +1,11 @@
 //! A cheap HTTP/1.1 client, because it shares its cores with the services that are measured: one keep-alive
 //! connection, one request at a time.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context, bail, ensure};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 pub(crate) struct Client {
     stream: BufReader<TcpStream>,
@@ -14,7 +16,15 @@ pub(crate) struct Client {
 impl Client {
     /// Connects to a port of 127.0.0.1.
     pub(crate) async fn connect(port: u16) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        Self::connect_from(Ipv4Addr::LOCALHOST, port).await
+    }
+
+    /// As [`Client::connect`], from this loopback address: one address has ports for at most 28,000
+    /// connections to the same port.
+    pub(crate) async fn connect_from(address: Ipv4Addr, port: u16) -> anyhow::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((address, 0).into())?;
+        let stream = socket.connect((Ipv4Addr::LOCALHOST, port).into()).await?;
         stream.set_nodelay(true)?;
         Ok(Self {
             stream: BufReader::with_capacity(2048, stream),

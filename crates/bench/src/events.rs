@@ -1,6 +1,7 @@
 //! Clients that wait for their orders' events, all on one api: how much memory they take, and how soon each
 //! gets its event.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
@@ -23,8 +24,17 @@ const PAYMENT_LATENCY_MS: u32 = 200;
 const WORKER_CONCURRENCY: &str = "50";
 /// Connections that are opened at the same time.
 const CONNECT_BATCH: usize = 100;
+/// Batches that come from one loopback address: 20,000 connections.
+const BATCHES_OF_ADDRESS: u32 = 200;
+const CREATORS: usize = 16;
+/// The api's settings that limit connections and event streams.
+const CONNECTION_LIMITS: [&str; 3] = [
+    "HTTP_MAX_CONNECTIONS",
+    "EVENT_STREAMS_MAX",
+    "EVENT_STREAMS_PER_CUSTOMER",
+];
 /// From the worker's start to the last event.
-const EVENTS_TIMEOUT: Duration = Duration::from_secs(300);
+const EVENTS_TIMEOUT: Duration = Duration::from_secs(600);
 /// Completions a second.
 const COMPLETION_RATE: &str =
     "SELECT (count(*) / extract(epoch FROM max(completed_at) - min(completed_at)))::float8 FROM orders";
@@ -47,14 +57,24 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
     let database = environment.postgres.database().await?;
     let stack = |services: &[Service]| environment.stack(Mode::Full, database.url(), services, &otlp);
     // No order is redispatched before every client waits.
-    let front = stack(&[Service::Gateway, Service::Api]).env(Service::Api, "ORDER_DISPATCH_GRACE", "1h");
+    let mut front = stack(&[Service::Gateway, Service::Api]).env(Service::Api, "ORDER_DISPATCH_GRACE", "1h");
+    for limit in CONNECTION_LIMITS {
+        front = front.env(Service::Api, limit, "1000000");
+    }
     let front = front.start().await?;
     delay_payments(&front).await?;
     let memory = || process::memory(environment::pid(&front, Service::Api)?);
     let at_start = memory()?.now;
 
     let port = front.ports().api;
-    let orders = create_orders(port, size.waiting).await?;
+    let clients = size.waiting.min(process::max_connections());
+    if clients < size.waiting {
+        println!(
+            "\nThe limit of open files permits {clients} of {} clients.",
+            size.waiting
+        );
+    }
+    let orders = create_orders(port, clients).await?;
     let with_orders = memory()?.now;
     let waiting = follow(port, &orders).await?;
     let with_clients = memory()?.now;
@@ -72,15 +92,15 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
     drop(worker);
 
     println!(
-        "\n{} clients wait for events of one api, every trace recorded: {} got their event, at {rate:.0} completions a second.\n\
+        "\n{clients} clients wait for events of one api, every trace recorded: {} got their event, at {rate:.0} completions a second.\n\
          From an order's final state to its client: p50 {:.0} ms, p99 {:.0} ms, max {:.0} ms.\n\
          Memory of the api: {at_start:.0} MB at the start, {with_orders:.0} MB with the orders created, {with_clients:.0} MB \
-         with all clients waiting, {peak:.0} MB at the peak.",
-        size.waiting,
+         with all clients waiting ({:.1} KB a client), {peak:.0} MB at the peak.",
         lags.len(),
         median(&lags),
         quantile(&lags, 990),
         quantile(&lags, 1000),
+        (with_clients - with_orders) * 1e3 / f64::from(u32::try_from(clients)?),
     );
     Ok(())
 }
@@ -93,32 +113,51 @@ async fn delay_payments(stack: &Stack) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Creates orders with a payment over one connection; returns their ids.
+/// Creates orders with a payment; returns their ids.
 async fn create_orders(port: u16, count: usize) -> anyhow::Result<Vec<String>> {
-    let request = client::create_order_request(true);
-    let mut client = Client::connect(port).await?;
-    let mut orders = Vec::with_capacity(count);
-    for _ in 0..count {
-        let created: Created = serde_json::from_slice(client.create(&request).await?)?;
-        orders.push(created.id);
+    let mut clients = JoinSet::new();
+    for client in 0..CREATORS {
+        let share = (client..count).step_by(CREATORS);
+        clients.spawn(async move {
+            let request = client::create_order_request(true);
+            let mut client = Client::connect(port).await?;
+            let mut orders = Vec::with_capacity(share.len());
+            for _ in share {
+                let created: Created = serde_json::from_slice(client.create(&request).await?)?;
+                orders.push(created.id);
+            }
+            anyhow::Ok(orders)
+        });
     }
-    Ok(orders)
+    let orders = clients
+        .join_all()
+        .await
+        .into_iter()
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(orders.concat())
 }
 
 /// Opens an event stream for each order; each task ends with its lag in milliseconds.
 async fn follow(port: u16, orders: &[String]) -> anyhow::Result<JoinSet<anyhow::Result<f64>>> {
     let mut waiting = JoinSet::new();
-    for batch in orders.chunks(CONNECT_BATCH) {
+    for (number, batch) in (0..).zip(orders.chunks(CONNECT_BATCH)) {
+        let address = address(number);
         let mut connecting = JoinSet::new();
         for order in batch {
             let order = order.clone();
-            connecting.spawn(async move { Client::connect(port).await?.follow(&order).await });
+            connecting.spawn(async move { Client::connect_from(address, port).await?.follow(&order).await });
         }
         while let Some(stream) = connecting.join_next().await {
             waiting.spawn(lag(stream??));
         }
     }
     Ok(waiting)
+}
+
+/// The loopback address of a batch.
+fn address(batch: u32) -> Ipv4Addr {
+    let host = batch / BATCHES_OF_ADDRESS + 1;
+    Ipv4Addr::from(u32::from(Ipv4Addr::new(127, 0, 0, 0)) + host)
 }
 
 /// Milliseconds from the order's final state, by PostgreSQL's clock on this machine, to the event's arrival.

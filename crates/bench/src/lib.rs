@@ -7,20 +7,24 @@
 //! |---|---|
 //! | `price` | creating orders with no, a tenth of, or every trace |
 //! | `life` | orders from their creation to their final state |
-//! | `events` | 10,000 clients that wait for their orders' events |
+//! | `events` | up to 50,000 clients that wait for their orders' events |
 //! | `backlog` | 100,000 orders that are due at once |
 //! | `large` | reads of 10 million orders and 2 million that are due, without and with a held snapshot |
 //! | `retention` | a table of 10 million orders: its totals, and pruning beside new orders |
 //! | `stored` | the table of `large` and `retention` |
 //! | `floor` | the same statements in pgbench: what PostgreSQL alone does a second |
+//! | `soak` | a steady rate for a long time: growth and drift |
+//! | `fleet` | what more workers and more apis cost PostgreSQL and Redis |
 //! | `load`, `client` | a closed loop, an open loop, and their HTTP client |
 //! | `environment`, `mode`, `size` | the servers, how much is traced, how much is measured |
-//! | `process`, `stats`, `table` | CPU time and memory of a process; quantiles; a printed table |
+//! | `process`, `servers` | CPU time and memory of a process; counters of PostgreSQL and Redis |
+//! | `stats`, `table` | quantiles; a printed table |
 
 mod backlog;
 mod client;
 mod environment;
 mod events;
+mod fleet;
 mod floor;
 mod large;
 mod life;
@@ -29,7 +33,9 @@ mod mode;
 mod price;
 mod process;
 mod retention;
+mod servers;
 mod size;
+mod soak;
 mod stats;
 mod stored;
 mod table;
@@ -57,17 +63,23 @@ pub enum Benchmark {
     Large,
     /// Totals and pruning of a large table.
     Retention,
+    /// What grows and drifts at a steady rate.
+    Soak,
+    /// What more processes cost the servers.
+    Fleet,
 }
 
 impl Benchmark {
     /// Every benchmark, in the order of BENCHMARKS.md.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Price,
         Self::Life,
         Self::Events,
         Self::Backlog,
         Self::Large,
         Self::Retention,
+        Self::Soak,
+        Self::Fleet,
     ];
 }
 
@@ -80,6 +92,8 @@ impl fmt::Display for Benchmark {
             Self::Backlog => "backlog",
             Self::Large => "large",
             Self::Retention => "retention",
+            Self::Soak => "soak",
+            Self::Fleet => "fleet",
         })
     }
 }
@@ -89,7 +103,7 @@ impl FromStr for Benchmark {
 
     fn from_str(word: &str) -> Result<Self, String> {
         let named = Self::ALL.into_iter().find(|bench| bench.to_string() == word);
-        named.ok_or_else(|| "takes price, life, events, backlog, large or retention".to_owned())
+        named.ok_or_else(|| format!("takes {}", Self::ALL.map(|bench| bench.to_string()).join(", ")))
     }
 }
 
@@ -115,6 +129,8 @@ pub async fn run(
             Benchmark::Backlog => backlog::run(&environment, size).await?,
             Benchmark::Large => large::run(&environment, size).await?,
             Benchmark::Retention => retention::run(&environment, size).await?,
+            Benchmark::Soak => soak::run(&environment, size).await?,
+            Benchmark::Fleet => fleet::run(&environment, size).await?,
         }
     }
     Ok(())

@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
-use testkit::{Database, Service, Stack, wait_for_final_orders};
-use tokio_postgres::Client;
+use testkit::{Database, Service, Stack};
 
 use crate::environment::Environment;
 use crate::floor::{Floors, Statements};
@@ -18,8 +16,6 @@ use crate::{client, load};
 const MODES: [Mode; 2] = [Mode::Off, Mode::Full];
 /// Orders a second of the open loop.
 const OPEN_LOOP_RATE: f64 = 100.0;
-const COUNT_INTERVAL: Duration = Duration::from_millis(50);
-const FINAL_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Seconds from the first order's creation to the last order's final state, and the number of orders.
 const SPAN: &str =
@@ -111,14 +107,14 @@ impl Measured {
         let sql = self.database.connect().await?;
 
         load::closed(port, &request, measure).await?;
-        wait_until_final(&sql).await?;
+        load::wait_until_final(&sql).await?;
         let row = sql.query_one(SPAN, &[]).await?;
         let (seconds, orders): (f64, f64) = (row.get(0), row.get(1));
         self.throughput.push(orders / seconds);
         sql.batch_execute("TRUNCATE orders").await?;
 
         load::open(&[port], &request, OPEN_LOOP_RATE, measure).await?;
-        wait_until_final(&sql).await?;
+        load::wait_until_final(&sql).await?;
         let rows = sql.query(DURATIONS, &[]).await?;
         let durations: Vec<f64> = rows.iter().map(|row| row.get(0)).collect();
         self.p50.push(median(&durations));
@@ -132,13 +128,4 @@ impl Measured {
             figures.clear();
         }
     }
-}
-
-async fn wait_until_final(sql: &Client) -> anyhow::Result<()> {
-    let not_final = wait_for_final_orders(sql, COUNT_INTERVAL, FINAL_TIMEOUT).await?;
-    ensure!(
-        not_final == 0,
-        "{not_final} orders are not final after {FINAL_TIMEOUT:?}"
-    );
-    Ok(())
 }

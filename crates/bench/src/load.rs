@@ -4,13 +4,18 @@
 
 use std::time::Duration;
 
+use anyhow::ensure;
+use testkit::wait_for_final_orders;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+use tokio_postgres::Client as Sql;
 
 use crate::client::Client;
 
 /// Connections of each loop.
 pub(crate) const CLIENTS: u32 = 32;
+const COUNT_INTERVAL: Duration = Duration::from_millis(50);
+const FINAL_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Responses per second of a closed loop.
 pub(crate) async fn closed(port: u16, request: &[u8], measure: Duration) -> anyhow::Result<f64> {
@@ -67,4 +72,14 @@ pub(crate) async fn open(
         latencies.extend(client??);
     }
     Ok(latencies)
+}
+
+/// Waits until every order of the database is final.
+pub(crate) async fn wait_until_final(sql: &Sql) -> anyhow::Result<()> {
+    let not_final = wait_for_final_orders(sql, COUNT_INTERVAL, FINAL_TIMEOUT).await?;
+    ensure!(
+        not_final == 0,
+        "{not_final} orders are not final after {FINAL_TIMEOUT:?}"
+    );
+    Ok(())
 }

@@ -40,7 +40,7 @@ pub(crate) fn memory(pid: i32) -> anyhow::Result<Memory> {
     })
 }
 
-/// Raises the limit of open files to the maximum, for 10,000 waiting clients. Child processes inherit it.
+/// Raises the limit of open files to the maximum, for many waiting clients. Child processes inherit it.
 pub(crate) fn raise_file_limit() -> anyhow::Result<()> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -48,6 +48,13 @@ pub(crate) fn raise_file_limit() -> anyhow::Result<()> {
         ..limit
     };
     Ok(setrlimit(Resource::Nofile, raised)?)
+}
+
+/// How many connections the limit of open files permits, beside other files.
+pub(crate) fn max_connections() -> usize {
+    const OTHER_FILES: u64 = 500;
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX)
 }
 
 /// The machine and the run's size, as printed above the figures.

@@ -19,18 +19,34 @@ pub struct Size {
     pub due: i32,
     /// How long a snapshot is held open.
     pub snapshot: Duration,
+    /// The duration of a soak, and its orders a second.
+    pub soak: Duration,
+    pub soak_rate: u32,
+    /// Numbers of processes in a fleet, beside one process of the other service.
+    pub fleet_workers: &'static [usize],
+    pub fleet_apis: &'static [usize],
+    /// The duration of each measurement of a fleet.
+    pub fleet_measure: Duration,
+    /// How long a fleet is idle before it is measured: PostgreSQL's statistics are up to 10 s old.
+    pub fleet_settle: Duration,
 }
 
 impl Size {
-    /// The size of the figures in BENCHMARKS.md: about 40 minutes.
+    /// The size of the figures in BENCHMARKS.md: about 75 minutes.
     pub const FULL: Self = Self {
         rounds: 5,
         measure: Duration::from_secs(5),
-        waiting: 10_000,
+        waiting: 50_000,
         backlog: 100_000,
         stored: 10_000_000,
         due: 2_000_000,
         snapshot: Duration::from_secs(600),
+        soak: Duration::from_secs(20 * 60),
+        soak_rate: 1_000,
+        fleet_workers: &[1, 4, 16, 64],
+        fleet_apis: &[4, 16],
+        fleet_measure: Duration::from_secs(30),
+        fleet_settle: Duration::from_secs(12),
     };
     /// Some seconds of measurements, to check that every benchmark runs.
     pub const SHORT: Self = Self {
@@ -41,5 +57,11 @@ impl Size {
         stored: 20_000,
         due: 1_000,
         snapshot: Duration::from_secs(2),
+        soak: Duration::from_secs(4),
+        soak_rate: 50,
+        fleet_workers: &[1, 2],
+        fleet_apis: &[2],
+        fleet_measure: Duration::from_secs(1),
+        fleet_settle: Duration::ZERO,
     };
 }
