@@ -146,10 +146,10 @@ async fn replicas_share_the_limit_of_a_customer_through_redis() {
     let queue = [("QUEUE_NAME", one.queue.as_str())];
     let other = Api::with(&[&environment[..], &queue].concat()).await;
     // At a replica of its own, each customer's first request is taken.
-    let mut customers = 0;
+    let customers = std::sync::atomic::AtomicU32::new(0);
     testkit::eventually("429", std::time::Duration::from_secs(60), async || {
-        customers += 1;
-        let token = token(&format!("customer-{customers}"), "orders:read");
+        let number = customers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let token = token(&format!("customer-{number}"), "orders:read");
         assert_eq!(list(&one, &token).await.status, 200);
         (list(&other, &token).await.status == 429).then_some(())
     })
