@@ -92,7 +92,7 @@ fn exit_code(is_success: bool) -> ExitCode {
 }
 
 /// A number of minutes or seconds.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = match (text.strip_suffix('m'), text.strip_suffix('s')) {
         (Some(minutes), _) => (minutes, 60),
         (_, Some(seconds)) => (seconds, 1),

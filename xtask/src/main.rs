@@ -9,6 +9,7 @@ mod local;
 mod migrate;
 mod order;
 mod recorded_process;
+mod siege;
 mod signals;
 mod state;
 mod telemetry_check;
@@ -36,6 +37,7 @@ enum Command {
     TelemetryCheck(telemetry_check::TelemetryCheck),
     Bench(bench::Bench),
     Chaos(chaos::Run),
+    Siege(siege::Run),
 }
 
 #[tokio::main]
@@ -54,6 +56,7 @@ async fn main() -> ExitCode {
         Command::TelemetryCheck(check) => check.run().await,
         Command::Bench(bench) => bench.run().await,
         Command::Chaos(chaos) => chaos.run().await,
+        Command::Siege(siege) => siege.run().await,
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -4,7 +4,8 @@
 //! PostgreSQL and Redis. In each round it sends orders at a constant rate, independent of the responses (an
 //! open loop). The first round has no fault, each of the next has one, and the last has all but the rolling
 //! restarts together. The report comes from PostgreSQL's rows and the gateway's ledger, never from a worker's
-//! own reports. One seed gives one schedule.
+//! own reports. One seed gives one schedule. [`Siege`] attacks one api instead, and measures what an ordinary
+//! client notices.
 
 mod audit;
 mod balancer;
@@ -16,6 +17,7 @@ mod load;
 mod outage;
 mod report;
 mod round;
+mod siege;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,6 +28,7 @@ use testkit::Binaries;
 pub use fault::Fault;
 pub use outage::{Outage, OutageKind, OutageReport};
 pub use report::{Report, Tally};
+pub use siege::{Siege, SiegeReport};
 
 use deployment::{Deployment, SHORTENED};
 use round::Round;

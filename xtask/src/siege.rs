@@ -1,0 +1,45 @@
+//! `siege`: an api under attack, on private processes and servers. Exit code 1 if an ordinary client waited too
+//! long or was not served, or the api's memory grew beyond its bound.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use chaos::Siege;
+use testkit::{Binaries, Profile};
+
+use crate::signals::Signals;
+
+/// Attack an api, and measure what an ordinary client notices
+#[derive(clap::Args)]
+pub(crate) struct Run {
+    /// How long, such as 30s or 5m
+    #[arg(long = "for", default_value = "5m", value_parser = crate::chaos::duration)]
+    lasts: Duration,
+    /// Build with optimizations; only then are latencies checked
+    #[arg(long)]
+    release: bool,
+}
+
+impl Run {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let profile = if self.release {
+            Profile::Release
+        } else {
+            Profile::Dev
+        };
+        let binaries = Binaries::build(profile).await?;
+        let mut signals = Signals::new()?;
+        let siege = Siege { lasts: self.lasts };
+        let report = tokio::select! {
+            report = siege.run(&binaries) => report?,
+            () = signals.received() => return Ok(ExitCode::FAILURE),
+        };
+        print!("{report}");
+        let is_success = report.is_clean() && (!self.release || report.is_timely());
+        Ok(if is_success {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+}
