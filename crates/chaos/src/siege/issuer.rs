@@ -22,8 +22,8 @@ pub(super) struct Issuer {
 
 impl Issuer {
     pub(super) async fn start() -> anyhow::Result<Self> {
-        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())?;
-        let key = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref())?;
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(anyhow::Error::msg)?;
+        let key = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).map_err(anyhow::Error::msg)?;
         let public = URL_SAFE_NO_PAD.encode(key.public_key());
         let keys = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": "siege", "x": public }] });
         let keys = keys.to_string();
