@@ -67,7 +67,7 @@ impl Siege {
             .await?;
         let pids = api.pids().find(|(service, _)| *service == Service::Api);
         let pid = pids.and_then(|(_, pid)| pid).context("the api has no process")?;
-        let mut ordinary = Ordinary::new(api.url(Service::Api), issuer.token("ordinary"))?;
+        let mut ordinary = Ordinary::new(&api.url(Service::Api), issuer.token("ordinary"))?;
         // What the first requests allocate is not growth.
         ordinary.run_for(Duration::from_secs(3)).await?;
         ordinary.forget();
@@ -148,7 +148,7 @@ struct Ordinary {
 }
 
 impl Ordinary {
-    fn new(url: String, token: String) -> anyhow::Result<Self> {
+    fn new(url: &str, token: String) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(15))
