@@ -18,6 +18,7 @@ mod error_body;
 mod etag;
 mod events;
 mod health;
+mod local_only;
 mod metrics;
 mod openapi;
 mod orders;

@@ -15,6 +15,7 @@ use telemetry::http::server::{Inbound, Tracing};
 use crate::auth::AuthConfig;
 use crate::config::{Config, Console};
 use crate::events::feed;
+use crate::local_only::{self, OwnHost};
 use crate::rate_limit::{self, RateLimit};
 use crate::state::AppState;
 use crate::{connection, cors, error_body, pages, proxies, request_id, routes, server};
@@ -49,6 +50,8 @@ pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::R
     }
 
     let (http, inbound) = (config.http.clone(), config.inbound);
+    let is_local = matches!(config.auth, AuthConfig::Off) && address.ip().is_loopback();
+    let own_host = Data::new(OwnHost(config.address.host.clone()));
     let app = {
         let state = state.clone();
         // The last middleware is the first to see a request.
@@ -62,6 +65,8 @@ pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::R
                     cors::allow(&http.allowed_origins),
                 ))
                 .wrap(from_fn(rate_limit::limit))
+                .app_data(own_host.clone())
+                .wrap(Condition::new(is_local, from_fn(local_only::enforce)))
                 .wrap(from_fn(error_body::write))
                 .wrap(security_headers())
                 .wrap(from_fn(connection::track))

@@ -53,7 +53,7 @@ async fn the_rest_of_a_rejected_body_does_not_hold_the_connection() {
         ("/api/nothing", "application/json", 404),
     ] {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: a\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n1\r\n \r\n"
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n1\r\n \r\n"
         );
         let mut stream = connect(&api, &head).await;
         let response = read_until(&mut stream, "\"trace_id\"").await;
@@ -65,7 +65,7 @@ async fn the_rest_of_a_rejected_body_does_not_hold_the_connection() {
 #[tokio::test]
 async fn a_later_head_that_never_ends_does_not_hold_the_connection() {
     let api = Api::with(&SHORT).await;
-    let good = "GET /health HTTP/1.1\r\nhost: a\r\n\r\n";
+    let good = "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let mut stream = connect(&api, good).await;
     read_until(&mut stream, "{\"status\":\"ok\"}").await;
     cut_off_while_sending(&stream, b"G").await;
@@ -85,7 +85,7 @@ async fn a_response_that_is_not_read_does_not_hold_the_connection() {
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(api.address().parse().unwrap()).await.unwrap();
     // More than fits into all buffers on the path.
-    let list = "GET /api/orders?limit=100 HTTP/1.1\r\nhost: a\r\n\r\n".repeat(16);
+    let list = "GET /api/orders?limit=100 HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(16);
     stream.write_all(list.as_bytes()).await.unwrap();
     cut_off_while_sending(&stream, b"G").await;
     assert_eq!(api.get("/health").await.status, 200);
@@ -109,7 +109,7 @@ async fn a_client_that_disconnects_ends_its_request() {
     ])
     .await;
     let id = api.order().await;
-    let wait = format!("GET /api/orders/{id}?wait=50 HTTP/1.1\r\nhost: a\r\n\r\n");
+    let wait = format!("GET /api/orders/{id}?wait=50 HTTP/1.1\r\nhost: localhost\r\n\r\n");
     drop(connect(&api, &wait).await);
     lens.trace_with_span("GET /api/orders/{id}", |trace| {
         let request = trace
@@ -128,7 +128,7 @@ async fn an_order_whose_client_disconnects_is_dispatched_at_once() {
     let body = "{\"product_name\":\"Widget\",\"amount\":\"1\"}";
     let length = body.len();
     let post = format!(
-        "POST /api/orders HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        "POST /api/orders HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
     );
     drop(connect(&api, &post).await);
     let queue: queue::Queue<domain::ProcessOrder> = queue::Queue::connect_lazy(api.queue_config()).unwrap();

@@ -142,8 +142,8 @@ async fn a_head_request_for_events_keeps_the_connection_usable() {
     let api = Api::start().await;
     let id = api.order().await;
     let two = format!(
-        "HEAD /api/orders/{id}/events HTTP/1.1\r\nhost: a\r\n\r\n\
-         GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
+        "HEAD /api/orders/{id}/events HTTP/1.1\r\nhost: localhost\r\n\r\n\
+         GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
     );
     let responses = raw(&api, two.as_bytes()).await;
     let (head, health) = responses.split_once("\r\n\r\n").unwrap();

@@ -33,7 +33,7 @@ async fn a_body_that_is_too_large_is_413() {
     by_length.problem(413, "/api/orders");
     insta::assert_json_snapshot!("too_large", by_length.snapshot());
 
-    let chunks = "POST /api/orders HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
+    let chunks = "POST /api/orders HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n\
                   400\r\n";
     let body = [chunks.as_bytes(), &[b' '; 1024], b"\r\n1\r\n \r\n0\r\n\r\n"].concat();
     let response = raw(&api, &body).await;
@@ -43,7 +43,7 @@ async fn a_body_that_is_too_large_is_413() {
 #[tokio::test]
 async fn a_slow_body_is_cut_off() {
     let api = Api::with(&[("HTTP_REQUEST_TIMEOUT", "300ms")]).await;
-    let head = b"POST /api/orders HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    let head = b"POST /api/orders HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
     let response = raw(&api, head).await;
     assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
     assert!(response.contains("application/problem+json"), "{response}");
@@ -56,7 +56,7 @@ async fn a_slow_body_is_cut_off() {
 #[tokio::test]
 async fn a_slow_head_is_cut_off() {
     let api = Api::with(&[("HTTP_REQUEST_TIMEOUT", "300ms")]).await;
-    let response = raw(&api, b"POST /api/orders HTTP/1.1\r\nhost: a\r\n").await;
+    let response = raw(&api, b"POST /api/orders HTTP/1.1\r\nhost: localhost\r\n").await;
     assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
 }
 
@@ -78,10 +78,10 @@ async fn a_head_that_is_too_large_is_refused() {
     let api = Api::start().await;
     let long = "x".repeat(300_000);
     for head in [
-        format!("GET /api/orders HTTP/1.1\r\nhost: a\r\nx: {long}\r\n\r\n"),
-        format!("GET /api/orders?cursor={long} HTTP/1.1\r\nhost: a\r\n\r\n"),
+        format!("GET /api/orders HTTP/1.1\r\nhost: localhost\r\nx: {long}\r\n\r\n"),
+        format!("GET /api/orders?cursor={long} HTTP/1.1\r\nhost: localhost\r\n\r\n"),
         format!(
-            "GET /api/orders HTTP/1.1\r\nhost: a\r\n{}\r\n",
+            "GET /api/orders HTTP/1.1\r\nhost: localhost\r\n{}\r\n",
             "x: y\r\n".repeat(200)
         ),
     ] {
