@@ -36,3 +36,6 @@ mod seconds;
 mod server;
 mod single_flight;
 mod state;
+
+#[doc(hidden)]
+pub use orders::fuzzing;

@@ -7,6 +7,7 @@ mod cursor;
 mod draft;
 mod enqueue;
 pub(crate) mod events;
+pub mod fuzzing;
 mod idempotency;
 pub(crate) mod list;
 pub(crate) mod read;
