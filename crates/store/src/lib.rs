@@ -53,7 +53,7 @@ pub use error::StoreError;
 pub use idempotency::{CreatedOnce, IdempotencyKey, Once};
 pub use migrate::{migrate, migrate_reporting};
 pub use pg::probe::Schema;
-pub use reconcile::{DueOrder, DueReason, Unfinished};
+pub use reconcile::{DueOrder, DueReason, EVER, Unfinished};
 pub use retention::Prune;
 pub use row::UnreadableOrder;
 pub use settlement::{Settlement, UnsettledOrder};

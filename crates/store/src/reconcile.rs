@@ -8,14 +8,14 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::{min, now};
 use diesel::prelude::*;
 use diesel::query_builder::SqlQuery;
-use diesel::sql_types::{BigInt, Double, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Double, Interval, Nullable, Text, Timestamptz};
 use domain::{Attempt, OrderId, OrderStatus, ProcessOrder, TraceContext};
 use serde_json::Value;
 use telemetry::db::Statement;
 use uuid::Uuid;
 
 use crate::error::StoreError;
-use crate::pg::expressions::{limit_of, status_is};
+use crate::pg::expressions::{interval, limit_of, status_is};
 use crate::pg::json::Json;
 use crate::schema::orders;
 use crate::store::Store;
@@ -32,6 +32,9 @@ telemetry::statement! {
 
 /// Orders per statement of [`Store::dispatch_all_now`], so that no statement holds its locks for long.
 const BATCH: usize = 1000;
+
+/// Longer than any order has been due.
+pub const EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// Why an order is dispatched again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -94,7 +97,7 @@ macro_rules! take_due {
             "WITH due AS MATERIALIZED (\
                SELECT id, status FROM orders WHERE ",
             $condition,
-            " ORDER BY dispatch_after LIMIT $1 FOR UPDATE SKIP LOCKED) \
+            " AND dispatch_after > now() - $2 ORDER BY dispatch_after LIMIT $1 FOR UPDATE SKIP LOCKED) \
              UPDATE orders SET \
                status = 'pending', \
                crashes = crashes + (due.status = 'processing' AND attempts_two_step = attempt)::int, \
@@ -162,23 +165,33 @@ impl Store {
     /// due again: after a delay equal to their age, but at least 30 s and at most 10 min. An order whose
     /// lease expired becomes pending, so its worker can no longer write; this counts as a crash.
     pub async fn take_due(&self, limit: usize) -> Result<Vec<DueOrder>, StoreError> {
-        let update = diesel::sql_query(take_due!("dispatch_after <= now()"));
-        self.take::<TakeDueOrders>(update, limit).await
+        self.take_due_within(EVER, limit).await
     }
 
-    /// As [`take_due`](Self::take_due), but only orders that were attempted. They have an index of their own:
-    /// it costs the same however many new orders are due.
-    pub async fn take_due_attempted(&self, limit: usize) -> Result<Vec<DueOrder>, StoreError> {
+    /// As [`take_due`](Self::take_due), but only orders that became due within the last `age`. It does not
+    /// read index entries that are older. While a snapshot is held open, the entries of all orders that have
+    /// been processed since then remain.
+    pub async fn take_due_within(&self, age: Duration, limit: usize) -> Result<Vec<DueOrder>, StoreError> {
+        let update = diesel::sql_query(take_due!("dispatch_after <= now()"));
+        self.take::<TakeDueOrders>(update, age, limit).await
+    }
+
+    /// As [`take_due_within`](Self::take_due_within), but only orders that were attempted. They have an index
+    /// of their own: it costs the same however many new orders are due.
+    pub async fn take_due_attempted(&self, age: Duration, limit: usize) -> Result<Vec<DueOrder>, StoreError> {
         let update = diesel::sql_query(take_due!("dispatch_after <= now() AND attempt > 0"));
-        self.take::<TakeDueAttempted>(update, limit).await
+        self.take::<TakeDueAttempted>(update, age, limit).await
     }
 
     async fn take<S: Statement + Send>(
         &self,
         update: SqlQuery,
+        age: Duration,
         limit: usize,
     ) -> Result<Vec<DueOrder>, StoreError> {
-        let update = update.bind::<BigInt, _>(limit_of(limit));
+        let update = update
+            .bind::<BigInt, _>(limit_of(limit))
+            .bind::<Interval, _>(interval(age));
         let rows: Vec<DueRow> = self.pg.rows::<S, _, _>(update).await?;
         Ok(rows.into_iter().map(DueOrder::from).collect())
     }

@@ -12,7 +12,7 @@ use domain::{OrderId, ProcessOrder};
 use futures_util::{StreamExt, stream};
 use queue::{Enqueued, Epoch, Queue};
 use service::{Next, every};
-use store::{DueOrder, DueReason, Store, StoreError};
+use store::{DueOrder, DueReason, EVER, Store, StoreError};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,12 @@ const BATCH: usize = 200;
 /// From this queue depth on, only orders that were attempted before are dispatched. New ones wait in
 /// PostgreSQL, where they cannot be dispatched twice. No worker processes so many jobs within an interval.
 const MAX_DEPTH_FOR_NEW_ORDERS: u64 = 10_000;
+/// A look reads orders again that became due so long before the last one: their transactions may have
+/// committed later. Longer than any statement takes.
+const OVERLAP: Duration = Duration::from_secs(10);
+/// How often a look reads all due orders: those that a session of an operator made due in the past, or held
+/// locked.
+const READ_ALL_INTERVAL: Duration = Duration::from_secs(60);
 /// From this lag on, the api must not dispatch new orders: those that are due in PostgreSQL go first.
 const MAX_LAG: Duration = Duration::from_secs(2);
 /// How long the api obeys without a confirmation, as when the reconciler dies.
@@ -73,6 +79,38 @@ struct State {
     /// Redis lost the jobs of orders that were created before this time, and PostgreSQL does not know it yet.
     /// Kept here because the queue reports a loss to one process only.
     lost_before: Option<DateTime<Utc>>,
+    attempted: Looks,
+    others: Looks,
+}
+
+/// The looks for due orders so far. While a snapshot is held open in PostgreSQL, the index entries of orders
+/// that were processed since then remain, and a look at all of them takes hundreds of milliseconds. So a look
+/// reads what became due since the last one, and once a minute it reads everything.
+#[derive(Default)]
+struct Looks {
+    /// When the last look began that took all it found.
+    complete: Option<Instant>,
+    /// When the last such look began that read everything.
+    of_all: Option<Instant>,
+}
+
+impl Looks {
+    /// How long the orders of a look at this time may have been due.
+    fn age(&self, now: Instant) -> Duration {
+        match (self.complete, self.of_all) {
+            (Some(complete), Some(of_all)) if now - of_all < READ_ALL_INTERVAL => now - complete + OVERLAP,
+            _ => EVER,
+        }
+    }
+
+    fn ended(&mut self, began: Instant, age: Duration, next: Next) {
+        if next == Next::AfterInterval {
+            self.complete = Some(began);
+            if age == EVER {
+                self.of_all = Some(began);
+            }
+        }
+    }
 }
 
 /// Why an order is due, and its next job.
@@ -120,9 +158,19 @@ impl Reconciler {
     async fn poll(&self, state: &mut State) -> Result<Next, ReconcileError> {
         self.recover_from_data_loss(&mut state.lost_before).await?;
         let has_room = self.queue().stats().await?.depth < MAX_DEPTH_FOR_NEW_ORDERS;
-        let attempted = self.dispatch_batch(self.store.take_due_attempted(BATCH)).await?;
+        let began = Instant::now();
+        let age = state.attempted.age(began);
+        let attempted = self.dispatch_batch(self.store.take_due_attempted(age, BATCH));
+        let attempted = attempted.await?;
+        state.attempted.ended(began, age, attempted);
         let others = if has_room {
-            self.dispatch_batch(self.store.take_due(BATCH)).await?
+            let began = Instant::now();
+            let age = state.others.age(began);
+            let others = self
+                .dispatch_batch(self.store.take_due_within(age, BATCH))
+                .await?;
+            state.others.ended(began, age, others);
+            others
         } else {
             Next::AfterInterval
         };

@@ -270,7 +270,7 @@ async fn run_every_statement(store: &Store) {
     store.give_back(&[id, OrderId::generate()]).await.unwrap();
     store.dispatch_all_now(DateTime::<Utc>::MAX_UTC).await.unwrap();
     store.take_due(10).await.unwrap();
-    store.take_due_attempted(10).await.unwrap();
+    store.take_due_attempted(crate::EVER, 10).await.unwrap();
     store.oldest_due().await.unwrap();
     store.unfinished().await.unwrap();
     store.hold_lease("test", id.as_uuid(), minute).await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::{Attempt, Failure, FailureCode, Order, OrderId, OrderStatus};
-use throughline_store::{Changed, ClaimToken, Settlement, Store};
+use throughline_store::{Changed, ClaimToken, EVER, Settlement, Store};
 
 use crate::settlement::unsettled;
 use crate::setup::{Fixture, MINUTE, trace};
@@ -171,7 +171,7 @@ async fn run(store: Store, statement: Statement, order: Order) -> bool {
         Retry => matches!(store.retry(id).await.unwrap(), Changed::Done(_)),
         Settle => store.settle(id, Settlement::Cancelled, None).await.unwrap(),
         TakeDue => !store.take_due(10).await.unwrap().is_empty(),
-        TakeDueAttempted => !store.take_due_attempted(10).await.unwrap().is_empty(),
+        TakeDueAttempted => !store.take_due_attempted(EVER, 10).await.unwrap().is_empty(),
         DispatchAllNow => store.dispatch_all_now(DateTime::<Utc>::MAX_UTC).await.unwrap() > 0,
         // Their callers are not told.
         DispatchNow => store.dispatch_now(id).await.is_err(),

@@ -8,7 +8,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use domain::{Attempt, Failure, FailureCode, Order, OrderId, OrderStatus};
 use testkit::{Database, Postgres};
-use throughline_store::{ClaimToken, CreatedOnce, IdempotencyKey, Once, Settlement, Store, StoreConfig};
+use throughline_store::{
+    ClaimToken, CreatedOnce, EVER, IdempotencyKey, Once, Settlement, Store, StoreConfig,
+};
 use tokio_postgres::Client;
 
 use crate::settlement::unsettled;
@@ -203,7 +205,7 @@ async fn run_all(store: &Store) {
     store.cancel(order.id, None).await.unwrap();
     store.dispatch_all_now(DateTime::<Utc>::MAX_UTC).await.unwrap();
     assert!(!store.take_due(10).await.unwrap().is_empty());
-    store.take_due_attempted(10).await.unwrap();
+    store.take_due_attempted(EVER, 10).await.unwrap();
     store.unsettled(None, 10).await.unwrap();
 
     let once = Once {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::{Failure, FailureCode, Order, OrderId, OrderStatus};
-use throughline_store::{ClaimToken, DueReason, Store, StoreConfig};
+use throughline_store::{ClaimToken, DueReason, EVER, Store, StoreConfig};
 
 use crate::setup::{Fixture, MINUTE, attempt, trace};
 
@@ -216,12 +216,28 @@ async fn orders_that_could_not_be_dispatched_are_due_at_once_by_one_statement() 
 async fn attempted_orders_can_be_taken_before_new_ones() {
     let fixture = Fixture::new().await;
     let [new, expired, retry] = one_for_each_reason(&fixture).await;
-    let taken = fixture.store.take_due_attempted(10).await.unwrap();
+    let taken = fixture.store.take_due_attempted(EVER, 10).await.unwrap();
     let taken: HashSet<OrderId> = taken.iter().map(|order| order.id).collect();
     assert_eq!(taken, HashSet::from([expired.id, retry.id]));
     let rest = fixture.store.take_due(10).await.unwrap();
     assert_eq!(rest.len(), 1);
     assert_eq!(rest[0].id, new.id);
+}
+
+#[tokio::test]
+async fn a_look_takes_only_orders_that_became_due_within_its_age() {
+    let fixture = Fixture::new().await;
+    let (recent, old) = (fixture.order().await, fixture.order().await);
+    fixture
+        .update(recent.id, "dispatch_after = now() - interval '5 s'")
+        .await;
+    fixture
+        .update(old.id, "dispatch_after = now() - interval '1 h'")
+        .await;
+    let taken = fixture.store.take_due_within(MINUTE, 10).await.unwrap();
+    assert_eq!(taken.iter().map(|due| due.id).collect::<Vec<_>>(), [recent.id]);
+    let taken = fixture.store.take_due(10).await.unwrap();
+    assert_eq!(taken.iter().map(|due| due.id).collect::<Vec<_>>(), [old.id]);
 }
 
 #[tokio::test]
@@ -359,7 +375,7 @@ async fn attempted_orders_are_found_by_their_own_index() {
         fixture.sql.batch_execute("ROLLBACK").await.unwrap();
         assert!(rows_read < 100, "{plan}: {rows_read} rows read");
     }
-    let taken = fixture.store.take_due_attempted(10).await.unwrap();
+    let taken = fixture.store.take_due_attempted(EVER, 10).await.unwrap();
     assert_eq!(
         taken.iter().map(|order| order.id).collect::<HashSet<_>>(),
         retries
