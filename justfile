@@ -24,6 +24,10 @@ telemetry-check:
 chaos *arguments:
     cargo xtask chaos {{ arguments }}
 
+# Attack an api, and measure what an ordinary client notices
+siege *arguments:
+    cargo xtask siege {{ arguments }}
+
 # Check every response of the api against its OpenAPI document, with requests that schemathesis generates
 fuzz-api *arguments:
     cargo xtask fuzz-api {{ arguments }}

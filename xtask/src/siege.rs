@@ -1,5 +1,5 @@
-//! `siege`: an api under attack, on private processes and servers. Exit code 1 if an ordinary client waited too
-//! long or was not served, or the api's memory grew beyond its bound.
+//! `siege`: an api under attack, on private processes and servers. Exit code 1 if an ordinary client waited
+//! too long or was not served, or the api's memory grew beyond its bound.
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The address of a client behind proxies. `Forwarded` (RFC 7239) and `X-Forwarded-For` are believed as far as
-//! the networks in TRUSTED_PROXIES wrote them: from the right, up to the first address outside of these.
+//! The address of a client behind proxies. `Forwarded` (RFC 7239) and `X-Forwarded-For` are believed as far
+//! as the networks in TRUSTED_PROXIES wrote them: from the right, up to the first address outside of these.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -99,8 +99,8 @@ impl TrustedProxies {
         }
     }
 
-    /// `None` without elements. An element that cannot be read ends the search: the proxy that wrote it is all
-    /// that is known.
+    /// `None` without elements. An element that cannot be read ends the search: the proxy that wrote it is
+    /// all that is known.
     fn first_untrusted(
         &self,
         peer: IpAddr,

@@ -29,8 +29,8 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// Open files beside connections: PostgreSQL, Redis, telemetry.
 const OTHER_FILES: u64 = 256;
 
-/// Starts the server on these listeners; each says whether `app` shall have the pages. A client that closes its side of the connection, even only for sending, counts as gone:
-/// its requests are dropped.
+/// Starts the server on these listeners; each says whether `app` shall have the pages. A client that closes
+/// its side of the connection, even only for sending, counts as gone: its requests are dropped.
 pub(crate) fn run<F, I, S, B>(
     app: F,
     listeners: Vec<(TcpListener, bool)>,

@@ -1,7 +1,7 @@
-//! Limits the requests per second of each client. An authenticated request counts for its customer, before its
-//! handler runs, at all replicas together; any other, such as one for a page or an unknown path, counts for the
-//! client's address at this replica. A request whose address is known to be of one client counts for it before
-//! its token is verified, and no longer once the token is valid: guesses cost no signature.
+//! Limits the requests per second of each client. An authenticated request counts for its customer, before
+//! its handler runs, at all replicas together; any other, such as one for a page or an unknown path, counts
+//! for the client's address at this replica. A request whose address is known to be of one client counts for
+//! it before its token is verified, and no longer once the token is valid: guesses cost no signature.
 
 mod buckets;
 mod shared;

@@ -1,5 +1,5 @@
-//! The attacks. Each has a bounded rate or number of connections: more traffic than the machine can serve would
-//! measure the machine. They go to 127.0.0.1 alone.
+//! The attacks. Each has a bounded rate or number of connections: more traffic than the machine can serve
+//! would measure the machine. They go to 127.0.0.1 alone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -15,8 +15,8 @@ static TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 static TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 static BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
-/// The client's address, where a trusted proxy named it. A middleware outside of `Tracing` inserts it into the
-/// request's extensions; without it, `client.address` is the peer's.
+/// The client's address, where a trusted proxy named it. A middleware outside of `Tracing` inserts it into
+/// the request's extensions; without it, `client.address` is the peer's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
 
