@@ -164,7 +164,7 @@ fn script(statements: Statements, rows: u32) -> String {
          UPDATE orders SET status = 'completed', dispatch_after = NULL, waiting_since = NULL, crashes = 0, \
            completed_at = now(), updated_at = now(), \
            payment_status = CASE WHEN held.payment IS NULL THEN payment_status ELSE 'charged' END, \
-           payment_id = coalesce(held.payment, payment_id), failure_code = NULL, failure_detail = NULL \
+           payment_id = coalesce(held.payment, payment_id), payment_token = NULL, failure_code = NULL, failure_detail = NULL \
          FROM held WHERE orders.ctid = held.place RETURNING orders.*;\n"
     )
 }

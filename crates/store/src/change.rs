@@ -35,7 +35,8 @@ pub enum Changed {
 }
 
 impl Store {
-    /// Cancels a pending order, and its payment; with a `customer`, only that customer's. An order that has a
+    /// Cancels a pending order, and its payment, whose token is deleted; with a `customer`, only that
+    /// customer's. An order that has a
     /// payment at the gateway is not cancelled, because that may be charged; nor is one that release 0.1
     /// attempted, which charged before it stored the payment's id.
     pub async fn cancel(&self, id: OrderId, customer: Option<&CustomerId>) -> Result<Changed, StoreError> {
@@ -51,6 +52,7 @@ impl Store {
             .set((
                 final_state(OrderStatus::Cancelled),
                 settled_as(Settlement::Cancelled),
+                orders::payment_token.eq(None::<String>),
             ))
             .returning(OrderRow::as_returning());
         match done(self.order::<CancelOrder, _>(update).await)? {

@@ -1,4 +1,4 @@
-//! Completes the orders of attempts that succeeded.
+//! Completes the orders of attempts that succeeded. A completed order needs no payment token any more.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -97,6 +97,7 @@ impl QueryFragment<Pg> for CompletionRows<'_> {
                updated_at = now(), \
                payment_status = CASE WHEN held.payment IS NULL THEN payment_status ELSE 'charged' END, \
                payment_id = coalesce(held.payment, payment_id), \
+               payment_token = NULL, \
                failure_code = NULL, \
                failure_detail = NULL \
              FROM held WHERE orders.ctid = held.place RETURNING ",
