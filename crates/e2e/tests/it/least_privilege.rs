@@ -134,5 +134,11 @@ async fn the_product_runs_with_the_documented_rights_alone() {
         let error = refused.unwrap_err();
         assert_eq!(error.code(), Some("NOPERM"), "{command:?}: {error}");
     }
-    assert!(redis.connect().await.is_err(), "the default user is on");
+    let mut default_user = redis.connect().await.unwrap();
+    let refused: RedisResult<redis::Value> = redis::cmd("PING").query_async(&mut default_user).await;
+    assert_eq!(
+        refused.unwrap_err().code(),
+        Some("NOAUTH"),
+        "the default user is on"
+    );
 }

@@ -64,7 +64,10 @@ async fn a_key_replays_the_first_response_after_any_transition() {
     };
     // The token, which a completed order has no more, is in no response.
     let payment_token = None;
-    let first = Order { payment_token, ..first };
+    let first = Order {
+        payment_token,
+        ..first
+    };
     assert_eq!(format!("{again:?}"), format!("{first:?}"));
     assert_eq!(count(&fixture, "orders").await, 1);
 }

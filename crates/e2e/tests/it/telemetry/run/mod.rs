@@ -54,12 +54,16 @@ pub(super) async fn capture() -> Capture {
 }
 
 async fn with_defaults() -> Capture {
-    let env = ENV.iter().copied().chain(AUTHENTICATION).chain(environment());
-    let mut shop = Shop::open_with(&env.collect::<Vec<_>>()).await;
+    let console = testkit::free_port().unwrap().to_string();
+    // Outside of development the pages have a port of their own.
+    let pages = (Api, "CONSOLE_PORT", console.as_str());
+    let resource: Vec<_> = environment().collect();
+    let env = [ENV, &AUTHENTICATION, &resource, &[pages]].concat();
+    let mut shop = Shop::open_with(&env).await;
     shop.http = caller::ada();
     let database = shop.database.connect().await.unwrap();
 
-    requests::requests(&shop).await;
+    requests::requests(&shop, &format!("http://127.0.0.1:{console}")).await;
     outcomes::payments(&shop).await;
     outcomes::unavailable_gateway(&shop, &database).await;
     outages::rejected_statement(&shop, &database).await;

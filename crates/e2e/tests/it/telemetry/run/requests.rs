@@ -11,14 +11,15 @@ use super::call::Call;
 use super::{CALLER, CARD, COOKIE, EMAIL, KEY, PASSWORD, PHONE, TOKEN, UNKNOWN, traceparent};
 use crate::shop::{Shop, widget};
 
-pub(super) async fn requests(shop: &Shop) {
+/// `console` is the URL of the pages.
+pub(super) async fn requests(shop: &Shop, console: &str) {
     creations(shop).await;
     lists(shop).await;
     let planted = format!("Card {CARD} of {EMAIL}, call {PHONE}, Bearer {TOKEN}");
     let order = json!({ "product_name": planted, "amount": "9.99" });
     let id = shop.order(&order).await;
     followed(shop, &id).await;
-    paths(shop, &id).await;
+    paths(shop, console, &id).await;
 }
 
 async fn creations(shop: &Shop) {
@@ -72,7 +73,7 @@ async fn followed(shop: &Shop, id: &str) {
     Call::new(shop, Method::GET, &unknown).expect_status(404).await;
 }
 
-async fn paths(shop: &Shop, id: &str) {
+async fn paths(shop: &Shop, console: &str, id: &str) {
     let brew = Method::from_bytes(b"BREW").unwrap();
     for (method, path, status) in [
         (Method::GET, format!("/api/orders/{id}"), 200),
@@ -90,11 +91,13 @@ async fn paths(shop: &Shop, id: &str) {
         (Method::GET, "/console/status".to_owned(), 200),
         (Method::GET, "/nowhere".to_owned(), 404),
     ] {
-        Call::new(shop, method, &path).expect_status(status).await;
+        let call = Call::to(&shop.http, console, method, &path);
+        call.expect_status(status).await;
     }
     for path in UNTRACED {
         let status = if *path == "/favicon.ico" { 404 } else { 200 };
-        Call::new(shop, Method::GET, path).expect_status(status).await;
+        let call = Call::to(&shop.http, console, Method::GET, path);
+        call.expect_status(status).await;
     }
 }
 
