@@ -82,7 +82,7 @@ impl Cache {
         let mut command = redis::cmd("EVAL");
         let key = format!("{}{key}", self.prefix);
         command.arg(script).arg(1).arg(key).arg(argument);
-        self.run("EVAL", "EVAL ? ? {queue}:cache:{key} ?", &command).await
+        self.run("EVAL", "EVAL {queue}:cache:{key} ?", &command).await
     }
 
     async fn run<T: redis::FromRedisValue>(
