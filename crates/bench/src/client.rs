@@ -50,7 +50,7 @@ impl Client {
 
     /// Opens an order's event stream; returns it positioned after the response head.
     pub(crate) async fn follow(mut self, order: &str) -> anyhow::Result<BufReader<TcpStream>> {
-        let request = format!("GET /api/orders/{order}/events HTTP/1.1\r\nHost: bench\r\n\r\n");
+        let request = format!("GET /api/orders/{order}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
         self.stream.write_all(request.as_bytes()).await?;
         let (status, _) = self.head().await?;
         ensure!(status == "200", "response {status}");
@@ -87,6 +87,6 @@ pub(crate) fn create_order_request(payment: bool) -> Vec<u8> {
         r#"{"product_name":"Widget","amount":"99.99"}"#
     };
     let length = body.len();
-    let head = "POST /api/orders HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n";
+    let head = "POST /api/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n";
     format!("{head}Content-Length: {length}\r\n\r\n{body}").into_bytes()
 }
