@@ -18,6 +18,7 @@ use crate::store::Store;
 
 telemetry::statement! {
     SelectFirstOrder: "SELECT" "idempotency_keys", action "find_first_order", framework "actix-web";
+    SelectKeyOfOrder: "SELECT" "idempotency_keys", action "find_key_of_order", framework "actix-web";
     DeleteExpiredKeys: "DELETE" "idempotency_keys", action "delete_expired_keys", framework "apalis";
 }
 
@@ -118,6 +119,19 @@ impl Store {
             // The key was deleted between the two statements: the client's next request creates the order.
             None => Ok(CreatedOnce::InFlight),
         }
+    }
+
+    /// The key of the request that created the order, until its TTL ends.
+    ///
+    /// # Errors
+    /// PostgreSQL is unavailable.
+    pub async fn idempotency_key_of(&self, order: &Order) -> Result<Option<String>, StoreError> {
+        // A key has the creation time of its order, which has an index.
+        let query = idempotency_keys::table
+            .filter(idempotency_keys::created_at.eq(order.created_at))
+            .filter(idempotency_keys::order_id.eq(order.id.as_uuid()))
+            .select(idempotency_keys::key);
+        self.pg.row::<SelectKeyOfOrder, _, _>(query).await
     }
 
     /// Deletes up to `limit` idempotency keys that are past their TTL; gives the number of deleted keys.

@@ -16,6 +16,7 @@
 //! | `fencing` | who may write: the attempt that holds the order |
 //! | `reconcile` | find orders that are due for dispatch |
 //! | `retention`, `erasure` | delete old orders; erase a customer's personal data |
+//! | `sessions` | sessions of the operators' console |
 //! | `leases` | work that one process at a time does |
 //! | `pg` | PostgreSQL itself: URL, TLS, connections, pool, lanes, running a statement |
 //! | `migrate` | the embedded migrations |
@@ -41,6 +42,7 @@ mod row;
 #[cfg(feature = "sabotage")]
 mod sabotage;
 mod schema;
+mod sessions;
 mod settlement;
 mod store;
 mod totals;
@@ -56,6 +58,7 @@ pub use pg::probe::Schema;
 pub use reconcile::{DueOrder, DueReason, EVER, Unfinished};
 pub use retention::Prune;
 pub use row::UnreadableOrder;
+pub use sessions::{Session, SessionHash};
 pub use settlement::{Settlement, UnsettledOrder};
 pub use store::Store;
 pub use totals::{StatusTotal, TotalsFold};
