@@ -212,7 +212,11 @@ impl StackBuilder {
             Service::Gateway => {
                 variables.push(("PAYMENT_GATEWAY_KEY", PAYMENT_GATEWAY_KEY.to_owned()));
             }
-            Service::Api => variables.extend(self.databases()),
+            Service::Api => {
+                variables.extend(self.databases());
+                let lens = format!("http://127.0.0.1:{}/traces/{{trace_id}}", ports.lens);
+                variables.push(("TRACE_URL", lens));
+            }
             Service::Worker => {
                 variables.extend(self.databases());
                 variables.push((
