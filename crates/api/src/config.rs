@@ -12,6 +12,10 @@ use telemetry::http::server::Inbound;
 use crate::auth::AuthConfig;
 use crate::cors;
 use crate::proxies::TrustedProxies;
+use crate::trace_url::TraceUrl;
+
+/// The lens of `cargo xtask up`, for TRACE_URL in development.
+const LENS: &str = "http://127.0.0.1:8100/traces/{trace_id}";
 
 /// All settings of the service.
 #[derive(Debug, Clone)]
@@ -20,6 +24,7 @@ pub struct Config {
     pub address: Address,
     /// CONSOLE_PORT.
     pub console: Console,
+    pub(crate) pages: PageSettings,
     /// DATABASE_*: PostgreSQL.
     pub store: StoreConfig,
     /// REDIS_URL and QUEUE_NAME.
@@ -46,6 +51,18 @@ pub enum Console {
     Port(u16),
     /// Nowhere.
     Off,
+}
+
+/// What the console's pages show of their surroundings.
+#[derive(Debug, Clone)]
+pub(crate) struct PageSettings {
+    /// ENVIRONMENT.
+    pub(crate) environment: String,
+    /// Whether browsers send the session's cookie over TLS alone: outside development.
+    pub(crate) secure: bool,
+    /// TRACE_URL.
+    #[allow(dead_code, reason = "for the page of an order")]
+    pub(crate) trace_url: Option<TraceUrl>,
 }
 
 /// Limits of the HTTP server.
@@ -83,6 +100,7 @@ impl Config {
         Ok(Self {
             address: Address::from_env(env, 8080)?,
             console: console(env)?,
+            pages: PageSettings::from_env(env)?,
             store: StoreConfig::from_env(env, "throughline-api")?,
             queue: QueueConfig::from_env(env, "orders")?,
             http: HttpConfig {
@@ -106,6 +124,21 @@ impl Config {
             )?,
             inbound: env.or("TRACE_INBOUND", Inbound::Parent, "parent, link or ignore")?,
             shutdown_timeout: env.duration_or("SHUTDOWN_TIMEOUT", Duration::from_secs(30))?,
+        })
+    }
+}
+
+impl PageSettings {
+    fn from_env(env: &Env) -> Result<Self, SettingError> {
+        let development = env.is_development();
+        let trace_url = env.optional(
+            "TRACE_URL",
+            "a URL with {trace_id}, such as https://traces.example/{trace_id}",
+        )?;
+        Ok(Self {
+            environment: env.get("ENVIRONMENT").unwrap_or("development").to_owned(),
+            secure: !development,
+            trace_url: trace_url.or_else(|| development.then(|| LENS.parse().ok()).flatten()),
         })
     }
 }

@@ -4,7 +4,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use serde_json::{Value, json};
-use service::health::{checked, passes, status};
+use service::health::status;
 use store::Schema;
 
 use crate::state::{AppState, Servers};
@@ -29,12 +29,7 @@ pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
     if state.is_draining() {
         return respond("unavailable", &json!({ "shutdown": "in progress" }));
     }
-    let (store, queue) = (state.store.clone(), state.dispatcher.queue().clone());
-    let check = async move {
-        let (schema, redis) = tokio::join!(checked(store.schema()), passes(queue.ping()));
-        Servers { schema, redis }
-    };
-    let Servers { schema, redis } = state.servers.latest_or(check).await;
+    let Servers { schema, redis } = state.servers().await;
     let checks = json!({
         "postgresql": status(schema.is_some()),
         "redis": status(redis),

@@ -7,11 +7,13 @@ pub mod commands;
 pub mod config;
 pub mod startup;
 
+mod assets;
 mod auth;
 mod body;
 mod cache;
 mod caller;
 mod connection;
+mod console;
 mod cors;
 mod deadline;
 mod error_body;
@@ -22,7 +24,6 @@ mod local_only;
 mod metrics;
 mod openapi;
 mod orders;
-mod pages;
 mod problem;
 mod proxies;
 mod query;
@@ -31,11 +32,14 @@ mod request_id;
 mod reservation;
 mod resource;
 mod routes;
+mod samples;
 mod schema;
 mod seconds;
 mod server;
 mod single_flight;
 mod state;
+#[allow(dead_code, reason = "for the page of an order")]
+mod trace_url;
 
 #[doc(hidden)]
 pub use orders::fuzzing;

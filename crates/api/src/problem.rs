@@ -126,6 +126,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_soon()
     }
 
+    /// What happened, for a person.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// Adds Retry-After.
     pub(crate) fn retry_soon(self) -> Self {
         self.with_header(header::RETRY_AFTER, RETRY_AFTER)

@@ -14,11 +14,12 @@ use telemetry::http::server::{Inbound, Tracing};
 
 use crate::auth::AuthConfig;
 use crate::config::{Config, Console};
+use crate::console::Live;
 use crate::events::feed;
 use crate::local_only::{self, OwnHost};
 use crate::rate_limit::{self, RateLimit};
 use crate::state::AppState;
-use crate::{connection, cors, error_body, pages, proxies, request_id, routes, server};
+use crate::{assets, connection, console, cors, error_body, proxies, request_id, routes, server};
 
 /// How long readiness fails before the listener closes, so that the load balancer can react.
 const DRAIN_DELAY: Duration = Duration::from_millis(500);
@@ -51,13 +52,15 @@ pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::R
 
     let (http, inbound) = (config.http.clone(), config.inbound);
     let is_local = matches!(config.auth, AuthConfig::Off) && address.ip().is_loopback();
+    let live = Live::new();
     let own_host = Data::new(OwnHost(config.address.host.clone()));
     let app = {
-        let state = state.clone();
+        let (state, live) = (state.clone(), live.clone());
         // The last middleware is the first to see a request.
         move |pages| {
             App::new()
                 .app_data(Data::new(state.on_this_thread()))
+                .app_data(Data::new(live.clone()))
                 .app_data(rate_limit.clone())
                 .app_data(proxies.clone())
                 .wrap(Condition::new(
@@ -77,37 +80,30 @@ pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::R
                 .configure(routes::configure)
                 .configure(|app| {
                     if pages {
-                        pages::configure(app);
+                        assets::configure(app);
+                        console::configure(app);
                     }
                 })
         }
     };
     let server = server::run(app, listeners, &config.http, config.shutdown_timeout)?;
-    let drained = drain_on(shutdown_signal, &state, server.handle());
+    let drained = drain_on(shutdown_signal, &state, &live, server.handle());
     let served = async { tokio::join!(server, drained) };
     let (served, ()) = tokio::select! {
         ended = served => ended,
         () = feed(&state.hub, &subscriber, &state.store) => return Ok(()),
+        () = console::refresh(&live, &state) => return Ok(()),
         () = report_unreachable_servers(&state) => return Ok(()),
     };
     Ok(served?)
 }
 
-/// Traces all requests but those for health and pages. An excluded "/" stands for that path alone.
+/// Traces all requests but those for health and files.
 fn tracing_of(address: SocketAddr, inbound: Inbound) -> Tracing {
     let tracing = Tracing::new().listening_on(address).inbound(inbound);
-    [
-        "/health",
-        "/favicon.ico",
-        "/",
-        "/docs",
-        "/console/console.js",
-        "/console/page.js",
-        "/console/page.css",
-        "/api/openapi.json",
-    ]
-    .into_iter()
-    .fold(tracing, Tracing::exclude)
+    ["/health", "/favicon.ico", "/assets", "/docs", "/api/openapi.json"]
+        .into_iter()
+        .fold(tracing, Tracing::exclude)
 }
 
 /// For every response. A page has its own Content-Security-Policy.
@@ -121,10 +117,11 @@ fn security_headers() -> DefaultHeaders {
         ))
 }
 
-async fn drain_on(shutdown_signal: ShutdownSignal, state: &AppState, server: ServerHandle) {
+async fn drain_on(shutdown_signal: ShutdownSignal, state: &AppState, live: &Live, server: ServerHandle) {
     shutdown_signal.received().await;
     tracing::info!("shutting down");
     state.drain();
+    live.close();
     tokio::time::sleep(DRAIN_DELAY).await;
     server.stop(true).await;
 }

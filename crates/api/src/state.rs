@@ -8,15 +8,16 @@ use actix_web::{HttpMessage, HttpRequest};
 use dispatch::{Dispatcher, Publisher};
 use domain::{CustomerId, Threshold};
 use queue::Queue;
-use service::health::SharedCheck;
+use service::health::{SharedCheck, checked, passes};
 use store::{Schema, Store};
 
 use crate::auth::Authenticator;
 use crate::cache::Cache;
-use crate::config::{Config, HttpConfig};
+use crate::config::{Config, HttpConfig, PageSettings};
 use crate::events::Hub;
 use crate::problem::Problem;
 use crate::reservation::Limit;
+use crate::samples::Samples;
 use crate::single_flight::SingleFlight;
 
 /// Bytes of a body that is not counted.
@@ -38,10 +39,12 @@ pub(crate) struct AppState {
     pub(crate) dispatch_grace: Duration,
     pub(crate) high_value: Threshold,
     pub(crate) http: HttpConfig,
+    pub(crate) console: PageSettings,
+    pub(crate) samples: Samples,
     pub(crate) bodies: Limit,
     /// Open event streams and waits.
     pub(crate) streams: Limit,
-    pub(crate) servers: SharedCheck<Servers>,
+    checks: SharedCheck<Servers>,
     draining: Arc<AtomicBool>,
 }
 
@@ -58,8 +61,10 @@ impl AppState {
     /// Connects to PostgreSQL and Redis on first use.
     pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
         let queue = Queue::connect_lazy(config.queue.clone())?;
+        let store = Store::new(config.store.clone())?;
         Ok(Self {
-            store: Store::new(config.store.clone())?,
+            samples: Samples::new(store.clone()),
+            store,
             publisher: Publisher::start(&queue),
             hub: Hub::new(),
             cache: Arc::new(Cache::new(&queue)),
@@ -69,9 +74,10 @@ impl AppState {
             dispatch_grace: config.dispatch_grace,
             high_value: config.high_value,
             http: config.http.clone(),
+            console: config.pages.clone(),
             bodies: Limit::new(BODIES, BODIES_PER_CUSTOMER),
             streams: Limit::new(config.http.event_streams, config.http.event_streams_per_customer),
-            servers: SharedCheck::default(),
+            checks: SharedCheck::default(),
             draining: Arc::default(),
         })
     }
@@ -84,6 +90,16 @@ impl AppState {
             dispatcher: self.dispatcher.on_this_thread(),
             ..self.clone()
         }
+    }
+
+    /// The state of the servers, at most half a second old.
+    pub(crate) async fn servers(&self) -> Servers {
+        let (store, queue) = (self.store.clone(), self.dispatcher.queue().clone());
+        let check = async move {
+            let (schema, redis) = tokio::join!(checked(store.schema()), passes(queue.ping()));
+            Servers { schema, redis }
+        };
+        self.checks.latest_or(check).await
     }
 
     /// Fails readiness, so that the load balancer sends no new clients, and ends the streams and waits of

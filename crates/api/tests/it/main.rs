@@ -11,6 +11,7 @@ mod auth;
 mod clients;
 mod commands;
 mod connections;
+mod console;
 mod errors;
 mod events;
 mod idempotency;

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use crate::auth::tokens::{SECRET, send, token};
+use crate::auth::tokens::SECRET;
 use crate::response::Response;
 use crate::service::Api;
 
@@ -47,8 +47,9 @@ async fn outside_of_development_pages_have_a_port_of_their_own_or_none() {
         for path in [
             "/",
             "/docs",
-            "/console/page.js",
-            "/console/status",
+            "/assets/ui.css",
+            "/sign-in",
+            "/live/frame",
             "/api/openapi.json",
         ] {
             assert_eq!(api.get(path).await.status, 404, "{path}");
@@ -59,7 +60,7 @@ async fn outside_of_development_pages_have_a_port_of_their_own_or_none() {
                 let url = format!("http://127.0.0.1:{port}{path}");
                 reqwest::get(url).await.unwrap().status()
             };
-            for path in ["/", "/docs", "/console/page.js", "/api/openapi.json"] {
+            for path in ["/", "/docs", "/assets/ui.css", "/sign-in", "/api/openapi.json"] {
                 assert_eq!(get(path).await, 200, "{path}");
             }
             assert_eq!(get("/api/orders").await, 401);
@@ -94,16 +95,4 @@ async fn every_example_of_a_new_order_is_accepted() {
         let response = api.post("/api/orders", example).await;
         assert_eq!(response.status, 201, "{example}: {response:?}");
     }
-}
-
-#[tokio::test]
-async fn only_operators_see_the_state_of_the_queue() {
-    let api = Api::with(&[("AUTH", "jwt"), ("JWT_SECRET", SECRET)]).await;
-    let path = "/console/status";
-    let read = send(&api, Method::GET, path, &token("ada", "orders:read")).await;
-    read.problem(403, path);
-    let admin = send(&api, Method::GET, path, &token("root", "orders:admin")).await;
-    assert_eq!(admin.body["waiting"], 0);
-    assert_eq!(admin.body["workers"], 0);
-    assert_eq!(admin.body["oldest_ms"], serde_json::Value::Null);
 }

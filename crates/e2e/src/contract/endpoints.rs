@@ -21,7 +21,23 @@ const ENDPOINTS: &[(&str, &str, &[&str])] = &[
     (API, "/api/orders/{id}", &["GET", "HEAD", "DELETE"]),
     (API, "/api/orders/{id}/events", &["GET"]),
     (API, "/api/orders/{id}/retry", &["POST"]),
-    (API, "/console/status", &["GET"]),
+    (API, "/", &["GET"]),
+    (API, "/orders", &["GET"]),
+    (API, "/orders/retry", &["GET", "POST"]),
+    (API, "/orders/cancel", &["GET"]),
+    (API, "/orders/{id}", &["GET"]),
+    (API, "/orders/{id}/retry", &["GET", "POST"]),
+    (API, "/orders/{id}/cancel", &["GET", "POST"]),
+    (API, "/search", &["GET"]),
+    (API, "/failures", &["GET"]),
+    (API, "/queue", &["GET"]),
+    (API, "/queue/pause", &["GET", "POST"]),
+    (API, "/queue/resume", &["GET", "POST"]),
+    (API, "/operations", &["GET"]),
+    (API, "/operations/{id}", &["GET"]),
+    (API, "/sign-in", &["GET", "POST"]),
+    (API, "/sign-out", &["POST"]),
+    (API, "/live/overview", &["GET"]),
     (GATEWAY, "/v1/payment_intents", &["GET", "POST"]),
     (GATEWAY, "/v1/payment_intents/{id}", &["GET"]),
     (GATEWAY, "/v1/payment_intents/{id}/confirm", &["POST"]),
@@ -41,10 +57,9 @@ pub const UNTRACED: &[&str] = &[
     "/health",
     "/health/ready",
     "/favicon.ico",
-    "/",
-    "/console/console.js",
-    "/console/page.js",
-    "/console/page.css",
+    "/assets/ui.css",
+    "/assets/logo.svg",
+    "/assets/console.js",
     "/docs",
     "/docs/docs.js",
     "/api/openapi.json",
@@ -78,7 +93,7 @@ pub(super) fn route_of(span: &Span) -> Option<&'static str> {
     let templates = ENDPOINTS.iter().filter(|(of, ..)| *of == span.service);
     templates
         .map(|(_, template, _)| *template)
-        .find(|template| fits(path.trim_end_matches('/'), template))
+        .find(|template| fits(path.trim_end_matches('/'), template.trim_end_matches('/')))
 }
 
 fn fits(path: &str, template: &str) -> bool {

@@ -17,6 +17,7 @@ const INFO: Severity = Severity(9);
 const EVENTS: &[(&str, &[&str])] = &[
     ("auth.failed", &["error.type", "client.address"]),
     ("order.cancelled", &["order.id", "order.actor"]),
+    ("console.session_started", &["order.actor"]),
     ("order.retried", &["order.id", "order.actor"]),
 ];
 /// A start without authentication, and an issuer that is unavailable for a day.

@@ -1,7 +1,5 @@
-//! The console at `/`, and the API's description at `/docs` and `/api/openapi.json`. Their files are compiled
-//! in, and their policy allows no others.
-
-mod status;
+//! Files that are compiled in: the style sheet and the script of the pages, and the API's description at
+//! `/docs` and `/api/openapi.json`.
 
 use std::future::ready;
 
@@ -12,22 +10,22 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::resource::{get, resource};
 use crate::{etag, openapi};
 
-/// Only scripts, styles and requests of this origin; no embedding in frames.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// Only scripts, styles, images, requests and forms of this origin; no embedding in frames.
+pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                                 connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-const HTML: &str = "text/html; charset=utf-8";
+pub(crate) const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
 
-/// Path, media type and content of each file.
-const FILES: [(&str, &str, &str); 6] = [
-    ("/", HTML, include_str!("console.html")),
-    ("/console/console.js", SCRIPT, include_str!("console.js")),
-    ("/console/page.js", SCRIPT, include_str!("page.js")),
-    ("/console/page.css", CSS, include_str!("page.css")),
-    ("/docs", HTML, include_str!("docs.html")),
-    ("/docs/docs.js", SCRIPT, include_str!("docs.js")),
+/// Path, media type and content of each file. Those below `/assets` and `/docs` make no spans.
+const FILES: [(&str, &str, &str); 5] = [
+    ("/assets/ui.css", CSS, ui::CSS),
+    ("/assets/logo.svg", SVG, ui::LOGO),
+    ("/assets/console.js", SCRIPT, include_str!("../assets/console.js")),
+    ("/docs", HTML, include_str!("../assets/docs.html")),
+    ("/docs/docs.js", SCRIPT, include_str!("../assets/docs.js")),
 ];
 
 pub(crate) fn configure(app: &mut ServiceConfig) {
@@ -37,7 +35,6 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
         app.service(resource(path, "GET, HEAD").route(get(file)));
     }
     app.service(resource("/api/openapi.json", "GET, HEAD").route(get(openapi::serve)));
-    app.service(resource("/console/status", "GET, HEAD").route(get(status::status)));
 }
 
 fn respond(request: &HttpRequest, tag: &EntityTag, media_type: &str, content: &'static str) -> HttpResponse {

@@ -1,6 +1,13 @@
 // Shows the OpenAPI document: each operation with its parameters, bodies and responses, and each schema.
 
-import { element, json, show } from "/console/page.js";
+function element(name, attributes = {}, ...children) {
+  const node = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+const show = (id, ...children) => document.getElementById(id).replaceChildren(...children);
 
 const nameOf = (reference) => reference.split("/").pop();
 
@@ -17,9 +24,9 @@ function kind(schema) {
 }
 
 function table(head, rows) {
-  return element("table", {},
+  return element("div", { class: "scroll" }, element("table", {},
     element("thead", {}, element("tr", {}, ...head.map((text) => element("th", {}, text)))),
-    element("tbody", {}, ...rows.map((cells) => element("tr", {}, ...cells.map((cell) => element("td", {}, cell ?? ""))))));
+    element("tbody", {}, ...rows.map((cells) => element("tr", {}, ...cells.map((cell) => element("td", { class: "text" }, cell ?? "")))))));
 }
 
 function body(content) {
@@ -34,11 +41,11 @@ function operation(path, method, op) {
   const responses = Object.entries(op.responses).map(([status, response]) => [
     element("code", {}, status), response.description, element("span", {}, ...body(response.content)),
     Object.keys(response.headers ?? {}).join(", ")]);
-  return element("details", { id: op.operationId },
-    element("summary", {}, element("span", { class: "method" }, method.toUpperCase()), element("code", {}, path),
-      element("span", { class: "quiet" }, ` ${op.summary ?? ""}`)),
+  return element("details", { class: "card", id: op.operationId },
+    element("summary", {}, element("span", { class: "badge" }, method.toUpperCase()), element("code", {}, path),
+      element("span", { class: "muted" }, ` ${op.summary ?? ""}`)),
     op.description ? element("p", {}, op.description) : null,
-    scopes.length ? element("p", { class: "quiet" }, `Scope: ${scopes.join(", ")}`) : null,
+    scopes.length ? element("p", { class: "muted" }, `Scope: ${scopes.join(", ")}`) : null,
     parameters.length ? table(["Parameter", "In", "Type", ""], parameters) : null,
     op.requestBody ? element("p", {}, "Body: ", ...body(op.requestBody.content)) : null,
     table(["Status", "When", "Body", "Headers"], responses));
@@ -48,8 +55,8 @@ function schema(name, definition) {
   const required = new Set(definition.required ?? []);
   const fields = Object.entries(definition.properties ?? {}).map(([field, type]) => [
     element("code", {}, field), required.has(field) ? "required" : "", kind(type), type.description]);
-  return element("details", { id: `schema-${name}` },
-    element("summary", {}, element("code", {}, name), element("span", { class: "quiet" }, ` ${definition.description ?? ""}`)),
+  return element("details", { class: "card", id: `schema-${name}` },
+    element("summary", {}, element("code", {}, name), element("span", { class: "muted" }, ` ${definition.description ?? ""}`)),
     fields.length ? table(["Field", "", "Type", ""], fields) : element("pre", {}, JSON.stringify(definition, null, 2)));
 }
 
@@ -59,7 +66,7 @@ function open() {
   if (section?.tagName === "DETAILS") section.open = true;
 }
 
-const api = await json("/api/openapi.json");
+const api = await (await fetch("/api/openapi.json")).json();
 show("title", `${api.info.title} API`);
 show("version", api.info.version);
 show("about", api.info.description);

@@ -1,0 +1,71 @@
+//! What a page follows, and how its elements are rendered.
+
+use actix_web::web::Bytes;
+use askama::Template;
+
+use crate::console::overview::{self, Range};
+use crate::console::page::frame_parts;
+use crate::problem::Problem;
+use crate::state::AppState;
+
+/// The live elements of a page. Where a page offers actions, those who may act see other elements.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Part {
+    /// Of every page.
+    Frame,
+    /// The overview, and whether it offers actions.
+    Overview(Range, bool),
+}
+
+impl Part {
+    /// The events that replace the page's elements. While the page's own elements cannot be read, those of the
+    /// frame say why.
+    pub(super) async fn events(&self, state: &AppState) -> Result<Vec<Bytes>, Problem> {
+        let mut elements = frame_parts(state).await?;
+        match self.own_elements(state).await {
+            Ok(own) => elements.extend(own),
+            Err(problem) => tracing::debug!(%problem, "cannot refresh a live part"),
+        }
+        Ok(elements.iter().map(|html| event(html)).collect())
+    }
+
+    async fn own_elements(&self, state: &AppState) -> Result<Vec<String>, Problem> {
+        let rendered = match self {
+            Self::Frame => Vec::new(),
+            Self::Overview(range, may_act) => {
+                let parts = overview::parts(state, *range, *may_act).await?;
+                vec![
+                    parts.stats.render(),
+                    parts.rates.render(),
+                    parts.waits.render(),
+                    parts.failures.render(),
+                ]
+            }
+        };
+        let rendered: Result<_, _> = rendered.into_iter().collect();
+        rendered.map_err(|error| Problem::internal(&error))
+    }
+}
+
+/// A message event. Each line of its data has a field; a carriage return would end a line too.
+fn event(html: &str) -> Bytes {
+    let mut event = String::with_capacity(html.len() + 64);
+    for line in html.split(['\n', '\r']).filter(|line| !line.is_empty()) {
+        event.push_str("data: ");
+        event.push_str(line);
+        event.push('\n');
+    }
+    event.push('\n');
+    event.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_begins_another_field_or_event() {
+        let html = "<b>a\r\n\r\nevent: x\rid: 1</b>";
+        assert_eq!(event(html), "data: <b>a\ndata: event: x\ndata: id: 1</b>\n\n");
+    }
+}

@@ -1,0 +1,6 @@
+//! The operators' console over HTTP: access, pages, live parts.
+
+mod access;
+pub(crate) mod browser;
+mod live;
+mod overview;
