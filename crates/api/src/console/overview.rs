@@ -113,6 +113,8 @@ pub(super) struct Rates {
 #[derive(Template)]
 #[template(path = "overview/waits.html")]
 pub(super) struct Waits {
+    /// Whether there is a sample.
+    is_known: bool,
     total: String,
     rows: Vec<Wait>,
 }
@@ -384,6 +386,7 @@ fn waits(latest: Option<&Arc<Sample>>) -> Waits {
             }
         });
     Waits {
+        is_known: latest.is_some(),
         total: ui::grouped(latest.map_or(0, |sample| unfinished(sample))),
         rows: rows.collect(),
     }

@@ -11,7 +11,7 @@ async fn an_empty_service_has_a_page_that_says_so() {
     let page = Browser::at(&api).get("/").await;
     assert_eq!(page.status, 200);
     for text in [
-        "No order waits.",
+        "no worker has written a sample",
         "No order has failed.",
         "No samples in the last 15 minutes.",
     ] {
