@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chaos::Siege;
+use chaos::{Attack, Siege};
 use testkit::{Binaries, Profile};
 
 use crate::signals::Signals;
@@ -15,6 +15,9 @@ pub(crate) struct Run {
     /// How long, such as 30s or 5m
     #[arg(long = "for", default_value = "5m", value_parser = crate::chaos::duration)]
     lasts: Duration,
+    /// Only this attack, such as "slow heads"; may be repeated
+    #[arg(long = "attack", value_parser = attack)]
+    attacks: Vec<Attack>,
     /// Build with optimizations; only then are latencies checked
     #[arg(long)]
     release: bool,
@@ -29,7 +32,15 @@ impl Run {
         };
         let binaries = Binaries::build(profile).await?;
         let mut signals = Signals::new()?;
-        let siege = Siege { lasts: self.lasts };
+        let attacks = if self.attacks.is_empty() {
+            Attack::ALL.to_vec()
+        } else {
+            self.attacks
+        };
+        let siege = Siege {
+            lasts: self.lasts,
+            attacks,
+        };
         let report = tokio::select! {
             report = siege.run(&binaries) => report?,
             () = signals.received() => return Ok(ExitCode::FAILURE),
@@ -42,4 +53,9 @@ impl Run {
             ExitCode::FAILURE
         })
     }
+}
+
+fn attack(name: &str) -> Result<Attack, String> {
+    let found = Attack::ALL.into_iter().find(|attack| attack.name() == name);
+    found.ok_or_else(|| format!("takes one of {:?}", Attack::ALL.map(Attack::name)))
 }

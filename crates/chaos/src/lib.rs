@@ -28,7 +28,7 @@ use testkit::Binaries;
 pub use fault::Fault;
 pub use outage::{Outage, OutageKind, OutageReport};
 pub use report::{Report, Tally};
-pub use siege::{Siege, SiegeReport};
+pub use siege::{Attack, Siege, SiegeReport};
 
 use deployment::{Deployment, SHORTENED};
 use round::Round;

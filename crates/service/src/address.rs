@@ -3,7 +3,13 @@
 use std::net::TcpListener;
 
 use anyhow::Context;
+use rustix::net::listen;
 use settings::{Env, SettingError};
+
+/// Connections that the kernel accepts before the service does. The standard library asks for 128, and clients
+/// beyond that wait for a second or more, until they send their SYN again. The kernel's own bound is
+/// `net.core.somaxconn`, by default 4,096.
+const BACKLOG: i32 = 4096;
 
 /// The address that a service listens on: HOST and PORT.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +39,11 @@ impl Address {
     /// Binds the port. Services do this first, so that a port in use fails before any other work.
     pub fn listen(&self) -> anyhow::Result<TcpListener> {
         let Self { host, port } = self;
-        TcpListener::bind((host.as_str(), *port))
-            .with_context(|| format!("cannot listen on {host}:{port} (HOST, PORT)"))
+        let bound = TcpListener::bind((host.as_str(), *port));
+        let listener = bound.with_context(|| format!("cannot listen on {host}:{port} (HOST, PORT)"))?;
+        // A second call changes the backlog.
+        listen(&listener, BACKLOG).context("cannot set the backlog of connections")?;
+        Ok(listener)
     }
 }
 

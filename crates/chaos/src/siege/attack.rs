@@ -19,17 +19,28 @@ const TOKENS: usize = 64;
 /// The longest that an attacker waits for a response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// What a hostile client does.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Attack {
+pub enum Attack {
+    /// Sends the head of a request byte by byte.
     SlowHeads,
+    /// Sends the body of a request byte by byte.
     SlowBodies,
+    /// Receives a list of orders 100 bytes a second.
     SlowReaders,
+    /// Sends 50 requests at once, and receives the responses 100 bytes a second.
     PipeliningReaders,
+    /// Sends JSON that is expensive to refuse.
     BadBodies,
+    /// Connects and goes away.
     Connections,
+    /// Requests the readiness.
     Readiness,
+    /// Sends valid tokens that name keys which the issuer does not have.
     UnknownKeys,
+    /// Sends tokens with a wrong signature.
     BadTokens,
+    /// Sends heads and bodies beyond every bound.
     Oversized,
 }
 
@@ -42,7 +53,8 @@ enum Pace {
 }
 
 impl Attack {
-    pub(super) const ALL: [Self; 10] = [
+    /// All of them.
+    pub const ALL: [Self; 10] = [
         Self::SlowHeads,
         Self::SlowBodies,
         Self::SlowReaders,
@@ -55,7 +67,8 @@ impl Attack {
         Self::Oversized,
     ];
 
-    pub(super) fn name(self) -> &'static str {
+    /// As the report names it.
+    pub fn name(self) -> &'static str {
         match self {
             Self::SlowHeads => "slow heads",
             Self::SlowBodies => "slow bodies",
@@ -187,15 +200,15 @@ async fn hold(stream: &mut TcpStream, attack: Attack) -> std::io::Result<()> {
 /// The running attacks. They end when this is dropped.
 pub(super) struct Attackers {
     tasks: JoinSet<()>,
-    sent: Arc<[AtomicU64; Attack::ALL.len()]>,
+    sent: Arc<[AtomicU64]>,
 }
 
-pub(super) fn start(target: &Arc<Target>) -> Attackers {
+pub(super) fn start(target: &Arc<Target>, attacks: &[Attack]) -> Attackers {
     let mut attackers = Attackers {
         tasks: JoinSet::new(),
-        sent: Arc::default(),
+        sent: attacks.iter().map(|_| AtomicU64::new(0)).collect(),
     };
-    for (index, attack) in Attack::ALL.into_iter().enumerate() {
+    for (index, attack) in attacks.iter().copied().enumerate() {
         let (target, sent) = (Arc::clone(target), Arc::clone(&attackers.sent));
         let count = move || {
             if let Some(sent) = sent.get(index) {

@@ -15,7 +15,8 @@ use testkit::{Binaries, Postgres, Redis, Service, Stack};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use attack::{Attack, Target};
+pub use attack::Attack;
+use attack::Target;
 use issuer::Issuer;
 
 /// Requests per second of the ordinary client.
@@ -26,10 +27,12 @@ const MAX_P99: Duration = Duration::from_millis(50);
 const MAX_GROWTH: u64 = (64 + 128) * 1_000_000;
 
 /// The parameters of a run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Siege {
     /// How long the attack lasts.
     pub lasts: Duration,
+    /// The attacks, all at once.
+    pub attacks: Vec<Attack>,
 }
 
 /// What was measured.
@@ -74,7 +77,7 @@ impl Siege {
         let idle = resident(pid, "VmRSS:")?;
 
         let target = Target::new(&api.url(Service::Api), &issuer)?;
-        let attackers = attack::start(&target);
+        let attackers = attack::start(&target, &self.attacks);
         ordinary.run_for(self.lasts).await?;
         let sent = attackers.stop();
         let peak = resident(pid, "VmHWM:")?;
@@ -83,7 +86,12 @@ impl Siege {
         }
         ordinary.latencies.sort();
         Ok(SiegeReport {
-            attacks: Attack::ALL.iter().map(|attack| attack.name()).zip(sent).collect(),
+            attacks: self
+                .attacks
+                .iter()
+                .map(|attack| attack.name())
+                .zip(sent)
+                .collect(),
             latencies: ordinary.latencies,
             failures: ordinary.failures,
             idle,

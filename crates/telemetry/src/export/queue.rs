@@ -121,8 +121,8 @@ impl Sending {
     }
 
     fn send_waiting(&self) -> OTelSdkResult {
-        let mut batch = self.batch.lock().unwrap_or_else(PoisonError::into_inner);
-        let batch = std::mem::take(&mut *batch);
+        // The lock is held by this line alone: whoever ends a span needs it.
+        let batch = std::mem::take(&mut *self.batch.lock().unwrap_or_else(PoisonError::into_inner));
         if batch.len() == 0 {
             return Ok(());
         }

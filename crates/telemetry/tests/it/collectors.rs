@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
@@ -34,6 +35,25 @@ pub(crate) fn silent() -> String {
     let (listener, port) = listen();
     std::thread::spawn(move || listener.incoming().collect::<Vec<_>>());
     format!("http://127.0.0.1:{port}")
+}
+
+/// Accepts connections and never responds: its URL, and the number of connections that sent something.
+pub(crate) fn holding() -> (String, Arc<AtomicUsize>) {
+    let (listener, port) = listen();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&requests);
+    std::thread::spawn(move || {
+        let count = |mut socket: TcpStream| {
+            socket.read_exact(&mut [0]).unwrap();
+            counter.fetch_add(1, Ordering::Relaxed);
+            socket
+        };
+        listener
+            .incoming()
+            .map(|socket| count(socket.unwrap()))
+            .collect::<Vec<_>>()
+    });
+    (format!("http://127.0.0.1:{port}"), requests)
 }
 
 /// Rejects every request with 400.

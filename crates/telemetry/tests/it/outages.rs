@@ -135,6 +135,33 @@ async fn a_slow_or_rejecting_collector_does_not_block_the_program() {
 }
 
 #[tokio::test]
+async fn spans_and_records_end_while_a_request_to_the_collector_is_in_progress() {
+    let (collector, requests) = collectors::holding();
+    let mut child = start(
+        Task::Steady,
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.as_str()),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "600000"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "20"),
+            ("OTEL_BLRP_SCHEDULE_DELAY", "20"),
+            ("OTEL_METRICS_EXPORTER", "none"),
+        ],
+    );
+    let ticks = drain(&mut child);
+    eventually("a request with spans and one with records", || {
+        Some(()).filter(|()| requests.load(Ordering::Relaxed) == 2)
+    })
+    .await;
+    let before = ticks.load(Ordering::Relaxed);
+    eventually("ticks", || {
+        Some(()).filter(|()| ticks.load(Ordering::Relaxed) > before + 20)
+    })
+    .await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[tokio::test]
 async fn export_resumes_with_a_restarted_collector() {
     for protocol in ["grpc", "http/protobuf"] {
         let (grpc, http) = (free_port(), free_port());
