@@ -42,12 +42,7 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let profile = if self.release {
-            Profile::Release
-        } else {
-            Profile::Dev
-        };
-        let binaries = Binaries::build(profile).await?;
+        let binaries = Binaries::build(Profile::of(self.release)).await?;
         let seed = self.seed.unwrap_or_else(from_the_clock);
         let mut signals = Signals::new()?;
         if let Some(kind) = self.outage {
@@ -83,7 +78,7 @@ impl Run {
     }
 }
 
-fn exit_code(is_success: bool) -> ExitCode {
+pub(crate) fn exit_code(is_success: bool) -> ExitCode {
     if is_success {
         ExitCode::SUCCESS
     } else {

@@ -25,12 +25,7 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let profile = if self.release {
-            Profile::Release
-        } else {
-            Profile::Dev
-        };
-        let binaries = Binaries::build(profile).await?;
+        let binaries = Binaries::build(Profile::of(self.release)).await?;
         let mut signals = Signals::new()?;
         let attacks = if self.attacks.is_empty() {
             Attack::ALL.to_vec()
@@ -47,11 +42,7 @@ impl Run {
         };
         print!("{report}");
         let is_success = report.is_clean() && (!self.release || report.is_timely());
-        Ok(if is_success {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(crate::chaos::exit_code(is_success))
     }
 }
 

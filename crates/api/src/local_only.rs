@@ -5,7 +5,7 @@ use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::HOST;
+use actix_web::http::header::{HOST, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 
@@ -21,10 +21,7 @@ pub(crate) async fn enforce<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    let header = request
-        .headers()
-        .get(HOST)
-        .map(|value| value.to_str().unwrap_or_default());
+    let header = request.headers().get(HOST).map(HeaderValue::as_bytes);
     if settings::is_local_host(header, &host.0) {
         return next.call(request).await;
     }

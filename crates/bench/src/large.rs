@@ -7,7 +7,6 @@ use testkit::{Service, Stack};
 use tokio_postgres::Client;
 
 use crate::environment::Environment;
-use crate::mode::Mode;
 use crate::size::Size;
 use crate::stats::{median, quantile};
 use crate::table::Table;
@@ -26,10 +25,14 @@ const INSERT_DUE: &str = "INSERT INTO orders \
       '[{\"product_name\": \"Widget\", \"quantity\": 1, \"unit_price_minor\": 9999}]' \
     FROM generate_series(1, $1::int) AS n";
 
-/// As the reconciler reads and locks them.
+/// As the reconciler reads and locks what became due since its last look; the overlap is 10 s.
 const LOOK: &str = "SELECT id, status FROM orders WHERE dispatch_after <= now() \
-    ORDER BY dispatch_after LIMIT 200 FOR UPDATE SKIP LOCKED";
+    AND dispatch_after > now() - interval '11 s' ORDER BY dispatch_after LIMIT 200 FOR UPDATE SKIP LOCKED";
+/// The same for orders that were attempted before.
 const LOOK_FOR_ATTEMPTED: &str = "SELECT id, status FROM orders WHERE dispatch_after <= now() AND attempt > 0 \
+    AND dispatch_after > now() - interval '11 s' ORDER BY dispatch_after LIMIT 200 FOR UPDATE SKIP LOCKED";
+/// Once a minute it reads everything that is due.
+const FULL_LOOK: &str = "SELECT id, status FROM orders WHERE dispatch_after <= now() \
     ORDER BY dispatch_after LIMIT 200 FOR UPDATE SKIP LOCKED";
 
 /// Reads of the api, by their paths.
@@ -46,10 +49,7 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
     let postgres = environment.another_postgres().await?;
     let database = stored::orders(environment, &postgres, size.stored).await?;
     let sql = database.connect().await?;
-    let services = [Service::Api, Service::Worker];
-    let stack = environment.stack(Mode::Off, database.url(), &services, "http://127.0.0.1:9");
-    let stack = stack.start().await?;
-    stored::until_counted(&sql).await?;
+    let stack = stored::running(environment, &database, &sql).await?;
 
     let idle = measured(&stack, &sql, size).await?;
     sql.execute(INSERT_DUE, &[&size.due]).await?;
@@ -104,6 +104,7 @@ async fn measured(stack: &Stack, sql: &Client, size: Size) -> anyhow::Result<Vec
         for (what, statement) in [
             ("look of the reconciler", LOOK),
             ("look for attempted", LOOK_FOR_ATTEMPTED),
+            ("full look, once a minute", FULL_LOOK),
         ] {
             all.push((what, statements(sql, statement).await?));
         }

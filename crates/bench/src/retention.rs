@@ -7,7 +7,6 @@ use testkit::Service;
 use tokio_postgres::Client;
 
 use crate::environment::Environment;
-use crate::mode::Mode;
 use crate::size::Size;
 use crate::stats::{median, quantile};
 use crate::table::Table;
@@ -26,11 +25,8 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
     let database = stored::orders(environment, &postgres, size.stored).await?;
     let sql = database.connect().await?;
 
-    let services = [Service::Api, Service::Worker];
-    let stack = environment.stack(Mode::Off, database.url(), &services, "http://127.0.0.1:9");
     let started = Instant::now();
-    let stack = stack.start().await?;
-    stored::until_counted(&sql).await?;
+    let stack = stored::running(environment, &database, &sql).await?;
     let first_count = started.elapsed().as_secs_f64();
     let totals = totals(&format!("{}/api/orders/analytics", stack.url(Service::Api))).await?;
     let full = Instant::now();

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use testkit::{Database, Postgres};
+use testkit::{Database, Postgres, Service, Stack};
 use tokio_postgres::Client;
 
 use crate::environment::Environment;
+use crate::mode::Mode;
 
 const COUNTED_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -63,13 +64,20 @@ async fn insert(sql: &Client, first: i32, last: i32, of: i32) -> anyhow::Result<
     Ok(())
 }
 
-/// Waits until a worker has counted the totals of all orders.
-pub(crate) async fn until_counted(sql: &Client) -> anyhow::Result<()> {
+/// An api and a worker, which has counted the totals of all orders.
+pub(crate) async fn running(
+    environment: &Environment,
+    database: &Database,
+    sql: &Client,
+) -> anyhow::Result<Stack> {
+    let services = [Service::Api, Service::Worker];
+    let stack = environment.stack(Mode::Off, database.url(), &services, "http://127.0.0.1:9");
+    let stack = stack.start().await?;
     let started = Instant::now();
     loop {
         let counted = "SELECT taken_at IS NOT NULL FROM order_totals_state";
         if sql.query_one(counted, &[]).await?.get(0) {
-            return Ok(());
+            return Ok(stack);
         }
         ensure!(started.elapsed() < COUNTED_TIMEOUT, "the totals are not counted");
         tokio::time::sleep(Duration::from_millis(50)).await;

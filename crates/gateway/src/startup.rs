@@ -10,7 +10,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServerHandle, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
-use actix_web::http::header::HOST;
+use actix_web::http::header::{HOST, HeaderValue};
 use actix_web::middleware::{Condition, Next, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, Error, HttpServer};
@@ -114,10 +114,7 @@ async fn local_only<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    let header = request
-        .headers()
-        .get(HOST)
-        .map(|value| value.to_str().unwrap_or_default());
+    let header = request.headers().get(HOST).map(HeaderValue::as_bytes);
     if settings::is_local_host(header, &host) {
         return next.call(request).await;
     }

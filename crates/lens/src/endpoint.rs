@@ -8,7 +8,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
-use actix_web::http::header::HOST;
+use actix_web::http::header::{HOST, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpServer, web};
 use tokio_stream::wrappers::TcpListenerStream;
@@ -155,10 +155,7 @@ async fn local_only<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    let header = request
-        .headers()
-        .get(HOST)
-        .map(|value| value.to_str().unwrap_or_default());
+    let header = request.headers().get(HOST).map(HeaderValue::as_bytes);
     if host_name.is_some_and(|name| !settings::is_local_host(header, &name)) {
         let message = "this name is not one of this machine; use localhost, or set HOST";
         return Err(InternalError::new(message, StatusCode::MISDIRECTED_REQUEST).into());

@@ -6,8 +6,8 @@ use anyhow::Context;
 use rustix::net::listen;
 use settings::{Env, SettingError};
 
-/// Connections that the kernel accepts before the service does. The standard library asks for 128, and clients
-/// beyond that wait for a second or more, until they send their SYN again. The kernel's own bound is
+/// Connections that the kernel accepts before the service does. The standard library asks for 128, and
+/// clients beyond that wait for a second or more, until they send their SYN again. The kernel's own bound is
 /// `net.core.somaxconn`, by default 4,096.
 const BACKLOG: i32 = 4096;
 

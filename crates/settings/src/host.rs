@@ -40,8 +40,11 @@ pub(crate) fn is_private(host: &str) -> bool {
 ///
 /// A page of another site can make its own name resolve to 127.0.0.1 and then read what listens there ("DNS
 /// rebinding"). Its requests carry that name. Clients other than browsers may send no `Host`.
-pub fn is_local_host(header: Option<&str>, host: &str) -> bool {
+pub fn is_local_host(header: Option<&[u8]>, host: &str) -> bool {
     let Some(header) = header else { return true };
+    let Ok(header) = std::str::from_utf8(header) else {
+        return false;
+    };
     let name = match header.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
         None => header.rsplit_once(':').map_or(header, |(name, _)| name),
@@ -143,7 +146,7 @@ mod tests {
             "[::1]:8100",
             "devbox:1",
         ] {
-            assert!(is_local_host(Some(local), "devbox"), "{local}");
+            assert!(is_local_host(Some(local.as_bytes()), "devbox"), "{local}");
         }
         for other in [
             "evil.example",
@@ -152,7 +155,7 @@ mod tests {
             "127.0.0.1.evil.example",
             "",
         ] {
-            assert!(!is_local_host(Some(other), "devbox"), "{other}");
+            assert!(!is_local_host(Some(other.as_bytes()), "devbox"), "{other}");
         }
         assert!(is_local_host(None, "devbox"));
     }

@@ -36,7 +36,7 @@ impl Up {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         if self.supervisor {
             rustix::process::setsid().context("cannot start a new session")?;
-            return supervise(Binaries::built(self.profile())?, self.ports(), |_| ()).await;
+            return supervise(Binaries::built(Profile::of(self.release))?, self.ports(), |_| ()).await;
         }
         if let Some(state) = State::running()? {
             print_addresses("Already up; `cargo xtask down` stops it.", &state);
@@ -51,7 +51,7 @@ impl Up {
             free.map_err(|error| anyhow!("{error}, or use --free-ports"))?;
         }
         ExistingServers::from_env().check().await?;
-        let binaries = Binaries::build(self.profile()).await?;
+        let binaries = Binaries::build(Profile::of(self.release)).await?;
         if self.detach {
             let state = detach::start(&self.supervisor_arguments()).await?;
             print_addresses("Up. `cargo xtask down` stops it.", &state);
@@ -69,14 +69,6 @@ impl Up {
         ];
         let set = flags.into_iter().filter(|(is_set, _)| *is_set);
         set.map(|(_, flag)| flag).collect()
-    }
-
-    fn profile(&self) -> Profile {
-        if self.release {
-            Profile::Release
-        } else {
-            Profile::Dev
-        }
     }
 
     /// `None`: free ports.

@@ -21,6 +21,7 @@ mod releases;
 mod retries;
 mod shop;
 mod shutdown;
+mod siege;
 mod start_up;
 mod telemetry;
 mod traces;

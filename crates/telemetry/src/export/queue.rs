@@ -121,7 +121,7 @@ impl Sending {
     }
 
     fn send_waiting(&self) -> OTelSdkResult {
-        // The lock is held by this line alone: whoever ends a span needs it.
+        // The lock is held by this line alone: each span that ends needs it.
         let batch = std::mem::take(&mut *self.batch.lock().unwrap_or_else(PoisonError::into_inner));
         if batch.len() == 0 {
             return Ok(());

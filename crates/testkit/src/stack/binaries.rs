@@ -25,6 +25,13 @@ pub enum Profile {
 }
 
 impl Profile {
+    /// The profile that a `--release` flag stands for.
+    pub fn of(release: bool) -> Self {
+        if release { Self::Release } else { Self::Dev }
+    }
+}
+
+impl Profile {
     /// Its folder in the target folder.
     fn folder(self) -> &'static str {
         match self {
