@@ -74,6 +74,8 @@ impl Servers {
         if std::env::var_os(testkit::REDIS_URL).is_none() {
             redis = Some(Redis::start().await?);
         }
+        // The tests of pages start it. A prompt before its installation has to come before cargo's output.
+        testkit::find_chromedriver()?;
         Ok(Self { postgres, redis })
     }
 }

@@ -4,7 +4,10 @@
 //! No process that is started here outlives the one that started it, even when that is killed: see
 //! `supervised.rs`.
 
+#[cfg(feature = "browser")]
+mod browser;
 mod cargo;
+mod chromedriver;
 mod client;
 mod docker;
 mod eventually;
@@ -28,7 +31,10 @@ mod user;
 
 use std::path::Path;
 
+#[cfg(feature = "browser")]
+pub use browser::{Browser, Key, Screen};
 pub use cargo::cargo;
+pub use chromedriver::find_chromedriver;
 pub use eventually::eventually;
 pub use orders::wait_for_final_orders;
 pub use pgbouncer::PgBouncer;

@@ -32,6 +32,10 @@ pub(crate) fn redis_server() -> Option<PathBuf> {
     ["redis-server", "valkey-server"].into_iter().find_map(installed)
 }
 
+pub(crate) fn chromedriver() -> Option<PathBuf> {
+    installed("chromedriver")
+}
+
 pub(crate) fn pgbouncer() -> Option<PathBuf> {
     installed("pgbouncer")
 }

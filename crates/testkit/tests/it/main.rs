@@ -11,6 +11,8 @@
 
 extern crate throughline_testkit as testkit;
 
+#[cfg(feature = "browser")]
+mod browser;
 mod orphans;
 mod postgres;
 mod proxy;
