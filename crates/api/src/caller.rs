@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
-use domain::CustomerId;
+use domain::{Actor, CustomerId};
 use futures_util::future::LocalBoxFuture;
 use tokio::time::{Instant, sleep_until};
 
@@ -18,21 +18,31 @@ use crate::state::AppState;
 /// A scope that a handler needs.
 pub(crate) trait Scope: 'static {
     const NAME: &'static str;
+    /// Whether the handler changes nothing: `orders:observe` suffices then.
+    const READS: bool = false;
 }
 
 /// May read its own orders.
 pub(crate) struct Read;
 /// May create orders and cancel its own.
 pub(crate) struct Write;
+/// An operator who may look at the orders of all customers, and change nothing.
+pub(crate) struct Observe;
 /// An operator: includes all other scopes, for the orders of all customers.
 pub(crate) struct Admin;
 
 impl Scope for Read {
     const NAME: &'static str = "orders:read";
+    const READS: bool = true;
 }
 
 impl Scope for Write {
     const NAME: &'static str = "orders:write";
+}
+
+impl Scope for Observe {
+    const NAME: &'static str = "orders:observe";
+    const READS: bool = true;
 }
 
 impl Scope for Admin {
@@ -44,6 +54,8 @@ impl Scope for Admin {
 pub(crate) struct Caller<S> {
     customer: CustomerId,
     admin: bool,
+    /// Sees the orders of all customers.
+    sees_all: bool,
     /// When the token expires; `None` without authentication.
     expires_at: Option<Instant>,
     scope: PhantomData<S>,
@@ -55,15 +67,18 @@ impl<S: Scope> Caller<S> {
         &self.customer
     }
 
-    /// The owner of the orders that this caller may access; `None` for an admin, who may access all.
+    /// The owner of the orders that this caller may access; `None` for an operator, who may access all.
     pub(crate) fn owner_filter(&self) -> Option<&CustomerId> {
-        (!self.admin).then_some(&self.customer)
+        (!self.sees_all).then_some(&self.customer)
     }
 
-    /// For the audit trail: whose action it is.
-    pub(crate) fn actor(&self) -> String {
-        let role = if self.admin { "operator" } else { "customer" };
-        format!("{role}:{}", self.customer.as_str())
+    /// Whose action it is, for the audit trail and the order's history.
+    pub(crate) fn actor(&self) -> Actor {
+        if self.admin {
+            Actor::Operator(self.customer.as_str().to_owned())
+        } else {
+            Actor::Customer(self.customer.clone())
+        }
     }
 
     /// The customer that limits count; `None` without authentication, where all requests are from one.
@@ -101,19 +116,21 @@ impl<S: Scope> Caller<S> {
     }
 
     fn with(claims: Option<Claims>) -> Result<Self, AuthError> {
-        let (customer, admin, expires_at) = match claims {
-            None => (CustomerId::anonymous(), false, None),
+        let (customer, admin, sees_all, expires_at) = match claims {
+            None => (CustomerId::anonymous(), false, false, None),
             Some(claims) => {
                 let admin = claims.has(Admin::NAME);
-                if !admin && !claims.has(S::NAME) {
+                let sees_all = admin || S::READS && claims.has(Observe::NAME);
+                if !sees_all && !claims.has(S::NAME) {
                     return Err(AuthError::MissingScope(S::NAME));
                 }
-                (claims.customer, admin, Some(claims.expires_at))
+                (claims.customer, admin, sees_all, Some(claims.expires_at))
             }
         };
         Ok(Self {
             customer,
             admin,
+            sees_all,
             expires_at,
             scope: PhantomData,
         })

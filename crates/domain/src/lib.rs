@@ -3,6 +3,7 @@
 //! Start at [`Order`]. A client sends an [`OrderDraft`], which [`OrderDraft::validate`] turns into a
 //! [`NewOrder`]. The transitions of an order are in [`OrderStatus`].
 
+mod actor;
 mod draft;
 mod failure;
 mod id;
@@ -14,6 +15,7 @@ mod payment;
 mod status;
 mod word;
 
+pub use actor::Actor;
 pub use draft::{FieldError, ItemDraft, NewOrder, OrderDraft, limits};
 pub use failure::{Failure, FailureCode};
 pub use id::{Attempt, CustomerId, InvalidCustomerId, OrderId};

@@ -21,6 +21,7 @@ use crate::sabotage::held;
 use crate::schema::orders;
 use crate::settlement::{Settlement, settled_as};
 use crate::store::Store;
+use crate::transition::NewTransition;
 
 telemetry::statement! {
     RenewLease: "UPDATE" "orders", action "renew_lease", framework "apalis";
@@ -111,6 +112,7 @@ impl Store {
     ) -> Result<Option<Order>, StoreError> {
         let update = diesel::update(held(id, attempt))
             .set((
+                orders::history.eq(NewTransition::because(failure.code.as_str()).to(OrderStatus::Failed)),
                 final_state(OrderStatus::Failed),
                 settled_as(settlement),
                 failed_with(failure),
@@ -130,7 +132,7 @@ impl Store {
     ) -> Result<Option<Order>, StoreError> {
         let update = diesel::update(held(id, attempt))
             .set((
-                pending_again(),
+                pending_again(failure.code.as_str()),
                 failed_with(failure),
                 orders::waiting_since.eq(None::<DateTime<Utc>>),
                 orders::dispatch_after.eq(at_random_within(max_backoff)),
@@ -151,7 +153,7 @@ impl Store {
     ) -> Result<Option<Order>, StoreError> {
         let update = diesel::update(held(id, attempt))
             .set((
-                pending_again(),
+                pending_again(failure.code.as_str()),
                 uncounted(),
                 failed_with(failure),
                 orders::waiting_since.eq(now_unless_set("waiting_since")),
@@ -165,7 +167,11 @@ impl Store {
     /// `None` if the lease was lost.
     pub async fn release(&self, id: OrderId, attempt: Attempt) -> Result<Option<Order>, StoreError> {
         let update = diesel::update(held(id, attempt))
-            .set((pending_again(), uncounted(), orders::dispatch_after.eq(now)))
+            .set((
+                pending_again("released"),
+                uncounted(),
+                orders::dispatch_after.eq(now),
+            ))
             .returning(OrderRow::as_returning());
         self.order::<ReleaseOrder, _>(update).await
     }
@@ -177,7 +183,7 @@ impl Store {
         let doublings = u32::try_from(attempt.number()).unwrap_or(0).min(16);
         let max_backoff = Duration::from_secs(1 << doublings).min(MAX_UNREADABLE_BACKOFF);
         let update = diesel::update(held(id, attempt)).set((
-            pending_again(),
+            pending_again("unreadable"),
             uncounted(),
             orders::dispatch_after.eq(at_random_within(max_backoff)),
         ));

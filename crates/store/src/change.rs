@@ -5,7 +5,7 @@ use diesel::dsl::{now, sql};
 use diesel::expression::{SqlLiteral, TypedExpressionType};
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Nullable, Text};
-use domain::{CustomerId, ImpossibleTransition, Order, OrderId, OrderStatus, PaymentStatus};
+use domain::{Actor, CustomerId, ImpossibleTransition, Order, OrderId, OrderStatus, PaymentStatus};
 
 use crate::columns::final_state;
 use crate::erasure::is_pseudonym;
@@ -15,6 +15,7 @@ use crate::row::OrderRow;
 use crate::schema::orders;
 use crate::settlement::{Settlement, settled_as};
 use crate::store::Store;
+use crate::transition::made_by;
 
 telemetry::statement! {
     CancelOrder: "UPDATE" "orders", action "cancel_order", framework "actix-web";
@@ -39,7 +40,12 @@ impl Store {
     /// customer's. An order that has a
     /// payment at the gateway is not cancelled, because that may be charged; nor is one that release 0.1
     /// attempted, which charged before it stored the payment's id.
-    pub async fn cancel(&self, id: OrderId, customer: Option<&CustomerId>) -> Result<Changed, StoreError> {
+    pub async fn cancel(
+        &self,
+        id: OrderId,
+        customer: Option<&CustomerId>,
+        actor: &Actor,
+    ) -> Result<Changed, StoreError> {
         let nothing_to_charge = orders::payment_status.eq(PaymentStatus::NotRequired.as_str());
         let not_at_gateway = orders::payment_id
             .is_null()
@@ -50,6 +56,7 @@ impl Store {
             .filter(orders::status.eq(OrderStatus::Pending.as_str()))
             .filter(nothing_to_charge.or(not_at_gateway))
             .set((
+                orders::history.eq(made_by(actor, OrderStatus::Cancelled)),
                 final_state(OrderStatus::Cancelled),
                 settled_as(Settlement::Cancelled),
                 orders::payment_token.eq(None::<String>),
@@ -64,12 +71,13 @@ impl Store {
     /// An operator's retry of a failed order: it is pending and due at once, with as many attempts as a new
     /// order. A payment that was declined or cancelled is forgotten, and another one follows; one that was
     /// charged stays. An order whose customer was erased cannot be retried: its payment token is gone.
-    pub async fn retry(&self, id: OrderId) -> Result<Changed, StoreError> {
+    pub async fn retry(&self, id: OrderId, actor: &Actor) -> Result<Changed, StoreError> {
         let update = diesel::update(orders::table)
             .filter(orders::id.eq(id.as_uuid()))
             .filter(orders::status.eq(OrderStatus::Failed.as_str()))
             .filter(orders::erased_at.is_null())
             .set((
+                orders::history.eq(made_by(actor, OrderStatus::Pending)),
                 orders::status.eq(OrderStatus::Pending.as_str()),
                 orders::payment_status.eq(if_ended::<Text>("'pending'", "payment_status")),
                 orders::payment_id.eq(if_ended::<Nullable<Text>>("NULL", "payment_id")),

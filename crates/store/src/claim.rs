@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use domain::{Order, ProcessOrder, TraceContext};
+use domain::{Actor, Order, OrderStatus, ProcessOrder, TraceContext};
 use uuid::Uuid;
 
 use crate::batches::claim::{Claim, ClaimOrders, ClaimRows};
 use crate::error::StoreError;
 use crate::fencing::LOCK_OR_WAIT;
 use crate::store::Store;
+use crate::transition::NewTransition;
 
 telemetry::statement! {
     ClaimOrderAlone: "UPDATE" "orders", action "claim_order_alone", framework "apalis";
@@ -26,7 +27,7 @@ impl ClaimToken {
 }
 
 impl Store {
-    /// Claims the order for the job's attempt, with a lease of at least `lease` from now. `None` if another
+    /// Claims the order for the job's attempt by `worker`, with a lease of at least `lease` from now. `None` if another
     /// worker holds the order, it is final, or the attempt's number was used before. Repeating the claim with
     /// the same token returns the same claim with a new lease, because the first response may have been lost.
     /// Taking the order over from a worker whose lease expired counts as a crash, as in [`Store::take_due`];
@@ -39,15 +40,25 @@ impl Store {
         &self,
         job: &ProcessOrder,
         token: ClaimToken,
+        worker: &str,
         attempt_trace: &TraceContext,
         lease: Duration,
     ) -> Result<Option<Order>, StoreError> {
+        let actor = Actor::Worker(worker.to_owned());
+        let trace_id = attempt_trace.trace_id();
+        let transition = NewTransition {
+            actor: Some(&actor),
+            trace_id: trace_id.filter(|id| job.trace.trace_id() != Some(id)),
+            ..NewTransition::default()
+        };
+        let rest_of_line = transition.rest_of_line(OrderStatus::Processing);
         let claim = || Claim {
             id: job.order_id.as_uuid(),
             attempt: job.attempt.number(),
             token: token.0,
             trace: attempt_trace.clone(),
             lease,
+            transition: rest_of_line.clone(),
         };
         let row = match self.batched::<ClaimOrders>(&self.calls.claim, claim()).await? {
             Some(row) => Some(row),

@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use domain::{Failure, OrderStatus};
 
 use crate::schema::orders;
+use crate::transition::{NewTransition, Recorded};
 
 /// The order reaches this final status: it is never due again.
 #[auto_type]
@@ -26,9 +27,11 @@ pub(crate) fn final_state(status: OrderStatus) -> _ {
 
 /// The attempt ended without crashing its worker, and another one follows.
 #[auto_type]
-pub(crate) fn pending_again() -> _ {
+pub(crate) fn pending_again(reason: &str) -> _ {
     let pending: &'static str = OrderStatus::Pending.as_str();
+    let history: Recorded = NewTransition::because(reason).to(OrderStatus::Pending);
     (
+        orders::history.eq(history),
         orders::status.eq(pending),
         orders::crashes.eq(0_i32),
         orders::updated_at.eq(now),

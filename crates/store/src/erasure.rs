@@ -3,13 +3,14 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text, Uuid as SqlUuid};
-use domain::{CustomerId, OrderId};
+use domain::{Actor, CustomerId, OrderId};
 use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::pg::expressions::limit_of;
 use crate::schema::orders;
 use crate::store::Store;
+use crate::transition::stored;
 
 telemetry::statement! {
     CountUnfinished: "SELECT" "orders", action "count_unfinished_of", framework "actix-web";
@@ -55,6 +56,13 @@ struct Batch {
     count: i64,
     #[diesel(sql_type = Nullable<SqlUuid>)]
     last: Option<Uuid>,
+}
+
+/// The customer in a history, where the customer is also an operator.
+fn as_operator(customer: &CustomerId) -> String {
+    let actor = Actor::Operator(customer.as_str().to_owned());
+    // Text: serializing it does not fail.
+    serde_json::to_string(&stored(&actor)).unwrap_or_default()
 }
 
 impl Store {
@@ -105,6 +113,8 @@ impl Store {
                UPDATE orders SET customer = $4, erased_at = now(), payment_token = NULL, \
                  failure_detail = CASE WHEN failure_code IS NOT NULL THEN 'erased' END, \
                  trace_context = '{}', attempt_trace_context = NULL, claim_token = NULL, \
+                 history = regexp_replace(replace(history, $5, '\"operator:erased\"'), \
+                   ',\"[0-9a-f]{32}\"\\]$', ']', 'gn'), \
                  items = (SELECT jsonb_agg(item || '{\"product_name\": \"erased\"}' ORDER BY place) \
                    FROM jsonb_array_elements(items) WITH ORDINALITY AS each (item, place)) \
                WHERE id = ANY (ARRAY(SELECT id FROM batch))) \
@@ -114,7 +124,8 @@ impl Store {
             .bind::<Text, _>(erasure.customer.as_str())
             .bind::<SqlUuid, _>(erasure.after)
             .bind::<BigInt, _>(limit_of(limit))
-            .bind::<Text, _>(&erasure.pseudonym);
+            .bind::<Text, _>(&erasure.pseudonym)
+            .bind::<Text, _>(as_operator(&erasure.customer));
         let batch = self.pg.row::<EraseOrders, _, Batch>(update).await?;
         let Some(Batch {
             count,

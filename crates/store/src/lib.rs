@@ -13,6 +13,7 @@
 //! | `claim`, `attempt` | what a worker does: claim, lease renewal, record an intent, how an attempt ends |
 //! | `batches` | the statements that carry many calls |
 //! | `settlement` | how a payment ends |
+//! | `transition`, `history` | append a transition to the history in the order's row; read it |
 //! | `fencing` | who may write: the attempt that holds the order |
 //! | `reconcile` | find orders that are due for dispatch |
 //! | `retention`, `erasure` | delete old orders; erase a customer's personal data |
@@ -31,6 +32,7 @@ mod create;
 mod erasure;
 mod error;
 mod fencing;
+mod history;
 mod idempotency;
 mod leases;
 mod migrate;
@@ -46,12 +48,14 @@ mod sessions;
 mod settlement;
 mod store;
 mod totals;
+mod transition;
 
 pub use change::Changed;
 pub use claim::ClaimToken;
 pub use config::{StoreConfig, WAITING_PER_CONNECTION, database_url};
 pub use erasure::Erasure;
 pub use error::StoreError;
+pub use history::{History, Transition};
 pub use idempotency::{CreatedOnce, IdempotencyKey, Once};
 pub use migrate::{migrate, migrate_reporting};
 pub use pg::probe::Schema;

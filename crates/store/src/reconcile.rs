@@ -19,6 +19,7 @@ use crate::pg::expressions::{interval, limit_of, status_is};
 use crate::pg::json::Json;
 use crate::schema::orders;
 use crate::store::Store;
+use crate::transition::with_transition;
 
 telemetry::statement! {
     DispatchNow: "UPDATE" "orders", action "dispatch_now", framework "actix-web";
@@ -99,6 +100,9 @@ macro_rules! take_due {
             $condition,
             " AND dispatch_after > now() - $2 ORDER BY dispatch_after LIMIT $1 FOR UPDATE SKIP LOCKED) \
              UPDATE orders SET \
+               history = CASE due.status WHEN 'pending' THEN history ELSE ",
+            with_transition!("orders.attempt", r#"'"pending","system","lease_expired"]'"#),
+            " END, \
                status = 'pending', \
                crashes = crashes + (due.status = 'processing' AND attempts_two_step = attempt)::int, \
                attempts_forgiven = attempts_forgiven \

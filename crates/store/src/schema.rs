@@ -28,6 +28,7 @@ diesel::table! {
         items -> Jsonb,
         trace_context -> Jsonb,
         attempt_trace_context -> Nullable<Jsonb>,
+        history -> Nullable<Text>,
     }
 }
 

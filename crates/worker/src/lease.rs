@@ -91,7 +91,9 @@ mod tests {
         let new = draft.validate().unwrap();
         let order = Order::new(id, CustomerId::anonymous(), new, trace.clone());
         let job = store.create(order, MINUTE).await.unwrap().next_job();
-        let claim = store.claim(&job, ClaimToken::draw(), &trace, MINUTE).await;
+        let claim = store
+            .claim(&job, ClaimToken::draw(), "worker-1", &trace, MINUTE)
+            .await;
         (store, claim.unwrap().unwrap())
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::bail;
-use domain::{CustomerId, OrderId};
+use domain::{Actor, CustomerId, OrderId};
 use settings::{Env, SettingError};
 use store::{Changed, Erasure, Store, StoreConfig, StoreError};
 use tokio::time::sleep;
@@ -78,7 +78,7 @@ async fn cancel_pending(store: &Store, customer: &CustomerId) -> Result<(), Stor
         };
         after = Some(*last);
         for id in pending {
-            let done = store.cancel(id, Some(customer)).await?;
+            let done = store.cancel(id, Some(customer), &Actor::System).await?;
             cancelled += usize::from(matches!(done, Changed::Done(_) | Changed::DoneUnreadable));
         }
     }

@@ -27,7 +27,8 @@ pub(crate) async fn cancel(
     caller: Caller<Write>,
     id: Path<OrderId>,
 ) -> Result<HttpResponse, Problem> {
-    match state.store.cancel(*id, caller.owner_filter()).await? {
+    let actor = caller.actor();
+    match state.store.cancel(*id, caller.owner_filter(), &actor).await? {
         Changed::Done(order) => {
             state.publisher.publish(&order);
             telemetry::span::set("order.id", order.id.to_string());
@@ -35,7 +36,7 @@ pub(crate) async fn cancel(
             metrics::order_cancelled();
             tracing::info!(
                 name: ORDER_CANCELLED,
-                { order.id = %order.id, order.actor = caller.actor() },
+                { order.id = %order.id, order.actor = %actor },
                 "order cancelled"
             );
             Ok(HttpResponse::NoContent().finish())
@@ -45,7 +46,7 @@ pub(crate) async fn cancel(
             metrics::order_unreadable();
             tracing::warn!(
                 name: ORDER_CANCELLED,
-                { order.id = %id, order.actor = caller.actor() },
+                { order.id = %id, order.actor = %actor },
                 "order cancelled; its row is of another version and cannot be read"
             );
             Ok(HttpResponse::NoContent().finish())

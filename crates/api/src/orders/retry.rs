@@ -36,13 +36,14 @@ pub(crate) async fn retry(
     response
         .insert_header((header::LOCATION, format!("/api/orders/{id}")))
         .insert_header((header::CACHE_CONTROL, "no-store"));
-    let order = match state.store.retry(*id).await? {
+    let actor = caller.actor();
+    let order = match state.store.retry(*id, &actor).await? {
         Changed::Done(order) => *order,
         Changed::DoneUnreadable => {
             metrics::order_unreadable();
             tracing::warn!(
                 name: ORDER_RETRIED,
-                { order.id = %id, order.actor = caller.actor() },
+                { order.id = %id, order.actor = %actor },
                 "order retried; its row is of another version and cannot be read"
             );
             return Ok(response.finish());
@@ -52,8 +53,7 @@ pub(crate) async fn retry(
     };
     state.publisher.publish(&order);
     telemetry::span::set("order.id", order.id.to_string());
-    let actor = caller.actor();
-    tracing::info!(name: ORDER_RETRIED, { order.id = %order.id, order.actor = actor }, "order retried");
+    tracing::info!(name: ORDER_RETRIED, { order.id = %order.id, order.actor = %actor }, "order retried");
     // The job belongs to the order's trace, not to this request's.
     let parent = telemetry::propagation::extract(&order.trace.0);
     let job = order.next_job();

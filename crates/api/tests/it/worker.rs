@@ -39,7 +39,7 @@ impl Worker {
         let job = order.next_job();
         let claim = self
             .store
-            .claim(&job, ClaimToken::draw(), &job.trace, LEASE)
+            .claim(&job, ClaimToken::draw(), "worker-1", &job.trace, LEASE)
             .await
             .unwrap();
         self.published(claim.unwrap())

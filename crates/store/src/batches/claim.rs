@@ -6,7 +6,7 @@ use diesel::data_types::PgInterval;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, Integer, Interval, Jsonb, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Integer, Interval, Jsonb, Text, Uuid as SqlUuid};
 use domain::TraceContext;
 use uuid::Uuid;
 
@@ -16,6 +16,7 @@ use crate::pg::expressions::interval;
 use crate::pg::json::Json;
 use crate::pg::lane::{BatchStatement, LaneConnection, of_each};
 use crate::row::{OrderColumns, OrderColumnsType, OrderRow};
+use crate::transition::with_transition;
 
 telemetry::statement! {
     pub(crate) ClaimOrder: "UPDATE" "orders", action "claim_order", framework "apalis";
@@ -28,6 +29,8 @@ pub(crate) struct Claim {
     pub(crate) token: Uuid,
     pub(crate) trace: TraceContext,
     pub(crate) lease: Duration,
+    /// The rest of the transition's line.
+    pub(crate) transition: String,
 }
 
 pub(crate) struct ClaimOrders;
@@ -59,6 +62,7 @@ pub(crate) struct ClaimRows<'a> {
     tokens: Vec<Uuid>,
     traces: Vec<Json<&'a TraceContext>>,
     leases: Vec<PgInterval>,
+    transitions: Vec<&'a str>,
     lock: &'static str,
     columns: OrderColumns,
 }
@@ -71,6 +75,7 @@ impl<'a> ClaimRows<'a> {
             tokens: claims.iter().map(|claim| claim.token).collect(),
             traces: claims.iter().map(|claim| Json(&claim.trace)).collect(),
             leases: claims.iter().map(|claim| interval(claim.lease)).collect(),
+            transitions: claims.iter().map(|claim| claim.transition.as_str()).collect(),
             lock,
             columns: OrderRow::columns(),
         }
@@ -89,8 +94,10 @@ impl QueryFragment<Pg> for ClaimRows<'_> {
         out.push_bind_param::<Array<Jsonb>, _>(&self.traces)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Interval>, _>(&self.leases)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(&self.transitions)?;
         out.push_sql(
-            ") AS job (id, attempt, token, trace, lease), \
+            ") AS job (id, attempt, token, trace, lease, transition), \
              LATERAL (SELECT orders.ctid AS place, ",
         );
         out.push_sql(CRASHED);
@@ -102,9 +109,12 @@ impl QueryFragment<Pg> for ClaimRows<'_> {
                  AND orders.claim_token = job.token) IS TRUE",
         );
         out.push_sql(self.lock);
-        out.push_sql(
+        out.push_sql(concat!(
             ") AS locked) \
              UPDATE orders SET \
+               history = CASE WHEN orders.attempt = free.attempt THEN history ELSE ",
+            with_transition!("free.attempt", "free.transition"),
+            " END, \
                status = 'processing', \
                attempt = free.attempt, \
                attempts_two_step = attempts_two_step + (orders.attempt < free.attempt)::int, \
@@ -115,7 +125,7 @@ impl QueryFragment<Pg> for ClaimRows<'_> {
                dispatch_after = now() + (1 + random() / 4) * free.lease, \
                updated_at = now() \
              FROM free WHERE orders.ctid = free.place RETURNING ",
-        );
+        ));
         self.columns.walk_ast(out.reborrow())
     }
 }

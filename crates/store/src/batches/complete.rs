@@ -14,6 +14,7 @@ use crate::pg::lane::{BatchStatement, LaneConnection, of_each};
 use crate::row::{OrderColumns, OrderColumnsType, OrderRow};
 #[cfg(feature = "sabotage")]
 use crate::sabotage::held_by_job;
+use crate::transition::with_transition;
 
 telemetry::statement! {
     pub(crate) CompleteOrder: "UPDATE" "orders", action "complete_order", framework "apalis";
@@ -86,9 +87,12 @@ impl QueryFragment<Pg> for CompletionRows<'_> {
         );
         out.push_sql(held_by_job());
         out.push_sql(self.lock);
-        out.push_sql(
+        out.push_sql(concat!(
             ") AS locked) \
              UPDATE orders SET \
+               history = ",
+            with_transition!("orders.attempt", r#"'"completed"]'"#),
+            ", \
                status = 'completed', \
                dispatch_after = NULL, \
                waiting_since = NULL, \
@@ -101,7 +105,7 @@ impl QueryFragment<Pg> for CompletionRows<'_> {
                failure_code = NULL, \
                failure_detail = NULL \
              FROM held WHERE orders.ctid = held.place RETURNING ",
-        );
+        ));
         self.columns.walk_ast(out.reborrow())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::sql_types::{Bool, Integer, Text};
-use domain::{Failure, FailureCode, OrderDraft, OrderId};
+use domain::{Actor, Failure, FailureCode, OrderDraft, OrderId};
 
 use super::*;
 use crate::batches::claim::{Claim, ClaimOrders};
@@ -225,6 +225,7 @@ async fn run_every_batch(connection: &mut LaneConnection, size: usize) {
             token: order.id.as_uuid(),
             trace: order.trace.clone(),
             lease: minute,
+            transition: "\"processing\"]".to_owned(),
         });
         completions.push(Completion {
             id: order.id.as_uuid(),
@@ -276,7 +277,9 @@ async fn run_every_statement(store: &Store) {
     store.hold_lease("test", id.as_uuid(), minute).await.unwrap();
     store.end_lease("test", id.as_uuid()).await.unwrap();
     for claimed in [true, false] {
-        let claim = store.claim(&job, ClaimToken::draw(), &trace, minute).await;
+        let claim = store
+            .claim(&job, ClaimToken::draw(), "worker-1", &trace, minute)
+            .await;
         assert_eq!(claim.unwrap().is_some(), claimed);
     }
     store.renew(id, attempt, minute).await.unwrap();
@@ -293,9 +296,10 @@ async fn run_every_statement(store: &Store) {
     store.unsettled(Some(id), 10).await.unwrap();
     store.settle(id, unchanged, Some("pi_1")).await.unwrap();
     store.complete(id, attempt, None).await.unwrap();
-    store.retry(id).await.unwrap();
-    store.cancel(id, Some(&customer)).await.unwrap();
-    store.cancel(id, None).await.unwrap();
+    store.history(id, None).await.unwrap();
+    store.retry(id, &Actor::System).await.unwrap();
+    store.cancel(id, Some(&customer), &Actor::System).await.unwrap();
+    store.cancel(id, None, &Actor::System).await.unwrap();
     for ids in [vec![id], vec![id, OrderId::generate()]] {
         store.find_many(&ids).await.unwrap();
     }

@@ -17,7 +17,7 @@ async fn of_concurrent_claims_one_wins() {
         let (store, job) = (fixture.store.clone(), order.next_job());
         tokio::spawn(async move {
             store
-                .claim(&job, ClaimToken::draw(), &trace(2), MINUTE)
+                .claim(&job, ClaimToken::draw(), "worker-1", &trace(2), MINUTE)
                 .await
                 .unwrap()
         })
@@ -51,7 +51,7 @@ async fn a_job_of_an_earlier_attempt_claims_nothing() {
     assert!(
         fixture
             .store
-            .claim(&first, ClaimToken::draw(), &trace(2), MINUTE)
+            .claim(&first, ClaimToken::draw(), "worker-1", &trace(2), MINUTE)
             .await
             .unwrap()
             .is_none()
@@ -67,7 +67,7 @@ async fn a_job_of_an_earlier_attempt_claims_nothing() {
     assert!(
         fixture
             .store
-            .claim(&skipping, ClaimToken::draw(), &trace(2), MINUTE)
+            .claim(&skipping, ClaimToken::draw(), "worker-1", &trace(2), MINUTE)
             .await
             .unwrap()
             .is_none()
@@ -84,7 +84,7 @@ async fn an_order_is_taken_over_when_its_lease_has_ended_and_not_before() {
     assert!(
         fixture
             .store
-            .claim(&next, ClaimToken::draw(), &trace(3), MINUTE)
+            .claim(&next, ClaimToken::draw(), "worker-1", &trace(3), MINUTE)
             .await
             .unwrap()
             .is_none()
@@ -92,7 +92,7 @@ async fn an_order_is_taken_over_when_its_lease_has_ended_and_not_before() {
     fixture.make_due(order.id).await;
     let taken_over = fixture
         .store
-        .claim(&next, ClaimToken::draw(), &trace(3), MINUTE)
+        .claim(&next, ClaimToken::draw(), "worker-1", &trace(3), MINUTE)
         .await
         .unwrap()
         .unwrap();
@@ -113,7 +113,7 @@ async fn a_worker_that_lost_its_lease_writes_nothing() {
             let job = due.clone().into_job();
             fixture
                 .store
-                .claim(&job, ClaimToken::draw(), &trace(3), MINUTE)
+                .claim(&job, ClaimToken::draw(), "worker-1", &trace(3), MINUTE)
                 .await
                 .unwrap()
                 .unwrap();
@@ -265,7 +265,7 @@ async fn a_claim_whose_response_was_lost_can_be_repeated_with_its_token() {
     let job = fixture.order().await.next_job();
     let token = ClaimToken::draw();
     let context = trace(2);
-    let claim = |token| fixture.store.claim(&job, token, &context, MINUTE);
+    let claim = |token| fixture.store.claim(&job, token, "worker-1", &context, MINUTE);
     let first = claim(token).await.unwrap().expect("the claim");
     let again = claim(token).await.unwrap().expect("the same claim");
     assert_eq!(again.attempt, first.attempt);
@@ -291,7 +291,7 @@ async fn an_unreadable_order_is_left_to_another_version() {
     for number in 1..=4 {
         job.attempt = attempt(number);
         let error = store
-            .claim(&job, ClaimToken::draw(), &context, MINUTE)
+            .claim(&job, ClaimToken::draw(), "worker-1", &context, MINUTE)
             .await
             .unwrap_err();
         assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
@@ -333,7 +333,7 @@ async fn crashes_are_counted_apart_from_attempts_until_one_records_an_outcome() 
         for _ in 0..2 {
             // The second claim repeats the first one, whose response was lost.
             claimed = store
-                .claim(&job, token, &trace(2), MINUTE)
+                .claim(&job, token, "worker-1", &trace(2), MINUTE)
                 .await
                 .unwrap()
                 .unwrap();

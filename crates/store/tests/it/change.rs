@@ -3,7 +3,7 @@
 use domain::{CustomerId, Failure, FailureCode, OrderId, OrderStatus, PaymentStatus};
 use throughline_store::{Changed, ClaimToken, Settlement};
 
-use crate::setup::{Fixture, MINUTE, attempt, customer};
+use crate::setup::{Fixture, MINUTE, attempt, customer, operator};
 
 #[tokio::test]
 async fn a_pending_order_is_cancelled_once() {
@@ -11,7 +11,12 @@ async fn a_pending_order_is_cancelled_once() {
     let order = fixture.paid_order().await;
     fixture.update(order.id, "payment_token = 'pm_1'").await;
     let order = fixture.find(order.id).await;
-    let Changed::Done(cancelled) = fixture.store.cancel(order.id, Some(&customer())).await.unwrap() else {
+    let Changed::Done(cancelled) = fixture
+        .store
+        .cancel(order.id, Some(&customer()), &operator())
+        .await
+        .unwrap()
+    else {
         panic!("not cancelled")
     };
     assert_eq!(cancelled.status, OrderStatus::Cancelled);
@@ -20,7 +25,8 @@ async fn a_pending_order_is_cancelled_once() {
     assert!(cancelled.completed_at.is_some());
     assert_eq!(fixture.due_in(order.id).await, None);
 
-    let Changed::Impossible(impossible) = fixture.store.cancel(order.id, None).await.unwrap() else {
+    let Changed::Impossible(impossible) = fixture.store.cancel(order.id, None, &operator()).await.unwrap()
+    else {
         panic!("cancelled twice")
     };
     assert_eq!(impossible.to_string(), "a cancelled order cannot be cancelled");
@@ -32,7 +38,7 @@ async fn another_customers_order_is_not_found_when_cancelled() {
     let order = fixture.order().await;
     let other = CustomerId::new("bob").unwrap();
     for id in [order.id, OrderId::generate()] {
-        let result = fixture.store.cancel(id, Some(&other)).await.unwrap();
+        let result = fixture.store.cancel(id, Some(&other), &operator()).await.unwrap();
         assert!(matches!(result, Changed::NotFound), "{result:?}");
     }
     assert_eq!(fixture.find(order.id).await.status, OrderStatus::Pending);
@@ -56,7 +62,9 @@ async fn an_order_that_may_be_charged_is_not_cancelled() {
         // Its worker died.
         fixture.make_due(order.id).await;
         fixture.store.take_due(10).await.unwrap();
-        let Changed::Impossible(impossible) = fixture.store.cancel(order.id, None).await.unwrap() else {
+        let Changed::Impossible(impossible) =
+            fixture.store.cancel(order.id, None, &operator()).await.unwrap()
+        else {
             panic!("cancelled")
         };
         assert_eq!(
@@ -72,7 +80,7 @@ async fn an_attempted_order_without_a_payment_at_the_gateway_is_cancelled() {
     let order = fixture.paid_order().await;
     fixture.claim(&order).await;
     fixture.store.release(order.id, attempt(1)).await.unwrap();
-    let Changed::Done(cancelled) = fixture.store.cancel(order.id, None).await.unwrap() else {
+    let Changed::Done(cancelled) = fixture.store.cancel(order.id, None, &operator()).await.unwrap() else {
         panic!("not cancelled")
     };
     assert_eq!(cancelled.payment_status, PaymentStatus::Cancelled);
@@ -84,7 +92,7 @@ async fn an_order_without_a_payment_is_cancelled_between_attempts() {
     let order = fixture.order().await;
     fixture.claim(&order).await;
     fixture.store.release(order.id, attempt(1)).await.unwrap();
-    let cancelled = fixture.store.cancel(order.id, None).await.unwrap();
+    let cancelled = fixture.store.cancel(order.id, None, &operator()).await.unwrap();
     assert!(matches!(cancelled, Changed::Done(_)), "{cancelled:?}");
 }
 
@@ -101,7 +109,7 @@ async fn a_retried_order_is_due_at_once_with_all_its_attempts() {
         .unwrap()
         .unwrap();
 
-    let Changed::Done(retried) = fixture.store.retry(order.id).await.unwrap() else {
+    let Changed::Done(retried) = fixture.store.retry(order.id, &operator()).await.unwrap() else {
         panic!("not retried")
     };
     assert_eq!(retried.status, OrderStatus::Pending);
@@ -114,7 +122,7 @@ async fn a_retried_order_is_due_at_once_with_all_its_attempts() {
     assert_eq!(
         fixture
             .store
-            .claim(&job, ClaimToken::draw(), &order.trace, MINUTE)
+            .claim(&job, ClaimToken::draw(), "worker-1", &order.trace, MINUTE)
             .await
             .unwrap()
             .unwrap()
@@ -138,7 +146,7 @@ async fn a_retried_order_gets_another_payment_unless_it_is_charged() {
         let failed = fixture.store.fail(order.id, attempt(1), &failure, settlement);
         let failed = failed.await.unwrap().unwrap();
         assert_eq!(failed.payment_id.as_deref(), Some("pi_1"));
-        let Changed::Done(retried) = fixture.store.retry(order.id).await.unwrap() else {
+        let Changed::Done(retried) = fixture.store.retry(order.id, &operator()).await.unwrap() else {
             panic!("not retried")
         };
         assert_eq!(
@@ -158,7 +166,7 @@ async fn a_retried_order_that_is_charged_is_completed_without_another_payment() 
     fixture
         .update(order.id, "payment_status = 'charged', payment_id = 'pi_1'")
         .await;
-    let Changed::Done(retried) = fixture.store.retry(order.id).await.unwrap() else {
+    let Changed::Done(retried) = fixture.store.retry(order.id, &operator()).await.unwrap() else {
         panic!("not retried")
     };
     assert_eq!(retried.payment_status, PaymentStatus::Charged);

@@ -1,11 +1,18 @@
 //! After an erasure nothing personal of the customer is left, and what accounting needs is as it was.
 
-use domain::{CustomerId, Failure, FailureCode, Order, OrderId, OrderStatus};
+use domain::{Actor, CustomerId, Failure, FailureCode, Order, OrderId, OrderStatus};
 use throughline_store::{Changed, Erasure, IdempotencyKey, Once, Settlement};
 
-use crate::setup::{Fixture, MINUTE, customer, draft, trace};
+use crate::setup::{Fixture, MINUTE, customer, draft, operator, trace};
 
-const PERSONAL: [&str; 5] = ["ada", "Diary", "Pen", "pm_ada", "00000000000000000001"];
+const PERSONAL: [&str; 6] = [
+    "ada",
+    "Diary",
+    "Pen",
+    "pm_ada",
+    "00000000000000000001",
+    "00000000000000000002",
+];
 /// What accounting needs.
 const ACCOUNTS: &str = "SELECT string_agg(concat_ws(' ', id, amount, currency, status, payment_status, payment_id, \
     failure_code, created_at, updated_at, completed_at, items #> '{0,quantity}', items #> '{1,unit_price_minor}'), \
@@ -48,7 +55,8 @@ async fn an_erased_customers_orders_hold_nothing_personal_and_keep_their_account
         .complete(charged.id, charged.attempt, Some("pi_1"))
         .await
         .unwrap();
-    store.cancel(orders[2], None).await.unwrap();
+    let herself = Actor::Operator("ada".to_owned());
+    store.cancel(orders[2], None, &herself).await.unwrap();
     let accounts = async || -> String { fixture.sql.query_one(ACCOUNTS, &[]).await.unwrap().get(0) };
     let before = accounts().await;
 
@@ -72,9 +80,14 @@ async fn an_erased_customers_orders_hold_nothing_personal_and_keep_their_account
         assert!(text.contains(&pseudonym), "{text}");
     }
     assert_eq!(format!("{:?}", fixture.find(hers.id).await), format!("{hers:?}"));
+    let history = store.history(orders[2], None).await.unwrap().unwrap();
+    let actors: Vec<&str> = history.transitions.iter().map(|at| at.actor.as_str()).collect();
+    assert_eq!(actors, [&format!("customer:{pseudonym}"), "operator:erased"]);
+    let history = store.history(orders[0], None).await.unwrap().unwrap();
+    assert!(history.transitions.iter().all(|at| at.trace_id.is_none()) && !history.incomplete);
     let erased = fixture.find(orders[0]).await;
     assert_eq!((erased.status, erased.items.len()), (OrderStatus::Failed, 2));
-    let Changed::Impossible(impossible) = store.retry(orders[0]).await.unwrap() else {
+    let Changed::Impossible(impossible) = store.retry(orders[0], &operator()).await.unwrap() else {
         panic!("an erased order was retried, which would charge another token");
     };
     assert_eq!(impossible.change, "retried once its customer was erased");

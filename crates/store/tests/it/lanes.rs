@@ -102,7 +102,7 @@ async fn sixteen_orders_at_once_take_as_many_statements_as_one() {
         let context = trace(2);
         let claims = created.iter().map(async |order| {
             let (job, token) = (order.next_job(), ClaimToken::draw());
-            let claimed = store.claim(&job, token, &context, MINUTE).await;
+            let claimed = store.claim(&job, token, "worker-1", &context, MINUTE).await;
             claimed.unwrap().unwrap()
         });
         let claimed = join_all(claims).await;
@@ -245,7 +245,9 @@ async fn of_two_claims_of_one_order_in_a_statement_one_succeeds() {
     let claim = |order: &Order| {
         let (store, job) = (fixture.store.clone(), order.next_job());
         async move {
-            let claim = store.claim(&job, ClaimToken::draw(), &trace(2), MINUTE).await;
+            let claim = store
+                .claim(&job, ClaimToken::draw(), "worker-1", &trace(2), MINUTE)
+                .await;
             claim.unwrap().is_some()
         }
     };
@@ -263,7 +265,11 @@ async fn a_locked_order_holds_up_no_other() {
     fixture.sql.batch_execute(&lock).await.unwrap();
     let waiting = tokio::spawn({
         let (store, job) = (fixture.store.clone(), locked.next_job());
-        async move { store.claim(&job, ClaimToken::draw(), &trace(2), MINUTE).await }
+        async move {
+            store
+                .claim(&job, ClaimToken::draw(), "worker-1", &trace(2), MINUTE)
+                .await
+        }
     });
     one_waits(&fixture).await;
     let claimed = fixture.claim(&free).await;

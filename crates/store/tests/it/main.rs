@@ -11,6 +11,7 @@ mod attempt;
 mod change;
 mod create;
 mod erasure;
+mod history;
 mod idempotency;
 mod lanes;
 mod leases;

@@ -57,7 +57,7 @@ macro_rules! migration {
 }
 
 /// Up and down, oldest first.
-const MIGRATIONS: [(&str, &str); 15] = [
+const MIGRATIONS: [(&str, &str); 16] = [
     migration!("2026-11-22-000001_create_orders"),
     migration!("2026-11-22-000002_create_idempotency_keys"),
     migration!("2026-11-24-000001_add_claim_token"),
@@ -73,6 +73,7 @@ const MIGRATIONS: [(&str, &str); 15] = [
     migration!("2026-11-27-000503_add_erased_at"),
     migration!("2026-11-27-000601_index_of_status_c"),
     migration!("2026-11-27-000602_drop_index_of_status"),
+    migration!("2026-11-27-000701_add_history"),
 ];
 
 #[tokio::test]

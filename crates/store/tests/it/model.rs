@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 use domain::{Attempt, Failure, FailureCode, Order, OrderId, OrderStatus, PaymentStatus};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
-use throughline_store::{Changed, ClaimToken, Settlement};
+use throughline_store::{Changed, ClaimToken, History, Settlement};
 
-use crate::setup::{Fixture, MINUTE, attempt, trace};
+use crate::setup::{Fixture, MINUTE, attempt, operator, trace};
 
 /// What can happen next. The workers are 0 and 1.
 #[derive(Debug, Clone, Copy)]
@@ -130,6 +130,8 @@ struct World<'a> {
     jobs: Vec<i32>,
     /// The gateway's intents, by their idempotency keys.
     gateway: HashMap<String, Intent>,
+    /// The expected history: status, attempt, actor, reason.
+    history: Vec<(OrderStatus, i32, String, Option<&'static str>)>,
 }
 
 impl World<'_> {
@@ -156,6 +158,7 @@ impl World<'_> {
             workers: [None, None],
             jobs: vec![1],
             gateway: HashMap::new(),
+            history: vec![(OrderStatus::Pending, 0, "customer:ada".to_owned(), None)],
         }
     }
 
@@ -176,8 +179,10 @@ impl World<'_> {
         self.row.status == OrderStatus::Processing && self.row.attempt == held.attempt
     }
 
-    fn becomes(&mut self, status: OrderStatus, due: bool) {
+    fn becomes(&mut self, status: OrderStatus, due: bool, actor: &str, reason: Option<&'static str>) {
         self.row.status = status;
+        self.history
+            .push((status, self.row.attempt, actor.to_owned(), reason));
         self.row.due = due;
         if status.is_final() {
             self.row.waiting = false;
@@ -223,7 +228,10 @@ impl World<'_> {
                         self.row.crashes += 1;
                         self.row.counted -= 1;
                     }
-                    self.becomes(OrderStatus::Pending, false);
+                    if self.row.status == OrderStatus::Processing {
+                        self.becomes(OrderStatus::Pending, false, "system", Some("lease_expired"));
+                    }
+                    self.row.due = false;
                     if dispatches {
                         self.jobs.push(due.into_job().attempt.number());
                     }
@@ -241,11 +249,11 @@ impl World<'_> {
                 self.row.due |= self.row.status == OrderStatus::Pending;
             }
             Step::Retry => {
-                let retried = store.retry(id).await.unwrap();
+                let retried = store.retry(id, &operator()).await.unwrap();
                 let may = self.row.status == OrderStatus::Failed;
                 assert_eq!(matches!(retried, Changed::Done(_)), may);
                 if may {
-                    self.becomes(OrderStatus::Pending, true);
+                    self.becomes(OrderStatus::Pending, true, "operator:grace", None);
                     self.row.counted = 0;
                     if self.is_paid() {
                         self.row.payment = PaymentStatus::Pending;
@@ -254,11 +262,11 @@ impl World<'_> {
                 }
             }
             Step::Cancel => {
-                let cancelled = store.cancel(id, None).await.unwrap();
+                let cancelled = store.cancel(id, None, &operator()).await.unwrap();
                 let may = self.row.status == OrderStatus::Pending && self.row.intent.is_none();
                 assert_eq!(matches!(cancelled, Changed::Done(_)), may);
                 if may {
-                    self.becomes(OrderStatus::Cancelled, false);
+                    self.becomes(OrderStatus::Cancelled, false, "operator:grace", None);
                     self.row.crashes = 0;
                     self.settles(PaymentStatus::Cancelled);
                 }
@@ -317,7 +325,7 @@ impl World<'_> {
         let claim = self
             .fixture
             .store
-            .claim(&job, ClaimToken::draw(), &trace(2), MINUTE)
+            .claim(&job, ClaimToken::draw(), &worker.to_string(), &trace(2), MINUTE)
             .await
             .unwrap();
         let free = match self.row.status {
@@ -328,12 +336,14 @@ impl World<'_> {
         assert_eq!(claim.is_some(), free && number == self.row.attempt + 1);
         if let Some(claim) = claim {
             self.row.attempt = number;
-            if self.row.status == OrderStatus::Processing {
+            let takes_over = self.row.status == OrderStatus::Processing;
+            if takes_over {
                 self.row.crashes += 1;
             } else {
                 self.row.counted += 1;
             }
-            self.becomes(OrderStatus::Processing, false);
+            let reason = takes_over.then_some("lease_expired");
+            self.becomes(OrderStatus::Processing, false, &name(worker), reason);
             self.workers[worker] = Some(Held {
                 attempt: number,
                 key: claim.charge_key(),
@@ -400,7 +410,14 @@ impl World<'_> {
         if !written {
             return;
         }
-        self.becomes(status, due);
+        let reason = match (status, ending) {
+            (OrderStatus::Completed, _) => None,
+            (OrderStatus::Failed, _) => Some("payment_timeout"),
+            (_, Ending::Release) => Some("released"),
+            (_, Ending::Unreadable) => Some("unreadable"),
+            _ => Some("payment_timeout"),
+        };
+        self.becomes(status, due, &name(worker), reason);
         self.row.crashes = 0;
         match status {
             OrderStatus::Completed => self.settles(PaymentStatus::Charged),
@@ -433,6 +450,8 @@ impl World<'_> {
             intent: order.payment_id,
         };
         assert_eq!(row, self.row);
+        let history = self.fixture.store.history(self.id(), None).await.unwrap();
+        self.check_history(&history.unwrap());
         let retried = matches!(step, Step::Retry) && before.status == OrderStatus::Failed;
         assert!(
             !before.status.is_final() || row == *before || retried,
@@ -451,6 +470,22 @@ impl World<'_> {
             let charged = usize::from(completed && self.is_paid());
             assert_eq!(self.charges(), charged, "the gateway and the row differ");
         }
+    }
+
+    fn check_history(&self, history: &History) {
+        assert!(!history.incomplete);
+        let mut expected = self.history.iter();
+        let mut before = None;
+        for transition in &history.transitions {
+            let (status, attempt, actor, reason) = expected.next().expect("no further transition");
+            assert_eq!(transition.from, before);
+            assert_eq!(transition.to, status.as_str());
+            assert_eq!((transition.attempt, &transition.actor), (*attempt, actor));
+            assert_eq!(transition.reason.as_deref(), *reason);
+            before = Some(transition.to.clone());
+        }
+        assert!(expected.next().is_none(), "a transition is missing: {history:?}");
+        assert!(history.transitions.is_sorted_by_key(|transition| transition.at));
     }
 
     /// Once nothing fails any more, the order reaches a final state, whatever happened before.
@@ -472,6 +507,11 @@ impl World<'_> {
         }
         assert!(self.row.status.is_final(), "stuck: {:?}", self.row);
     }
+}
+
+/// A worker as a history has it.
+fn name(worker: usize) -> String {
+    format!("worker:{worker}")
 }
 
 #[test]

@@ -8,7 +8,7 @@ use domain::{Attempt, Failure, FailureCode, Order, OrderId, OrderStatus};
 use throughline_store::{Changed, ClaimToken, EVER, Settlement, Store};
 
 use crate::settlement::unsettled;
-use crate::setup::{Fixture, MINUTE, trace};
+use crate::setup::{Fixture, MINUTE, operator, trace};
 
 /// An UPDATE waits at its commit while the test holds the advisory lock.
 const WAIT_AT_COMMIT: &str = "
@@ -24,7 +24,8 @@ const WAITING: &str = "SELECT count(*) FROM pg_stat_activity \
 /// Everything that a decision depends on. Times by whether they are set and soon, because some are random.
 const ROW: &str = "SELECT concat_ws(' ', status, attempt, attempts_forgiven, attempts_two_step, crashes, \
     payment_status, payments_refused, payment_id, failure_code, waiting_since IS NOT NULL, \
-    completed_at IS NOT NULL, dispatch_after IS NULL, dispatch_after < now() + interval '5 s') FROM orders";
+    completed_at IS NOT NULL, dispatch_after IS NULL, dispatch_after < now() + interval '5 s', \
+    regexp_replace(history, '[0-9]{16}', '', 'g')) FROM orders";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Statement {
@@ -145,7 +146,9 @@ async fn run(store: Store, statement: Statement, order: Order) -> bool {
     match statement {
         Claim => {
             let (job, context) = (order.next_job(), trace(2));
-            let claim = store.claim(&job, ClaimToken::draw(), &context, MINUTE).await;
+            let claim = store
+                .claim(&job, ClaimToken::draw(), "worker-1", &context, MINUTE)
+                .await;
             claim.unwrap().is_some()
         }
         Renew => store.renew(id, this, MINUTE).await.unwrap(),
@@ -167,8 +170,11 @@ async fn run(store: Store, statement: Statement, order: Order) -> bool {
             .is_some(),
         Release => store.release(id, this).await.unwrap().is_some(),
         LeaveUnreadable => store.leave_unreadable(id, this).await.unwrap(),
-        Cancel => matches!(store.cancel(id, None).await.unwrap(), Changed::Done(_)),
-        Retry => matches!(store.retry(id).await.unwrap(), Changed::Done(_)),
+        Cancel => matches!(
+            store.cancel(id, None, &operator()).await.unwrap(),
+            Changed::Done(_)
+        ),
+        Retry => matches!(store.retry(id, &operator()).await.unwrap(), Changed::Done(_)),
         Settle => store.settle(id, Settlement::Cancelled, None).await.unwrap(),
         TakeDue => !store.take_due(10).await.unwrap().is_empty(),
         TakeDueAttempted => !store.take_due_attempted(EVER, 10).await.unwrap().is_empty(),

@@ -43,7 +43,9 @@ async fn many_connections_share_two_of_the_server() {
         let order = Order::new(OrderId::generate(), customer(), free(), trace(1));
         let order = store.create(order, MINUTE).await?;
         let (job, trace) = (order.next_job(), trace(2));
-        let claim = store.claim(&job, ClaimToken::draw(), &trace, MINUTE).await?;
+        let claim = store
+            .claim(&job, ClaimToken::draw(), "worker-1", &trace, MINUTE)
+            .await?;
         assert!(claim.is_some());
         store.find_many(&[order.id]).await?;
         store.complete(order.id, job.attempt, None).await

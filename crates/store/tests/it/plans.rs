@@ -14,11 +14,11 @@ use throughline_store::{
 use tokio_postgres::Client;
 
 use crate::settlement::unsettled;
-use crate::setup::{Fixture, MINUTE, customer, draft, free, trace};
+use crate::setup::{Fixture, MINUTE, customer, draft, free, operator, trace};
 
 /// The statements, by the action in their comment, and the indexes of `orders` and `idempotency_keys` that
 /// each reads.
-const INDEXES: [(&str, &[&str]); 26] = [
+const INDEXES: [(&str, &[&str]); 27] = [
     ("create_order", &[]),
     ("create_order_once", &[]),
     ("find_first_order", &["idempotency_keys_pkey", "orders_pkey"]),
@@ -41,6 +41,7 @@ const INDEXES: [(&str, &[&str]); 26] = [
     ("unsettled_orders", &["orders_unsettled"]),
     ("find_order", &["orders_pkey"]),
     ("find_orders", &["orders_pkey"]),
+    ("order_history", &["orders_pkey"]),
     ("list_orders", &["orders_pkey"]),
     ("list_orders_by_status", &["orders_of_status_c"]),
     ("list_own_orders", &["orders_of_customer"]),
@@ -176,7 +177,7 @@ async fn run_all(store: &Store) {
         let new = draft(r#"{"product_name":"Widget","amount":"10","payment_method":"credit_card"}"#);
         let order = create(new).await;
         let (job, context) = (order.next_job(), trace(2));
-        let claim = store.claim(&job, ClaimToken::draw(), &context, MINUTE);
+        let claim = store.claim(&job, ClaimToken::draw(), "worker-1", &context, MINUTE);
         claim.await.unwrap().unwrap().id
     };
     let first = Attempt::FIRST;
@@ -189,7 +190,7 @@ async fn run_all(store: &Store) {
     let failed = store.fail(id, first, &failure, Settlement::Cancelled).await;
     failed.unwrap().unwrap();
     store.settle(id, Settlement::Cancelled, None).await.unwrap();
-    store.retry(id).await.unwrap();
+    store.retry(id, &operator()).await.unwrap();
     let backed_off = store.back_off(claimed().await, first, &failure, MINUTE).await;
     backed_off.unwrap().unwrap();
     let waits = store
@@ -202,7 +203,7 @@ async fn run_all(store: &Store) {
     let order = create(free()).await;
     store.dispatch_now(order.id).await.unwrap();
     store.give_back(&[order.id]).await.unwrap();
-    store.cancel(order.id, None).await.unwrap();
+    store.cancel(order.id, None, &operator()).await.unwrap();
     store.dispatch_all_now(DateTime::<Utc>::MAX_UTC).await.unwrap();
     assert!(!store.take_due(10).await.unwrap().is_empty());
     store.take_due_attempted(EVER, 10).await.unwrap();
@@ -222,6 +223,7 @@ async fn run_all(store: &Store) {
 
     store.find(order.id, None).await.unwrap().unwrap();
     store.find_many(&[order.id, id]).await.unwrap();
+    store.history(id, None).await.unwrap().unwrap();
     let customer = customer();
     for customer in [None, Some(&customer)] {
         for status in [None, Some(OrderStatus::Failed)] {

@@ -3,7 +3,7 @@
 use domain::{CustomerId, Order, OrderId, OrderStatus};
 use throughline_store::{Changed, StoreError, UnreadableOrder};
 
-use crate::setup::{Fixture, draft, free};
+use crate::setup::{Fixture, draft, free, operator};
 
 fn named(name: &str) -> CustomerId {
     CustomerId::new(name).unwrap()
@@ -91,7 +91,7 @@ async fn an_order_that_cannot_be_read_hides_no_other() {
     assert_eq!(listed.iter().flatten().count(), 1);
 
     for id in &orders[1..] {
-        let cancelled = fixture.store.cancel(*id, None).await.unwrap();
+        let cancelled = fixture.store.cancel(*id, None, &operator()).await.unwrap();
         assert!(matches!(cancelled, Changed::DoneUnreadable), "{cancelled:?}");
     }
     let cancelled = "SELECT count(*) FROM orders WHERE status = 'cancelled'";

@@ -57,7 +57,7 @@ async fn each_due_order_is_taken_with_its_reason_and_the_context_of_its_next_att
         assert_eq!((job.order_id, job.attempt), (order.id, order.attempt.next()));
         let claim = fixture
             .store
-            .claim(&job, ClaimToken::draw(), &trace(3), MINUTE)
+            .claim(&job, ClaimToken::draw(), "worker-1", &trace(3), MINUTE)
             .await
             .unwrap();
         assert_eq!(claim.unwrap().attempt, job.attempt);

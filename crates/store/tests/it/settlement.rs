@@ -3,7 +3,7 @@
 use domain::{OrderStatus, PaymentStatus};
 use throughline_store::{Changed, Settlement, StoreError};
 
-use crate::setup::Fixture;
+use crate::setup::{Fixture, operator};
 
 /// Orders as release 0.1 left them: final with a pending payment. The schema no longer lets one be written.
 pub(crate) async fn unsettled(fixture: &Fixture, statuses: &[OrderStatus]) -> Vec<domain::OrderId> {
@@ -96,7 +96,7 @@ async fn payments_that_release_0_1_left_pending_are_found_and_settled_once() {
 async fn an_order_that_was_retried_is_not_settled() {
     let fixture = Fixture::new().await;
     let ids = unsettled(&fixture, &[OrderStatus::Failed]).await;
-    let Changed::Done(retried) = fixture.store.retry(ids[0]).await.unwrap() else {
+    let Changed::Done(retried) = fixture.store.retry(ids[0], &operator()).await.unwrap() else {
         panic!("not retried")
     };
     assert!(retried.may_have_unrecorded_charge());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Attempt, CustomerId, NewOrder, Order, OrderDraft, OrderId, OrderStatus, TraceContext};
+use domain::{Actor, Attempt, CustomerId, NewOrder, Order, OrderDraft, OrderId, OrderStatus, TraceContext};
 use testkit::Database;
 use throughline_store::{ClaimToken, Store, StoreConfig};
 use tokio_postgres::Client;
@@ -53,7 +53,13 @@ impl Fixture {
     pub(crate) async fn claim(&self, order: &Order) -> Order {
         let claim = self
             .store
-            .claim(&order.next_job(), ClaimToken::draw(), &trace(2), MINUTE)
+            .claim(
+                &order.next_job(),
+                ClaimToken::draw(),
+                "worker-1",
+                &trace(2),
+                MINUTE,
+            )
             .await
             .unwrap();
         claim.expect("the claim")
@@ -112,6 +118,10 @@ impl Fixture {
 
 pub(crate) fn customer() -> CustomerId {
     CustomerId::new("ada").unwrap()
+}
+
+pub(crate) fn operator() -> Actor {
+    Actor::Operator("grace".to_owned())
 }
 
 pub(crate) fn free() -> NewOrder {

@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 use throughline_store::{Prune, StatusTotal, Store, StoreConfig, TotalsFold};
 use tokio_postgres::Client;
 
-use crate::setup::{Fixture, MINUTE, customer, draft};
+use crate::setup::{Fixture, MINUTE, customer, draft, operator};
 
 /// What can happen next. An order is one of those created so far, the newest first.
 #[derive(Debug, Clone, Copy)]
@@ -105,7 +105,7 @@ impl World<'_> {
             }
             Step::Retry(order) => {
                 if let Some(id) = self.order(order) {
-                    store.retry(id).await.unwrap();
+                    store.retry(id, &operator()).await.unwrap();
                 }
             }
             Step::Prune(limit) => {

@@ -3,7 +3,7 @@
 use domain::{Failure, FailureCode, ImpossibleTransition, Order, OrderStatus};
 use throughline_store::{Changed, ClaimToken, Settlement};
 
-use crate::setup::{Fixture, MINUTE, trace};
+use crate::setup::{Fixture, MINUTE, operator, trace};
 
 type Rule = fn(OrderStatus) -> Result<OrderStatus, ImpossibleTransition>;
 
@@ -52,7 +52,13 @@ async fn claim() {
     agree("claim", OrderStatus::claim, async |fixture, order| {
         let claim = fixture
             .store
-            .claim(&order.next_job(), ClaimToken::draw(), &trace(2), MINUTE)
+            .claim(
+                &order.next_job(),
+                ClaimToken::draw(),
+                "worker-1",
+                &trace(2),
+                MINUTE,
+            )
             .await
             .unwrap();
         status(claim)
@@ -151,7 +157,7 @@ async fn an_expired_lease() {
 #[tokio::test]
 async fn cancel() {
     agree("cancel", OrderStatus::cancel, async |fixture, order| {
-        let change = fixture.store.cancel(order.id, None).await.unwrap();
+        let change = fixture.store.cancel(order.id, None, &operator()).await.unwrap();
         changed(change, OrderStatus::cancel, order.status)
     })
     .await;
@@ -160,7 +166,7 @@ async fn cancel() {
 #[tokio::test]
 async fn retry() {
     agree("retry", OrderStatus::retry, async |fixture, order| {
-        let change = fixture.store.retry(order.id).await.unwrap();
+        let change = fixture.store.retry(order.id, &operator()).await.unwrap();
         changed(change, OrderStatus::retry, order.status)
     })
     .await;

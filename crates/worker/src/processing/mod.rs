@@ -25,7 +25,7 @@ impl Processor {
     pub(crate) async fn process(&self, delivery: Delivery<ProcessOrder>) {
         let job = delivery.job;
         telemetry::span::set("order.id", job.order_id.to_string());
-        let (order, lease) = match self.claim(&job).await {
+        let (order, lease) = match self.claim(&job, &delivery.worker).await {
             Ok(Some(claimed)) => claimed,
             Ok(None) => {
                 tracing::debug!(order.id = %job.order_id, "not claimed: claimed by another worker, or final");
@@ -53,13 +53,13 @@ impl Processor {
     /// Claims the job's order. While PostgreSQL is unavailable the job waits here and holds its slot:
     /// otherwise the worker would fetch and drop one job after another. If the process ends meanwhile, the
     /// queue puts the job back.
-    async fn claim(&self, job: &ProcessOrder) -> Result<Option<(Order, Lease)>, StoreError> {
+    async fn claim(&self, job: &ProcessOrder, worker: &str) -> Result<Option<(Order, Lease)>, StoreError> {
         let trace = TraceContext(telemetry::propagation::inject_current());
         let (token, length) = (ClaimToken::draw(), self.config.lease);
         let mut backoff = MIN_BACKOFF;
         loop {
             let sent_at = Instant::now();
-            match self.store.claim(job, token, &trace, length).await {
+            match self.store.claim(job, token, worker, &trace, length).await {
                 Ok(claimed) => {
                     return Ok(claimed.map(|order| {
                         let lease = Lease::new(self.store.clone(), &order, length, sent_at);

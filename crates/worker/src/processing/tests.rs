@@ -344,7 +344,9 @@ async fn an_order_that_this_version_cannot_read_is_left_to_another_version() {
 async fn paused_payment(shop: &Shop, order: &Order) -> Result<String, Stop> {
     let store = &shop.processor.store;
     let (job, trace) = (shop.read(order).await.next_job(), TraceContext::default());
-    let claim = store.claim(&job, ClaimToken::draw(), &trace, MINUTE).await;
+    let claim = store
+        .claim(&job, ClaimToken::draw(), "worker-1", &trace, MINUTE)
+        .await;
     let order = &claim.unwrap().unwrap();
     shop.update(order, "status = 'pending'").await;
     let lease = &Lease::new(store.clone(), order, MINUTE, Instant::now() - MINUTE * 2);

@@ -203,7 +203,10 @@ async fn at_the_maximum_queue_depth_only_attempted_orders_are_dispatched() {
     let (new, crashed) = (shop.order().await, shop.order().await);
     let (job, trace) = (crashed.next_job(), TraceContext::default());
     let token = ClaimToken::draw();
-    let claim = shop.reconciler.store.claim(&job, token, &trace, MINUTE);
+    let claim = shop
+        .reconciler
+        .store
+        .claim(&job, token, "worker-1", &trace, MINUTE);
     let claim = claim.await;
     assert!(claim.unwrap().is_some());
     shop.make_all_due().await;
@@ -346,7 +349,9 @@ impl Shop {
             let store = store.clone();
             async move {
                 let (token, trace) = (ClaimToken::draw(), TraceContext::default());
-                let claim = store.claim(&delivery.job, token, &trace, MINUTE).await;
+                let claim = store
+                    .claim(&delivery.job, token, "worker-1", &trace, MINUTE)
+                    .await;
                 if let Some(order) = claim.unwrap() {
                     let (id, attempt) = (order.id, order.attempt);
                     store.complete(id, attempt, None).await.unwrap();
@@ -372,7 +377,10 @@ impl Shop {
             async move {
                 let (token, trace) = (ClaimToken::draw(), TraceContext::default());
                 if delivery.job.order_id.as_uuid().as_u128().is_multiple_of(2) {
-                    store.claim(&delivery.job, token, &trace, MINUTE).await.unwrap();
+                    store
+                        .claim(&delivery.job, token, "worker-1", &trace, MINUTE)
+                        .await
+                        .unwrap();
                 }
                 let _ = started.send(delivery.worker.to_string());
                 std::future::pending::<Result<(), Infallible>>().await

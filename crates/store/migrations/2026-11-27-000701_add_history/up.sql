@@ -1,0 +1,7 @@
+-- The order's transitions, one JSON array per line, oldest first:
+--   [microseconds since 1970, attempt, from, to, actor, reason, trace id]
+-- Each UPDATE that changes the status appends its line. Trailing nulls are left out, and so is what the row or an
+-- earlier line has: the creation, the customer's id, the order's trace id, and the worker of an attempt after its
+-- claim. Beyond 8,000 bytes the older half is cut off; the text then begins with '-'. See
+-- crates/store/src/history.rs.
+ALTER TABLE orders ADD COLUMN history text;
