@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, PathConfig, QueryConfig, ServiceConfig};
 
-use crate::orders::{analytics, cancel, create, events, list, read, retry};
+use crate::orders::{analytics, cancel, create, events, history, list, read, retry};
 use crate::problem::Problem;
 use crate::resource::{get, resource};
 use crate::{deadline, health, query};
@@ -30,6 +30,9 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
         ))
         .service(timed(
             resource("/api/orders/{id}/events", "GET, HEAD").route(get(events::events)),
+        ))
+        .service(timed(
+            resource("/api/orders/{id}/history", "GET, HEAD").route(get(history::history)),
         ))
         .service(timed(
             resource("/api/orders/{id}/retry", "POST").post(retry::retry),

@@ -21,6 +21,7 @@ use crate::{etag, health, orders};
     orders::read::read,
     orders::cancel::cancel,
     orders::events::events,
+    orders::history::history,
     orders::retry::retry,
     health::live,
     health::ready,
@@ -84,7 +85,7 @@ fn build() -> Value {
                 "type": "http",
                 "scheme": "bearer",
                 "bearerFormat": "JWT",
-                "description": "Scopes: orders:read, orders:write, orders:admin. Without authentication (AUTH=off) no token is needed.",
+                "description": "Scopes: orders:read, orders:write, orders:observe (operators, reads the orders of all customers), orders:admin (operators). Without authentication (AUTH=off) no token is needed.",
             } },
         },
     })

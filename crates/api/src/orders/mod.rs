@@ -8,6 +8,7 @@ mod draft;
 mod enqueue;
 pub(crate) mod events;
 pub mod fuzzing;
+pub(crate) mod history;
 mod idempotency;
 pub(crate) mod list;
 pub(crate) mod read;

@@ -19,8 +19,8 @@ use crate::state::AppState;
 
 /// Revalidate every time, and not in shared caches: an order belongs to one customer and may change at any
 /// time.
-const CACHE_CONTROL: (header::HeaderName, &str) = (header::CACHE_CONTROL, "private, no-cache");
-const JSON: &str = "application/json";
+pub(super) const CACHE_CONTROL: (header::HeaderName, &str) = (header::CACHE_CONTROL, "private, no-cache");
+pub(super) const JSON: &str = "application/json";
 
 /// Below the 60 seconds after which nginx ends a request by default.
 const WAIT_SECONDS: std::ops::RangeInclusive<u32> = 0..=50;

@@ -94,6 +94,6 @@ impl From<Item> for ItemBody {
 }
 
 /// In microseconds, as PostgreSQL stores times.
-fn rfc3339(time: DateTime<Utc>) -> String {
+pub(super) fn rfc3339(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

@@ -99,10 +99,22 @@ async fn an_operator_retries_a_failed_order() {
     worker.complete(&again).await;
     assert_eq!(api.get(&path).await.body["status"], "completed");
 
-    let nothing = "/api/orders/0192e4a0-0000-7000-8000-000000000000/retry";
-    Response::of(api.request(Method::POST, nothing))
-        .await
-        .problem(404, nothing);
+    let history = api.get(&format!("{path}/history")).await;
+    insta::assert_json_snapshot!("history", history.snapshot());
+    let tag = history.header("etag").unwrap();
+    let request = api.request(Method::GET, &format!("{path}/history"));
+    let unchanged = Response::of(request.header("if-none-match", tag)).await;
+    assert_eq!((unchanged.status, unchanged.text.as_str()), (304, ""));
+
+    for nothing in ["retry", "history"] {
+        let path = format!("/api/orders/0192e4a0-0000-7000-8000-000000000000/{nothing}");
+        let method = if nothing == "retry" {
+            Method::POST
+        } else {
+            Method::GET
+        };
+        Response::of(api.request(method, &path)).await.problem(404, &path);
+    }
 }
 
 #[tokio::test]

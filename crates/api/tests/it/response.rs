@@ -80,7 +80,7 @@ fn redact(name: &str, value: &Value) -> Value {
         Value::Array(values) => values.iter().map(|value| redact(name, value)).collect(),
         Value::String(_) if name == "trace_id" => json!("[trace id]"),
         Value::String(_) if name == "next_cursor" => json!("[cursor]"),
-        Value::String(_) if name.ends_with("_at") => json!("[time]"),
+        Value::String(_) if name == "at" || name.ends_with("_at") => json!("[time]"),
         Value::String(text) => json!(without_ids(text)),
         other => other.clone(),
     }

@@ -20,6 +20,7 @@ const ENDPOINTS: &[(&str, &str, &[&str])] = &[
     (API, "/api/orders/analytics", &["GET"]),
     (API, "/api/orders/{id}", &["GET", "HEAD", "DELETE"]),
     (API, "/api/orders/{id}/events", &["GET"]),
+    (API, "/api/orders/{id}/history", &["GET"]),
     (API, "/api/orders/{id}/retry", &["POST"]),
     (API, "/", &["GET"]),
     (API, "/orders", &["GET"]),

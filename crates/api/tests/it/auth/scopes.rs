@@ -44,6 +44,7 @@ async fn each_request_needs_its_scope() {
         (Method::GET, path.as_str(), &writer, "orders:read"),
         (Method::DELETE, path.as_str(), &reader, "orders:write"),
         (Method::GET, &format!("{path}/events"), &writer, "orders:read"),
+        (Method::GET, &format!("{path}/history"), &writer, "orders:read"),
         (Method::POST, &format!("{path}/retry"), &writer, "orders:admin"),
     ] {
         let response = send(&api, method.clone(), path, wrong).await;
@@ -72,11 +73,12 @@ async fn an_order_of_another_customer_is_404() {
     let both = "orders:read orders:write";
     let path = create(&api, &token("ada", both)).await;
     let grace = token("grace", both);
-    let events = format!("{path}/events");
+    let (events, history) = (format!("{path}/events"), format!("{path}/history"));
     for (method, path) in [
         (Method::GET, &path),
         (Method::DELETE, &path),
         (Method::GET, &events),
+        (Method::GET, &history),
     ] {
         let foreign = send(&api, method, path, &grace).await;
         assert_eq!(foreign.problem(404, path), "There is no such order.");
@@ -91,6 +93,40 @@ async fn an_order_of_another_customer_is_404() {
     let totals = send(&api, Method::GET, "/api/orders/analytics", &admin).await;
     assert_eq!(totals.body["total_orders"], 1);
     assert_eq!(send(&api, Method::DELETE, &path, &admin).await.status, 204);
+}
+
+/// `orders:observe` opens the orders of all customers to a look, and no action on any of them.
+#[tokio::test]
+async fn an_observer_reads_the_orders_of_all_customers_and_changes_none() {
+    let api = api().await;
+    let path = create(&api, &token("ada", "orders:write")).await;
+    let observer = token("ops", "orders:observe");
+    for path in [&path, &format!("{path}/history"), "/api/orders/analytics"] {
+        assert_eq!(
+            send(&api, Method::GET, path, &observer).await.status,
+            200,
+            "{path}"
+        );
+    }
+    assert_eq!(
+        list(&api, &observer).await.body["data"].as_array().unwrap().len(),
+        1
+    );
+    for (method, path) in [
+        (Method::POST, "/api/orders"),
+        (Method::DELETE, path.as_str()),
+        (Method::POST, &format!("{path}/retry")),
+    ] {
+        let refused = send(&api, method.clone(), path, &observer).await;
+        refused.problem(403, path);
+    }
+    // With the scope of a customer it acts on its own orders, and still on no other's.
+    let both = token("ops", "orders:observe orders:write");
+    assert_eq!(send(&api, Method::DELETE, &path, &both).await.status, 404);
+    let own = create(&api, &both).await;
+    assert_eq!(send(&api, Method::DELETE, &own, &both).await.status, 204);
+    let history = send(&api, Method::GET, &format!("{own}/history"), &both).await;
+    assert_eq!(history.body["data"][1]["actor"], "customer:ops");
 }
 
 #[tokio::test]
@@ -127,4 +163,10 @@ async fn an_operator_retries_a_failed_order_of_any_customer() {
     assert_eq!(retried.status, 202, "{retried:?}");
     assert_eq!(retried.header("location"), Some(path.as_str()));
     assert_eq!(retried.body["status"], "pending");
+    let history = send(&api, Method::GET, &format!("{path}/history"), &operator).await;
+    let last = history.body["data"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&last["from"], &last["to"], &last["actor"]),
+        (&"failed".into(), &"pending".into(), &"operator:operator".into())
+    );
 }

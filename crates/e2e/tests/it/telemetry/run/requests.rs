@@ -84,6 +84,8 @@ async fn paths(shop: &Shop, console: &str, id: &str) {
         (Method::DELETE, format!("/api/orders/{UNKNOWN}"), 404),
         (Method::POST, format!("/api/orders/{id}/retry"), 409),
         (Method::GET, format!("/api/orders/{id}/retry"), 405),
+        (Method::GET, format!("/api/orders/{id}/history"), 200),
+        (Method::GET, format!("/api/orders/{UNKNOWN}/history"), 404),
         (Method::PUT, "/api/orders".to_owned(), 405),
         (brew, "/api/orders".to_owned(), 405),
         (Method::GET, "/api/orders/".to_owned(), 200),
