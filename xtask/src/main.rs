@@ -17,6 +17,7 @@ mod test;
 mod token;
 mod trace;
 mod up;
+mod watch;
 
 use std::process::ExitCode;
 

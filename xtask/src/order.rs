@@ -1,16 +1,11 @@
 //! `order`: creates an order, and can watch it until it is final.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 
-use crate::api;
-
-/// Longer than all attempts of an order with the default settings.
-const WATCH_TIMEOUT: Duration = Duration::from_secs(120);
+use crate::{api, watch};
 
 /// Create an order and print it
 #[derive(clap::Args)]
@@ -27,7 +22,7 @@ pub(crate) struct Order {
     /// A token for the payment gateway, such as pm_card_chargeDeclined
     #[arg(long, value_name = "TOKEN", requires = "payment")]
     payment_token: Option<String>,
-    /// Watch it until its final state; exit code 1 unless that is `completed`
+    /// Print each transition until its final state; exit code 1 unless that is `completed`
     #[arg(long)]
     watch: bool,
 }
@@ -37,8 +32,9 @@ impl Order {
         let (client, orders) = (api::api_client()?, format!("{}/api/orders", api::api_url()?));
         let mut order = api::json(client.post(&orders).json(&self.body())).await?;
         if self.watch {
-            let id = text(&order, "id")?.to_owned();
-            order = watch(order, || api::json(client.get(format!("{orders}/{id}")))).await?;
+            let path = format!("{orders}/{}", text(&order, "id")?);
+            watch::watch(&client, &path).await?;
+            order = api::json(client.get(path)).await?;
         }
         println!("{order:#}");
         let completed = text(&order, "status")? == "completed";
@@ -58,34 +54,6 @@ impl Order {
             }
         }
         body
-    }
-}
-
-/// Reads the order until it is final; prints each new status.
-async fn watch<F, Fut>(mut order: Value, read: F) -> anyhow::Result<Value>
-where
-    F: Fn() -> Fut,
-    Fut: Future<Output = anyhow::Result<Value>>,
-{
-    let end = Instant::now() + WATCH_TIMEOUT;
-    let mut seen = String::new();
-    let mut pause = Duration::from_millis(10);
-    loop {
-        let status = text(&order, "status")?;
-        if status != seen {
-            eprintln!("{status}");
-            seen = status.to_owned();
-        }
-        if matches!(status, "completed" | "failed" | "cancelled") {
-            return Ok(order);
-        }
-        if Instant::now() >= end {
-            bail!("the order is still {status} after {WATCH_TIMEOUT:?}: see the logs in .local/logs");
-        }
-        // Each request makes a trace, so the interval grows.
-        pause = (pause * 2).min(Duration::from_secs(1));
-        sleep(pause).await;
-        order = read().await?;
     }
 }
 

@@ -72,6 +72,20 @@ fn a_declined_card_makes_order_fail() {
     assert_eq!(ran.status.code(), Some(1));
     let order: Value = serde_json::from_slice(&ran.stdout).unwrap();
     assert_eq!(order["failure"]["code"], "card_declined");
+    let transitions = String::from_utf8(ran.stderr).unwrap();
+    let lines: Vec<&str> = transitions.lines().collect();
+    let [created, claimed, failed] = lines.as_slice() else {
+        panic!("{transitions}");
+    };
+    assert!(created.ends_with("customer:anonymous"), "{created}");
+    assert!(
+        claimed.contains(" processing  attempt 1   worker:throughline-worker-"),
+        "{claimed}"
+    );
+    assert!(
+        failed.contains(" failed ") && failed.ends_with("  card_declined"),
+        "{failed}"
+    );
 }
 
 #[test]
