@@ -8,6 +8,8 @@ use testkit::Database;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::history;
+
 const RECORD_WRITES: &str = "
     CREATE TABLE changed_when_final (id uuid NOT NULL);
     CREATE FUNCTION record_change() RETURNS trigger LANGUAGE plpgsql AS
@@ -21,6 +23,7 @@ const RECORD_WRITES: &str = "
 const READ: &str = "
     SELECT id, items->0->>'product_name' AS name, status, payment_status, payment_id, failure_code,
            failure_detail, attempt, created_at, completed_at, payment_method IS NOT NULL AS has_payment,
+           coalesce(history, '') AS history,
            (SELECT count(*) FROM changed_when_final AS c WHERE c.id = orders.id) AS changed
     FROM orders WHERE items->0->>'product_name' LIKE $1";
 
@@ -39,6 +42,8 @@ pub(crate) struct OrderRow {
     pub(crate) created_at: DateTime<Utc>,
     /// When it became final.
     pub(crate) completed_at: Option<DateTime<Utc>>,
+    /// Its transitions, as they are stored.
+    pub(crate) history: String,
     /// How many writes it got after it was final.
     pub(crate) changed_when_final: i64,
 }
@@ -57,6 +62,7 @@ impl From<Row> for OrderRow {
             attempt: row.get("attempt"),
             created_at: row.get("created_at"),
             completed_at: row.get("completed_at"),
+            history: row.get("history"),
             changed_when_final: row.get("changed"),
         }
     }
@@ -66,6 +72,12 @@ impl OrderRow {
     /// Not final.
     pub(crate) fn is_stuck(&self) -> bool {
         self.completed_at.is_none()
+    }
+
+    /// Final, with a history that does not lead there.
+    pub(crate) fn has_broken_history(&self) -> bool {
+        let final_at = self.completed_at;
+        final_at.is_some_and(|at| !history::is_sound(&self.history, &self.status, at))
     }
 
     /// The time from `start` to its final state; none if it was final before, or is not.

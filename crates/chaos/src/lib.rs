@@ -12,6 +12,7 @@ mod balancer;
 mod client;
 mod deployment;
 mod fault;
+mod history;
 mod ledger;
 mod load;
 mod outage;

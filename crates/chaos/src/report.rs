@@ -43,6 +43,8 @@ pub struct Tally {
     pub stuck: usize,
     /// Orders that were written to after they were final.
     pub changed_when_final: usize,
+    /// Final orders whose history does not lead to their state.
+    pub history_broken: usize,
     /// Orders that failed although their cards were not declined, with the reason.
     pub gave_up: Vec<String>,
     /// The most attempts of one order.
@@ -116,6 +118,7 @@ impl Report {
             retried: all.retried + round.retried,
             stuck: all.stuck + round.stuck,
             changed_when_final: all.changed_when_final + round.changed_when_final,
+            history_broken: all.history_broken + round.history_broken,
             gave_up: [all.gave_up, round.gave_up.clone()].concat(),
             most_attempts: all.most_attempts.max(round.most_attempts),
             longest: all.longest.max(round.longest),
@@ -143,6 +146,7 @@ impl Tally {
             self.cancelled_broken,
             self.stuck,
             self.changed_when_final,
+            self.history_broken,
             self.gave_up.len(),
         ];
         broken.iter().all(|count| *count == 0)
@@ -200,6 +204,13 @@ impl fmt::Display for Report {
             "Clients followed {} orders and cancelled {}; operators retried {}.",
             total.followed, total.cancelled, total.retried
         )?;
+        if total.history_broken > 0 {
+            writeln!(
+                f,
+                "The histories of {} orders do not lead to their state.",
+                total.history_broken
+            )?;
+        }
         for order in total.gave_up {
             writeln!(f, "{order}")?;
         }
@@ -208,7 +219,10 @@ impl fmt::Display for Report {
             writeln!(f, "{}: the recovery took longer than {bound:?}", late.name)?;
         }
         if self.is_clean() {
-            writeln!(f, "Nothing was lost, charged twice, unsettled or stuck.")
+            writeln!(
+                f,
+                "Nothing was lost, charged twice, unsettled or stuck, and each history leads to its order's state."
+            )
         } else {
             writeln!(f, "A promise was broken; the logs are in {}", self.logs.display())
         }

@@ -200,6 +200,7 @@ fn tally(round: &FinishedRound, orders: &[OrderRow], ledger: &Ledger) -> Tally {
         }),
         stuck: round.stuck.max(count(&OrderRow::is_stuck)),
         changed_when_final: count(&|order| order.changed_when_final > 0),
+        history_broken: count(&OrderRow::has_broken_history),
         gave_up: orders.iter().filter_map(OrderRow::gave_up).collect(),
         most_attempts: orders.iter().map(|order| order.attempt).max().unwrap_or_default(),
         longest: audit::longest(orders.iter()),
@@ -216,6 +217,7 @@ mod tests {
     use super::*;
 
     fn order(status: &str) -> OrderRow {
+        let final_at = Utc::now();
         OrderRow {
             id: Uuid::now_v7(),
             name: "round 1, client 1".to_owned(),
@@ -227,7 +229,8 @@ mod tests {
             failure_detail: None,
             attempt: 1,
             created_at: Utc::now(),
-            completed_at: (status != "pending").then(Utc::now),
+            completed_at: (status != "pending").then_some(final_at),
+            history: format!("[{},1,\"pending\",\"{status}\"]", final_at.timestamp_micros()),
             changed_when_final: 0,
         }
     }
@@ -289,6 +292,14 @@ mod tests {
         });
         assert_eq!(broken.cancelled_broken, 1);
         assert!(!broken.is_clean());
+    }
+
+    #[test]
+    fn a_final_order_whose_history_ends_elsewhere_is_counted() {
+        let mut order = order("completed");
+        order.history = order.history.replace("completed", "failed");
+        let tally = tally_of(&order, &Ledger::default(), |_| {});
+        assert!(tally.history_broken == 1 && !tally.is_clean(), "{tally:?}");
     }
 
     #[test]
