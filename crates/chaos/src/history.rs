@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-/// Whether the transitions lead from the creation to `status` at `final_at`, each from the status to which the
-/// one before led, and none earlier than the one before. The oldest of a long history are cut off.
+/// Whether the transitions lead from the creation to `status` at `final_at`, each from the status to which
+/// the one before led, and none earlier than the one before. The oldest of a long history are cut off.
 pub(crate) fn is_sound(text: &str, status: &str, final_at: DateTime<Utc>) -> bool {
     let mut lines = text.lines();
     let mut last = if text.starts_with('-') {

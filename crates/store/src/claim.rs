@@ -27,12 +27,12 @@ impl ClaimToken {
 }
 
 impl Store {
-    /// Claims the order for the job's attempt by `worker`, with a lease of at least `lease` from now. `None` if another
-    /// worker holds the order, it is final, or the attempt's number was used before. Repeating the claim with
-    /// the same token returns the same claim with a new lease, because the first response may have been lost.
-    /// Taking the order over from a worker whose lease expired counts as a crash, as in [`Store::take_due`];
-    /// as an attempt, if release 0.1 attempted the order.
-    /// The next attempt links to `attempt_trace`.
+    /// Claims the order for the job's attempt by `worker`, with a lease of at least `lease` from now. `None`
+    /// if another worker holds the order, it is final, or the attempt's number was used before. Repeating the
+    /// claim with the same token returns the same claim with a new lease, because the first response may have
+    /// been lost. Taking the order over from a worker whose lease expired counts as a crash, as in
+    /// [`Store::take_due`]; as an attempt, if release 0.1 attempted the order. The next attempt links to
+    /// `attempt_trace`.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if the claimed order cannot be read: see [`Store::leave_unreadable`].
