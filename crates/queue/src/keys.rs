@@ -37,6 +37,8 @@ pub(crate) struct Keys {
     /// String, the time of the first enqueue while the epoch is missing, in ms since 1970:
     /// `{queue}:epoch:jobs_since`. Not used by apalis.
     pub(crate) jobs_since: String,
+    /// Hash, process to the time and the text of its latest report: `{queue}:reports`. Not used by apalis.
+    pub(crate) reports: String,
 }
 
 impl Keys {
@@ -58,6 +60,7 @@ impl Keys {
             epoch: format!("{queue}:epoch"),
             epoch_reported: format!("{queue}:epoch:told"),
             jobs_since: format!("{queue}:epoch:jobs_since"),
+            reports: format!("{queue}:reports"),
         }
     }
 

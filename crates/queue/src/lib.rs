@@ -50,6 +50,7 @@
 //! | `orders:wake:<process>` | channel | wakes the worker of this process |
 //! | `orders:wake` | channel | wakes the workers of release 0.1, when no process is in `orders:idle` |
 //! | `orders:older` | string | for seconds: older jobs wait elsewhere ([`Queue::set_older_jobs_wait`]) |
+//! | `orders:reports` | hash | process to its latest report ([`Queue::report`]), for two minutes |
 //! | `orders:epoch` | string | time of the first use; missing if Redis lost its data ([`Queue::epoch`]) |
 //! | `orders:epoch:jobs_since` | string | time of the first enqueue since the epoch is missing |
 //! | `orders:epoch:told` | string | for 10 s: the missing epoch was reported to one process |
@@ -87,6 +88,7 @@ mod epoch;
 mod error;
 mod keys;
 mod queue;
+mod reports;
 mod scripts;
 mod stats;
 mod worker;
@@ -97,5 +99,6 @@ pub use crate::enqueue::Enqueued;
 pub use crate::epoch::Epoch;
 pub use crate::error::QueueError;
 pub use crate::queue::{Job, Queue};
+pub use crate::reports::{REPORT_TTL, Report};
 pub use crate::stats::QueueStats;
-pub use crate::worker::{DEAD_AFTER, Delivery, HEARTBEAT, WorkOptions, WorkerHealth};
+pub use crate::worker::{DEAD_AFTER, Delivery, HEARTBEAT, Pause, WorkOptions, WorkerHealth};

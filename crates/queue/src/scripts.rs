@@ -14,6 +14,8 @@ macro_rules! script {
 
 pub(crate) static ENQUEUE: LazyLock<Script> = script!("../lua/enqueue.lua");
 pub(crate) static QUEUED: LazyLock<Script> = script!("../lua/queued.lua");
+pub(crate) static REPORT: LazyLock<Script> = script!("../lua/report.lua");
+pub(crate) static REPORTS: LazyLock<Script> = script!("../lua/reports.lua");
 pub(crate) static STATS: LazyLock<Script> = script!("../lua/stats.lua");
 pub(crate) static CLEAN_UP: LazyLock<Script> = script!("../lua/clean_up.lua");
 pub(crate) static UPKEEP: LazyLock<Script> = script!("../lua/upkeep.lua");

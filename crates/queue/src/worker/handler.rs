@@ -17,6 +17,8 @@ use tokio_util::sync::{CancellationToken, PollSemaphore};
 use tower::{Service, ServiceExt};
 
 use super::delivery::Delivery;
+use super::health::{JobGuard, WorkerHealth};
+use super::pause::Gate;
 use super::payload::Payload;
 use super::registration::{Finished, JobOutcome, Registration};
 
@@ -29,6 +31,8 @@ pub(crate) struct Handler<S> {
     pub(crate) slot: Option<OwnedSemaphorePermit>,
     /// Cancelled to abandon running jobs.
     pub(crate) abandon: CancellationToken,
+    pub(crate) health: WorkerHealth,
+    pub(crate) gate: Gate,
 }
 
 impl<S, J> Service<Task<Payload<J>>> for Handler<S>
@@ -42,6 +46,10 @@ where
     type Future = BoxFuture<'static, Result<(), BoxDynError>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
+        // At shutdown the jobs that were fetched before a pause are started, because apalis waits for them.
+        if self.health.is_running() {
+            ready!(self.gate.poll_open(cx));
+        }
         if self.slot.is_none() {
             self.slot = ready!(self.slots.poll_acquire(cx));
         }
@@ -80,6 +88,7 @@ where
             enqueued_at: enqueued_at.unwrap_or_default(),
             registration: Arc::clone(&self.registration),
             slot,
+            _counted: self.health.job_started(),
         };
         self.registration.job_started(&job.id);
         let task = tokio::spawn(job.run(self.service.clone(), delivery, self.abandon.clone()));
@@ -105,6 +114,7 @@ struct Running {
     enqueued_at: String,
     registration: Arc<Registration>,
     slot: Option<OwnedSemaphorePermit>,
+    _counted: JobGuard,
 }
 
 impl Running {

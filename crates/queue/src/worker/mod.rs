@@ -7,6 +7,7 @@ mod health;
 mod listener;
 mod monitor;
 mod options;
+mod pause;
 mod payload;
 mod poll;
 mod registration;
@@ -26,6 +27,7 @@ use crate::queue::{Job, Queue};
 pub use self::delivery::Delivery;
 pub use self::health::WorkerHealth;
 pub use self::options::WorkOptions;
+pub use self::pause::Pause;
 pub(crate) use self::upkeep::Upkeep;
 pub use self::upkeep::{DEAD_AFTER, HEARTBEAT};
 

@@ -13,6 +13,7 @@ use tower::Service;
 use super::delivery::Delivery;
 use super::handler::Handler;
 use super::health::WorkerHealth;
+use super::pause::{Gate, Pause};
 use super::payload::{Payload, PayloadCodec};
 use super::poll::{Wake, WakeOrTick};
 use super::registration::Registration;
@@ -37,6 +38,7 @@ pub(crate) struct Parts<S> {
     pub(crate) wake: Arc<Wake>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) health: WorkerHealth,
+    pub(crate) pause: Pause,
 }
 
 /// The settings of apalis-redis. `tests/it/apalis_settings.rs` shows how its defaults fail.
@@ -86,6 +88,8 @@ where
                 slots: PollSemaphore::new(Arc::clone(&parts.slots)),
                 slot: None,
                 abandon: parts.abandon.clone(),
+                health: parts.health.clone(),
+                gate: Gate::new(parts.pause.clone()),
             };
             WorkerBuilder::new(&*registration.name)
                 .backend(backend)

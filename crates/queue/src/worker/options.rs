@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::health::WorkerHealth;
+use super::pause::Pause;
 
 /// The settings of one call of [`Queue::work`](crate::Queue::work).
 #[derive(Clone, Debug)]
@@ -17,6 +18,8 @@ pub struct WorkOptions {
     pub name_prefix: String,
     /// Keep a clone to read the worker's state.
     pub health: WorkerHealth,
+    /// Keep a clone to pause the worker.
+    pub pause: Pause,
 }
 
 impl Default for WorkOptions {
@@ -26,6 +29,7 @@ impl Default for WorkOptions {
             shutdown_timeout: Duration::from_secs(30),
             name_prefix: "worker".to_owned(),
             health: WorkerHealth::default(),
+            pause: Pause::default(),
         }
     }
 }

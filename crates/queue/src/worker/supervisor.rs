@@ -72,6 +72,7 @@ where
             wake: Arc::default(),
             registry: Arc::default(),
             health: options.health.clone(),
+            pause: options.pause.clone(),
         };
         let upkeep = Upkeep::new(&queue);
         Ok(Self {
@@ -90,6 +91,8 @@ where
         let mut helpers = JoinSet::new();
         helpers.spawn(self.upkeep.clone().run(Arc::clone(&self.parts.registry)));
         let instance = Uuid::now_v7().simple().to_string();
+        let name = format!("{}-{instance}", self.options.name_prefix);
+        self.parts.health.set_name(name);
         let listener = Listener {
             client: self.queue.connection.client().clone(),
             connection: self.queue.connection(),

@@ -17,6 +17,8 @@ mod enqueue;
 mod eviction;
 mod failover;
 mod outage;
+mod pause;
+mod reports;
 mod shutdown;
 mod stats;
 mod support;
