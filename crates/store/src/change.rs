@@ -87,6 +87,7 @@ impl Store {
                 orders::waiting_since.eq(None::<DateTime<Utc>>),
                 orders::dispatch_after.eq(now),
                 orders::completed_at.eq(None::<DateTime<Utc>>),
+                orders::final_payment_id.eq(None::<String>),
                 orders::updated_at.eq(now),
             ))
             .returning(OrderRow::as_returning());

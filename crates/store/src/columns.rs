@@ -21,6 +21,7 @@ pub(crate) fn final_state(status: OrderStatus) -> _ {
         orders::waiting_since.eq(never),
         orders::crashes.eq(0_i32),
         orders::completed_at.eq(now),
+        orders::final_payment_id.eq(orders::payment_id),
         orders::updated_at.eq(now),
     )
 }

@@ -6,10 +6,13 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | `create`, `read` | create an order; find and list orders |
+//! | `create`, `read`, `search` | create an order; find, list and count orders |
+//! | `filter` | which orders a list or an operation is for, and the index that finds them |
 //! | `totals` | count and sum orders by status and currency |
+//! | `samples` | what happened every 10 seconds, for charts |
 //! | `idempotency` | create an order at most once per idempotency key |
 //! | `change` | what people do to an order: cancel, retry |
+//! | `operations`, `queue_state` | what operators do to many orders, and to the queue |
 //! | `claim`, `attempt` | what a worker does: claim, lease renewal, record an intent, how an attempt ends |
 //! | `batches` | the statements that carry many calls |
 //! | `settlement` | how a payment ends |
@@ -32,18 +35,23 @@ mod create;
 mod erasure;
 mod error;
 mod fencing;
+mod filter;
 mod history;
 mod idempotency;
 mod leases;
 mod migrate;
+mod operations;
 mod pg;
+mod queue_state;
 mod read;
 mod reconcile;
 mod retention;
 mod row;
 #[cfg(feature = "sabotage")]
 mod sabotage;
+mod samples;
 mod schema;
+mod search;
 mod sessions;
 mod settlement;
 mod store;
@@ -55,13 +63,17 @@ pub use claim::ClaimToken;
 pub use config::{StoreConfig, WAITING_PER_CONNECTION, database_url};
 pub use erasure::Erasure;
 pub use error::StoreError;
+pub use filter::{Change, OrderFilter};
 pub use history::{History, Transition};
 pub use idempotency::{CreatedOnce, IdempotencyKey, Once};
 pub use migrate::{migrate, migrate_reporting};
+pub use operations::{Operation, OperationBatch};
 pub use pg::probe::Schema;
+pub use queue_state::QueueState;
 pub use reconcile::{DueOrder, DueReason, EVER, Unfinished};
 pub use retention::Prune;
 pub use row::UnreadableOrder;
+pub use samples::{SAMPLE_LENGTH, Sample, SampledState};
 pub use sessions::{Session, SessionHash};
 pub use settlement::{Settlement, UnsettledOrder};
 pub use store::Store;

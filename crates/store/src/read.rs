@@ -1,25 +1,31 @@
 //! Reading orders: one, several, a page. With a customer, only that customer's orders are visible.
 //! Pages run on the reporting pool.
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Text, Uuid as SqlUuid};
-use domain::{CustomerId, Order, OrderId, OrderStatus};
+use domain::{CustomerId, Order, OrderId};
 use uuid::Uuid;
 
 use crate::batches::find::FindOrders;
 use crate::error::StoreError;
-use crate::pg::expressions::limit_of;
+use crate::filter::{Change, Condition, Index, Newest, Number, OrderFilter};
 use crate::row::{OrderRow, UnreadableOrder};
 use crate::schema::orders;
 use crate::store::Store;
 
 telemetry::statement! {
     SelectOrdersById: "SELECT" "orders", action "find_orders", framework "actix-web";
+    SelectOrders: "SELECT" "orders", action "list_orders", framework "actix-web";
     SelectOwnOrders: "SELECT" "orders", action "list_own_orders", framework "actix-web";
     SelectOwnOrdersByStatus: "SELECT" "orders", action "list_own_orders_by_status", framework "actix-web";
-    SelectOrders: "SELECT" "orders", action "list_orders", framework "actix-web";
     SelectOrdersByStatus: "SELECT" "orders", action "list_orders_by_status", framework "actix-web";
+    SelectOrdersByFailure: "SELECT" "orders", action "list_orders_by_failure", framework "actix-web";
+    SelectOrdersByPayment: "SELECT" "orders", action "list_orders_by_payment", framework "actix-web";
+    CountOrders: "SELECT" "orders", action "count_orders", framework "actix-web";
+    CountOwnOrders: "SELECT" "orders", action "count_own_orders", framework "actix-web";
+    CountOwnOrdersByStatus: "SELECT" "orders", action "count_own_orders_by_status", framework "actix-web";
+    CountOrdersByStatus: "SELECT" "orders", action "count_orders_by_status", framework "actix-web";
+    CountOrdersByFailure: "SELECT" "orders", action "count_orders_by_failure", framework "actix-web";
+    CountOrdersByPayment: "SELECT" "orders", action "count_orders_by_payment", framework "actix-web";
 }
 
 impl Store {
@@ -47,69 +53,75 @@ impl Store {
         Ok(rows.into_iter().map(Order::try_from).collect())
     }
 
-    /// At most `limit` orders, newest first, created before `after`, the last order of the preceding page.
-    /// One that cannot be read hides no other.
+    /// At most `limit` orders of the filter, newest first, created before `after`, the last order of the
+    /// preceding page. One that cannot be read hides no other.
+    ///
+    /// # Errors
+    /// [`StoreError::Aborted`] if no index serves the filter well enough to answer within the timeout, such
+    /// as a customer's few pending orders among millions.
     pub async fn list(
         &self,
-        customer: Option<&CustomerId>,
-        status: Option<OrderStatus>,
+        filter: &OrderFilter,
         after: Option<OrderId>,
         limit: usize,
     ) -> Result<Vec<Result<Order, UnreadableOrder>>, StoreError> {
-        let before = after.map_or(Uuid::max(), OrderId::as_uuid);
-        let newest = orders::table.limit(limit_of(limit)).select(OrderRow::as_select());
-        // Four statements, whose conditions and sort order only one index has. With `status = $1` and
-        // `customer = $2`, the planner may read the primary key backwards, or all orders of the customer: it
-        // expects every status and customer to be spread evenly, and old failures are not. Among 1 million
-        // orders of one customer that took 700 ms instead of 0.1 ms.
-        let rows: Vec<OrderRow> = match (customer.map(CustomerId::as_str), status.map(OrderStatus::as_str)) {
-            (Some(customer), Some(status)) => {
-                let preceding = sql::<Bool>("(status, customer, id) < (")
-                    .bind::<Text, _>(status)
-                    .sql(", ")
-                    .bind::<Text, _>(customer)
-                    .sql(", ")
-                    .bind::<SqlUuid, _>(before)
-                    .sql(") AND (status, customer) >= (")
-                    .bind::<Text, _>(status)
-                    .sql(", ")
-                    .bind::<Text, _>(customer)
-                    .sql(")");
-                let order = (orders::status.desc(), orders::customer.desc(), orders::id.desc());
-                let query = newest.filter(preceding).order(order);
-                self.reporting
-                    .rows::<SelectOwnOrdersByStatus, _, _>(query)
-                    .await?
-            }
-            (Some(customer), None) => {
-                let preceding = sql::<Bool>("(customer, id) < (")
-                    .bind::<Text, _>(customer)
-                    .sql(", ")
-                    .bind::<SqlUuid, _>(before)
-                    .sql(")");
-                let query = newest
-                    .filter(preceding)
-                    .filter(orders::customer.ge(customer))
-                    .order((orders::customer.desc(), orders::id.desc()));
-                self.reporting.rows::<SelectOwnOrders, _, _>(query).await?
-            }
-            (None, Some(status)) => {
-                // The index's collation keeps it out of the other plans.
-                let preceding = sql::<Bool>("(status COLLATE \"C\", id) < (")
-                    .bind::<Text, _>(status)
-                    .sql(", ")
-                    .bind::<SqlUuid, _>(before)
-                    .sql(") AND status COLLATE \"C\" >= ")
-                    .bind::<Text, _>(status);
-                let status = sql::<Text>("status COLLATE \"C\" DESC");
-                let query = newest.filter(preceding).order((status, orders::id.desc()));
-                self.reporting.rows::<SelectOrdersByStatus, _, _>(query).await?
-            }
-            (None, None) => {
-                let query = newest.filter(orders::id.lt(before)).order(orders::id.desc());
-                self.reporting.rows::<SelectOrders, _, _>(query).await?
-            }
-        };
+        self.newest(filter, after, limit, None).await
+    }
+
+    /// As [`list`](Self::list); with a `change`, only orders that it may change.
+    pub(crate) async fn newest(
+        &self,
+        filter: &OrderFilter,
+        after: Option<OrderId>,
+        limit: usize,
+        change: Option<Change>,
+    ) -> Result<Vec<Result<Order, UnreadableOrder>>, StoreError> {
+        let mut rows: Vec<OrderRow> = Vec::new();
+        for filter in filter.with_index() {
+            let query = Newest::new(Condition::new(&filter, after, change), limit);
+            let pool = &self.reporting;
+            rows.extend(match query.condition.index() {
+                Index::PrimaryKey => pool.rows::<SelectOrders, _, _>(query).await,
+                Index::OfCustomer => pool.rows::<SelectOwnOrders, _, _>(query).await,
+                Index::UnsuccessfulOfCustomer => pool.rows::<SelectOwnOrdersByStatus, _, _>(query).await,
+                Index::NotCompleted => pool.rows::<SelectOrdersByStatus, _, _>(query).await,
+                Index::ByFailure => pool.rows::<SelectOrdersByFailure, _, _>(query).await,
+                Index::ByPayment => pool.rows::<SelectOrdersByPayment, _, _>(query).await,
+            }?);
+        }
+        rows.sort_by_key(|row| std::cmp::Reverse(row.id()));
+        rows.truncate(limit);
         Ok(rows.into_iter().map(Order::try_from).collect())
+    }
+
+    /// The number of orders of the filter. Reads each of them.
+    ///
+    /// # Errors
+    /// [`StoreError::Aborted`] if that takes longer than the timeout, as with millions of orders.
+    pub async fn count(&self, filter: &OrderFilter) -> Result<i64, StoreError> {
+        self.number(filter, None).await
+    }
+
+    /// As [`count`](Self::count); with a `change`, only orders that it may change.
+    pub(crate) async fn number(
+        &self,
+        filter: &OrderFilter,
+        change: Option<Change>,
+    ) -> Result<i64, StoreError> {
+        let mut number = 0_i64;
+        for filter in filter.with_index() {
+            let query = Number(Condition::new(&filter, None, change));
+            let pool = &self.reporting;
+            let counted: Option<i64> = match query.0.index() {
+                Index::PrimaryKey => pool.row::<CountOrders, _, _>(query).await,
+                Index::OfCustomer => pool.row::<CountOwnOrders, _, _>(query).await,
+                Index::UnsuccessfulOfCustomer => pool.row::<CountOwnOrdersByStatus, _, _>(query).await,
+                Index::NotCompleted => pool.row::<CountOrdersByStatus, _, _>(query).await,
+                Index::ByFailure => pool.row::<CountOrdersByFailure, _, _>(query).await,
+                Index::ByPayment => pool.row::<CountOrdersByPayment, _, _>(query).await,
+            }?;
+            number = number.saturating_add(counted.unwrap_or_default());
+        }
+        Ok(number)
     }
 }

@@ -23,6 +23,7 @@ diesel::table! {
         payment_token -> Nullable<Text>,
         payment_status -> Text,
         payment_id -> Nullable<Text>,
+        final_payment_id -> Nullable<Text>,
         failure_code -> Nullable<Text>,
         failure_detail -> Nullable<Text>,
         items -> Jsonb,

@@ -141,6 +141,7 @@ impl Store {
             .set((
                 settled_as(settlement),
                 orders::payment_id.eq(first_text(payment_id.map(storable), orders::payment_id)),
+                orders::final_payment_id.eq(first_text(payment_id.map(storable), orders::payment_id)),
             ));
         Ok(self.pg.execute::<SettleOrder, _>(update).await? > 0)
     }

@@ -99,6 +99,14 @@ impl Store {
     /// # Errors
     /// As [`Store::ping`].
     pub async fn schema(&self) -> Result<Schema, StoreError> {
+        Ok(self.probe.schema().await?.0)
+    }
+
+    /// As [`Store::schema`], and tells whether the queue is paused.
+    ///
+    /// # Errors
+    /// As [`Store::ping`].
+    pub async fn readiness(&self) -> Result<(Schema, bool), StoreError> {
         self.probe.schema().await
     }
 

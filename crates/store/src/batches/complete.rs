@@ -101,6 +101,7 @@ impl QueryFragment<Pg> for CompletionRows<'_> {
                updated_at = now(), \
                payment_status = CASE WHEN held.payment IS NULL THEN payment_status ELSE 'charged' END, \
                payment_id = coalesce(held.payment, payment_id), \
+               final_payment_id = coalesce(held.payment, payment_id), \
                payment_token = NULL, \
                failure_code = NULL, \
                failure_detail = NULL \

@@ -59,8 +59,9 @@ impl Probe {
         }
     }
 
-    /// Checks that PostgreSQL responds and accepts writes, and which schema it has.
-    pub(crate) async fn schema(&self) -> Result<Schema, StoreError> {
+    /// Checks that PostgreSQL responds and accepts writes, and which schema it has; and whether the queue is
+    /// paused.
+    pub(crate) async fn schema(&self) -> Result<(Schema, bool), StoreError> {
         match tokio::time::timeout(PING_TIMEOUT, self.check()).await {
             Ok(result) => result,
             Err(_) => Err(no_response(PING_TIMEOUT).into()),
@@ -68,7 +69,7 @@ impl Probe {
     }
 
     /// Reuses the connection only while all is well: a server that became a standby may have a successor.
-    async fn check(&self) -> Result<Schema, StoreError> {
+    async fn check(&self) -> Result<(Schema, bool), StoreError> {
         let mut slot = self.connection.lock().await;
         let mut connection = match slot.take().filter(|open| !open.is_closed()) {
             Some(connection) => connection,
@@ -83,18 +84,19 @@ impl Probe {
         ));
         match query.get_result(&mut connection).await? {
             (true, _) => return Err(StoreError::NotReady("it is a standby")),
-            (false, false) => return Ok(Schema::Missing),
+            (false, false) => return Ok((Schema::Missing, false)),
             (false, true) => {}
         }
         let applied = sql::<Bool>("EXISTS (SELECT FROM __diesel_schema_migrations WHERE version = ")
             .bind::<Text, _>(self.newest_version.as_ref())
             .sql(")");
-        let current = diesel::select(applied).get_result(&mut connection).await?;
+        let mut checked = (Schema::Outdated, false);
+        if diesel::select(applied).get_result(&mut connection).await? {
+            let paused = sql::<Bool>("EXISTS (SELECT FROM queue_state WHERE paused_at IS NOT NULL)");
+            let paused = diesel::select(paused).get_result(&mut connection).await?;
+            checked = (Schema::Current, paused);
+        }
         *slot = Some(connection);
-        Ok(if current {
-            Schema::Current
-        } else {
-            Schema::Outdated
-        })
+        Ok(checked)
     }
 }

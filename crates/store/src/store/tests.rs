@@ -16,6 +16,7 @@ use crate::batches::insert::{InsertOrders, NewOrder};
 use crate::batches::insert_once::{InsertOrdersOnce, NewOrderOnce};
 use crate::claim::ClaimToken;
 use crate::erasure::Erasure;
+use crate::filter::{Change, OrderFilter};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::pg::lane::LaneConnection;
 use crate::retention::Prune;
@@ -159,15 +160,23 @@ async fn every_statement_is_prepared_once_per_connection() {
         [
             "back_off_order",
             "cancel_order",
+            "cancel_orders",
             "claim_order",
             "claim_order_alone",
             "complete_order",
             "complete_order_alone",
+            "count_orders",
+            "count_orders_by_failure",
+            "count_orders_by_payment",
+            "count_orders_by_status",
+            "count_own_orders",
+            "count_own_orders_by_status",
             "count_prunable_orders",
             "count_unfinished_of",
             "create_order",
             "create_order_once",
             "delete_expired_keys",
+            "delete_samples",
             "dispatch_all_now",
             "dispatch_now",
             "end_lease",
@@ -175,6 +184,7 @@ async fn every_statement_is_prepared_once_per_connection() {
             "erase_orders",
             "fail_order",
             "find_first_order",
+            "find_operation",
             "find_order",
             "find_orders",
             "fold_totals",
@@ -182,18 +192,33 @@ async fn every_statement_is_prepared_once_per_connection() {
             "hold_lease",
             "latest_totals",
             "leave_unreadable_order",
+            "list_operations",
             "list_orders",
+            "list_orders_by_failure",
+            "list_orders_by_payment",
             "list_orders_by_status",
             "list_own_orders",
             "list_own_orders_by_status",
+            "next_operation",
+            "next_sample",
             "oldest_due",
+            "order_history",
+            "pause_queue",
             "pending_of",
+            "prune_operations",
             "prune_orders",
+            "queue_state",
             "record_intent",
             "release_order",
             "renew_lease",
+            "resume_queue",
             "retry_order",
+            "retry_orders",
+            "samples",
+            "search_by_payment",
+            "search_by_trace",
             "settle_order",
+            "start_operation",
             "store_totals",
             "take_due_attempted",
             "take_due_orders",
@@ -205,6 +230,7 @@ async fn every_statement_is_prepared_once_per_connection() {
             "unfinished",
             "unsettled_orders",
             "wait_for_gateway",
+            "write_sample",
         ]
     );
 }
@@ -303,13 +329,63 @@ async fn run_every_statement(store: &Store) {
     for ids in [vec![id], vec![id, OrderId::generate()]] {
         store.find_many(&ids).await.unwrap();
     }
+    run_lists(store, id, &customer).await;
+    run_operations(store).await;
     for customer in [Some(&customer), None] {
         store.find(id, customer).await.unwrap();
         store.totals(customer).await.unwrap();
-        for status in [Some(domain::OrderStatus::Pending), None] {
-            store.list(customer, status, Some(id), 5).await.unwrap();
+    }
+}
+
+async fn run_lists(store: &Store, id: OrderId, customer: &domain::CustomerId) {
+    let filter = OrderFilter::default;
+    let by_code = OrderFilter {
+        failure_code: Some(FailureCode::PaymentTimeout),
+        ..filter()
+    };
+    let refused = OrderFilter {
+        payment_status: Some(domain::PaymentStatus::Refused),
+        ..filter()
+    };
+    let mut filters = vec![by_code, refused];
+    for customer in [Some(customer), None] {
+        for status in [Some(domain::OrderStatus::Failed), None] {
+            filters.push(OrderFilter {
+                customer: customer.cloned(),
+                status,
+                ..filter()
+            });
         }
     }
+    for filter in &filters {
+        store.list(filter, Some(id), 5).await.unwrap();
+        store.count(filter).await.unwrap();
+    }
+    store.search("pi_1").await.unwrap();
+    store.search(&"1".repeat(32)).await.unwrap();
+}
+
+async fn run_operations(store: &Store) {
+    let actor = Actor::System;
+    let failed = OrderFilter {
+        failure_code: Some(FailureCode::CardDeclined),
+        ..OrderFilter::default()
+    };
+    for change in [Change::Retry, Change::Cancel] {
+        let operation = store.start_operation(change, &failed, &actor).await.unwrap();
+        store.operation(operation.id).await.unwrap();
+    }
+    while store.execute_operation(1).await.unwrap().is_some() {}
+    store.operations(1).await.unwrap();
+    store.prune_operations(Duration::ZERO).await.unwrap();
+    store.pause(&actor).await.unwrap();
+    store.queue_state().await.unwrap();
+    store.resume(&actor).await.unwrap();
+    for _ in 0..2 {
+        // The first call of a new table fills a gap.
+        while store.write_sample(None).await.unwrap() {}
+    }
+    store.samples(DateTime::UNIX_EPOCH, Duration::ZERO).await.unwrap();
 }
 
 async fn run_maintenance(store: &Store, customer: &domain::CustomerId) {
@@ -325,7 +401,7 @@ async fn run_maintenance(store: &Store, customer: &domain::CustomerId) {
     }
     // Before it is stored, the total is counted.
     store.totals(None).await.unwrap();
-    store.store_totals().await.unwrap();
+    store.store_totals(Duration::ZERO).await.unwrap();
     let unknown = domain::CustomerId::new("erased").unwrap();
     store.unfinished_of(customer).await.unwrap();
     store.pending_of(customer, None, 1).await.unwrap();

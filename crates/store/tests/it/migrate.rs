@@ -146,12 +146,13 @@ async fn a_migration_that_waits_for_a_lock_does_not_block_the_orders() {
 #[tokio::test]
 async fn an_index_whose_build_was_aborted_is_built_again() {
     let fixture = Fixture::new().await;
-    let aborted = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'orders_of_status_c'::regclass;
-        DELETE FROM __diesel_schema_migrations WHERE version = '20261127000601';";
+    let aborted =
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'orders_not_completed'::regclass;
+        DELETE FROM __diesel_schema_migrations WHERE version = '20261127000711';";
     fixture.sql.batch_execute(aborted).await.unwrap();
     let applied = throughline_store::migrate(fixture.database.url()).await;
-    assert_eq!(applied.unwrap(), ["20261127000601"]);
-    let valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'orders_of_status_c'::regclass";
+    assert_eq!(applied.unwrap(), ["20261127000711"]);
+    let valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'orders_not_completed'::regclass";
     assert!(fixture.sql.query_one(valid, &[]).await.unwrap().get::<_, bool>(0));
 }
 

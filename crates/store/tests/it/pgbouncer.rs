@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::{Order, OrderId};
 use futures_util::future::try_join_all;
 use testkit::{PgBouncer, Postgres, eventually};
-use throughline_store::{ClaimToken, Store, StoreConfig, StoreError};
+use throughline_store::{ClaimToken, OrderFilter, Store, StoreConfig, StoreError};
 
 use crate::setup::{MINUTE, customer, free, trace};
 
@@ -52,7 +52,14 @@ async fn many_connections_share_two_of_the_server() {
     });
     try_join_all(orders).await.unwrap();
     assert!(store.pool_state().idle > 2);
-    assert_eq!(store.list(None, None, None, 100).await.unwrap().len(), 64);
+    assert_eq!(
+        store
+            .list(&OrderFilter::default(), None, 100)
+            .await
+            .unwrap()
+            .len(),
+        64
+    );
 }
 
 #[tokio::test]

@@ -6,10 +6,10 @@ use std::fs;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use domain::{Attempt, Failure, FailureCode, Order, OrderId, OrderStatus};
+use domain::{Attempt, Failure, FailureCode, Order, OrderId, OrderStatus, PaymentStatus};
 use testkit::{Database, Postgres};
 use throughline_store::{
-    ClaimToken, CreatedOnce, EVER, IdempotencyKey, Once, Settlement, Store, StoreConfig,
+    ClaimToken, CreatedOnce, EVER, IdempotencyKey, Once, OrderFilter, Settlement, Store, StoreConfig,
 };
 use tokio_postgres::Client;
 
@@ -18,7 +18,7 @@ use crate::setup::{Fixture, MINUTE, customer, draft, free, operator, trace};
 
 /// The statements, by the action in their comment, and the indexes of `orders` and `idempotency_keys` that
 /// each reads.
-const INDEXES: [(&str, &[&str]); 27] = [
+const INDEXES: [(&str, &[&str]); 35] = [
     ("create_order", &[]),
     ("create_order_once", &[]),
     ("find_first_order", &["idempotency_keys_pkey", "orders_pkey"]),
@@ -43,9 +43,17 @@ const INDEXES: [(&str, &[&str]); 27] = [
     ("find_orders", &["orders_pkey"]),
     ("order_history", &["orders_pkey"]),
     ("list_orders", &["orders_pkey"]),
-    ("list_orders_by_status", &["orders_of_status_c"]),
+    ("list_orders_by_status", &["orders_not_completed"]),
     ("list_own_orders", &["orders_of_customer"]),
-    ("list_own_orders_by_status", &["orders_by_status"]),
+    ("list_own_orders_by_status", &["orders_unsuccessful_of_customer"]),
+    ("list_orders_by_failure", &["orders_by_failure"]),
+    ("list_orders_by_payment", &["orders_by_payment"]),
+    ("count_orders_by_status", &["orders_not_completed"]),
+    ("count_own_orders_by_status", &["orders_unsuccessful_of_customer"]),
+    ("count_orders_by_failure", &["orders_by_failure"]),
+    ("count_orders_by_payment", &["orders_by_payment"]),
+    ("search_by_trace", &["orders_by_trace", "orders_due"]),
+    ("search_by_payment", &["orders_by_payment_id", "orders_due"]),
 ];
 
 /// Nearly all orders are final and of one customer; some are due, and some keys have expired.
@@ -224,12 +232,34 @@ async fn run_all(store: &Store) {
     store.find(order.id, None).await.unwrap().unwrap();
     store.find_many(&[order.id, id]).await.unwrap();
     store.history(id, None).await.unwrap().unwrap();
-    let customer = customer();
-    for customer in [None, Some(&customer)] {
+    let filter = OrderFilter::default;
+    for customer in [None, Some(customer())] {
         for status in [None, Some(OrderStatus::Failed)] {
-            store.list(customer, status, Some(order.id), 20).await.unwrap();
+            let of_status = OrderFilter {
+                customer: customer.clone(),
+                status,
+                ..filter()
+            };
+            store.list(&of_status, Some(order.id), 20).await.unwrap();
+            store.count(&of_status).await.unwrap();
         }
     }
+    let (failure_code, payment_status) = (Some(FailureCode::PaymentTimeout), Some(PaymentStatus::Refused));
+    for rare in [
+        OrderFilter {
+            failure_code,
+            ..filter()
+        },
+        OrderFilter {
+            payment_status,
+            ..filter()
+        },
+    ] {
+        store.list(&rare, None, 20).await.unwrap();
+        store.count(&rare).await.unwrap();
+    }
+    store.search("pi_1").await.unwrap();
+    store.search(&"1".repeat(32)).await.unwrap();
 }
 
 /// The failures of an old incident, and everything that was completed since.
@@ -255,17 +285,18 @@ async fn an_old_incidents_failures_and_unsettled_payments_are_found_without_read
         );
         fixture.sql.batch_execute(&set).await.unwrap();
         let store = Store::new(StoreConfig::new(fixture.database.url(), "store-test")).unwrap();
-        let first = store
-            .list(None, Some(OrderStatus::Failed), None, 20)
-            .await
-            .unwrap();
+        let failed = OrderFilter {
+            status: Some(OrderStatus::Failed),
+            ..OrderFilter::default()
+        };
+        let first = store.list(&failed, None, 20).await.unwrap();
         let last = first[19].as_ref().map_or_else(|row| row.id, |order| order.id);
-        let second = store.list(None, Some(OrderStatus::Failed), Some(last), 20).await;
+        let second = store.list(&failed, Some(last), 20).await;
         assert_eq!(second.unwrap().len(), 20);
         assert_eq!(store.unsettled(None, 10).await.unwrap().len(), ids.len());
         // A connection reports its statistics when it ends, if not before.
         drop(store);
-        let scans = "SELECT (pg_stat_get_numscans('orders_of_status_c'::regclass) \
+        let scans = "SELECT (pg_stat_get_numscans('orders_not_completed'::regclass) \
             + pg_stat_get_numscans('orders_unsettled'::regclass))::int8";
         testkit::eventually("scans of both indexes", MINUTE, async || {
             (count(scans).await >= 3).then_some(())

@@ -1,12 +1,27 @@
 //! Which orders a customer sees, and their sort order.
 
 use domain::{CustomerId, Order, OrderId, OrderStatus};
-use throughline_store::{Changed, StoreError, UnreadableOrder};
+use throughline_store::{Changed, OrderFilter, StoreError, UnreadableOrder};
 
 use crate::setup::{Fixture, draft, free, operator};
 
 fn named(name: &str) -> CustomerId {
     CustomerId::new(name).unwrap()
+}
+
+fn of(customer: &CustomerId) -> OrderFilter {
+    OrderFilter {
+        customer: Some(customer.clone()),
+        ..OrderFilter::default()
+    }
+}
+
+fn with(customer: Option<&CustomerId>, status: OrderStatus) -> OrderFilter {
+    OrderFilter {
+        customer: customer.cloned(),
+        status: Some(status),
+        ..OrderFilter::default()
+    }
 }
 
 fn ids(orders: &[Result<Order, UnreadableOrder>]) -> Vec<OrderId> {
@@ -43,22 +58,22 @@ async fn pages_are_newest_first_and_stable_while_orders_are_created() {
     }
     own.reverse();
 
-    let first = fixture.store.list(Some(&ada), None, None, 2).await.unwrap();
+    let first = fixture.store.list(&of(&ada), None, 2).await.unwrap();
     assert_eq!(ids(&first), own[..2]);
     fixture.create(&ada, &free()).await;
-    let second = fixture
-        .store
-        .list(Some(&ada), None, Some(own[1]), 2)
-        .await
-        .unwrap();
+    let second = fixture.store.list(&of(&ada), Some(own[1]), 2).await.unwrap();
     assert_eq!(ids(&second), own[2..4]);
-    let last = fixture
-        .store
-        .list(Some(&ada), None, Some(own[3]), 2)
-        .await
-        .unwrap();
+    let last = fixture.store.list(&of(&ada), Some(own[3]), 2).await.unwrap();
     assert_eq!(ids(&last), own[4..]);
-    assert_eq!(fixture.store.list(None, None, None, 100).await.unwrap().len(), 11);
+    assert_eq!(
+        fixture
+            .store
+            .list(&OrderFilter::default(), None, 100)
+            .await
+            .unwrap()
+            .len(),
+        11
+    );
 }
 
 /// Rows of a newer version: one with another shape of a JSON column, one with an unknown word.
@@ -85,7 +100,11 @@ async fn an_order_that_cannot_be_read_hides_no_other() {
         orders[4..]
     );
     orders.reverse();
-    let listed = fixture.store.list(None, None, None, 100).await.unwrap();
+    let listed = fixture
+        .store
+        .list(&OrderFilter::default(), None, 100)
+        .await
+        .unwrap();
     let id = |row: &Result<Order, UnreadableOrder>| row.as_ref().map_or_else(|row| row.id, |order| order.id);
     assert_eq!(listed.iter().map(id).collect::<Vec<_>>(), orders);
     assert_eq!(listed.iter().flatten().count(), 1);
@@ -112,13 +131,13 @@ async fn a_list_of_one_status_contains_no_other() {
     for status in OrderStatus::ALL {
         let own = fixture
             .store
-            .list(Some(&ada), Some(*status), None, 100)
+            .list(&with(Some(&ada), *status), None, 100)
             .await
             .unwrap();
         assert_eq!(own.len(), 1);
         let order = own[0].as_ref().unwrap();
         assert_eq!((order.status, &order.customer), (*status, &ada));
-        let all = fixture.store.list(None, Some(*status), None, 100).await.unwrap();
+        let all = fixture.store.list(&with(None, *status), None, 100).await.unwrap();
         assert_eq!(all.len(), 2);
         assert!(all.iter().flatten().all(|order| order.status == *status));
     }

@@ -118,7 +118,7 @@ impl World<'_> {
                 store.fold_totals(&mut self.leaders[leader], limit).await.unwrap();
             }
             Step::Replace(replaced) => self.leaders[replaced] = leader(),
-            Step::StoreTotals => store.store_totals().await.unwrap(),
+            Step::StoreTotals => store.store_totals(Duration::ZERO).await.unwrap(),
             Step::InsertOld => {
                 let insert = "INSERT INTO orders (id, amount, customer, currency, payment_status, items, status, \
                     completed_at) SELECT gen_random_uuid(), 5, 'ada', 'USD', 'not_required', '[]', 'completed', \
