@@ -10,12 +10,16 @@ mod health;
 mod leadership;
 mod lease;
 mod metrics;
+mod operations;
 mod outcome;
+mod pause;
 mod payment;
 mod processing;
 mod reconciler;
+mod report;
 #[cfg(feature = "sabotage")]
 mod sabotage;
+mod samples;
 #[cfg(test)]
 mod shop;
 mod sweeper;

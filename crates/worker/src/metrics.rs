@@ -1,16 +1,17 @@
 //! The worker's metrics: final orders, jobs dispatched again, and the length of the queue.
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::{FailureCode, Order, OrderStatus, ProcessOrder};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
-use queue::Queue;
+use queue::{Pause, Queue};
 use service::{Next, every};
 use store::{Store, Unfinished};
 use telemetry::metrics::{counter, gauge, histogram, observe};
 use telemetry::names;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::leadership::IsLeader;
@@ -22,6 +23,8 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Interval at which the leader reads the orders that are not final. Up to 0.2 s of PostgreSQL's time with
 /// 100,000 of them.
 const ORDERS_INTERVAL: Duration = Duration::from_secs(5);
+/// Beside the interval, a read of the orders is followed by a pause ten times as long as it took.
+const REST_PER_COST: u32 = 10;
 /// Seconds: from one fast attempt to many attempts that are minutes apart.
 const PROCESSING_BUCKETS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
@@ -29,6 +32,8 @@ const PROCESSING_BUCKETS: &[f64] = &[
 
 static COMPLETED: LazyLock<Counter<u64>> =
     LazyLock::new(|| counter("orders.completed", "{order}", "Orders that were completed."));
+static CANCELLED: LazyLock<Counter<u64>> =
+    LazyLock::new(|| counter("orders.cancelled", "{order}", "Orders that were cancelled."));
 static FAILED: LazyLock<Counter<u64>> =
     LazyLock::new(|| counter("orders.failed", "{order}", "Orders that failed for good."));
 static PROCESSING_DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
@@ -60,6 +65,11 @@ pub(crate) fn count_final(order: &Order) {
 
 fn count_failed(code: &FailureCode) {
     FAILED.add(1, &[KeyValue::new("order.failure.code", code.label())]);
+}
+
+/// Counts an order that an operation cancelled.
+pub(crate) fn count_cancelled() {
+    CANCELLED.add(1, &[]);
 }
 
 /// Counts an order whose row this version cannot read.
@@ -108,43 +118,75 @@ pub(crate) async fn watch_gateway(gateway: Option<&Gateway>, shutdown: &Cancella
     .await;
 }
 
-type ReadUnfinished = fn(&Unfinished) -> f64;
+/// The leader's latest count, and whether the queue was paused then; `None` of another worker. Shared by all
+/// clones.
+#[derive(Clone, Default)]
+pub(crate) struct LatestUnfinished(Arc<Mutex<Option<(Unfinished, bool)>>>);
+
+impl LatestUnfinished {
+    pub(crate) fn get(&self) -> Option<(Unfinished, bool)> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, latest: Option<(Unfinished, bool)>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = latest;
+    }
+}
+
+type ReadUnfinished = fn(&(Unfinished, bool)) -> f64;
 
 /// Updates the gauges of orders that are not final, until `shutdown` is cancelled. Only the leader exports
 /// them, so that the fleet reads them once.
-pub(crate) async fn watch_orders(store: &Store, is_leader: &IsLeader, shutdown: &CancellationToken) {
-    let latest: Arc<Mutex<Option<Unfinished>>> = Arc::default();
-    observe_unfinished(&latest);
+pub(crate) async fn watch_orders(
+    store: &Store,
+    is_leader: &IsLeader,
+    pause: &Pause,
+    latest: &LatestUnfinished,
+    shutdown: &CancellationToken,
+) {
+    observe_unfinished(latest);
     every(ORDERS_INTERVAL, shutdown, async || {
+        let began = Instant::now();
         let unfinished = if is_leader.get() {
             store.unfinished().await.ok()
         } else {
             None
         };
-        *latest.lock().unwrap_or_else(PoisonError::into_inner) = unfinished;
+        latest.set(unfinished.map(|unfinished| (unfinished, pause.is_set())));
+        let rest = sleep(began.elapsed() * REST_PER_COST);
+        shutdown.run_until_cancelled(rest).await;
         Next::AfterInterval
     })
     .await;
 }
 
-fn observe_unfinished(latest: &Arc<Mutex<Option<Unfinished>>>) {
+fn observe_unfinished(latest: &LatestUnfinished) {
     let read = |value: ReadUnfinished| {
-        let latest = Arc::clone(latest);
-        move || {
-            latest
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .as_ref()
-                .map(value)
-        }
+        let latest = latest.clone();
+        move || latest.get().as_ref().map(value)
     };
     let age = "Age of the oldest order that is not final, in PostgreSQL.";
-    let oldest_age = read(|unfinished| unfinished.oldest_age().as_secs_f64());
+    let oldest_age = read(|(unfinished, _)| unfinished.oldest_age().as_secs_f64());
     observe("orders.unfinished.age", "s", age, Vec::new(), oldest_age);
-    let waiting: [(&str, ReadUnfinished); 3] = [
-        ("gateway", |unfinished| number(unfinished.waiting_for_gateway)),
-        ("backoff", |unfinished| number(unfinished.in_backoff)),
-        ("dispatch", |unfinished| number(unfinished.waiting_for_dispatch)),
+    let waiting: [(&str, ReadUnfinished); 4] = [
+        ("gateway", |(unfinished, _)| {
+            number(unfinished.waiting_for_gateway)
+        }),
+        ("backoff", |(unfinished, _)| number(unfinished.in_backoff)),
+        ("dispatch", |(unfinished, paused)| {
+            if *paused {
+                0.0
+            } else {
+                number(unfinished.waiting_for_dispatch)
+            }
+        }),
+        ("paused", |(unfinished, paused)| {
+            if *paused {
+                number(unfinished.waiting_for_dispatch)
+            } else {
+                0.0
+            }
+        }),
     ];
     for (reason, count) in waiting {
         let description = "Pending orders, by what they wait for. At 100,000 in all: at least that many.";

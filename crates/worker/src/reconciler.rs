@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use dispatch::{Dispatcher, Publisher};
 use domain::{OrderId, ProcessOrder};
 use futures_util::{StreamExt, stream};
-use queue::{Enqueued, Epoch, Queue};
+use queue::{Enqueued, Epoch, Pause, Queue};
 use service::{Next, every};
 use store::{DueOrder, DueReason, EVER, Store, StoreError};
 use tokio::time::sleep;
@@ -48,6 +48,8 @@ pub(crate) struct Reconciler {
     pub(crate) publisher: Publisher,
     pub(crate) health: ReconcilerHealth,
     pub(crate) is_leader: IsLeader,
+    /// While it is set, no order is dispatched.
+    pub(crate) pause: Pause,
 }
 
 /// Whether the last poll of the leader, or the last check of a worker that stands by, succeeded: for
@@ -157,6 +159,11 @@ impl Reconciler {
     /// orders while Redis is unavailable, so that none have to be given back.
     async fn poll(&self, state: &mut State) -> Result<Next, ReconcileError> {
         self.recover_from_data_loss(&mut state.lost_before).await?;
+        if self.pause.is_set() {
+            // Everything that became due meanwhile is read at the end of the pause.
+            (state.attempted, state.others) = Default::default();
+            return Ok(Next::AfterInterval);
+        }
         let has_room = self.queue().stats().await?.depth < MAX_DEPTH_FOR_NEW_ORDERS;
         let began = Instant::now();
         let age = state.attempted.age(began);

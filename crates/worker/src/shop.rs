@@ -7,7 +7,7 @@ use dispatch::Publisher;
 use domain::{CustomerId, FailureCode, Order, OrderDraft, OrderId, OrderStatus};
 use domain::{PaymentStatus, ProcessOrder, Threshold, TraceContext};
 use gateway::Gateway as Sandbox;
-use queue::{Delivery, Queue, QueueConfig};
+use queue::{Delivery, Pause, Queue, QueueConfig};
 use serde_json::{Value, json};
 use store::{Store, StoreConfig};
 use tokio_util::sync::CancellationToken;
@@ -60,6 +60,7 @@ impl Shop {
             publisher: Publisher::start(&queue),
             alone: Arc::default(),
             abandon: CancellationToken::new(),
+            pause: Pause::default(),
         };
         Self {
             sql: database.connect().await.unwrap(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use dispatch::{Dispatcher, Publisher};
 use domain::ProcessOrder;
-use queue::{Delivery, Queue, WorkOptions, WorkerHealth};
+use queue::{Delivery, Pause, Queue, WorkOptions, WorkerHealth};
 use service::health::SharedCheck;
 use service::{ShutdownSignal, wait_until_reachable};
 use store::Store;
@@ -19,9 +19,13 @@ use crate::config::Config;
 use crate::health::{self, Health};
 use crate::leadership::IsLeader;
 use crate::metrics;
+use crate::operations::{execute_operations, prune_operations};
+use crate::pause::follow_pause;
 use crate::payment::{Gateway, settle_unsettled_orders};
 use crate::processing::Processor;
 use crate::reconciler::{Reconciler, ReconcilerHealth};
+use crate::report::report_worker;
+use crate::samples::write_samples;
 use crate::sweeper;
 use crate::totals::keep_totals;
 
@@ -42,7 +46,10 @@ pub async fn work(config: Config, signal: ShutdownSignal) -> anyhow::Result<()> 
         shutdown_timeout: config.shutdown_timeout + RELEASE_TIMEOUT,
         name_prefix: format!("throughline-worker-{}", std::process::id()),
         health: WorkerHealth::default(),
+        pause: Pause::default(),
     };
+    // Until it is known that the queue is not paused.
+    options.pause.set(true);
     let publisher = Publisher::start(&queue);
     let reconciler = Reconciler {
         store: store.clone(),
@@ -50,6 +57,7 @@ pub async fn work(config: Config, signal: ShutdownSignal) -> anyhow::Result<()> 
         publisher: publisher.clone(),
         health: ReconcilerHealth::default(),
         is_leader: IsLeader::default(),
+        pause: options.pause.clone(),
     };
     let health = Health {
         store: store.clone(),
@@ -70,6 +78,7 @@ pub async fn work(config: Config, signal: ShutdownSignal) -> anyhow::Result<()> 
         config: config.processing,
         publisher,
         abandon: abandon.clone(),
+        pause: options.pause.clone(),
     };
     let process = service_fn(move |delivery| {
         let processor = processor.clone();
@@ -85,7 +94,7 @@ pub async fn work(config: Config, signal: ShutdownSignal) -> anyhow::Result<()> 
     let health_handle = health_server.handle();
     tracing::info!("processing orders, {} at a time", options.concurrency);
     let processing = async {
-        let processed = queue.work(options, service, shutdown.clone()).await;
+        let processed = queue.work(options.clone(), service, shutdown.clone()).await;
         // If the worker ended without a signal, everything else ends too.
         shutdown.cancel();
         processed
@@ -97,6 +106,7 @@ pub async fn work(config: Config, signal: ShutdownSignal) -> anyhow::Result<()> 
             gateway.as_ref(),
             config.retention,
             &reconciler,
+            &options,
             &shutdown,
         );
         let (processed, ()) = tokio::join!(processing, background);
@@ -129,9 +139,16 @@ async fn run_background(
     gateway: Option<&Gateway>,
     retention: Option<Duration>,
     reconciler: &Reconciler,
+    worker: &WorkOptions,
     shutdown: &CancellationToken,
 ) {
-    let is_leader = &reconciler.is_leader;
+    let Reconciler {
+        publisher,
+        is_leader,
+        pause,
+        ..
+    } = reconciler;
+    let unfinished = metrics::LatestUnfinished::default();
     let report_unreachable = async {
         tokio::join!(
             wait_until_reachable("PostgreSQL", async || store.ping().await),
@@ -153,7 +170,12 @@ async fn run_background(
         sweeper::prune_orders(store, retention, is_leader, shutdown),
         keep_totals(store, is_leader, shutdown),
         metrics::watch_queue(queue, store, is_leader, shutdown),
-        metrics::watch_orders(store, is_leader, shutdown),
+        metrics::watch_orders(store, is_leader, pause, &unfinished, shutdown),
+        write_samples(store, queue, gateway, &unfinished, is_leader, shutdown),
+        report_worker(queue, worker, gateway, is_leader, shutdown),
+        follow_pause(store, pause, shutdown),
+        execute_operations(store, publisher, is_leader, shutdown),
+        prune_operations(store, is_leader, shutdown),
         metrics::watch_gateway(gateway, shutdown),
         settle_unsettled_orders(gateway, store, is_leader, shutdown),
     );

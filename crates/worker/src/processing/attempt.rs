@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dispatch::Publisher;
 use domain::{Failure, FailureCode, Item, Order, PaymentStatus};
+use queue::Pause;
 use store::Store;
 use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,8 @@ pub(crate) struct Processor {
     pub(crate) alone: Arc<RwLock<()>>,
     /// Cancelled to abandon the running attempts: their orders are released for another worker.
     pub(crate) abandon: CancellationToken,
+    /// While it is set, no order is claimed.
+    pub(crate) pause: Pause,
 }
 
 impl Processor {

@@ -25,6 +25,9 @@ impl Processor {
     pub(crate) async fn process(&self, delivery: Delivery<ProcessOrder>) {
         let job = delivery.job;
         telemetry::span::set("order.id", job.order_id.to_string());
+        if self.pause.is_set() {
+            return self.leave(&job).await;
+        }
         let (order, lease) = match self.claim(&job, &delivery.worker).await {
             Ok(Some(claimed)) => claimed,
             Ok(None) => {
@@ -48,6 +51,14 @@ impl Processor {
             () = self.abandon.cancelled() => Err(Stop::Abandoned),
         };
         self.record(&order, outcome).await;
+    }
+
+    /// The job was fetched before the queue was paused. Its order is due again at the end of the pause.
+    async fn leave(&self, job: &ProcessOrder) {
+        tracing::debug!(order.id = %job.order_id, "not claimed: the queue is paused");
+        if let Err(error) = self.store.dispatch_now(job.order_id).await {
+            telemetry::log_warn!(error, order.id = %job.order_id, "not claimed, will be due again later");
+        }
     }
 
     /// Claims the job's order. While PostgreSQL is unavailable the job waits here and holds its slot:

@@ -373,3 +373,18 @@ async fn a_worker_that_was_paused_past_its_lease_neither_creates_nor_confirms_an
     assert_eq!(shop.requests().await - requests, 1, "only the intent is read");
     assert_eq!(shop.intents(&order).await, ["requires_confirmation"]);
 }
+
+#[tokio::test]
+async fn an_order_that_was_fetched_before_a_pause_is_not_claimed_and_is_due_at_its_end() {
+    let shop = Shop::open().await;
+    let order = shop.order().await;
+    shop.processor.pause.set(true);
+    shop.processor.process(delivery(order.next_job())).await;
+    let left = shop.read(&order).await;
+    assert_eq!((left.status, left.attempt.number()), (OrderStatus::Pending, 0));
+    let due = shop.processor.store.take_due(10).await.unwrap();
+    assert_eq!(due.iter().map(|due| due.id).collect::<Vec<_>>(), [order.id]);
+    shop.processor.pause.set(false);
+    shop.processor.process(delivery(order.next_job())).await;
+    shop.assert_charged_once(&shop.read(&order).await).await;
+}

@@ -37,6 +37,7 @@ impl Shop {
                 dispatcher: Dispatcher::new(queue),
                 health: ReconcilerHealth::default(),
                 is_leader: IsLeader::default(),
+                pause: Pause::default(),
             },
             database,
         }
@@ -538,6 +539,7 @@ async fn take_turns() {
             publisher: shop.reconciler.publisher.clone(),
             health: ReconcilerHealth::default(),
             is_leader: IsLeader::default(),
+            pause: Pause::default(),
         };
         let (health, is_leader) = (reconciler.health.clone(), reconciler.is_leader.clone());
         let shutdown = CancellationToken::new();
@@ -592,6 +594,7 @@ async fn a_poll_that_took_long_and_failed_is_not_repeated_at_once() {
         publisher: shop.reconciler.publisher.clone(),
         health: ReconcilerHealth::default(),
         is_leader: IsLeader::default(),
+        pause: Pause::default(),
     };
     shop.poll().await.unwrap();
     let lock = "BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE";
@@ -621,4 +624,21 @@ async fn a_poll_that_took_long_and_failed_is_not_repeated_at_once() {
         // The timeout, and a pause as long.
         assert!(later - earlier >= 2.0, "{starts:?}");
     }
+}
+
+#[tokio::test]
+async fn a_paused_reconciler_dispatches_nothing_and_everything_afterwards() {
+    let shop = Shop::open().await;
+    let mut state = State::default();
+    shop.order().await;
+    shop.make_all_due().await;
+    shop.reconciler.pause.set(true);
+    assert_eq!(
+        shop.reconciler.poll(&mut state).await.unwrap(),
+        Next::AfterInterval
+    );
+    assert_eq!(shop.depth().await, 0);
+    shop.reconciler.pause.set(false);
+    shop.reconciler.poll(&mut state).await.unwrap();
+    assert_eq!(shop.depth().await, 1);
 }
