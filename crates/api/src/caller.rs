@@ -72,6 +72,11 @@ impl<S: Scope> Caller<S> {
         (!self.sees_all).then_some(&self.customer)
     }
 
+    /// Whether it may name the customer whose orders it wants to see. Without authentication all may.
+    pub(crate) fn may_choose_customer(&self) -> bool {
+        self.sees_all || self.expires_at.is_none()
+    }
+
     /// Whose action it is, for the audit trail and the order's history.
     pub(crate) fn actor(&self) -> Actor {
         if self.admin {

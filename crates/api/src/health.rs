@@ -20,7 +20,8 @@ pub(crate) async fn live() -> HttpResponse {
 /// Readiness
 ///
 /// Without Redis the service still creates orders; the status is then `degraded`. `schema` is `outdated`
-/// where the database lacks a migration of this version. The result is at most half a second old.
+/// where the database lacks a migration of this version, and `queue` is `paused` while an operator has paused
+/// it, which does not make the service unready. The result is at most half a second old.
 #[utoipa::path(get, path = "/health/ready", tag = "health", operation_id = "ready", responses(
     (status = 200, description = "The service can create orders", body = Object),
     (status = 503, description = "PostgreSQL is unavailable or its schema is outdated, or the process is shutting down", body = Object, content_type = "application/json"),
@@ -29,10 +30,15 @@ pub(crate) async fn ready(state: Data<AppState>) -> HttpResponse {
     if state.is_draining() {
         return respond("unavailable", &json!({ "shutdown": "in progress" }));
     }
-    let Servers { schema, redis } = state.servers().await;
+    let Servers {
+        schema,
+        redis,
+        paused,
+    } = state.servers().await;
     let checks = json!({
         "postgresql": status(schema.is_some()),
         "redis": status(redis),
+        "queue": if paused { "paused" } else { "running" },
         "schema": schema.map_or(status(false), Schema::as_str),
     });
     match (schema, redis) {

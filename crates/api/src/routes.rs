@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, PathConfig, QueryConfig, ServiceConfig};
 
+use crate::operations::{bulk, queue, read as operation};
 use crate::orders::{analytics, cancel, create, events, history, list, read, retry};
 use crate::problem::Problem;
 use crate::resource::{get, resource};
@@ -23,6 +24,16 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
         .service(timed(
             resource("/api/orders/analytics", "GET, HEAD").route(get(analytics::analytics)),
         ))
+        .service(timed(resource("/api/orders/retry", "POST").post(bulk::retry)))
+        .service(timed(resource("/api/orders/cancel", "POST").post(bulk::cancel)))
+        .service(timed(
+            resource("/api/operations", "GET, HEAD").route(get(operation::list)),
+        ))
+        .service(timed(
+            resource("/api/operations/{id}", "GET, HEAD").route(get(operation::read)),
+        ))
+        .service(timed(resource("/api/queue/pause", "POST").post(queue::pause)))
+        .service(timed(resource("/api/queue/resume", "POST").post(queue::resume)))
         .service(timed(
             resource("/api/orders/{id}", "DELETE, GET, HEAD")
                 .route(get(read::read))

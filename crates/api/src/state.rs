@@ -55,6 +55,8 @@ pub(crate) struct Servers {
     pub(crate) schema: Option<Schema>,
     /// Whether Redis responds.
     pub(crate) redis: bool,
+    /// Whether the queue is paused; `false` while that is unknown.
+    pub(crate) paused: bool,
 }
 
 impl AppState {
@@ -96,8 +98,12 @@ impl AppState {
     pub(crate) async fn servers(&self) -> Servers {
         let (store, queue) = (self.store.clone(), self.dispatcher.queue().clone());
         let check = async move {
-            let (schema, redis) = tokio::join!(checked(store.schema()), passes(queue.ping()));
-            Servers { schema, redis }
+            let (store, redis) = tokio::join!(checked(store.readiness()), passes(queue.ping()));
+            Servers {
+                schema: store.map(|(schema, _)| schema),
+                redis,
+                paused: store.is_some_and(|(_, paused)| paused),
+            }
         };
         self.checks.latest_or(check).await
     }

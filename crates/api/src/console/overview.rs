@@ -10,6 +10,7 @@ use askama::Template;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use domain::{Order, OrderStatus};
 use serde::Deserialize;
+use store::OrderFilter;
 use ui::{Chart, Colour, Label, Mark, Series};
 
 use super::access::{Look, Operator};
@@ -158,7 +159,11 @@ pub(super) async fn show(
 pub(super) async fn parts(state: &AppState, range: Range, may_act: bool) -> Result<Parts, Problem> {
     let samples = state.samples.since(range.period()).await;
     let points = points(&samples, range, Utc::now());
-    let failed = state.store.list(None, Some(OrderStatus::Failed), None, 5).await?;
+    let filter = OrderFilter {
+        status: Some(OrderStatus::Failed),
+        ..OrderFilter::default()
+    };
+    let failed = state.store.list(&filter, None, 5).await?;
     let jobs = state.dispatcher.queue().stats().await.ok();
     Ok(Parts {
         stats: stats(

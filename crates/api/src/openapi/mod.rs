@@ -1,6 +1,7 @@
 //! The OpenAPI 3.1 document. Paths and responses come from the handlers and their types, the limits of a body
 //! from the domain. A test compares it with the committed `openapi.json`.
 
+mod examples;
 mod schemas;
 
 use std::sync::LazyLock;
@@ -11,7 +12,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 use utoipa::OpenApi;
 
-use crate::{etag, health, orders};
+use crate::{etag, health, operations, orders};
 
 #[derive(OpenApi)]
 #[openapi(paths(
@@ -23,6 +24,12 @@ use crate::{etag, health, orders};
     orders::events::events,
     orders::history::history,
     orders::retry::retry,
+    operations::bulk::retry,
+    operations::bulk::cancel,
+    operations::read::list,
+    operations::read::read,
+    operations::queue::pause,
+    operations::queue::resume,
     health::live,
     health::ready,
 ))]
@@ -65,8 +72,11 @@ fn build() -> Value {
     let mut paths = members("/paths");
     let mut schemas = members("/components/schemas");
     schemas.extend(schemas::by_hand().map(|(name, schema)| (name.to_owned(), schema)));
-    for operation in paths.values_mut().filter_map(Value::as_object_mut).flatten() {
-        add_common_errors(operation.1);
+    for (path, operations) in &mut paths {
+        for (_, operation) in operations.as_object_mut().into_iter().flatten() {
+            add_common_errors(operation);
+            examples::add(path, operation, &schemas);
+        }
     }
     json!({
         "openapi": "3.1.0",
@@ -77,7 +87,7 @@ fn build() -> Value {
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
-        "tags": [{ "name": "orders" }, { "name": "health" }],
+        "tags": [{ "name": "orders" }, { "name": "operations" }, { "name": "health" }],
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -196,6 +206,37 @@ mod tests {
             committed == document(),
             "crates/api/openapi.json is out of date: run `UPDATE_OPENAPI=1 cargo test -p throughline-api openapi`"
         );
+    }
+
+    #[test]
+    fn every_response_with_a_body_and_every_request_has_an_example() {
+        let document = build();
+        let operations = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, operations)| {
+                operations
+                    .as_object()
+                    .unwrap()
+                    .iter()
+                    .map(move |(method, operation)| (path, method, operation))
+            });
+        for (path, method, operation) in operations {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                for (media_type, media) in response["content"].as_object().into_iter().flatten() {
+                    let has_example =
+                        media.get("example").is_some() || media_type == "application/problem+json";
+                    assert!(has_example, "{method} {path} {status} {media_type}");
+                }
+            }
+            if let Some(schema) = operation.pointer("/requestBody/content/application~1json/schema/$ref") {
+                let schema = document
+                    .pointer(schema.as_str().unwrap().trim_start_matches('#'))
+                    .unwrap();
+                assert!(schema.get("examples").is_some(), "{method} {path}");
+            }
+        }
     }
 
     #[test]

@@ -2,14 +2,17 @@
 
 use domain::limits;
 use serde_json::{Value, json};
+use store::Change;
 
-pub(super) fn by_hand() -> [(&'static str, Value); 5] {
+pub(super) fn by_hand() -> [(&'static str, Value); 7] {
     [
         ("NewOrder", new_order()),
         ("Amount", amount()),
         ("Problem", problem()),
         ("Event", event()),
         ("Transition", transition()),
+        ("RetryFilter", bulk_filter(Change::Retry)),
+        ("CancelFilter", bulk_filter(Change::Cancel)),
     ]
 }
 
@@ -64,6 +67,41 @@ fn new_order() -> Value {
     })
 }
 
+/// At least one filter. A schema can express that by requiring one of them.
+fn bulk_filter(change: Change) -> Value {
+    let status = change.from_status().as_str();
+    let filters = [
+        "status",
+        "payment_status",
+        "failure_code",
+        "created_after",
+        "created_before",
+        "customer",
+    ];
+    let one_of_them: Vec<Value> = filters.iter().map(|name| json!({ "required": [name] })).collect();
+    json!({
+        "type": "object",
+        "description": "The orders to change: those that meet all filters. At least one filter is required",
+        "properties": {
+            "status": { "type": "string", "enum": [status], "description": "Alone: every order that can be changed" },
+            "payment_status": { "$ref": "#/components/schemas/PaymentStatus" },
+            "failure_code": { "type": "string", "pattern": "^[a-z0-9_]{1,64}$" },
+            "created_after": { "type": "string", "format": "date-time", "description": "Created at this time or later" },
+            "created_before": { "type": "string", "format": "date-time" },
+            "customer": { "type": "string", "pattern": "^[ -~]{1,255}$" },
+            "dry_run": { "type": "boolean", "description": "Only count the orders", "default": false },
+        },
+        "anyOf": one_of_them,
+        "additionalProperties": false,
+        "examples": [
+            match change {
+                Change::Retry => json!({ "failure_code": "payment_deadline", "created_after": "2026-01-31T12:00:00Z", "dry_run": true }),
+                Change::Cancel => json!({ "customer": "ada", "dry_run": true }),
+            },
+        ],
+    })
+}
+
 fn amount() -> Value {
     json!({
         "description": "More than 0, at most 99999999.99, at most the currency's decimals; decimal text or a number",
@@ -97,6 +135,15 @@ fn problem() -> Value {
             "omitted_errors": { "type": "integer", "minimum": 1, "description": "Invalid fields that `errors` leaves out, if it leaves out any" },
         },
         "required": ["type", "title", "status", "detail", "instance", "trace_id"],
+        "examples": [{
+            "type": "about:blank",
+            "title": "Unprocessable Entity",
+            "status": 422,
+            "detail": "The body has invalid fields.",
+            "instance": "/api/orders",
+            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+            "errors": [{ "pointer": "/items/0/quantity", "detail": "is 1 to 100000" }],
+        }],
     })
 }
 

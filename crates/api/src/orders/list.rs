@@ -1,10 +1,10 @@
-//! `GET /api/orders?status=&limit=&cursor=`: newest first. Pages are stable while orders are created: the
-//! keyset is the id.
+//! `GET /api/orders`: newest first, with filters. Pages are stable while orders are created: the keyset is
+//! the id.
 
 use actix_web::http::header;
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
-use domain::{Order, OrderStatus};
+use domain::Order;
 use serde::Deserialize;
 use store::UnreadableOrder;
 use utoipa::ToSchema;
@@ -12,10 +12,11 @@ use utoipa::ToSchema;
 use super::cursor::Cursor;
 use super::representation::OrderBody;
 use crate::caller::{Caller, Read};
+use crate::filter::{self, Filter};
 use crate::metrics;
 use crate::problem::Problem;
 use crate::query;
-use crate::schema::Status;
+use crate::schema::{PaymentState, Status};
 use crate::state::AppState;
 
 const LIMIT: std::ops::RangeInclusive<u32> = 1..=100;
@@ -23,10 +24,16 @@ const DEFAULT_LIMIT: u32 = 20;
 /// A page ends before the order with which its body would have more bytes. It has at least one order.
 const PAGE_BYTES: usize = 256 * 1024;
 
+/// Not flattened: serde then gives every field as text, and does not find a repeated one.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
     status: Option<String>,
+    payment_status: Option<String>,
+    failure_code: Option<String>,
+    created_after: Option<String>,
+    created_before: Option<String>,
+    customer: Option<String>,
     limit: Option<String>,
     cursor: Option<String>,
 }
@@ -50,6 +57,11 @@ pub(super) struct Page {
 #[utoipa::path(get, path = "/api/orders", tag = "orders", operation_id = "listOrders",
     params(
         ("status" = Option<Status>, Query, description = "Only orders with this status"),
+        ("payment_status" = Option<PaymentState>, Query, description = "Only orders whose payment has this status"),
+        ("failure_code" = Option<String>, Query, description = "Only orders that failed, or whose last attempt failed, with this code; newer versions have other codes", pattern = "^[a-z0-9_]{1,64}$"),
+        ("created_after" = Option<String>, Query, format = DateTime, description = "Only orders created at this time or later"),
+        ("created_before" = Option<String>, Query, format = DateTime, description = "Only orders created before this time"),
+        ("customer" = Option<String>, Query, description = "Only orders of this customer; for operators", pattern = "^[ -~]{1,255}$"),
         ("limit" = Option<u32>, Query, description = "Orders per page", minimum = 1, maximum = 100),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the previous page", pattern = "^[A-Za-z0-9_-]{21}[AQgw]$"),
     ),
@@ -63,9 +75,18 @@ pub(crate) async fn list(
     caller: Caller<Read>,
     query: Query<ListQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let statuses: Vec<_> = OrderStatus::ALL.iter().map(|status| status.as_str()).collect();
-    let takes = format!("one of {}", statuses.join(", "));
-    let status = query::parameter("status", query.status.as_deref(), &takes)?;
+    let query = query.into_inner();
+    let filter = filter::of_query(
+        Filter {
+            status: query.status,
+            payment_status: query.payment_status,
+            failure_code: query.failure_code,
+            created_after: query.created_after,
+            created_before: query.created_before,
+            customer: query.customer,
+        },
+        &caller,
+    )?;
     let limit = query::number("limit", query.limit.as_deref(), LIMIT)?.unwrap_or(DEFAULT_LIMIT);
     let takes = "the next_cursor of the previous page";
     let after: Option<Cursor> = query::parameter("cursor", query.cursor.as_deref(), takes)?;
@@ -73,8 +94,7 @@ pub(crate) async fn list(
     // One more than requested shows whether there is another page.
     let page = usize::try_from(limit).unwrap_or(usize::MAX);
     let (after, rows) = (after.map(Cursor::order), page.saturating_add(1));
-    let orders = state.store.list(caller.owner_filter(), status, after, rows);
-    let mut orders = orders.await?;
+    let mut orders = state.store.list(&filter, after, rows).await?;
     let more = orders.len() > page;
     orders.truncate(page);
     let page = written(orders, more).map_err(|error| Problem::internal(&error))?;
@@ -83,7 +103,7 @@ pub(crate) async fn list(
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CACHE_CONTROL, "private, no-store"));
     if let Some(cursor) = page.next {
-        response.insert_header((header::LINK, next_link(status, limit, cursor)));
+        response.insert_header((header::LINK, next_link(request.query_string(), limit, cursor)));
     }
     Ok(response.content_type(header::ContentType::json()).body(page.body))
 }
@@ -135,7 +155,22 @@ fn readable(order: Result<Order, UnreadableOrder>) -> Option<OrderBody> {
 }
 
 /// The next page of the same query (RFC 8288).
-fn next_link(status: Option<OrderStatus>, limit: u32, cursor: Cursor) -> String {
-    let status = status.map_or_else(String::new, |status| format!("status={status}&"));
-    format!("</api/orders?{status}limit={limit}&cursor={cursor}>; rel=\"next\"")
+fn next_link(query: &str, limit: u32, cursor: Cursor) -> String {
+    let filters = query.split('&').filter(|parameter| {
+        let name = parameter.split('=').next().unwrap_or_default();
+        !parameter.is_empty() && !["limit", "cursor"].contains(&name)
+    });
+    let filters: String = filters.map(|filter| format!("{}&", safe(filter))).collect();
+    format!("</api/orders?{filters}limit={limit}&cursor={cursor}>; rel=\"next\"")
+}
+
+/// Characters that would end the link's target are encoded.
+fn safe(parameter: &str) -> String {
+    let encode = |c: char| match c {
+        '<' => "%3C".to_owned(),
+        '>' => "%3E".to_owned(),
+        c if c.is_ascii_graphic() => c.to_string(),
+        _ => String::new(),
+    };
+    parameter.chars().map(encode).collect()
 }

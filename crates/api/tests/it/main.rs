@@ -18,6 +18,7 @@ mod idempotency;
 mod limits;
 mod lists;
 mod memory;
+mod operations;
 mod orders;
 mod pages;
 mod response;
