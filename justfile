@@ -44,6 +44,10 @@ token *arguments:
 order *arguments:
     cargo xtask order {{ arguments }}
 
+# Show rates, backlog, failures and workers of the running stack, live
+top *arguments:
+    cargo xtask top {{ arguments }}
+
 # Print the trace of an order (or of a trace id)
 trace id:
     cargo xtask trace {{ id }}

@@ -15,6 +15,7 @@ mod state;
 mod telemetry_check;
 mod test;
 mod token;
+mod top;
 mod trace;
 mod up;
 mod watch;
@@ -34,6 +35,7 @@ enum Command {
     Trace(trace::Trace),
     Migrate(migrate::Migrate),
     Token(token::Token),
+    Top(top::Top),
     FuzzApi(fuzz_api::FuzzApi),
     TelemetryCheck(telemetry_check::TelemetryCheck),
     Bench(bench::Bench),
@@ -53,6 +55,7 @@ async fn main() -> ExitCode {
         Command::Trace(trace) => trace.run().await,
         Command::Migrate(migrate) => migrate.run().await,
         Command::Token(token) => token.run(),
+        Command::Top(top) => top.run().await,
         Command::FuzzApi(fuzz) => fuzz.run().await,
         Command::TelemetryCheck(check) => check.run().await,
         Command::Bench(bench) => bench.run().await,

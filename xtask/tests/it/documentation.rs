@@ -36,7 +36,7 @@ fn every_example_of_the_api_works_as_printed() {
         .skip(1)
         .map(|block| block.split("```").next().unwrap())
         .collect();
-    assert_eq!(examples.len(), 6);
+    assert_eq!(examples.len(), 7);
     let examples = examples.concat().replace("http://127.0.0.1:8080", API);
     // It uses the JWT_SECRET of the last example, which starts the api with authentication.
     let script = examples + "cargo xtask order --watch\n";
