@@ -18,6 +18,12 @@ const PARCELS: &str = "parcels";
 const ENDPOINTS: &[(&str, &str, &[&str])] = &[
     (API, "/api/orders", &["GET", "POST"]),
     (API, "/api/orders/analytics", &["GET"]),
+    (API, "/api/orders/retry", &["POST"]),
+    (API, "/api/orders/cancel", &["POST"]),
+    (API, "/api/operations", &["GET"]),
+    (API, "/api/operations/{id}", &["GET"]),
+    (API, "/api/queue/pause", &["POST"]),
+    (API, "/api/queue/resume", &["POST"]),
     (API, "/api/orders/{id}", &["GET", "HEAD", "DELETE"]),
     (API, "/api/orders/{id}/events", &["GET"]),
     (API, "/api/orders/{id}/history", &["GET"]),

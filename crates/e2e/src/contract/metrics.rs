@@ -193,7 +193,7 @@ pub(super) const VALUES: &[(&str, &str, &[&str])] = &[
     (
         "orders.waiting",
         "order.waiting.reason",
-        &["gateway", "backoff", "dispatch"],
+        &["gateway", "backoff", "dispatch", "paused"],
     ),
     (
         "db.client.connection.count",

@@ -19,6 +19,16 @@ const EVENTS: &[(&str, &[&str])] = &[
     ("order.cancelled", &["order.id", "order.actor"]),
     ("console.session_started", &["order.actor"]),
     ("order.retried", &["order.id", "order.actor"]),
+    (
+        "operation.started",
+        &["order.operation.id", "order.operation.kind", "order.actor"],
+    ),
+    (
+        "operation.finished",
+        &["order.operation.id", "order.operation.kind", "order.actor"],
+    ),
+    ("queue.paused", &["order.actor"]),
+    ("queue.resumed", &["order.actor"]),
 ];
 /// A start without authentication, and an issuer that is unavailable for a day.
 const RARE_EVENTS: &[&str] = &["auth.disabled", "auth.keys_expired"];

@@ -94,6 +94,7 @@ pub(super) const STEPS: &[&str] = &[
     "create_order",
     "process_payment",
     "reconcile_orders",
+    "execute_operation",
     "validate_high_value_order",
     "validate_payment_method",
 ];

@@ -14,7 +14,7 @@ const MAX_SHORT: usize = 20;
 const MAX_SHORT_AGAIN: usize = 12;
 const SHORT_SPAN: Duration = Duration::from_millis(5);
 /// The names of the root spans of loops.
-const LOOPS: &[&str] = &["reconcile_orders"];
+const LOOPS: &[&str] = &["reconcile_orders", "execute_operation"];
 
 pub(super) fn check(capture: &Capture, report: &mut Report) {
     for trace in &capture.traces {

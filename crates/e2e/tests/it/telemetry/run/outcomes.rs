@@ -32,12 +32,38 @@ pub(super) async fn payments(shop: &Shop) {
     let retry = format!("/api/orders/{declined}/retry");
     Call::new(shop, Method::POST, &retry).expect_status(202).await;
     assert_eq!(final_order(shop, declined).await["attempt"], 2);
+    operations(shop).await;
+    final_order(shop, declined).await;
 
     let lost = json!({ "drop_after_charge_rate": 1.0 });
     shop.gateway_faults(&lost).await;
     let charged = order(&paid("12"), "completed").await;
     assert_eq!(charged["attempt"], 2);
     shop.gateway_faults(&json!({})).await;
+}
+
+/// Retries the declined order with others of its code, cancels what a customer has left, and pauses the
+/// queue.
+async fn operations(shop: &Shop) {
+    let change = async |path: &str, body: Value| {
+        let started = Call::new(shop, Method::POST, path)
+            .json(&body)
+            .expect_status(202)
+            .await;
+        let started: Value = serde_json::from_str(&started).unwrap();
+        let path = format!("/api/operations/{}", started["operation"].as_str().unwrap());
+        testkit::eventually("the end of the operation", TIMEOUT, async || {
+            let operation = Call::new(shop, Method::GET, &path).expect_status(200).await;
+            let operation: Value = serde_json::from_str(&operation).unwrap();
+            (!operation["finished_at"].is_null()).then_some(())
+        })
+        .await;
+    };
+    change("/api/orders/retry", json!({ "failure_code": "card_declined" })).await;
+    change("/api/orders/cancel", json!({ "customer": "eve" })).await;
+    for path in ["/api/queue/pause", "/api/queue/resume"] {
+        Call::new(shop, Method::POST, path).expect_status(204).await;
+    }
 }
 
 fn paid(amount: &str) -> Value {

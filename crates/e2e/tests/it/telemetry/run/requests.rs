@@ -90,6 +90,8 @@ async fn paths(shop: &Shop, console: &str, id: &str) {
         (brew, "/api/orders".to_owned(), 405),
         (Method::GET, "/api/orders/".to_owned(), 200),
         (Method::GET, "/api/orders/analytics".to_owned(), 200),
+        (Method::GET, "/api/operations".to_owned(), 200),
+        (Method::GET, format!("/api/operations/{UNKNOWN}"), 404),
         (Method::GET, "/console/status".to_owned(), 200),
         (Method::GET, "/nowhere".to_owned(), 404),
     ] {
