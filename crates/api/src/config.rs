@@ -61,7 +61,6 @@ pub(crate) struct PageSettings {
     /// Whether browsers send the session's cookie over TLS alone: outside development.
     pub(crate) secure: bool,
     /// TRACE_URL.
-    #[allow(dead_code, reason = "for the page of an order")]
     pub(crate) trace_url: Option<TraceUrl>,
 }
 

@@ -39,6 +39,13 @@ pub(crate) fn of_query<S: Scope>(filter: Filter, caller: &Caller<S>) -> Result<O
     Ok(filter)
 }
 
+/// The filter of an operator, who sees all orders. The first invalid field is an error.
+pub(crate) fn of_operator(filter: Filter) -> Result<OrderFilter, Problem> {
+    read(filter, |name, takes| {
+        Err(Problem::bad_request(format!("`{name}` takes {takes}.")))
+    })
+}
+
 /// The filter of a body. All invalid members are errors.
 pub(crate) fn of_body(filter: Filter, errors: &mut FieldErrors) -> OrderFilter {
     let read = read(filter, |name, takes| {

@@ -40,7 +40,6 @@ mod seconds;
 mod server;
 mod single_flight;
 mod state;
-#[allow(dead_code, reason = "for the page of an order")]
 mod trace_url;
 
 #[doc(hidden)]

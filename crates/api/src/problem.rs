@@ -126,6 +126,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_soon()
     }
 
+    /// Whether the order does not exist, or its state does not allow the change.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self.status, StatusCode::NOT_FOUND | StatusCode::CONFLICT)
+    }
+
     /// What happened, for a person.
     pub(crate) fn detail(&self) -> &str {
         &self.detail

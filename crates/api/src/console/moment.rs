@@ -1,5 +1,5 @@
-//! Times on pages. A script writes them again in the reader's zone; without it they are UTC. The exact time is
-//! in the title.
+//! Times on pages. A script writes them again in the reader's zone; without it they are UTC. The exact time
+//! is in the title.
 
 use std::fmt;
 

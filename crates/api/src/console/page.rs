@@ -13,6 +13,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::access::Operator;
 use crate::assets::{HTML, POLICY};
 use crate::problem::Problem;
+use crate::samples;
 use crate::state::AppState;
 
 /// The frame of a page.
@@ -110,15 +111,12 @@ impl Frame {
 impl Status {
     async fn read(state: &AppState) -> Self {
         let servers = state.servers().await;
+        let latest = state.samples.latest().await;
         Self {
             postgresql: servers.schema.is_some(),
             redis: servers.redis,
-            gateway: state
-                .samples
-                .latest()
-                .await
-                .and_then(|sample| sample.gateway_available),
-            paused: false,
+            gateway: latest.and_then(|sample| sample.state?.gateway_available),
+            paused: servers.paused,
         }
     }
 }
@@ -126,11 +124,11 @@ impl Status {
 impl FailureCount {
     async fn read(state: &AppState) -> Self {
         let samples = state.samples.since(TimeDelta::hours(1)).await;
-        let failed: u64 = samples.iter().map(|sample| sample.failed()).sum();
+        let failed: i64 = samples.iter().map(|sample| samples::failed(sample)).sum();
         Self(if failed == 0 {
             String::new()
         } else {
-            ui::grouped(failed)
+            ui::grouped(u64::try_from(failed).unwrap_or(0))
         })
     }
 }

@@ -1,4 +1,5 @@
-//! What an operator reads: why an order failed and what to do about it, and what an unfinished order waits for.
+//! What an operator reads: why an order failed and what to do about it, and what an unfinished order waits
+//! for.
 
 use domain::{Order, PaymentMethod, PaymentStatus};
 

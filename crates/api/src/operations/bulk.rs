@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::Actor;
 use serde::{Deserialize, Serialize};
-use store::{Change, OrderFilter};
+use store::{Change, Operation, OrderFilter};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -115,7 +115,24 @@ async fn change(
             .json(Preview { matched }));
     }
     let actor = Actor::Operator(caller.customer().as_str().to_owned());
-    let operation = state.store.start_operation(change, &filter, &actor).await?;
+    let operation = start(state, change, &filter, &actor).await?;
+    Ok(HttpResponse::Accepted()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::LOCATION, format!("/api/operations/{}", operation.id)))
+        .json(Started {
+            matched: operation.matched,
+            operation: operation.id,
+        }))
+}
+
+/// Starts the operation, and records it in the audit trail.
+pub(crate) async fn start(
+    state: &AppState,
+    change: Change,
+    filter: &OrderFilter,
+    actor: &Actor,
+) -> Result<Operation, Problem> {
+    let operation = state.store.start_operation(change, filter, actor).await?;
     tracing::info!(
         name: OPERATION_STARTED,
         {
@@ -125,13 +142,7 @@ async fn change(
         },
         "operation started"
     );
-    Ok(HttpResponse::Accepted()
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .insert_header((header::LOCATION, format!("/api/operations/{}", operation.id)))
-        .json(Started {
-            matched: operation.matched,
-            operation: operation.id,
-        }))
+    Ok(operation)
 }
 
 /// The filter, and whether its orders are only to be counted.

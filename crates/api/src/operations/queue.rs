@@ -21,10 +21,16 @@ const QUEUE_RESUMED: &str = "queue.resumed";
     security(("bearer" = ["orders:admin"])))]
 pub(crate) async fn pause(state: Data<AppState>, caller: Caller<Admin>) -> Result<HttpResponse, Problem> {
     let actor = Actor::Operator(caller.customer().as_str().to_owned());
-    if state.store.pause(&actor).await? {
+    pause_by(&state, &actor).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Pauses the queue, and records it in the audit trail if it was not paused.
+pub(crate) async fn pause_by(state: &AppState, actor: &Actor) -> Result<(), Problem> {
+    if state.store.pause(actor).await? {
         tracing::info!(name: QUEUE_PAUSED, { order.actor = %actor }, "queue paused");
     }
-    Ok(HttpResponse::NoContent().finish())
+    Ok(())
 }
 
 /// Resume the queue
@@ -33,8 +39,14 @@ pub(crate) async fn pause(state: Data<AppState>, caller: Caller<Admin>) -> Resul
     security(("bearer" = ["orders:admin"])))]
 pub(crate) async fn resume(state: Data<AppState>, caller: Caller<Admin>) -> Result<HttpResponse, Problem> {
     let actor = Actor::Operator(caller.customer().as_str().to_owned());
-    if state.store.resume(&actor).await? {
+    resume_by(&state, &actor).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Resumes the queue, and records it in the audit trail if it was paused.
+pub(crate) async fn resume_by(state: &AppState, actor: &Actor) -> Result<(), Problem> {
+    if state.store.resume(actor).await? {
         tracing::info!(name: QUEUE_RESUMED, { order.actor = %actor }, "queue resumed");
     }
-    Ok(HttpResponse::NoContent().finish())
+    Ok(())
 }

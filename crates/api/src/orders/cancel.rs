@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
-use domain::OrderId;
+use domain::{Actor, CustomerId, OrderId};
 use store::Changed;
 
 use crate::caller::{Caller, Write};
@@ -27,8 +27,18 @@ pub(crate) async fn cancel(
     caller: Caller<Write>,
     id: Path<OrderId>,
 ) -> Result<HttpResponse, Problem> {
-    let actor = caller.actor();
-    match state.store.cancel(*id, caller.owner_filter(), &actor).await? {
+    apply(&state, *id, caller.owner_filter(), &caller.actor()).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Cancels the order, of this owner if there is one, and publishes its event.
+pub(crate) async fn apply(
+    state: &AppState,
+    id: OrderId,
+    owner: Option<&CustomerId>,
+    actor: &Actor,
+) -> Result<(), Problem> {
+    match state.store.cancel(id, owner, actor).await? {
         Changed::Done(order) => {
             state.publisher.publish(&order);
             telemetry::span::set("order.id", order.id.to_string());
@@ -39,7 +49,7 @@ pub(crate) async fn cancel(
                 { order.id = %order.id, order.actor = %actor },
                 "order cancelled"
             );
-            Ok(HttpResponse::NoContent().finish())
+            Ok(())
         }
         Changed::DoneUnreadable => {
             metrics::order_cancelled();
@@ -49,7 +59,7 @@ pub(crate) async fn cancel(
                 { order.id = %id, order.actor = %actor },
                 "order cancelled; its row is of another version and cannot be read"
             );
-            Ok(HttpResponse::NoContent().finish())
+            Ok(())
         }
         Changed::NotFound => Err(Problem::order_not_found()),
         Changed::Impossible(impossible) => Err(impossible.into()),

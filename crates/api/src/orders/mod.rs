@@ -12,5 +12,5 @@ pub(crate) mod history;
 mod idempotency;
 pub(crate) mod list;
 pub(crate) mod read;
-mod representation;
+pub(crate) mod representation;
 pub(crate) mod retry;

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{Data, Path};
-use domain::OrderId;
+use domain::{Actor, Order, OrderId};
 use store::Changed;
 
 use super::enqueue;
@@ -32,12 +32,20 @@ pub(crate) async fn retry(
     caller: Caller<Admin>,
     id: Path<OrderId>,
 ) -> Result<HttpResponse, Problem> {
+    let order = apply(&state, *id, &caller.actor()).await?;
     let mut response = HttpResponse::Accepted();
     response
         .insert_header((header::LOCATION, format!("/api/orders/{id}")))
         .insert_header((header::CACHE_CONTROL, "no-store"));
-    let actor = caller.actor();
-    let order = match state.store.retry(*id, &actor).await? {
+    Ok(match order {
+        Some(order) => response.json(OrderBody::from(order)),
+        None => response.finish(),
+    })
+}
+
+/// Retries the order, dispatches it, and publishes its event. `None` if this version cannot read its row.
+pub(crate) async fn apply(state: &AppState, id: OrderId, actor: &Actor) -> Result<Option<Order>, Problem> {
+    let order = match state.store.retry(id, actor).await? {
         Changed::Done(order) => *order,
         Changed::DoneUnreadable => {
             metrics::order_unreadable();
@@ -46,7 +54,7 @@ pub(crate) async fn retry(
                 { order.id = %id, order.actor = %actor },
                 "order retried; its row is of another version and cannot be read"
             );
-            return Ok(response.finish());
+            return Ok(None);
         }
         Changed::NotFound => return Err(Problem::order_not_found()),
         Changed::Impossible(impossible) => return Err(impossible.into()),
@@ -58,6 +66,6 @@ pub(crate) async fn retry(
     let parent = telemetry::propagation::extract(&order.trace.0);
     let job = order.next_job();
     let dispatch = state.dispatcher.dispatch_again(&parent, job, "retry");
-    enqueue::or_make_due(&state, dispatch, order.id).await;
-    Ok(response.json(OrderBody::from(order)))
+    enqueue::or_make_due(state, dispatch, order.id).await;
+    Ok(Some(order))
 }

@@ -31,7 +31,7 @@ const ENDPOINTS: &[(&str, &str, &[&str])] = &[
     (API, "/", &["GET"]),
     (API, "/orders", &["GET"]),
     (API, "/orders/retry", &["GET", "POST"]),
-    (API, "/orders/cancel", &["GET"]),
+    (API, "/orders/cancel", &["GET", "POST"]),
     (API, "/orders/{id}", &["GET"]),
     (API, "/orders/{id}/retry", &["GET", "POST"]),
     (API, "/orders/{id}/cancel", &["GET", "POST"]),
@@ -44,7 +44,13 @@ const ENDPOINTS: &[(&str, &str, &[&str])] = &[
     (API, "/operations/{id}", &["GET"]),
     (API, "/sign-in", &["GET", "POST"]),
     (API, "/sign-out", &["POST"]),
+    (API, "/live/frame", &["GET"]),
     (API, "/live/overview", &["GET"]),
+    (API, "/live/orders/{id}", &["GET"]),
+    (API, "/live/failures", &["GET"]),
+    (API, "/live/queue", &["GET"]),
+    (API, "/live/operations", &["GET"]),
+    (API, "/live/operations/{id}", &["GET"]),
     (GATEWAY, "/v1/payment_intents", &["GET", "POST"]),
     (GATEWAY, "/v1/payment_intents/{id}", &["GET"]),
     (GATEWAY, "/v1/payment_intents/{id}/confirm", &["POST"]),
@@ -56,7 +62,7 @@ const ENDPOINTS: &[(&str, &str, &[&str])] = &[
 
 /// The status codes of the api.
 const STATUS_CODES: &[i64] = &[
-    200, 201, 202, 204, 400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503,
+    200, 201, 202, 204, 303, 400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503,
 ];
 
 /// Paths that are not worth a span: health checks, icons and static files.

@@ -1,5 +1,5 @@
-//! Who may use the console: sessions in a cookie, and what a request needs to look and to act. A handler takes
-//! an `Operator<Look>`, an `Operator<Act>` or an `Action`, so the checks cannot be forgotten.
+//! Who may use the console: sessions in a cookie, and what a request needs to look and to act. A handler
+//! takes an `Operator<Look>`, an `Operator<Act>` or an `Action`, so the checks cannot be forgotten.
 
 mod action;
 mod cookie;

@@ -7,7 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
-use domain::CustomerId;
+use domain::{Actor, CustomerId};
 use futures_util::future::LocalBoxFuture;
 use store::{Session, SessionHash};
 use subtle::ConstantTimeEq;
@@ -53,8 +53,8 @@ impl<P> Operator<P> {
     }
 
     /// For histories and the audit trail.
-    pub(crate) fn actor(&self) -> String {
-        format!("operator:{}", self.subject.as_str())
+    pub(crate) fn actor(&self) -> Actor {
+        Actor::Operator(self.subject.as_str().to_owned())
     }
 
     pub(crate) fn may_act(&self) -> bool {

@@ -9,14 +9,12 @@ use tokio::time::Instant;
 
 use super::cookie;
 use crate::auth::{AuthError, Claims};
-use crate::caller::{Admin, Scope};
+use crate::caller::{Admin, Observe, Scope};
 use crate::problem::Problem;
 use crate::rate_limit;
 use crate::seconds;
 use crate::state::AppState;
 
-/// The read-only scope of operators.
-const OBSERVE: &str = "orders:observe";
 /// A session ends after this time, or with its token if that ends earlier.
 const MAX_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
@@ -58,9 +56,9 @@ pub(crate) async fn begin_session(
 
 /// A session without its secret.
 fn granted(claims: &Claims) -> Result<Session, AuthError> {
-    let scopes = [Admin::NAME, OBSERVE];
+    let scopes = [Admin::NAME, Observe::NAME];
     let scope = scopes.into_iter().find(|scope| claims.has(scope));
-    let scope = scope.ok_or(AuthError::MissingScope(OBSERVE))?;
+    let scope = scope.ok_or(AuthError::MissingScope(Observe::NAME))?;
     let of_token = claims.expires_at.saturating_duration_since(Instant::now());
     Ok(Session {
         subject: claims.customer.as_str().to_owned(),

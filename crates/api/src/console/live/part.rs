@@ -2,9 +2,12 @@
 
 use actix_web::web::Bytes;
 use askama::Template;
+use domain::OrderId;
+use uuid::Uuid;
 
-use crate::console::overview::{self, Range};
 use crate::console::page::frame_parts;
+use crate::console::series::Range;
+use crate::console::{failures, jobs, operations, order_detail, overview};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -13,13 +16,17 @@ use crate::state::AppState;
 pub(super) enum Part {
     /// Of every page.
     Frame,
-    /// The overview, and whether it offers actions.
     Overview(Range, bool),
+    Order(OrderId, bool),
+    Failures(bool),
+    Queue(bool),
+    Operations,
+    Operation(Uuid),
 }
 
 impl Part {
-    /// The events that replace the page's elements. While the page's own elements cannot be read, those of the
-    /// frame say why.
+    /// The events that replace the page's elements. While the page's own elements cannot be read, those of
+    /// the frame say why.
     pub(super) async fn events(&self, state: &AppState) -> Result<Vec<Bytes>, Problem> {
         let mut elements = frame_parts(state).await?;
         match self.own_elements(state).await {
@@ -39,8 +46,25 @@ impl Part {
                     parts.rates.render(),
                     parts.waits.render(),
                     parts.failures.render(),
+                    parts.workers.render(),
                 ]
             }
+            Self::Order(id, may_act) => {
+                let parts = order_detail::parts(state, *id, *may_act).await?;
+                vec![
+                    parts.head.render(),
+                    parts.history.render(),
+                    parts.facts.render(),
+                    parts.json.render(),
+                ]
+            }
+            Self::Failures(may_act) => vec![failures::groups(state, *may_act).await?.render()],
+            Self::Queue(may_act) => {
+                let parts = jobs::parts(state, *may_act).await?;
+                vec![parts.state.render(), parts.jobs.render(), parts.workers.render()]
+            }
+            Self::Operations => vec![operations::list(state).await?.render()],
+            Self::Operation(id) => vec![operations::progress(state, *id).await?.render()],
         };
         let rendered: Result<_, _> = rendered.into_iter().collect();
         rendered.map_err(|error| Problem::internal(&error))

@@ -169,7 +169,7 @@ async fn a_form_of_another_session_or_another_site_changes_nothing() {
 #[tokio::test]
 async fn a_copy_of_the_table_opens_no_session() {
     let api = api().await;
-    let browser = Browser::signed_in(&api, &token("root", "orders:admin")).await;
+    let _browser = Browser::signed_in(&api, &token("root", "orders:admin")).await;
     let database = api.database.connect().await.unwrap();
     let rows = database.query(
         "SELECT encode(id_hash, 'base64'), subject, scope FROM console_sessions",

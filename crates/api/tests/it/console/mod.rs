@@ -3,4 +3,6 @@
 mod access;
 pub(crate) mod browser;
 mod live;
+mod orders;
+mod outages;
 mod overview;

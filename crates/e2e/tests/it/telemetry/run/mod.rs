@@ -7,6 +7,7 @@ mod caller;
 mod foreign;
 mod outages;
 mod outcomes;
+mod pages;
 mod requests;
 
 use std::collections::HashSet;

@@ -8,6 +8,7 @@ use testkit::Service::Gateway;
 use throughline_e2e::contract::UNTRACED;
 
 use super::call::Call;
+use super::pages;
 use super::{CALLER, CARD, COOKIE, EMAIL, KEY, PASSWORD, PHONE, TOKEN, UNKNOWN, traceparent};
 use crate::shop::{Shop, widget};
 
@@ -20,6 +21,7 @@ pub(super) async fn requests(shop: &Shop, console: &str) {
     let id = shop.order(&order).await;
     followed(shop, &id).await;
     paths(shop, console, &id).await;
+    pages::pages(console, &id).await;
 }
 
 async fn creations(shop: &Shop) {
@@ -92,7 +94,6 @@ async fn paths(shop: &Shop, console: &str, id: &str) {
         (Method::GET, "/api/orders/analytics".to_owned(), 200),
         (Method::GET, "/api/operations".to_owned(), 200),
         (Method::GET, format!("/api/operations/{UNKNOWN}"), 404),
-        (Method::GET, "/console/status".to_owned(), 200),
         (Method::GET, "/nowhere".to_owned(), 404),
     ] {
         let call = Call::to(&shop.http, console, method, &path);
