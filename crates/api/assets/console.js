@@ -12,12 +12,18 @@ function recent(at) {
 }
 
 function localize(root) {
-  for (const time of root.querySelectorAll("time[data-style]")) {
+  for (const time of root.querySelectorAll("time[data-format]")) {
     const at = new Date(time.dateTime);
-    const text = time.dataset.style === "precise" ? `${clock(at)}.${pad(at.getMilliseconds(), 3)}` : recent(at);
+    const text = time.dataset.format === "precise" ? `${clock(at)}.${pad(at.getMilliseconds(), 3)}` : recent(at);
     if (time.textContent !== text) time.textContent = text;
   }
   for (const text of root.querySelectorAll("text[data-time]")) text.textContent = clock(new Date(text.dataset.time)).slice(0, 5);
+}
+
+// What needs a script is hidden without one.
+function prepare(root) {
+  for (const hidden of root.querySelectorAll("[data-script][hidden]")) hidden.hidden = false;
+  localize(root);
 }
 
 // What the server sent, before times are localized: a part that did not change is left alone.
@@ -39,7 +45,7 @@ function replace(html) {
   const present = next && document.getElementById(next.id);
   if (!present || shown.get(next.id) === next.outerHTML || isSelecting(present)) return;
   shown.set(next.id, next.outerHTML);
-  localize(next);
+  prepare(next);
   const open = [...present.querySelectorAll("details[open][id]")].map((details) => details.id);
   const focused = present.contains(document.activeElement) ? document.activeElement : null;
   const place = focused && [...present.querySelectorAll("a, button, input, select")].indexOf(focused);
@@ -76,7 +82,7 @@ async function confirm(url) {
   dialog.addEventListener("close", () => { dialog.remove(); opener?.focus(); });
   dialog.querySelector("[data-cancel]")?.addEventListener("click", (event) => { event.preventDefault(); dialog.close(); });
   dialog.addEventListener("submit", () => { for (const button of dialog.querySelectorAll("button")) button.disabled = true; });
-  localize(dialog);
+  prepare(dialog);
   dialog.showModal();
 }
 
@@ -130,8 +136,7 @@ addEventListener("click", async (event) => {
 });
 
 for (const element of document.querySelectorAll("[id]")) shown.set(element.id, element.outerHTML);
-for (const hidden of document.querySelectorAll("[data-script][hidden]")) hidden.hidden = false;
-localize(document);
+prepare(document);
 setInterval(() => localize(document), 5000);
 for (const form of document.querySelectorAll("form[data-select]")) select(form);
 if (document.body.dataset.live) follow(document.body.dataset.live);

@@ -49,7 +49,7 @@ impl fmt::Display for Moment {
         );
         write!(
             f,
-            r#"<time datetime="{exact}" title="{title}" data-style="{style}">{text}</time>"#
+            r#"<time datetime="{exact}" title="{title}" data-format="{style}">{text}</time>"#
         )
     }
 }

@@ -120,12 +120,7 @@ pub(super) async fn parts(state: &AppState, range: Range, may_act: bool) -> Resu
     let jobs = state.dispatcher.queue().stats().await.ok();
     let workers = Workers::read(state).await;
     Ok(Parts {
-        stats: stats(
-            &samples,
-            &points,
-            range,
-            jobs,
-        ),
+        stats: stats(&samples, &points, range, jobs),
         rates: rates(&points, range),
         waits: waits(recent(&samples).and_then(|sample| sample.state), workers.busy),
         workers,
@@ -156,7 +151,7 @@ fn stats(samples: &[Arc<Sample>], points: &[Point], range: Range, jobs: Option<Q
             Stat {
                 name: "Orders created",
                 value: ui::rate(number(sum(minute, |sample| sample.created)) / 60.0),
-                note: format!("{} in {}", count(created), range.words()),
+                note: format!("{} in {}", count(created), range.short()),
                 spark: spark(&|point| point.per_second(|s| s.created), Colour::First),
             },
             Stat {
@@ -168,7 +163,7 @@ fn stats(samples: &[Arc<Sample>], points: &[Point], range: Range, jobs: Option<Q
             Stat {
                 name: "Failed",
                 value: ui::percent(number(failed), number(finished)),
-                note: format!("{} in {}", count(failed), range.words()),
+                note: format!("{} in {}", count(failed), range.short()),
                 spark: spark(&|point| point.per_second(samples::failed), Colour::Bad),
             },
             Stat {

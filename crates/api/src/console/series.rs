@@ -57,6 +57,13 @@ impl Range {
         }
     }
 
+    pub(super) fn short(self) -> &'static str {
+        match self {
+            Self::Minutes => "15 min",
+            Self::Day => "24 h",
+        }
+    }
+
     pub(super) fn query(self) -> &'static str {
         match self {
             Self::Minutes => "15m",

@@ -16,7 +16,7 @@ async fn order(api: &Api, customer: &str, product: &str) -> String {
     let request = api
         .request(Method::POST, "/api/orders")
         .bearer_auth(token(customer, "orders:write"))
-        .header("idempotency-key", "<b>key</b>");
+        .header("idempotency-key", format!("<b>key</b>{}", uuid::Uuid::new_v4()));
     let order = json!({ "product_name": product, "amount": "1500.00", "payment_method": "credit_card" });
     let response = Response::of(request.json(&order)).await;
     assert_eq!(response.status, 201, "{response:?}");

@@ -14,7 +14,9 @@ struct Browser {
 
 impl Browser {
     fn with(url: &str, headers: HeaderMap) -> Self {
-        let client = Client::builder().default_headers(headers).redirect(Policy::none());
+        let client = Client::builder()
+            .default_headers(headers)
+            .redirect(Policy::none());
         Self {
             client: client.build().unwrap(),
             url: url.to_owned(),
@@ -50,7 +52,14 @@ pub(super) async fn pages(console: &str, id: &str) {
     let overview = operator.get("/", 200).await;
     let csrf = overview.split("name=\"csrf\" value=\"").nth(1).unwrap();
     let csrf = csrf.split('"').next().unwrap();
-    for path in ["/orders", "/failures", "/queue", "/operations", "/queue/pause", "/queue/resume"] {
+    for path in [
+        "/orders",
+        "/failures",
+        "/queue",
+        "/operations",
+        "/queue/pause",
+        "/queue/resume",
+    ] {
         operator.get(path, 200).await;
     }
     operator.get(&format!("/orders/{id}"), 200).await;
