@@ -122,7 +122,7 @@ pub(super) async fn parts(state: &AppState, range: Range, may_act: bool) -> Resu
     Ok(Parts {
         stats: stats(&samples, &points, range, jobs),
         rates: rates(&points, range),
-        waits: waits(recent(&samples).and_then(|sample| sample.state), workers.busy),
+        waits: waits(present(&samples), workers.busy),
         workers,
         failures: Failures {
             rows: failed
@@ -135,13 +135,13 @@ pub(super) async fn parts(state: &AppState, range: Range, may_act: bool) -> Resu
 }
 
 fn stats(samples: &[Arc<Sample>], points: &[Point], range: Range, jobs: Option<QueueStats>) -> Stats {
-    let minute = samples.get(samples.len().saturating_sub(6)..).unwrap_or_default();
+    let minute = last_minute(samples);
     let sum = |samples: &[Arc<Sample>], count: fn(&Sample) -> i64| -> i64 {
         samples.iter().map(|sample| count(sample)).sum()
     };
     let created = sum(samples, |sample| sample.created);
     let (failed, finished) = (sum(samples, samples::failed), sum(samples, samples::finished));
-    let state = recent(samples).and_then(|sample| sample.state);
+    let state = present(samples);
     let spark = |value: &dyn Fn(&Point) -> Option<f64>, colour| {
         let values: Vec<_> = points.iter().map(value).collect();
         ui::sparkline(&values, colour)
@@ -150,7 +150,11 @@ fn stats(samples: &[Arc<Sample>], points: &[Point], range: Range, jobs: Option<Q
         stats: [
             Stat {
                 name: "Orders created",
-                value: ui::rate(number(sum(minute, |sample| sample.created)) / 60.0),
+                value: if minute.is_empty() {
+                    "–".to_owned()
+                } else {
+                    ui::rate(number(sum(minute, |sample| sample.created)) / 60.0)
+                },
                 note: format!("{} in {}", count(created), range.short()),
                 spark: spark(&|point| point.per_second(|s| s.created), Colour::First),
             },
@@ -268,12 +272,20 @@ fn waiting(state: &SampledState) -> i64 {
     state.waiting_for_gateway + state.waiting_for_backoff + state.waiting_for_dispatch
 }
 
-/// The latest sample, unless no worker has written one lately.
-fn recent(samples: &[Arc<Sample>]) -> Option<&Sample> {
-    let latest = samples
-        .last()
-        .filter(|sample| Utc::now() - sample.at < TimeDelta::minutes(1));
-    latest.map(Arc::as_ref)
+/// The latest samples; none if no worker has written one lately.
+fn last_minute(samples: &[Arc<Sample>]) -> &[Arc<Sample>] {
+    let latest = samples.get(samples.len().saturating_sub(6)..).unwrap_or_default();
+    let is_recent = |sample: &Arc<Sample>| Utc::now() - sample.at < TimeDelta::minutes(1);
+    if latest.last().is_some_and(is_recent) {
+        latest
+    } else {
+        &[]
+    }
+}
+
+/// What unfinished orders wait for now; `None` if that is not known.
+fn present(samples: &[Arc<Sample>]) -> Option<SampledState> {
+    last_minute(samples).last()?.state
 }
 
 fn seconds(value: Option<f64>) -> String {

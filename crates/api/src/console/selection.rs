@@ -68,7 +68,7 @@ impl Selection {
 
     /// Whether the field has this value, for the options of a form.
     pub(super) fn has(&self, name: &str, value: &str) -> bool {
-        self.fields().iter().any(|field| *field == (name, value))
+        self.fields().contains(&(name, value))
     }
 
     /// Whether it may match orders of this status.
