@@ -68,10 +68,11 @@ function follow(path) {
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 }
 
-// A link with data-dialog leads to a page with a confirmation; here it is shown in a dialog.
+// A link with data-dialog leads to a page with a confirmation; here it is shown in a dialog. Any other page, such
+// as an error or the sign-in, is opened.
 async function confirm(url) {
-  const page = await fetch(url, { headers: { accept: "text/html" } });
-  const content = new DOMParser().parseFromString(await page.text(), "text/html").getElementById("confirmation");
+  const page = await fetch(url).then((response) => response.text()).catch(() => "");
+  const content = new DOMParser().parseFromString(page, "text/html").getElementById("confirmation");
   if (!content) return location.assign(url);
   const dialog = document.createElement("dialog");
   dialog.id = "dialog";
