@@ -116,8 +116,12 @@ fn is_loop(span: &Span) -> bool {
     LOOPS.contains(&span.name.as_str())
 }
 
-/// Whether the loop sent a job again meanwhile; that span is in the order's trace.
+/// Whether the loop sent a job again meanwhile; that span is in the order's trace. An operation is work, even
+/// if it changes no order: its span is made once there is one.
 fn found_work(capture: &Capture, root: &Span) -> bool {
+    if root.name == "execute_operation" {
+        return true;
+    }
     let during = root.start_unix_nano..=root.end_unix_nano;
     capture.spans().any(|span| {
         span.attributes.get("queue.reason").is_some()
