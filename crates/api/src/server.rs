@@ -89,8 +89,8 @@ where
     Ok(builder.run())
 }
 
-/// Connections inherit them. Without TCP_NODELAY, the last piece of a long response waits until the client has
-/// acknowledged the others, which it delays by 40 ms.
+/// Connections inherit them. Without TCP_NODELAY, the last piece of a long response waits until the client
+/// has acknowledged the others, which it delays by 40 ms.
 fn set_options(listener: &TcpListener) {
     let set =
         set_socket_send_buffer_size(listener, SEND_BUFFER).and_then(|()| set_tcp_nodelay(listener, true));

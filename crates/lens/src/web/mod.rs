@@ -13,8 +13,8 @@ use serde_json::json;
 
 use problem::Problem;
 
-/// The pages show untrusted text: no scripts, nothing from other hosts. The console on this machine shows a trace
-/// inside its page of an order.
+/// The pages show untrusted text: no scripts, nothing from other hosts. The console on this machine shows a
+/// trace inside its page of an order.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
      base-uri 'none'; frame-ancestors http://127.0.0.1:* http://localhost:*";
 
