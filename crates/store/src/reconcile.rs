@@ -9,7 +9,7 @@ use diesel::dsl::{min, now};
 use diesel::prelude::*;
 use diesel::query_builder::SqlQuery;
 use diesel::sql_types::{BigInt, Double, Interval, Nullable, Text, Timestamptz};
-use domain::{Attempt, OrderId, OrderStatus, ProcessOrder, TraceContext};
+use domain::{Actor, Attempt, OrderId, OrderStatus, ProcessOrder, TraceContext};
 use serde_json::Value;
 use telemetry::db::Statement;
 use uuid::Uuid;
@@ -19,7 +19,7 @@ use crate::pg::expressions::{interval, limit_of, status_is};
 use crate::pg::json::Json;
 use crate::schema::orders;
 use crate::store::Store;
-use crate::transition::with_transition;
+use crate::transition::{NewTransition, with_transition};
 
 telemetry::statement! {
     DispatchNow: "UPDATE" "orders", action "dispatch_now", framework "actix-web";
@@ -101,7 +101,7 @@ macro_rules! take_due {
             " AND dispatch_after > now() - $2 ORDER BY dispatch_after LIMIT $1 FOR UPDATE SKIP LOCKED) \
              UPDATE orders SET \
                history = CASE due.status WHEN 'pending' THEN history ELSE ",
-            with_transition!("orders.attempt", r#"'"pending","system","lease_expired"]'"#),
+            with_transition!("orders.attempt", "$3::text"),
             " END, \
                status = 'pending', \
                crashes = crashes + (due.status = 'processing' AND attempts_two_step = attempt)::int, \
@@ -193,9 +193,14 @@ impl Store {
         age: Duration,
         limit: usize,
     ) -> Result<Vec<DueOrder>, StoreError> {
+        let expired = NewTransition {
+            actor: Some(&Actor::System),
+            ..NewTransition::because(DueReason::LeaseExpired.as_str())
+        };
         let update = update
             .bind::<BigInt, _>(limit_of(limit))
-            .bind::<Interval, _>(interval(age));
+            .bind::<Interval, _>(interval(age))
+            .bind::<Text, _>(expired.rest_of_line(OrderStatus::Pending));
         let rows: Vec<DueRow> = self.pg.rows::<S, _, _>(update).await?;
         Ok(rows.into_iter().map(DueOrder::from).collect())
     }

@@ -18,9 +18,10 @@ macro_rules! with_transition {
     };
     ($attempt:literal) => {
         concat!(
-            "concat(CASE WHEN octet_length(orders.history) > 8000 THEN '-' || right(orders.history, 4000) \
-               ELSE orders.history END || E'\\n', \
-             '[', (SELECT (date_part('epoch', now()) * 1000000)::bigint), ',', ",
+            "concat(CASE WHEN octet_length(orders.history) > 8e3::int \
+               THEN '-' || right(orders.history, 4e3::int) \
+               ELSE orders.history END || chr(10), \
+             '[', (SELECT (date_part('epoch', now()) * 1e6)::bigint), ',', ",
             $attempt,
             ", ',\"', orders.status, '\",', "
         )

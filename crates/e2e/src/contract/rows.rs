@@ -205,12 +205,12 @@ fn is_static(span: &Span, text: &str) -> bool {
         && words.all(|word| word == "?" || word.chars().all(|c| c.is_ascii_uppercase()))
 }
 
-/// Whether a statement's text has a literal that resembles data: quoted text that is not one word or
-/// interval, or a long number.
+/// Whether a statement's text has a literal that resembles data: quoted text that is not one word, interval
+/// or piece of JSON, or a long number.
 fn has_literal(text: &str) -> bool {
     let without_comment = text.split("/*").next().unwrap_or_default();
-    let is_static =
-        |literal: &str| literal.len() <= 12 && literal.chars().all(|c| c.is_ascii_alphanumeric() || c == ' ');
+    let is_word = |c: char| c.is_ascii_alphanumeric() || " []\",-".contains(c);
+    let is_static = |literal: &str| literal.len() <= 12 && literal.chars().all(is_word);
     let mut quoted = without_comment.split('\'').skip(1).step_by(2);
     let mut words = without_comment.split(|c: char| !c.is_ascii_alphanumeric());
     quoted.any(|literal| !is_static(literal))
