@@ -36,6 +36,10 @@ fuzz-api *arguments:
 bench *arguments:
     cargo xtask bench {{ arguments }}
 
+# Write the pictures of the documents, in a real browser
+screenshots:
+    cargo xtask screenshots
+
 # Print a signed token for local use
 token *arguments:
     cargo xtask token {{ arguments }}

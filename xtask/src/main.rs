@@ -9,6 +9,7 @@ mod local;
 mod migrate;
 mod order;
 mod recorded_process;
+mod screenshots;
 mod siege;
 mod signals;
 mod state;
@@ -41,6 +42,7 @@ enum Command {
     Bench(bench::Bench),
     Chaos(chaos::Run),
     Siege(siege::Run),
+    Screenshots(screenshots::Screenshots),
 }
 
 #[tokio::main]
@@ -61,6 +63,7 @@ async fn main() -> ExitCode {
         Command::Bench(bench) => bench.run().await,
         Command::Chaos(chaos) => chaos.run().await,
         Command::Siege(siege) => siege.run().await,
+        Command::Screenshots(screenshots) => screenshots.run().await,
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

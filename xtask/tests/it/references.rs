@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "BENCHMARKS.md",
     "docs/api.md",
     "docs/architecture.md",
+    "docs/console.md",
     "docs/operating.md",
     "docs/reliability.md",
     "docs/security.md",
@@ -33,6 +34,26 @@ fn every_file_that_a_document_names_exists() {
             let is_path = path.contains('/') && path.ends_with(".rs");
             if is_path && !exists(path) && !exists(&format!("crates/{path}")) {
                 missing.push(format!("{document}: {path}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn every_picture_that_a_document_shows_exists() {
+    let files = tracked();
+    let mut missing = Vec::new();
+    for document in DOCUMENTS {
+        let text = read(document);
+        let folder = document.rsplit_once('/').map(|(folder, _)| format!("{folder}/"));
+        let shown = text
+            .split(['(', '"'])
+            .filter_map(|rest| rest.split([')', '"']).next());
+        for picture in shown.filter(|path| path.ends_with(".png")) {
+            let path = format!("{}{picture}", folder.clone().unwrap_or_default());
+            if !files.contains(&path) {
+                missing.push(format!("{document}: {picture}"));
             }
         }
     }

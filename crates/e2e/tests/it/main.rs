@@ -8,8 +8,10 @@
     clippy::as_conversions
 )]
 
+mod caller;
 mod chaos;
 mod configuration;
+mod console;
 mod failover;
 mod gateway;
 mod least_privilege;

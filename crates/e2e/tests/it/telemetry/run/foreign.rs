@@ -10,8 +10,8 @@ use testkit::Stack;
 use throughline_e2e::contract::{Capture, Inbound};
 
 use super::call::Call;
-use super::caller::{self, AUTHENTICATION};
 use super::{environment, final_order, lines, span_id, traceparent};
+use crate::caller::{self, AUTHENTICATION};
 use crate::shop::{Shop, TIMEOUT, binaries, widget};
 
 const LINKED: &str = "a1ad6b7169203331";

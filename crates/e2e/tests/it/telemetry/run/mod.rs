@@ -3,7 +3,6 @@
 //! traces, and a small service that exports what the product never does.
 
 mod call;
-mod caller;
 mod foreign;
 mod outages;
 mod outcomes;
@@ -20,8 +19,8 @@ use testkit::Stack;
 use throughline_e2e::contract::{Capture, Line, UNTRACED};
 
 use self::call::Call;
-use self::caller::AUTHENTICATION;
 use super::kit;
+use crate::caller::{self, AUTHENTICATION};
 use crate::shop::{Shop, TIMEOUT};
 
 const EMAIL: &str = "jane.doe@example.com";

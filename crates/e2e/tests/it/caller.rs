@@ -13,7 +13,7 @@ use testkit::Service::{self, Api};
 const SECRET: &str = "a secret for tests, of 32 bytes.";
 
 /// The settings with which an api accepts these tokens.
-pub(super) const AUTHENTICATION: [(Service, &str, &str); 4] = [
+pub(crate) const AUTHENTICATION: [(Service, &str, &str); 4] = [
     (Api, "AUTH", "jwt"),
     (Api, "JWT_SECRET", SECRET),
     (Api, "JWT_ISSUER", "https://id.example"),
@@ -21,7 +21,7 @@ pub(super) const AUTHENTICATION: [(Service, &str, &str); 4] = [
 ];
 
 /// A client with an operator's token. A request can override it.
-pub(super) fn ada() -> Client {
+pub(crate) fn ada() -> Client {
     let bearer = format!("Bearer {}", token("ada", "orders:admin"));
     let bearer = HeaderValue::try_from(bearer).unwrap();
     let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
@@ -29,7 +29,7 @@ pub(super) fn ada() -> Client {
 }
 
 /// A token of HS256 that expires in an hour.
-pub(super) fn token(customer: &str, scope: &str) -> String {
+pub(crate) fn token(customer: &str, scope: &str) -> String {
     let expires = SystemTime::now() + Duration::from_secs(3600);
     let expires = expires.duration_since(UNIX_EPOCH).unwrap().as_secs();
     let claims = json!({

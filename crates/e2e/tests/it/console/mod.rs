@@ -1,0 +1,22 @@
+//! The console in a real browser: an operator's day.
+
+mod access;
+mod bulk;
+mod keyboard;
+mod operator;
+mod orders;
+mod pages;
+mod queue;
+mod screenshots;
+mod seed;
+mod untrusted;
+
+use testkit::Service;
+
+use crate::shop::Shop;
+use operator::Operator;
+
+/// An operator at the console of this shop.
+async fn operator(shop: &Shop) -> Operator {
+    Operator::at(&shop.stack.url(Service::Api)).await
+}
