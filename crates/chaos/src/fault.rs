@@ -16,6 +16,8 @@ use crate::deployment::{DISPATCH_GRACE, Deployment, LEASE};
 const OUTAGE: Duration = Duration::from_secs(3);
 /// Pause between a kill and the restart.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
+/// Pause before an operator's command is repeated.
+const REPEAT_DELAY: Duration = Duration::from_millis(200);
 const ROLLING_RESTARTS: usize = 20;
 /// Bytes at the end of Redis' append-only file: about a second of a round.
 const LOST_WRITES: u64 = 64 << 10;
@@ -70,6 +72,8 @@ pub enum Fault {
     KeysForgotten,
     /// SIGKILL of the OTLP receiver, and its restart after 3 s.
     CollectorAbsent,
+    /// An operator pauses the queue, and resumes it after 3 s.
+    QueuePaused,
 }
 
 /// Orders that were accepted without Redis are dispatched within this time of its return, and an expired
@@ -97,7 +101,8 @@ impl Fault {
             | Self::PostgresRestarted
             | Self::PostgresFailedOver
             | Self::ConnectionsTerminated
-            | Self::CollectorAbsent => DISPATCH_BOUND,
+            | Self::CollectorAbsent
+            | Self::QueuePaused => DISPATCH_BOUND,
             Self::GatewayErrors
             | Self::GatewayErrorsAfterCharge
             | Self::GatewayHangs
@@ -112,7 +117,7 @@ impl Fault {
     }
 
     /// Every fault, in the order of the rounds.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::WorkerKilled,
         Self::WorkerPaused,
         Self::ApiKilled,
@@ -136,16 +141,18 @@ impl Fault {
         Self::ResponsesLost,
         Self::KeysForgotten,
         Self::CollectorAbsent,
+        Self::QueuePaused,
     ];
 
     /// The short faults that can lose an order or charge it twice.
-    pub const SHORT: [Self; 6] = [
+    pub const SHORT: [Self; 7] = [
         Self::WorkerPaused,
         Self::ApiKilled,
         Self::RedisFlushed,
         Self::PostgresRestarted,
         Self::GatewayErrors,
         Self::KeysForgotten,
+        Self::QueuePaused,
     ];
 
     /// Injects the fault; returns when it has ended.
@@ -260,7 +267,28 @@ impl Fault {
                 sleep(OUTAGE).await;
                 lens.restart(Service::Lens).await
             }
+            Self::QueuePaused => {
+                command_queue(deployment, "pause").await?;
+                sleep(OUTAGE).await;
+                command_queue(deployment, "resume").await
+            }
         }
+    }
+}
+
+/// Sends an operator's command until an api that is available carries it out.
+async fn command_queue(deployment: &Deployment, command: &str) -> anyhow::Result<()> {
+    loop {
+        for url in deployment.balancer.route(0) {
+            let request = deployment.http.post(format!("{url}/api/queue/{command}"));
+            if let Ok(response) = request.send().await
+                && !response.status().is_server_error()
+            {
+                response.error_for_status()?;
+                return Ok(());
+            }
+        }
+        sleep(REPEAT_DELAY).await;
     }
 }
 
@@ -331,6 +359,7 @@ impl Fault {
             Self::ResponsesLost => "responses-lost",
             Self::KeysForgotten => "keys-forgotten",
             Self::CollectorAbsent => "collector-absent",
+            Self::QueuePaused => "queue-paused",
         }
     }
 }
@@ -361,6 +390,7 @@ impl fmt::Display for Fault {
             Self::ResponsesLost => "charges, responses lost",
             Self::KeysForgotten => "the same, keys forgotten",
             Self::CollectorAbsent => "collector absent",
+            Self::QueuePaused => "queue paused 3 s",
         })
     }
 }
