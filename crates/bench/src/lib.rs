@@ -11,7 +11,8 @@
 //! | `backlog` | 100,000 orders that are due at once |
 //! | `large` | reads of 10 million orders and 2 million that are due, without and with a held snapshot |
 //! | `retention` | a table of 10 million orders: its totals, and pruning beside new orders |
-//! | `stored` | the table of `large` and `retention` |
+//! | `console` | the operators' pages beside 1 million orders, and 200 open consoles |
+//! | `stored` | the table of `large`, `retention` and `console` |
 //! | `floor` | the same statements in pgbench: what PostgreSQL alone does a second |
 //! | `soak` | a steady rate for a long time: growth and drift |
 //! | `fleet` | what more workers and more apis cost PostgreSQL and Redis |
@@ -22,6 +23,7 @@
 
 mod backlog;
 mod client;
+mod console;
 mod environment;
 mod events;
 mod fleet;
@@ -67,11 +69,13 @@ pub enum Benchmark {
     Soak,
     /// What more processes cost the servers.
     Fleet,
+    /// The operators' pages.
+    Console,
 }
 
 impl Benchmark {
     /// Every benchmark, in the order of BENCHMARKS.md.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Price,
         Self::Life,
         Self::Events,
@@ -80,6 +84,7 @@ impl Benchmark {
         Self::Retention,
         Self::Soak,
         Self::Fleet,
+        Self::Console,
     ];
 }
 
@@ -94,6 +99,7 @@ impl fmt::Display for Benchmark {
             Self::Retention => "retention",
             Self::Soak => "soak",
             Self::Fleet => "fleet",
+            Self::Console => "console",
         })
     }
 }
@@ -131,6 +137,7 @@ pub async fn run(
             Benchmark::Retention => retention::run(&environment, size).await?,
             Benchmark::Soak => soak::run(&environment, size).await?,
             Benchmark::Fleet => fleet::run(&environment, size).await?,
+            Benchmark::Console => console::run(&environment, size).await?,
         }
     }
     Ok(())

@@ -29,10 +29,15 @@ pub struct Size {
     pub fleet_measure: Duration,
     /// How long a fleet is idle before it is measured: PostgreSQL's statistics are up to 10 s old.
     pub fleet_settle: Duration,
+    /// Orders beside which the console's pages are read.
+    pub viewed: i32,
+    /// Open consoles, and how long they are measured while nothing happens.
+    pub consoles: usize,
+    pub idle: Duration,
 }
 
 impl Size {
-    /// The size of the figures in BENCHMARKS.md: about 75 minutes.
+    /// The size of the figures in BENCHMARKS.md: about 78 minutes.
     pub const FULL: Self = Self {
         rounds: 5,
         measure: Duration::from_secs(5),
@@ -47,6 +52,9 @@ impl Size {
         fleet_apis: &[4, 16],
         fleet_measure: Duration::from_secs(30),
         fleet_settle: Duration::from_secs(12),
+        viewed: 1_000_000,
+        consoles: 200,
+        idle: Duration::from_secs(60),
     };
     /// Some seconds of measurements, to check that every benchmark runs.
     pub const SHORT: Self = Self {
@@ -63,5 +71,8 @@ impl Size {
         fleet_apis: &[2],
         fleet_measure: Duration::from_secs(1),
         fleet_settle: Duration::ZERO,
+        viewed: 20_000,
+        consoles: 10,
+        idle: Duration::from_secs(1),
     };
 }

@@ -73,11 +73,17 @@ pub(crate) async fn running(
     let services = [Service::Api, Service::Worker];
     let stack = environment.stack(Mode::Off, database.url(), &services, "http://127.0.0.1:9");
     let stack = stack.start().await?;
+    until_counted(sql).await?;
+    Ok(stack)
+}
+
+/// Waits until a worker has counted the totals of all orders.
+pub(crate) async fn until_counted(sql: &Client) -> anyhow::Result<()> {
     let started = Instant::now();
     loop {
         let counted = "SELECT taken_at IS NOT NULL FROM order_totals_state";
         if sql.query_one(counted, &[]).await?.get(0) {
-            return Ok(stack);
+            return Ok(());
         }
         ensure!(started.elapsed() < COUNTED_TIMEOUT, "the totals are not counted");
         tokio::time::sleep(Duration::from_millis(50)).await;

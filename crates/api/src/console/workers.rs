@@ -20,6 +20,7 @@ pub(super) struct Workers {
 
 struct Row {
     name: String,
+    short: String,
     class: &'static str,
     version: String,
     is_leader: bool,
@@ -57,6 +58,8 @@ fn row(worker: &Worker) -> Row {
     };
     Row {
         name: worker.name.clone(),
+        // All have the prefix.
+        short: ui::shortened(worker.name.trim_start_matches("throughline-worker-")),
         class,
         version: report.version.clone(),
         is_leader: report.is_leader,
