@@ -209,7 +209,7 @@ fn is_static(span: &Span, text: &str) -> bool {
 /// or piece of JSON, or a long number.
 fn has_literal(text: &str) -> bool {
     let without_comment = text.split("/*").next().unwrap_or_default();
-    let is_word = |c: char| c.is_ascii_alphanumeric() || " []\",-".contains(c);
+    let is_word = |c: char| c.is_ascii_alphanumeric() || " _[]{}\",-".contains(c);
     let is_static = |literal: &str| literal.len() <= 12 && literal.chars().all(is_word);
     let mut quoted = without_comment.split('\'').skip(1).step_by(2);
     let mut words = without_comment.split(|c: char| !c.is_ascii_alphanumeric());
