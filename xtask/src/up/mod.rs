@@ -120,7 +120,7 @@ fn print_addresses(headline: &str, state: &State) {
         ..
     } = state;
     println!(
-        "{headline}
+        "{headline} Open {api}/ first: the operators' console.
 
   api       {api}
   lens      {lens}  (OTLP: gRPC {otlp_grpc}, HTTP {otlp_http})

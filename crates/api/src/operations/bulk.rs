@@ -4,7 +4,7 @@ use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::Actor;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use store::{Change, Operation, OrderFilter};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -18,17 +18,28 @@ use crate::state::AppState;
 /// Name of the event.
 const OPERATION_STARTED: &str = "operation.started";
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Unlike in an order, `null` is invalid: a filter that a script left empty would change more orders than it
+/// was meant to.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct Request {
+    #[serde(deserialize_with = "not_null")]
     status: Option<String>,
+    #[serde(deserialize_with = "not_null")]
     payment_status: Option<String>,
+    #[serde(deserialize_with = "not_null")]
     failure_code: Option<String>,
+    #[serde(deserialize_with = "not_null")]
     created_after: Option<String>,
+    #[serde(deserialize_with = "not_null")]
     created_before: Option<String>,
+    #[serde(deserialize_with = "not_null")]
     customer: Option<String>,
-    #[serde(default)]
-    dry_run: Option<bool>,
+    dry_run: bool,
+}
+
+fn not_null<'de, D: Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(value).map(Some)
 }
 
 /// The number of orders that a bulk operation would change.
@@ -156,7 +167,7 @@ fn parse(change: Change, body: &[u8]) -> Result<(OrderFilter, bool), Problem> {
         }
         Err(error) => return Err(Problem::bad_request(format!("The body is not JSON: {error}."))),
     };
-    let dry_run = request.dry_run.unwrap_or_default();
+    let dry_run = request.dry_run;
     let filter = Filter {
         status: request.status,
         payment_status: request.payment_status,
@@ -198,8 +209,14 @@ mod tests {
 
     #[test]
     fn a_body_without_a_filter_is_rejected_with_the_accepted_ones() {
-        for body in ["{}", r#"{"dry_run":true}"#, r#"{"status":null}"#] {
+        for body in ["{}", r#"{"dry_run":true}"#] {
             assert!(rejected(body).contains("failure_code, created_after"), "{body}");
+        }
+        for body in [
+            r#"{"status":"failed","customer":null}"#,
+            r#"{"status":"failed","dry_run":null}"#,
+        ] {
+            assert!(rejected(body).contains("invalid type: null"), "{body}");
         }
         let all = parse(Change::Retry, br#"{"status":"failed","dry_run":true}"#).unwrap();
         assert!(all.1 && all.0.status == Some(Change::Retry.from_status()));
