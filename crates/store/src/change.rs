@@ -3,13 +3,16 @@
 use chrono::{DateTime, Utc};
 use diesel::dsl::{now, sql};
 use diesel::expression::{SqlLiteral, TypedExpressionType};
+use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{Integer, Nullable, Text};
-use domain::{Actor, CustomerId, ImpossibleTransition, Order, OrderId, OrderStatus, PaymentStatus};
+use diesel::query_builder::QueryFragment;
+use diesel::sql_types::{Bool, Integer, Nullable, Text};
+use domain::{Actor, CustomerId, ImpossibleTransition, Order, OrderId, OrderStatus};
 
 use crate::columns::final_state;
 use crate::erasure::is_pseudonym;
 use crate::error::StoreError;
+use crate::filter::NOTHING_AT_GATEWAY;
 use crate::pg::expressions::coalesce;
 use crate::row::OrderRow;
 use crate::schema::orders;
@@ -20,6 +23,17 @@ use crate::transition::made_by;
 telemetry::statement! {
     CancelOrder: "UPDATE" "orders", action "cancel_order", framework "actix-web";
     RetryOrder: "UPDATE" "orders", action "retry_order", framework "actix-web";
+}
+
+/// What an UPDATE assigns to columns of an order.
+pub(crate) trait Assignments:
+    AsChangeset<Target = orders::table, Changeset: QueryFragment<Pg> + Send + Sync + 'static>
+{
+}
+
+impl<T> Assignments for T where
+    T: AsChangeset<Target = orders::table, Changeset: QueryFragment<Pg> + Send + Sync + 'static>
+{
 }
 
 /// The outcome of [`Store::cancel`] and [`Store::retry`].
@@ -46,21 +60,12 @@ impl Store {
         customer: Option<&CustomerId>,
         actor: &Actor,
     ) -> Result<Changed, StoreError> {
-        let nothing_to_charge = orders::payment_status.eq(PaymentStatus::NotRequired.as_str());
-        let not_at_gateway = orders::payment_id
-            .is_null()
-            .and(orders::attempts_two_step.eq(orders::attempt));
         let update = diesel::update(orders::table)
             .filter(orders::id.eq(id.as_uuid()))
             .filter(orders::customer.eq(coalesce(customer.map(CustomerId::as_str), orders::customer)))
             .filter(orders::status.eq(OrderStatus::Pending.as_str()))
-            .filter(nothing_to_charge.or(not_at_gateway))
-            .set((
-                orders::history.eq(made_by(actor, OrderStatus::Cancelled)),
-                final_state(OrderStatus::Cancelled),
-                settled_as(Settlement::Cancelled),
-                orders::payment_token.eq(None::<String>),
-            ))
+            .filter(sql::<Bool>(NOTHING_AT_GATEWAY))
+            .set(cancelled_by(actor))
             .returning(OrderRow::as_returning());
         match done(self.order::<CancelOrder, _>(update).await)? {
             Some(changed) => Ok(changed),
@@ -76,20 +81,7 @@ impl Store {
             .filter(orders::id.eq(id.as_uuid()))
             .filter(orders::status.eq(OrderStatus::Failed.as_str()))
             .filter(orders::erased_at.is_null())
-            .set((
-                orders::history.eq(made_by(actor, OrderStatus::Pending)),
-                orders::status.eq(OrderStatus::Pending.as_str()),
-                orders::payment_status.eq(if_ended::<Text>("'pending'", "payment_status")),
-                orders::payment_id.eq(if_ended::<Nullable<Text>>("NULL", "payment_id")),
-                orders::attempts_two_step.eq(if_ended::<Integer>("attempt", "attempts_two_step")),
-                orders::attempts_forgiven.eq(orders::attempt),
-                orders::crashes.eq(0),
-                orders::waiting_since.eq(None::<DateTime<Utc>>),
-                orders::dispatch_after.eq(now),
-                orders::completed_at.eq(None::<DateTime<Utc>>),
-                orders::final_payment_id.eq(None::<String>),
-                orders::updated_at.eq(now),
-            ))
+            .set(retried_by(actor))
             .returning(OrderRow::as_returning());
         match done(self.order::<RetryOrder, _>(update).await)? {
             Some(changed) => Ok(changed),
@@ -113,6 +105,34 @@ impl Store {
         };
         Ok(Changed::Impossible(is_impossible(&order).unwrap_or(processing)))
     }
+}
+
+/// The assignments of a cancellation, for one order or many.
+pub(crate) fn cancelled_by(actor: &Actor) -> impl Assignments + use<> {
+    (
+        orders::history.eq(made_by(actor, OrderStatus::Cancelled)),
+        final_state(OrderStatus::Cancelled),
+        settled_as(Settlement::Cancelled),
+        orders::payment_token.eq(None::<String>),
+    )
+}
+
+/// The assignments of a retry, for one order or many.
+pub(crate) fn retried_by(actor: &Actor) -> impl Assignments + use<> {
+    (
+        orders::history.eq(made_by(actor, OrderStatus::Pending)),
+        orders::status.eq(OrderStatus::Pending.as_str()),
+        orders::payment_status.eq(if_ended::<Text>("'pending'", "payment_status")),
+        orders::payment_id.eq(if_ended::<Nullable<Text>>("NULL", "payment_id")),
+        orders::attempts_two_step.eq(if_ended::<Integer>("attempt", "attempts_two_step")),
+        orders::attempts_forgiven.eq(orders::attempt),
+        orders::crashes.eq(0),
+        orders::waiting_since.eq(None::<DateTime<Utc>>),
+        orders::dispatch_after.eq(now),
+        orders::completed_at.eq(None::<DateTime<Utc>>),
+        orders::final_payment_id.eq(None::<String>),
+        orders::updated_at.eq(now),
+    )
 }
 
 /// The statement has committed before its row is read.

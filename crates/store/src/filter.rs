@@ -161,14 +161,6 @@ impl Change {
         }
     }
 
-    /// The status that it gives them.
-    pub(crate) const fn to_status(self) -> OrderStatus {
-        match self {
-            Self::Retry => OrderStatus::Pending,
-            Self::Cancel => OrderStatus::Cancelled,
-        }
-    }
-
     /// The status of the orders that it changes.
     pub const fn from_status(self) -> OrderStatus {
         match self {

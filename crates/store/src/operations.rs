@@ -10,17 +10,17 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Bool, Interval, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use domain::{Actor, CustomerId, Order, OrderId, TraceContext};
+use domain::{Actor, CustomerId, Order, OrderId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::change::{cancelled_by, retried_by};
 use crate::error::StoreError;
 use crate::filter::{Change, NOTHING_AT_GATEWAY, OrderFilter};
 use crate::pg::expressions::{interval, limit_of};
 use crate::pg::json::Json;
 use crate::row::{OrderColumns, OrderColumnsType, OrderRow, UnreadableOrder};
 use crate::store::Store;
-use crate::transition::{NewTransition, with_transition};
 
 telemetry::statement! {
     InsertOperation: "INSERT" "operations", action "start_operation", framework "actix-web";
@@ -243,7 +243,7 @@ impl Store {
                 position,
                 next: ids.last().map_or(position, |id| id.as_uuid()),
                 finished,
-                transition: transition(change, &operation.actor),
+                assignments: assignments(change, &operation.actor),
                 ids: ids.iter().map(|id| id.as_uuid()).collect(),
                 columns: OrderRow::columns(),
             };
@@ -283,18 +283,13 @@ fn id_of(order: &Result<Order, UnreadableOrder>) -> OrderId {
     order.as_ref().map_or_else(|row| row.id, |order| order.id)
 }
 
-/// The transition of each order, made by the operator in the batch's trace.
-fn transition(change: Change, actor: &str) -> String {
-    let (actor, context) = (
-        actor_of(actor),
-        TraceContext(telemetry::propagation::inject_current()),
-    );
-    let transition = NewTransition {
-        actor: Some(&actor),
-        reason: None,
-        trace_id: context.trace_id(),
-    };
-    transition.rest_of_line(change.to_status())
+/// What the operator's change assigns to each order, in the batch's trace.
+fn assignments(change: Change, actor: &str) -> Box<dyn QueryFragment<Pg> + Send + Sync> {
+    let actor = actor_of(actor);
+    match change {
+        Change::Retry => Box::new(retried_by(&actor).as_changeset()),
+        Change::Cancel => Box::new(cancelled_by(&actor).as_changeset()),
+    }
 }
 
 fn actor_of(displayed: &str) -> Actor {
@@ -309,25 +304,10 @@ struct BatchUpdate {
     position: Uuid,
     next: Uuid,
     finished: bool,
-    /// The rest of the line in each order's history.
-    transition: String,
+    assignments: Box<dyn QueryFragment<Pg> + Send + Sync>,
     ids: Vec<Uuid>,
     columns: OrderColumns,
 }
-
-/// As in `Store::retry`.
-const RETRY: &str = "status = 'pending', \
-    payment_status = CASE WHEN payment_status IN ('refused', 'cancelled') THEN 'pending' ELSE payment_status END, \
-    payment_id = CASE WHEN payment_status IN ('refused', 'cancelled') THEN NULL ELSE payment_id END, \
-    attempts_two_step = CASE WHEN payment_status IN ('refused', 'cancelled') THEN attempt ELSE attempts_two_step END, \
-    attempts_forgiven = attempt, crashes = 0, waiting_since = NULL, dispatch_after = now(), \
-    completed_at = NULL, final_payment_id = NULL, updated_at = now()";
-
-/// As in `Store::cancel`.
-const CANCEL: &str = "status = 'cancelled', dispatch_after = NULL, waiting_since = NULL, crashes = 0, \
-    completed_at = now(), final_payment_id = payment_id, updated_at = now(), payment_token = NULL, \
-    payments_refused = payments_refused + (payment_status = 'pending')::int, \
-    payment_status = CASE payment_status WHEN 'pending' THEN 'cancelled' ELSE payment_status END";
 
 impl QueryFragment<Pg> for BatchUpdate {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -337,13 +317,7 @@ impl QueryFragment<Pg> for BatchUpdate {
         out.push_sql(" AND position = ");
         out.push_bind_param::<SqlUuid, _>(&self.position)?;
         out.push_sql(" AND finished_at IS NULL FOR UPDATE), changed AS (UPDATE orders SET ");
-        out.push_sql(match self.change {
-            Change::Retry => RETRY,
-            Change::Cancel => CANCEL,
-        });
-        out.push_sql(concat!(", history = ", with_transition!("orders.attempt")));
-        out.push_bind_param::<Text, _>(&self.transition)?;
-        out.push_sql("::text)");
+        self.assignments.walk_ast(out.reborrow())?;
         out.push_sql(" WHERE id = ANY (");
         out.push_bind_param::<Array<SqlUuid>, _>(&self.ids)?;
         out.push_sql(") AND updated_at <= (SELECT created_at FROM operation) AND ");
@@ -363,8 +337,7 @@ impl QueryFragment<Pg> for BatchUpdate {
         out.push_bind_param::<Bool, _>(&self.finished)?;
         out.push_sql(" THEN now() END WHERE id = ");
         out.push_bind_param::<SqlUuid, _>(&self.operation)?;
-        out.push_sql(" AND EXISTS (SELECT FROM operation)) SELECT ");
-        out.push_sql("* FROM changed");
+        out.push_sql(" AND EXISTS (SELECT FROM operation)) SELECT * FROM changed");
         Ok(())
     }
 }

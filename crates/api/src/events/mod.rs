@@ -4,8 +4,10 @@
 
 mod feed;
 mod hub;
+mod response;
 mod stream;
 
 pub(crate) use feed::feed;
 pub(crate) use hub::Hub;
+pub(crate) use response::respond;
 pub(crate) use stream::{LAST_EVENT_ID, event_id, stream};

@@ -1,13 +1,12 @@
 //! `GET /api/orders/{id}/events`: streams the order's events until it is final.
 
-use actix_web::http::{Method, header};
 use actix_web::web::{Data, Path};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse};
 use domain::OrderId;
 use futures_util::StreamExt;
 
 use crate::caller::{Caller, Read};
-use crate::events::{LAST_EVENT_ID, event_id, stream};
+use crate::events::{LAST_EVENT_ID, event_id, respond, stream};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -46,19 +45,8 @@ pub(crate) async fn events(
         // 204 stops an EventSource from reconnecting.
         return Ok(HttpResponse::NoContent().finish());
     }
-    let mut response = HttpResponse::Ok();
-    response
-        .content_type("text/event-stream")
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        // Otherwise nginx holds events back until its buffer is full.
-        .insert_header(("X-Accel-Buffering", "no"));
-    Ok(if request.method() == Method::HEAD {
-        // actix would wait for the end of the stream before it responds.
-        response.finish()
-    } else {
-        request.extensions_mut().insert(reservation);
-        response.streaming(stream(&order, seen, events).take_until(Box::pin(caller.expired())))
-    })
+    let events = stream(&order, seen, events).take_until(Box::pin(caller.expired()));
+    Ok(respond(&request, reservation, events))
 }
 
 fn last_event_id(request: &HttpRequest) -> Result<Option<i64>, Problem> {

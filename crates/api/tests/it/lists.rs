@@ -1,15 +1,6 @@
 //! Pages: newest first, stable under inserts, linked by `Link`.
 
-use serde_json::Value;
-
 use crate::service::{Api, widget};
-
-fn ids(page: &Value) -> Vec<String> {
-    let orders = page["data"].as_array().unwrap().iter();
-    orders
-        .map(|order| order["id"].as_str().unwrap().to_owned())
-        .collect()
-}
 
 #[tokio::test]
 async fn pages_follow_each_other_while_orders_come_in() {
@@ -22,7 +13,7 @@ async fn pages_follow_each_other_while_orders_come_in() {
 
     let first = api.get("/api/orders?limit=2&status=pending").await;
     insta::assert_json_snapshot!("page", first.snapshot());
-    let mut seen = ids(&first.body);
+    let mut seen = first.ids();
     let mut link = first.header("link").map(str::to_owned);
     let mut pages = 1;
     while let Some(next) = link {
@@ -34,7 +25,7 @@ async fn pages_follow_each_other_while_orders_come_in() {
             .unwrap();
         let page = api.get(target).await;
         assert_eq!(page.status, 200, "{page:?}");
-        seen.extend(ids(&page.body));
+        seen.extend(page.ids());
         link = page.header("link").map(str::to_owned);
         assert_eq!(link.is_none(), page.body["next_cursor"].is_null());
         pages += 1;
@@ -50,7 +41,7 @@ async fn a_list_is_filtered_by_status() {
     api.order().await;
     assert_eq!(api.delete(&format!("/api/orders/{cancelled}")).await.status, 204);
     let list = api.get("/api/orders?status=cancelled").await;
-    assert_eq!(ids(&list.body), [cancelled]);
+    assert_eq!(list.ids(), [cancelled]);
     let none = api.get("/api/orders?status=failed").await;
     insta::assert_json_snapshot!("empty_page", none.snapshot());
     assert_eq!(api.post("/api/orders/", &widget()).await.status, 201);

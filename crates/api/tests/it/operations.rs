@@ -14,13 +14,6 @@ async fn post(api: &Api, path: &str) -> Response {
     Response::of(api.request(Method::POST, path)).await
 }
 
-fn ids(page: &Value) -> Vec<String> {
-    let orders = page["data"].as_array().unwrap().iter();
-    orders
-        .map(|order| order["id"].as_str().unwrap().to_owned())
-        .collect()
-}
-
 #[tokio::test]
 async fn filters_combine_and_the_next_page_has_the_same() {
     let api = Api::start().await;
@@ -36,7 +29,7 @@ async fn filters_combine_and_the_next_page_has_the_same() {
     let filters = "failure_code=payment_timeout&payment_status=not_required\
         &created_after=2020-01-01T00%3A00%3A00%2B02%3A00&customer=anonymous&status=failed";
     let first = api.get(&format!("/api/orders?limit=2&{filters}")).await;
-    assert_eq!(ids(&first.body), failed[..2], "{first:?}");
+    assert_eq!(first.ids(), failed[..2], "{first:?}");
     let link = first.header("link").unwrap();
     let next = link
         .strip_prefix('<')
@@ -44,14 +37,14 @@ async fn filters_combine_and_the_next_page_has_the_same() {
         .strip_suffix(">; rel=\"next\"")
         .unwrap();
     assert!(next.contains(filters), "{next}");
-    assert_eq!(ids(&api.get(next).await.body), failed[2..]);
+    assert_eq!(api.get(next).await.ids(), failed[2..]);
     for nothing in [
         "created_before=2020-01-01T00:00:00Z",
         "failure_code=of_tomorrow",
         "customer=eve",
     ] {
         assert_eq!(
-            ids(&api.get(&format!("/api/orders?{nothing}")).await.body).len(),
+            api.get(&format!("/api/orders?{nothing}")).await.ids().len(),
             0,
             "{nothing}"
         );

@@ -32,6 +32,14 @@ impl Response {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
+    /// The ids of a page of orders.
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let orders = self.body["data"].as_array().unwrap().iter();
+        orders
+            .map(|order| order["id"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
     /// Status, headers and body; ids and times are redacted.
     pub(crate) fn snapshot(&self) -> Value {
         const SHOWN: [&str; 9] = [

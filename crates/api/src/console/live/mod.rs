@@ -12,14 +12,14 @@ pub(crate) use refresh::refresh;
 
 use std::future::{Ready, ready};
 
-use actix_web::http::{Method, header};
 use actix_web::web::{Data, Path, Query, ServiceConfig};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse};
 use domain::OrderId;
 use uuid::Uuid;
 
 use super::access::{Look, Operator};
 use super::series::RangeQuery;
+use crate::events::respond;
 use crate::problem::Problem;
 use crate::resource::{get, resource};
 use crate::state::AppState;
@@ -81,16 +81,5 @@ fn follow(request: &HttpRequest, operator: &Operator<Look>, part: Part) -> Resul
     let Some(subscription) = live.subscribe(part, operator.session()) else {
         return Err(Problem::unavailable("The service is shutting down. Try again."));
     };
-    let mut response = HttpResponse::Ok();
-    response
-        .content_type("text/event-stream")
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        // Otherwise nginx holds events back until its buffer is full.
-        .insert_header(("X-Accel-Buffering", "no"));
-    Ok(if request.method() == Method::HEAD {
-        response.finish()
-    } else {
-        request.extensions_mut().insert(reservation);
-        response.streaming(stream::stream(subscription))
-    })
+    Ok(respond(request, reservation, stream::stream(subscription)))
 }
