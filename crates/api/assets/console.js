@@ -35,15 +35,29 @@ function parsed(html) {
   return template.content.firstElementChild;
 }
 
-const isSelecting = (element) => {
+// A part is not replaced while somebody selects its text or clicks in it: a click that began in a part that is
+// gone does nothing. Its latest state waits for the end of that.
+let pressed = null;
+const waiting = new Map();
+
+const isInUse = (element) => {
   const selection = getSelection();
-  return !selection.isCollapsed && element.contains(selection.anchorNode);
+  return element.contains(pressed) || (!selection.isCollapsed && element.contains(selection.anchorNode));
 };
+
+function replaceWaiting() {
+  const parts = [...waiting.values()];
+  waiting.clear();
+  for (const html of parts) replace(html);
+}
 
 function replace(html) {
   const next = parsed(html);
   const present = next && document.getElementById(next.id);
-  if (!present || shown.get(next.id) === next.outerHTML || isSelecting(present)) return;
+  if (!present) return;
+  waiting.delete(next.id);
+  if (shown.get(next.id) === next.outerHTML) return;
+  if (isInUse(present)) return void waiting.set(next.id, html);
   shown.set(next.id, next.outerHTML);
   prepare(next);
   const open = [...present.querySelectorAll("details[open][id]")].map((details) => details.id);
@@ -119,6 +133,14 @@ addEventListener("keydown", (event) => {
   else if (last === "g" && pages[event.key]) location.assign(pages[event.key]);
   last = event.key;
 });
+
+addEventListener("pointerdown", (event) => { pressed = event.target; }, true);
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => {
+  pressed = null;
+  // The click comes after the release.
+  setTimeout(replaceWaiting);
+}, true);
+document.addEventListener("selectionchange", () => { if (getSelection().isCollapsed) setTimeout(replaceWaiting); });
 
 addEventListener("click", async (event) => {
   const link = event.target.closest("a[data-dialog]");

@@ -122,18 +122,21 @@ impl Browser {
         Ok(self.client.execute_async(script, arguments).await?)
     }
 
-    /// Clicks in the middle of the first element that this XPath selects, as soon as it exists.
+    /// Clicks in the middle of the first element that this XPath selects, as soon as it exists. A page that
+    /// draws the element anew before the click is on it is asked again, as a person would aim again.
     ///
     /// # Errors
     /// When it does not appear, or something covers it.
     pub async fn click(&self, xpath: &str) -> anyhow::Result<()> {
-        let element = self.client.wait().at_most(ELEMENT_TIMEOUT);
-        let element = element.for_element(Locator::XPath(xpath)).await;
-        let element = element.with_context(|| format!("nothing is {xpath}"))?;
-        element
-            .click()
-            .await
-            .with_context(|| format!("cannot click {xpath}"))
+        loop {
+            let element = self.client.wait().at_most(ELEMENT_TIMEOUT);
+            let element = element.for_element(Locator::XPath(xpath)).await;
+            let element = element.with_context(|| format!("nothing is {xpath}"))?;
+            match element.click().await {
+                Err(error) if error.is_stale_element_reference() => {}
+                clicked => return clicked.with_context(|| format!("cannot click {xpath}")),
+            }
+        }
     }
 
     /// Types into the focused element.

@@ -106,6 +106,25 @@ async fn an_order_page_shows_transitions_as_they_happen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_part_in_which_a_click_has_begun_changes_after_the_click() {
+    let shop = Shop::open().await;
+    let id = waiting(&shop).await;
+    let operator = operator(&shop).await;
+    operator.opens(&format!("/orders/{id}")).await;
+    let press = "window.control = document.querySelector('#order-head [data-copy]');
+        window.point = type => control.dispatchEvent(new PointerEvent(type, { bubbles: true }));
+        point('pointerdown');";
+    operator.runs(press).await;
+    shop.gateway_faults(&json!({})).await;
+    operator.sees("Completed and charged").await;
+    assert_eq!(operator.runs("return control.isConnected").await, true);
+    operator.runs("point('pointerup')").await;
+    let replaced = "return control.isConnected ? null : document.querySelector('[data-testid=status]').innerText";
+    assert_eq!(operator.finds("the new state", replaced).await, "completed");
+    operator.leaves().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn filters_are_in_the_address_and_survive_the_back_button() {
     let shop = Shop::open().await;
     let failed = declined(&shop).await;
