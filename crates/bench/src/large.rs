@@ -25,12 +25,15 @@ const INSERT_DUE: &str = "INSERT INTO orders \
       '[{\"product_name\": \"Widget\", \"quantity\": 1, \"unit_price_minor\": 9999}]' \
     FROM generate_series(1, $1::int) AS n";
 
-/// As the reconciler reads and locks what became due since its last look; the overlap is 10 s.
+/// As the reconciler reads and locks what became due since its last look.
 const LOOK: &str = "SELECT id, status FROM orders WHERE dispatch_after <= now() \
-    AND dispatch_after > now() - interval '11 s' ORDER BY dispatch_after LIMIT 200 FOR UPDATE SKIP LOCKED";
+    AND dispatch_after > now() - interval '1 s' ORDER BY dispatch_after LIMIT 200 FOR UPDATE SKIP LOCKED";
 /// The same for orders that were attempted before.
 const LOOK_FOR_ATTEMPTED: &str = "SELECT id, status FROM orders WHERE dispatch_after <= now() AND attempt > 0 \
-    AND dispatch_after > now() - interval '11 s' ORDER BY dispatch_after LIMIT 200 FOR UPDATE SKIP LOCKED";
+    AND dispatch_after > now() - interval '1 s' ORDER BY dispatch_after LIMIT 200 FOR UPDATE SKIP LOCKED";
+/// Every five seconds it reads further back, for transactions that took long.
+const WIDE_LOOK: &str = "SELECT id, status FROM orders WHERE dispatch_after <= now() \
+    AND dispatch_after > now() - interval '15 s' ORDER BY dispatch_after LIMIT 200 FOR UPDATE SKIP LOCKED";
 /// Once a minute it reads everything that is due.
 const FULL_LOOK: &str = "SELECT id, status FROM orders WHERE dispatch_after <= now() \
     ORDER BY dispatch_after LIMIT 200 FOR UPDATE SKIP LOCKED";
@@ -104,6 +107,7 @@ async fn measured(stack: &Stack, sql: &Client, size: Size) -> anyhow::Result<Vec
         for (what, statement) in [
             ("look of the reconciler", LOOK),
             ("look for attempted", LOOK_FOR_ATTEMPTED),
+            ("wide look, every 5 s", WIDE_LOOK),
             ("full look, once a minute", FULL_LOOK),
         ] {
             all.push((what, statements(sql, statement).await?));

@@ -2,6 +2,8 @@
 //! orders whose worker died. One worker at a time does so. If two do for a moment, as when the leader was
 //! paused, no two take the same order.
 
+mod looks;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,12 +14,13 @@ use domain::{OrderId, ProcessOrder};
 use futures_util::{StreamExt, stream};
 use queue::{Enqueued, Epoch, Pause, Queue};
 use service::{Next, every};
-use store::{DueOrder, DueReason, EVER, Store, StoreError};
+use store::{DueOrder, DueReason, Store, StoreError};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::leadership::{IsLeader, Leadership};
 use crate::metrics;
+use looks::Looks;
 
 /// Interval between polls of PostgreSQL: the maximum delay of a due retry or recovery.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -26,12 +29,6 @@ const BATCH: usize = 200;
 /// From this queue depth on, only orders that were attempted before are dispatched. New ones wait in
 /// PostgreSQL, where they cannot be dispatched twice. No worker processes so many jobs within an interval.
 const MAX_DEPTH_FOR_NEW_ORDERS: u64 = 10_000;
-/// A look reads orders again that became due so long before the last one: their transactions may have
-/// committed later. Longer than any statement takes.
-const OVERLAP: Duration = Duration::from_secs(10);
-/// How often a look reads all due orders: those that a session of an operator made due in the past, or held
-/// locked.
-const READ_ALL_INTERVAL: Duration = Duration::from_secs(60);
 /// From this lag on, the api must not dispatch new orders: those that are due in PostgreSQL go first.
 const MAX_LAG: Duration = Duration::from_secs(2);
 /// How long the api obeys without a confirmation, as when the reconciler dies.
@@ -85,36 +82,6 @@ struct State {
     others: Looks,
 }
 
-/// The looks for due orders so far. While a snapshot is held open in PostgreSQL, the index entries of orders
-/// that were processed since then remain, and a look at all of them takes hundreds of milliseconds. So a look
-/// reads what became due since the last one, and once a minute it reads everything.
-#[derive(Default)]
-struct Looks {
-    /// When the last look began that took all it found.
-    complete: Option<Instant>,
-    /// When the last such look began that read everything.
-    of_all: Option<Instant>,
-}
-
-impl Looks {
-    /// How long the orders of a look at this time may have been due.
-    fn age(&self, now: Instant) -> Duration {
-        match (self.complete, self.of_all) {
-            (Some(complete), Some(of_all)) if now - of_all < READ_ALL_INTERVAL => now - complete + OVERLAP,
-            _ => EVER,
-        }
-    }
-
-    fn ended(&mut self, began: Instant, age: Duration, next: Next) {
-        if next == Next::AfterInterval {
-            self.complete = Some(began);
-            if age == EVER {
-                self.of_all = Some(began);
-            }
-        }
-    }
-}
-
 /// Why an order is due, and its next job.
 type Due = (DueReason, ProcessOrder);
 
@@ -165,19 +132,11 @@ impl Reconciler {
             return Ok(Next::AfterInterval);
         }
         let has_room = self.queue().stats().await?.depth < MAX_DEPTH_FOR_NEW_ORDERS;
-        let began = Instant::now();
-        let age = state.attempted.age(began);
-        let attempted = self.dispatch_batch(self.store.take_due_attempted(age, BATCH));
-        let attempted = attempted.await?;
-        state.attempted.ended(began, age, attempted);
+        let take_attempted = async |age| self.store.take_due_attempted(age, BATCH).await;
+        let attempted = self.look(&mut state.attempted, take_attempted).await?;
         let others = if has_room {
-            let began = Instant::now();
-            let age = state.others.age(began);
-            let others = self
-                .dispatch_batch(self.store.take_due_within(age, BATCH))
-                .await?;
-            state.others.ended(began, age, others);
-            others
+            let take = async |age| self.store.take_due_within(age, BATCH).await;
+            self.look(&mut state.others, take).await?
         } else {
             Next::AfterInterval
         };
@@ -193,12 +152,16 @@ impl Reconciler {
         })
     }
 
-    /// Dispatches the orders that `take` takes. Untraced as long as it finds none, as in most polls.
-    async fn dispatch_batch(
+    /// Dispatches the orders that `take` takes; its argument is how long they may have been due. Untraced as
+    /// long as it finds none, as in most polls.
+    async fn look(
         &self,
-        take: impl Future<Output = Result<Vec<DueOrder>, StoreError>>,
+        looks: &mut Looks,
+        take: impl AsyncFnOnce(Duration) -> Result<Vec<DueOrder>, StoreError>,
     ) -> Result<Next, ReconcileError> {
-        let taken = telemetry::span::untraced(take).await?;
+        let began = Instant::now();
+        let (reach, age) = looks.next(began);
+        let taken = telemetry::span::untraced(take(age)).await?;
         let full = taken.len() == BATCH;
         let due = taken
             .into_iter()
@@ -208,7 +171,11 @@ impl Reconciler {
         if !due.is_empty() {
             self.dispatch_all(due).await;
         }
-        Ok(if full { Next::AtOnce } else { Next::AfterInterval })
+        if full {
+            return Ok(Next::AtOnce);
+        }
+        looks.took_all(began, reach);
+        Ok(Next::AfterInterval)
     }
 
     /// Makes pending orders due if Redis lost their jobs. Begins the new epoch only afterwards: if this

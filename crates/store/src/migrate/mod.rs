@@ -32,9 +32,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// For each of the server's addresses.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a statement of a migration waits for a lock, in milliseconds. Later statements of others wait
-/// behind it, for at most this long.
-const LOCK_TIMEOUT: u32 = 2000;
+/// How long a statement of a migration waits for a lock. Later statements of others wait behind it, for at
+/// most this long.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a migration that gets no lock is repeated, and the backoff in between, which doubles.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -164,21 +164,21 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Repeats `step` while it gets no lock. Between two of its attempts, the statements that waited behind
-    /// it run.
+    /// it run. A lock timeout is known by its duration: diesel hides the SQLSTATE, and the message is in the
+    /// server's language. A step that fails as slowly for another reason is repeated as well.
     fn with_lock_timeout(
         &mut self,
         name: &str,
         mut step: impl FnMut(&mut Connection) -> Result<(), BoxError>,
     ) -> Result<(), BoxError> {
-        self.connection
-            .batch_execute(&format!("SET lock_timeout = {LOCK_TIMEOUT}"))?;
+        let set = format!("SET lock_timeout = {}", LOCK_TIMEOUT.as_millis());
+        self.connection.batch_execute(&set)?;
         let mut backoff = MIN_BACKOFF;
         loop {
+            let begun = Instant::now();
             match step(&mut self.connection) {
-                Err(error) if is_lock_timeout(error.as_ref()) && Instant::now() < self.end => {
-                    (self.report)(&format!(
-                        "{name}: no lock within {LOCK_TIMEOUT} ms, next attempt in {backoff:?}"
-                    ));
+                Err(error) if begun.elapsed() >= LOCK_TIMEOUT && Instant::now() < self.end => {
+                    (self.report)(&format!("{name}: {error}; next attempt in {backoff:?}"));
                     std::thread::sleep(backoff);
                     backoff = (backoff * 2).min(MAX_BACKOFF);
                 }
@@ -205,11 +205,4 @@ impl Run<'_> {
 struct Index {
     #[diesel(sql_type = Text)]
     name: String,
-}
-
-/// By PostgreSQL's message (55P03), as in [`StoreError`].
-fn is_lock_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
-    error
-        .to_string()
-        .contains("canceling statement due to lock timeout")
 }

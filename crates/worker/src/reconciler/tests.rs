@@ -119,24 +119,6 @@ async fn the_order_of_a_job_of_another_version_is_dispatched_again() {
     worker.abort();
 }
 
-#[test]
-fn a_look_reads_what_became_due_since_the_last_one_and_once_a_minute_everything() {
-    let start = Instant::now();
-    let at = |seconds| start + Duration::from_secs(seconds);
-    let mut looks = Looks::default();
-    assert_eq!(looks.age(start), EVER);
-    // There may be more than it took.
-    looks.ended(start, EVER, Next::AtOnce);
-    assert_eq!(looks.age(at(1)), EVER);
-    looks.ended(at(1), EVER, Next::AfterInterval);
-    assert_eq!(looks.age(at(2)), Duration::from_secs(1) + OVERLAP);
-    // It failed, or took as many as it could.
-    assert_eq!(looks.age(at(40)), Duration::from_secs(39) + OVERLAP);
-    looks.ended(at(40), looks.age(at(40)), Next::AfterInterval);
-    assert_eq!(looks.age(at(41)), Duration::from_secs(1) + OVERLAP);
-    assert_eq!(looks.age(at(61)), EVER);
-}
-
 /// Redis has the jobs that were enqueued after it lost its data: they are not dispatched again.
 #[tokio::test]
 async fn after_a_loss_an_order_whose_job_was_enqueued_since_stays_as_it_is() {

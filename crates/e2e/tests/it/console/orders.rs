@@ -119,7 +119,8 @@ async fn a_part_in_which_a_click_has_begun_changes_after_the_click() {
     operator.sees("Completed and charged").await;
     assert_eq!(operator.runs("return control.isConnected").await, true);
     operator.runs("point('pointerup')").await;
-    let replaced = "return control.isConnected ? null : document.querySelector('[data-testid=status]').innerText";
+    let replaced =
+        "return control.isConnected ? null : document.querySelector('[data-testid=status]').innerText";
     assert_eq!(operator.finds("the new state", replaced).await, "completed");
     operator.leaves().await;
 }
