@@ -37,6 +37,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 
 /// Runs batches, one at a time: a connection, for instance.
@@ -129,13 +130,21 @@ impl<Item: Send + 'static, Output: Send + 'static> Batcher<Item, Output> {
 
 async fn run<L: Lane>(mut lane: L, waiting: Arc<Calls<L::Item, L::Output>>, limits: Limits) {
     let mut calls = Vec::with_capacity(limits.batch_size);
-    while waiting
-        .lock()
-        .await
-        .recv_many(&mut calls, limits.batch_size)
-        .await
-        > 0
-    {
+    loop {
+        {
+            let mut waiting = waiting.lock().await;
+            if waiting.recv_many(&mut calls, limits.batch_size).await == 0 {
+                return;
+            }
+            // Lets every task run that is ready, and whose socket is: their calls belong to this batch. The
+            // next batch comes only after this one.
+            yield_now().await;
+            while calls.len() < limits.batch_size
+                && let Ok(call) = waiting.try_recv()
+            {
+                calls.push(call);
+            }
+        }
         let wanted = calls.drain(..).filter(|call| !call.reply.is_closed());
         let (items, replies): (Vec<_>, Vec<_>) = wanted.map(|call| (call.item, call.reply)).unzip();
         if items.is_empty() {

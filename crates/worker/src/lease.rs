@@ -9,17 +9,17 @@ use store::{Store, StoreError};
 
 /// An attempt's exclusive right to its order. Its end is computed from the time before the statement was
 /// sent, so it never ends earlier in PostgreSQL, whose clock decides, than it does here.
-pub(crate) struct Lease {
-    store: Store,
+pub(crate) struct Lease<'a> {
+    store: &'a Store,
     id: OrderId,
     attempt: Attempt,
     length: Duration,
     end: Mutex<Instant>,
 }
 
-impl Lease {
+impl<'a> Lease<'a> {
     /// The lease of a claim whose statement was sent at `claimed_at`.
-    pub(crate) fn new(store: Store, order: &Order, length: Duration, claimed_at: Instant) -> Self {
+    pub(crate) fn new(store: &'a Store, order: &Order, length: Duration, claimed_at: Instant) -> Self {
         Self {
             store,
             id: order.id,
@@ -110,12 +110,12 @@ mod tests {
             .await
             .unwrap();
 
-        let fresh = Lease::new(store.clone(), &order, MINUTE, Instant::now());
+        let fresh = Lease::new(&store, &order, MINUTE, Instant::now());
         assert!(fresh.holds_for(MINUTE / 2).await.unwrap());
         assert!(ends_in().await < 6.0, "renewed without need");
 
         let old = Instant::now() - MINUTE * 11 / 12;
-        let ending = Lease::new(store, &order, MINUTE, old);
+        let ending = Lease::new(&store, &order, MINUTE, old);
         assert!(ending.holds_for(MINUTE / 6).await.unwrap());
         assert!(ends_in().await > 6.0, "not renewed");
     }
@@ -130,7 +130,7 @@ mod tests {
             .unwrap();
         assert_eq!(store.take_due(10).await.unwrap().len(), 1);
         let paused = Instant::now() - MINUTE * 2;
-        let lost = Lease::new(store, &order, MINUTE, paused);
+        let lost = Lease::new(&store, &order, MINUTE, paused);
         assert!(!lost.holds_for(MINUTE / 6).await.unwrap());
     }
 }

@@ -10,6 +10,7 @@ use gateway::Gateway as Sandbox;
 use queue::{Delivery, Pause, Queue, QueueConfig};
 use serde_json::{Value, json};
 use store::{Store, StoreConfig};
+use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{GatewayConfig, ProcessingConfig};
@@ -58,7 +59,7 @@ impl Shop {
                 high_value: Threshold::default(),
             },
             publisher: Publisher::start(&queue),
-            alone: Arc::default(),
+            alone: RwLock::default(),
             abandon: CancellationToken::new(),
             pause: Pause::default(),
         };

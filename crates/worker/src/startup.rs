@@ -12,6 +12,7 @@ use service::health::SharedCheck;
 use service::{ShutdownSignal, wait_until_reachable};
 use store::Store;
 use telemetry::job::{Consumer, Received};
+use tokio::sync::RwLock;
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, service_fn};
 
@@ -71,17 +72,17 @@ pub async fn work(config: Config, signal: ShutdownSignal) -> anyhow::Result<()> 
         .gateway
         .map(|gateway| Gateway::new(gateway, config.concurrency));
     let gateway = gateway.transpose()?;
-    let processor = Processor {
+    let processor = Arc::new(Processor {
         store: store.clone(),
         gateway: gateway.clone(),
-        alone: Arc::default(),
+        alone: RwLock::default(),
         config: config.processing,
         publisher,
         abandon: abandon.clone(),
         pause: options.pause.clone(),
-    };
+    });
     let process = service_fn(move |delivery| {
-        let processor = processor.clone();
+        let processor = Arc::clone(&processor);
         async move {
             processor.process(delivery).await;
             Ok::<(), Infallible>(())

@@ -5,6 +5,7 @@ use std::any::{Any, type_name_of_val};
 use std::convert::Infallible;
 use std::future::pending;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -122,8 +123,8 @@ impl Running {
     where
         S: Service<Delivery<J>, Response = (), Error = Infallible>,
     {
-        let run = AssertUnwindSafe(service.oneshot(delivery)).catch_unwind();
-        let Some(result) = abandon.run_until_cancelled_owned(run).await else {
+        let mut run = pin!(AssertUnwindSafe(service.oneshot(delivery)).catch_unwind());
+        let Some(result) = abandon.run_until_cancelled(run.as_mut()).await else {
             tracing::warn!(
                 messaging.message.id = &*self.id,
                 "a running job is abandoned; it will be redelivered"

@@ -26,7 +26,7 @@ pub(super) struct Flow<'a> {
     visit: Visit<'a>,
     store: &'a Store,
     order: &'a Order,
-    lease: &'a Lease,
+    lease: &'a Lease<'a>,
 }
 
 impl<'a> Flow<'a> {
@@ -35,7 +35,7 @@ impl<'a> Flow<'a> {
         gateway: &'a Gateway,
         store: &'a Store,
         order: &'a Order,
-        lease: &'a Lease,
+        lease: &'a Lease<'a>,
     ) -> Result<Self, Stop> {
         match gateway.admission.enter(waited(order)).await {
             Ok(visit) => Ok(Self {

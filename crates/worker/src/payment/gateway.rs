@@ -167,7 +167,8 @@ impl Gateway {
 
     /// `resends`: how many attempts may have sent this request before.
     async fn call<T: DeserializeOwned>(&self, request: RequestBuilder, resends: u32) -> Result<T, CallError> {
-        let response = self.client.execute_again(request.build()?, resends).await?;
+        // Boxed, because every job's task would carry it, and few jobs are in a call at a time.
+        let response = Box::pin(self.client.execute_again(request.build()?, resends)).await?;
         let (status, headers) = (response.status(), response.headers());
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let replayed = header("idempotent-replayed") == Some("true");

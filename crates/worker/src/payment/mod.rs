@@ -32,7 +32,7 @@ pub(crate) struct Payment<'a> {
     pub(crate) gateway: Option<&'a Gateway>,
     pub(crate) store: &'a Store,
     pub(crate) order: &'a Order,
-    pub(crate) lease: &'a Lease,
+    pub(crate) lease: &'a Lease<'a>,
 }
 
 impl Payment<'_> {

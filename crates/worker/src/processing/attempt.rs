@@ -1,6 +1,5 @@
 //! One attempt at an order: validates and charges it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch::Publisher;
@@ -15,8 +14,7 @@ use crate::lease::Lease;
 use crate::outcome::{Outcome, Stop};
 use crate::payment::{Gateway, Payment};
 
-/// What an attempt needs. Cheap to clone.
-#[derive(Clone)]
+/// What an attempt needs.
 pub(crate) struct Processor {
     pub(crate) store: Store,
     /// `None`: orders with a payment fail.
@@ -24,7 +22,7 @@ pub(crate) struct Processor {
     pub(crate) config: ProcessingConfig,
     pub(crate) publisher: Publisher,
     /// Held by every attempt, and alone by one whose order may have killed its workers.
-    pub(crate) alone: Arc<RwLock<()>>,
+    pub(crate) alone: RwLock<()>,
     /// Cancelled to abandon the running attempts: their orders are released for another worker.
     pub(crate) abandon: CancellationToken,
     /// While it is set, no order is claimed.
@@ -32,7 +30,7 @@ pub(crate) struct Processor {
 }
 
 impl Processor {
-    pub(super) async fn attempt(&self, order: &Order, lease: &Lease) -> Outcome {
+    pub(super) async fn attempt(&self, order: &Order, lease: &Lease<'_>) -> Outcome {
         let payment = Payment {
             gateway: self.gateway.as_ref(),
             store: &self.store,

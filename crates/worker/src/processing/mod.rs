@@ -5,6 +5,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use domain::{Order, ProcessOrder, TraceContext};
@@ -46,8 +47,9 @@ impl Processor {
             }
         };
         self.publisher.publish(&order);
+        let attempt = pin!(self.attempt(&order, &lease));
         let outcome = tokio::select! {
-            outcome = lease.hold(self.attempt(&order, &lease)) => outcome.unwrap_or(Err(Stop::LeaseLost)),
+            outcome = lease.hold(attempt) => outcome.unwrap_or(Err(Stop::LeaseLost)),
             () = self.abandon.cancelled() => Err(Stop::Abandoned),
         };
         self.record(&order, outcome).await;
@@ -64,7 +66,11 @@ impl Processor {
     /// Claims the job's order. While PostgreSQL is unavailable the job waits here and holds its slot:
     /// otherwise the worker would fetch and drop one job after another. If the process ends meanwhile, the
     /// queue puts the job back.
-    async fn claim(&self, job: &ProcessOrder, worker: &str) -> Result<Option<(Order, Lease)>, StoreError> {
+    async fn claim(
+        &self,
+        job: &ProcessOrder,
+        worker: &str,
+    ) -> Result<Option<(Order, Lease<'_>)>, StoreError> {
         let trace = TraceContext(telemetry::propagation::inject_current());
         let (token, length) = (ClaimToken::draw(), self.config.lease);
         let mut backoff = MIN_BACKOFF;
@@ -73,7 +79,7 @@ impl Processor {
             match self.store.claim(job, token, worker, &trace, length).await {
                 Ok(claimed) => {
                     return Ok(claimed.map(|order| {
-                        let lease = Lease::new(self.store.clone(), &order, length, sent_at);
+                        let lease = Lease::new(&self.store, &order, length, sent_at);
                         (order, lease)
                     }));
                 }

@@ -349,7 +349,7 @@ async fn paused_payment(shop: &Shop, order: &Order) -> Result<String, Stop> {
         .await;
     let order = &claim.unwrap().unwrap();
     shop.update(order, "status = 'pending'").await;
-    let lease = &Lease::new(store.clone(), order, MINUTE, Instant::now() - MINUTE * 2);
+    let lease = &Lease::new(store, order, MINUTE, Instant::now() - MINUTE * 2);
     let gateway = shop.processor.gateway.as_ref();
     let payment = Payment {
         gateway,
