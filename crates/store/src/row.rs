@@ -16,7 +16,7 @@ use crate::error::{BoxError, StoreError};
 use crate::pg::json::TryJson;
 use crate::schema::orders;
 
-/// The columns of every statement that returns an order.
+/// The columns of every statement that returns an order, but for its payment token, which only a claim reads.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = orders, check_for_backend(Pg))]
 pub(crate) struct OrderRow {
@@ -35,7 +35,6 @@ pub(crate) struct OrderRow {
     currency: String,
     status: String,
     payment_method: Option<String>,
-    payment_token: Option<String>,
     payment_status: String,
     payment_id: Option<String>,
     failure_code: Option<String>,
@@ -73,6 +72,42 @@ impl TryFrom<OrderRow> for Order {
 pub(crate) type OrderColumns = <OrderRow as Selectable<Pg>>::SelectExpression;
 pub(crate) type OrderColumnsType = SqlTypeOf<OrderColumns>;
 
+/// A claimed order, with what charges it.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = orders, check_for_backend(Pg))]
+pub(crate) struct ClaimedRow {
+    #[diesel(embed)]
+    order: OrderRow,
+    payment_token: Option<String>,
+}
+
+pub(crate) type ClaimedColumns = <ClaimedRow as Selectable<Pg>>::SelectExpression;
+pub(crate) type ClaimedColumnsType = SqlTypeOf<ClaimedColumns>;
+
+impl ClaimedRow {
+    pub(crate) fn columns() -> ClaimedColumns {
+        <Self as Selectable<Pg>>::construct_selection()
+    }
+
+    pub(crate) fn id(&self) -> Uuid {
+        self.order.id
+    }
+}
+
+impl TryFrom<ClaimedRow> for Order {
+    type Error = UnreadableOrder;
+
+    fn try_from(row: ClaimedRow) -> Result<Self, UnreadableOrder> {
+        let id = row.id().into();
+        let token = row.payment_token.map(read_token).transpose();
+        let payment_token = token.map_err(|source| UnreadableOrder { id, source })?;
+        Ok(Self {
+            payment_token,
+            ..Self::try_from(row.order)?
+        })
+    }
+}
+
 impl OrderRow {
     pub(crate) fn columns() -> OrderColumns {
         <Self as Selectable<Pg>>::construct_selection()
@@ -97,7 +132,7 @@ impl OrderRow {
             amount: Money::from_minor(self.amount, currency)?,
             status: self.status.parse()?,
             payment_method: self.payment_method.map(|word| word.parse()).transpose()?,
-            payment_token: self.payment_token.map(read_token).transpose()?,
+            payment_token: None,
             payment_status: self.payment_status.parse()?,
             payment_id: self.payment_id,
             attempt: Attempt::new(self.attempt),

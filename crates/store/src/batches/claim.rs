@@ -15,7 +15,7 @@ use crate::fencing::LOCK_OR_SKIP;
 use crate::pg::expressions::interval;
 use crate::pg::json::Json;
 use crate::pg::lane::{BatchStatement, LaneConnection, of_each};
-use crate::row::{OrderColumns, OrderColumnsType, OrderRow};
+use crate::row::{ClaimedColumns, ClaimedColumnsType, ClaimedRow};
 use crate::transition::with_transition;
 
 telemetry::statement! {
@@ -40,15 +40,15 @@ impl BatchStatement for ClaimOrders {
     type Item = Claim;
     /// `None` also if another transaction has locked the row, or an earlier claim of the batch is for the
     /// same order.
-    type Output = Option<OrderRow>;
+    type Output = Option<ClaimedRow>;
 
     async fn run(
         connection: &mut LaneConnection,
         claims: &[Claim],
-    ) -> Result<Vec<Option<OrderRow>>, StoreError> {
+    ) -> Result<Vec<Option<ClaimedRow>>, StoreError> {
         let update = ClaimRows::new(claims, LOCK_OR_SKIP);
-        let rows: Vec<OrderRow> = connection.rows::<ClaimOrder, _, _>(update).await?;
-        Ok(of_each(claims, |claim| claim.id, rows, OrderRow::id))
+        let rows: Vec<ClaimedRow> = connection.rows::<ClaimOrder, _, _>(update).await?;
+        Ok(of_each(claims, |claim| claim.id, rows, ClaimedRow::id))
     }
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct ClaimRows<'a> {
     leases: Vec<PgInterval>,
     transitions: Vec<&'a str>,
     lock: &'static str,
-    columns: OrderColumns,
+    columns: ClaimedColumns,
 }
 
 impl<'a> ClaimRows<'a> {
@@ -77,7 +77,7 @@ impl<'a> ClaimRows<'a> {
             leases: claims.iter().map(|claim| interval(claim.lease)).collect(),
             transitions: claims.iter().map(|claim| claim.transition.as_str()).collect(),
             lock,
-            columns: OrderRow::columns(),
+            columns: ClaimedRow::columns(),
         }
     }
 }
@@ -136,7 +136,7 @@ impl QueryId for ClaimRows<'_> {
 }
 
 impl Query for ClaimRows<'_> {
-    type SqlType = OrderColumnsType;
+    type SqlType = ClaimedColumnsType;
 }
 
 impl<Connection> RunQueryDsl<Connection> for ClaimRows<'_> {}

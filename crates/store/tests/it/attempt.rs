@@ -173,7 +173,8 @@ async fn a_charged_order_is_completed_with_its_charge() {
     fixture.update(order.id, "payment_token = 'pm_1'").await;
     let pending = fixture.find(order.id).await;
     assert_eq!(pending.failure, Some(unavailable()));
-    fixture.claim(&pending).await;
+    let claimed = fixture.claim(&pending).await;
+    assert!(pending.payment_token.is_none() && claimed.payment_token.is_some());
 
     let completed = fixture
         .store
@@ -184,7 +185,7 @@ async fn a_charged_order_is_completed_with_its_charge() {
     assert_eq!(completed.status, OrderStatus::Completed);
     assert_eq!(completed.payment_status, PaymentStatus::Charged);
     assert_eq!(completed.payment_id.as_deref(), Some("pi_1"));
-    assert!(pending.payment_token.is_some() && completed.payment_token.is_none());
+    assert_eq!(fixture.token(order.id).await, None);
     assert_eq!(completed.failure, None);
     assert!(completed.completed_at.is_some());
     assert_eq!(fixture.due_in(order.id).await, None);

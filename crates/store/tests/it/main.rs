@@ -9,6 +9,7 @@
 
 mod attempt;
 mod change;
+mod costs;
 mod create;
 mod erasure;
 mod filters;

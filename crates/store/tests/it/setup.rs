@@ -100,6 +100,12 @@ impl Fixture {
         assert_eq!(changed, 1);
     }
 
+    /// The stored payment token.
+    pub(crate) async fn token(&self, id: OrderId) -> Option<String> {
+        let query = format!("SELECT payment_token FROM orders WHERE id = '{id}'");
+        self.sql.query_one(&query, &[]).await.unwrap().get(0)
+    }
+
     /// Seconds until the order is due; `None` if it never is.
     pub(crate) async fn due_in(&self, id: OrderId) -> Option<f64> {
         let row = self
@@ -141,4 +147,12 @@ pub(crate) fn trace(number: u8) -> TraceContext {
 
 pub(crate) fn attempt(number: i32) -> Attempt {
     Attempt::new(number)
+}
+
+/// The order as reads return it: they leave out the payment token.
+pub(crate) fn without_token(order: Order) -> Order {
+    Order {
+        payment_token: None,
+        ..order
+    }
 }
