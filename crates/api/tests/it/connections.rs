@@ -21,17 +21,22 @@ async fn connect(api: &Api, request: &str) -> TcpStream {
 
 /// Reads until `end` is received, and returns all.
 pub(crate) async fn read_until(stream: &mut TcpStream, end: &str) -> String {
-    let mut text = String::new();
+    let mut text: Vec<u8> = Vec::new();
     let read = async {
-        while !text.contains(end) {
+        loop {
             let mut bytes = [0; 4096];
             let n = stream.read(&mut bytes).await.unwrap();
-            assert!(n > 0, "the connection ended: {text}");
-            text.push_str(std::str::from_utf8(&bytes[..n]).unwrap());
+            assert!(n > 0, "the connection ended: {}", String::from_utf8_lossy(&text));
+            // What was received before is not searched again: it may be megabytes.
+            let from = text.len().saturating_sub(end.len());
+            text.extend_from_slice(&bytes[..n]);
+            if text[from..].windows(end.len()).any(|part| part == end.as_bytes()) {
+                return;
+            }
         }
     };
     tokio::time::timeout(DEADLINE, read).await.expect(end);
-    text
+    String::from_utf8(text).unwrap()
 }
 
 /// Sends `bytes` repeatedly until the connection is closed.
