@@ -35,8 +35,8 @@ function parsed(html) {
   return template.content.firstElementChild;
 }
 
-// A part is not replaced while somebody selects its text or clicks in it: a click that began in a part that is
-// gone does nothing. Its latest state waits for the end of that.
+// A part is not replaced during a click or a selection in it: a click that began in a part that is gone does
+// nothing. Its latest state waits for the end.
 let pressed = null;
 const waiting = new Map();
 

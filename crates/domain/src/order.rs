@@ -22,8 +22,8 @@ pub struct Order {
     pub status: OrderStatus,
     /// `None`: nothing is charged.
     pub payment_method: Option<PaymentMethod>,
-    /// The gateway's token for the means of payment, if the customer sent one. Of stored orders, only one that is
-    /// claimed has it.
+    /// The gateway's token for the means of payment, if the customer sent one. Of stored orders, only one
+    /// that is claimed has it.
     pub payment_token: Option<PaymentToken>,
     /// The state of the payment.
     pub payment_status: PaymentStatus,

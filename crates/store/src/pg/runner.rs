@@ -1,6 +1,6 @@
 //! Runs statements, each on a connection of the pool, inside a span, with a timeout. The futures are declared
 //! `Send`, because the compiler cannot prove it through diesel's types for callers that spawn them. They are
-//! boxed, because diesel's take 7 KB each, and a task would carry those of all the statements that it may run.
+//! boxed, because diesel's take 7 KB each, and a task would carry those of every statement that it may run.
 
 use std::future::Future;
 use std::time::Duration;

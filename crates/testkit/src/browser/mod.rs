@@ -122,8 +122,8 @@ impl Browser {
         Ok(self.client.execute_async(script, arguments).await?)
     }
 
-    /// Clicks in the middle of the first element that this XPath selects, as soon as it exists. A page that
-    /// draws the element anew before the click is on it is asked again, as a person would aim again.
+    /// Clicks in the middle of the first element that this XPath selects, as soon as it exists. If the
+    /// page replaces it before the click, the new one is clicked, as by a person who aims again.
     ///
     /// # Errors
     /// When it does not appear, or something covers it.
