@@ -18,7 +18,12 @@ use problem::Problem;
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
      base-uri 'none'; frame-ancestors http://127.0.0.1:* http://localhost:*";
 
-/// The routes. They need the store in the application's data.
+/// The control room of the local stack; `None` outside of such a stack.
+#[derive(Debug)]
+#[expect(dead_code, reason = "the navigation will show it")]
+pub(crate) struct SystemUrl(pub(crate) Option<String>);
+
+/// The routes. They need the store and the [`SystemUrl`] in the application's data.
 pub(crate) fn routes(service: &mut web::ServiceConfig) {
     let security_headers = DefaultHeaders::new()
         .add((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))

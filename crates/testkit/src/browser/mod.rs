@@ -123,7 +123,7 @@ impl Browser {
     }
 
     /// Clicks in the middle of the first element that this XPath selects, as soon as it exists. A page that
-    /// draws the element anew before the click is on it is asked again, as a person would aim again.
+    /// replaces the element before the click is on it is searched again, as a person would aim again.
     ///
     /// # Errors
     /// When it does not appear, or something covers it.
