@@ -40,7 +40,7 @@ impl Lens {
         let http = Endpoint::bind(address(config.otlp_http_port), "OTLP/HTTP", "LENS_HTTP_PORT")?;
         let (page_url, otlp_grpc_url, otlp_http_url) = (page.url(), grpc.url(), http.url());
 
-        let store = TelemetryStore::new(config.max_bytes);
+        let store = TelemetryStore::new(config.max_bytes, &config.key_attributes);
         let stopping = CancellationToken::new();
         let intake = Intake::new(store.clone(), config.max_bytes);
         // A receiver that other machines reach has a name that lens does not know.

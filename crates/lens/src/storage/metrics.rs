@@ -76,7 +76,7 @@ impl Metrics {
 impl Key {
     fn of(metric: &Metric) -> Self {
         Self {
-            service: metric.service.clone(),
+            service: metric.service.to_string(),
             instance: metric.instance().to_owned(),
             name: metric.name.clone(),
             scope: metric.scope.name.clone(),

@@ -3,6 +3,7 @@
 mod api;
 mod html;
 mod pages;
+mod params;
 mod problem;
 mod waterfall;
 

@@ -169,7 +169,7 @@ impl TraceList {
         write!(
             f,
             "</td><td class=\"id\">{}</td></tr>",
-            Escaped(trace.order_id.as_deref().unwrap_or_default())
+            Escaped(trace.keys.values().next().map(String::as_str).unwrap_or_default())
         )
     }
 }
