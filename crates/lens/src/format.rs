@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde::Serializer;
 
 /// `3.10 ms`; seconds from 10 s on, minutes from 10 min on, hours from 10 h on.
 pub(crate) fn readable(duration: Duration) -> String {
@@ -18,6 +19,22 @@ pub(crate) fn readable(duration: Duration) -> String {
 /// The time of nanoseconds since the Unix epoch; the epoch if it exceeds an `i64`.
 pub(crate) fn utc(unix_nano: u64) -> DateTime<Utc> {
     DateTime::from_timestamp_nanos(i64::try_from(unix_nano).unwrap_or_default())
+}
+
+/// JSON: in milliseconds, rounded to a microsecond.
+pub(crate) fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e3)
+}
+
+/// As [`milliseconds`], or null.
+pub(crate) fn milliseconds_or_null<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => milliseconds(duration, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// `1 span`, `2 spans`.

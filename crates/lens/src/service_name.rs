@@ -50,6 +50,12 @@ impl PartialEq<&str> for ServiceName {
     }
 }
 
+impl PartialEq<ServiceName> for &str {
+    fn eq(&self, other: &ServiceName) -> bool {
+        *self == &**other
+    }
+}
+
 impl fmt::Display for ServiceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self)

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use crate::format::utc;
+use crate::format::{milliseconds, utc};
 use crate::ids::TraceId;
 use crate::service_name::ServiceName;
 use crate::trace::{Span, Trace};
@@ -118,9 +118,4 @@ impl TraceSummary {
             keys,
         }
     }
-}
-
-/// Rounded to a microsecond.
-fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e3)
 }

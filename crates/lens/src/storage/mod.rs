@@ -16,9 +16,12 @@ use tokio::sync::watch;
 
 use crate::ids::TraceId;
 use crate::log::LogRecord;
+use crate::map::ServiceMap;
 use crate::metric::Metric;
 use crate::query::Query;
+use crate::rates::Rates;
 use crate::search::{LogSearch, Page, TraceSearch};
+use crate::series::{MetricName, MetricQuery, MetricSeries};
 use crate::summary::TraceSummary;
 use crate::trace::{Span, Trace};
 use lock::lock;
@@ -112,6 +115,33 @@ impl TelemetryStore {
         search::logs(&self.0.logs, search)
     }
 
+    /// The number, errors and durations of the traces that match, by the name of their root, in `steps` steps
+    /// of time. The limit and `after` of the search do not matter.
+    #[must_use]
+    pub fn rates(&self, search: &TraceSearch, steps: usize) -> Rates {
+        search::rates(&self.0.traces, &self.0.logs, search, steps)
+    }
+
+    /// The services of the traces that match, and what they call. The limit and `after` of the search do not
+    /// matter.
+    #[must_use]
+    pub fn service_map(&self, search: &TraceSearch) -> ServiceMap {
+        search::service_map(&self.0.traces, &self.0.logs, search)
+    }
+
+    /// The metrics that can be charted, sorted by name.
+    #[must_use]
+    pub fn metric_names(&self) -> Vec<MetricName> {
+        lock(&self.0.metrics).names()
+    }
+
+    /// The values of a metric over time; `None` if none of that name is stored.
+    #[must_use]
+    pub fn series(&self, query: &MetricQuery) -> Option<MetricSeries> {
+        let (name, series) = lock(&self.0.metrics).series(query)?;
+        Some(MetricSeries::of(name, query, &series))
+    }
+
     /// Changes with each export that is stored.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
@@ -122,7 +152,7 @@ impl TelemetryStore {
     #[must_use]
     pub fn services(&self) -> Vec<String> {
         let traces = lock(&self.0.traces);
-        traces.services().map(|service| service.to_string()).collect()
+        traces.services().map(ToString::to_string).collect()
     }
 
     /// The last export of every metric of every process, sorted by service, process and name.

@@ -2,19 +2,24 @@
 //! between two of them.
 
 use std::collections::{BTreeMap, HashSet};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use super::lock::lock;
 use super::logs::Logs;
 use super::traces::{Stored, Traces, Walk};
 use crate::ids::TraceId;
 use crate::log::LogRecord;
+use crate::map::{MapBuilder, ServiceMap};
 use crate::query::{Comparison, Condition, LogMatcher, Term, TraceMatcher, Work, log_meets};
+use crate::rates::{Rates, RootSample, RootSamples};
 use crate::search::{Cursor, LogSearch, Page, TraceSearch};
 
 /// Steps between two moments at which the lock is free.
 const SLICE: u64 = 1_000_000;
+/// The place of a span in a map is found with two lookups and up to five attributes.
+const STEPS_PER_MAPPED_SPAN: usize = 200;
 /// An indexed value of more traces than this is found by a walk over all traces.
 const MAX_CANDIDATES: usize = 10_000;
 
@@ -25,11 +30,11 @@ pub(super) fn traces<T>(
     mut convert: impl FnMut(&Traces, &Stored) -> T,
 ) -> Page<T> {
     let mut found = Vec::new();
-    let walked = walk_traces(traces, logs, search, |place, traces, stored| {
+    let walked = walk_traces(traces, logs, search, |place, traces, stored, _| {
         found.push((place, convert(traces, stored)));
         break_if(found.len() > search.limit)
     });
-    page(found, search.limit, walked)
+    page(found, search.limit, &walked)
 }
 
 pub(super) fn logs(logs: &Mutex<Logs>, search: &LogSearch) -> Page<LogRecord> {
@@ -49,7 +54,43 @@ pub(super) fn logs(logs: &Mutex<Logs>, search: &LogSearch) -> Page<LogRecord> {
             break_if(found.len() > search.limit)
         },
     );
-    page(found, search.limit, walked)
+    page(found, search.limit, &walked)
+}
+
+pub(super) fn rates(traces: &Mutex<Traces>, logs: &Mutex<Logs>, search: &TraceSearch, steps: usize) -> Rates {
+    let mut samples = RootSamples::default();
+    let walked = walk_traces(traces, logs, &whole(search), |_, _, stored, _| {
+        let sample = RootSample {
+            start_unix_nano: stored.facts.start_unix_nano(),
+            duration_nanos: stored.facts.duration_nanos(),
+            has_failed: stored.facts.errors() > 0,
+        };
+        let root = stored.facts.root(&stored.trace);
+        samples.add(root.map_or("", |root| &root.name), sample);
+        ControlFlow::Continue(())
+    });
+    samples.rates(&search.started, steps, walked.is_partial)
+}
+
+pub(super) fn service_map(traces: &Mutex<Traces>, logs: &Mutex<Logs>, search: &TraceSearch) -> ServiceMap {
+    let mut map = MapBuilder::default();
+    let walked = walk_traces(traces, logs, &whole(search), |_, _, stored, work| {
+        work.spend(STEPS_PER_MAPPED_SPAN * stored.trace.spans.len());
+        map.add(&stored.trace);
+        ControlFlow::Continue(())
+    });
+    let Range { start, end } = search.started;
+    let is_limited = start > 0 && end < u64::MAX;
+    let between = is_limited.then(|| Duration::from_nanos(end.saturating_sub(start)));
+    map.map(between, walked.is_partial)
+}
+
+/// From the newest trace on.
+fn whole(search: &TraceSearch) -> TraceSearch {
+    TraceSearch {
+        after: None,
+        ..search.clone()
+    }
 }
 
 /// How a walk ended.
@@ -65,7 +106,7 @@ pub(super) fn walk_traces(
     traces: &Mutex<Traces>,
     logs: &Mutex<Logs>,
     search: &TraceSearch,
-    mut visit: impl FnMut(Cursor, &Traces, &Stored) -> ControlFlow<()>,
+    mut visit: impl FnMut(Cursor, &Traces, &Stored, &mut Work) -> ControlFlow<()>,
 ) -> Walked {
     let terms = search.query.terms();
     let mut of_logs = Work::half();
@@ -154,7 +195,7 @@ fn break_if(condition: bool) -> ControlFlow<()> {
 }
 
 /// One item more than the limit says that there is a next page.
-fn page<T>(mut found: Vec<(Cursor, T)>, limit: usize, walked: Walked) -> Page<T> {
+fn page<T>(mut found: Vec<(Cursor, T)>, limit: usize, walked: &Walked) -> Page<T> {
     let is_full = found.len() > limit;
     found.truncate(limit);
     let last = found.last().map(|(place, _)| *place);

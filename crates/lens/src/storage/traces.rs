@@ -113,7 +113,7 @@ impl Traces {
         walk: &mut Walk<'_>,
         slice: u64,
         work: &mut Work,
-        mut visit: impl FnMut(Cursor, &Self, &Stored) -> ControlFlow<()>,
+        mut visit: impl FnMut(Cursor, &Self, &Stored, &mut Work) -> ControlFlow<()>,
     ) -> ControlFlow<(), bool> {
         let until = work.left().saturating_sub(slice);
         let places = walk.candidates.as_ref().unwrap_or(&self.by_start);
@@ -131,7 +131,7 @@ impl Traces {
                 return ControlFlow::Continue(true);
             }
             if is_match {
-                visit(*place, self, stored)?;
+                visit(*place, self, stored, work)?;
             }
             if work.left() <= until {
                 return ControlFlow::Continue(true);

@@ -326,7 +326,7 @@ mod tests {
     fn of_kind(kind: SpanKind, service: &str, span: Span) -> Span {
         Span {
             kind,
-            service: service.to_owned(),
+            service: service.into(),
             ..span
         }
     }
