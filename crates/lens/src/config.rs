@@ -23,8 +23,8 @@ pub struct LensConfig {
     /// `LENS_MAX_BYTES`: the limit of all received telemetry in memory, as estimated. A half is for what is
     /// stored, a half for the exports that are read and decoded.
     pub max_bytes: usize,
-    /// `LENS_SYSTEM_URL`: the control room of the local stack, to which the navigation leads. `None` outside of
-    /// such a stack.
+    /// `LENS_SYSTEM_URL`: the control room of the local stack, to which the navigation leads. `None` outside
+    /// of such a stack.
     pub system_url: Option<String>,
     /// `LENS_KEY_ATTRIBUTES`: the attributes of spans whose values identify what a trace is about. Lists show
     /// them, and an index finds traces by them.

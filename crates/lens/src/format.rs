@@ -1,5 +1,6 @@
 //! How durations, times, counts and received texts are written for people.
 
+use std::borrow::Borrow;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -38,21 +39,22 @@ pub(crate) fn milliseconds_or_null<S: Serializer>(
 }
 
 /// `1 span`, `2 spans`.
-pub(crate) fn count(number: usize, noun: &str) -> String {
+pub(crate) fn count(number: impl Borrow<usize>, noun: &str) -> String {
+    let number = *number.borrow();
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Replaces control characters and direction marks: received texts are untrusted and could move a terminal's
 /// cursor or reverse the direction of writing.
 pub(crate) fn printable(text: &str) -> String {
-    let is_unsafe = |c: char| c.is_control() || is_direction_mark(c);
     text.chars()
         .map(|c| if is_unsafe(c) { '\u{fffd}' } else { c })
         .collect()
 }
 
-fn is_direction_mark(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether a character of a received text is replaced.
+pub(crate) fn is_unsafe(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

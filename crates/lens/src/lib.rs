@@ -4,6 +4,7 @@
 //! memory, with an upper bound. lens does not trace itself.
 
 mod attributes;
+mod comparison;
 mod config;
 mod endpoint;
 #[cfg(test)]

@@ -12,6 +12,8 @@ use crate::timeline::Timeline;
 
 /// The most names; those with the fewest traces are left out.
 const MAX_NAMES: usize = 20;
+/// The least length of a timeline whose start is open.
+const MIN_NANOS: u64 = 60_000_000_000;
 
 /// Charts of the traces that a search matches.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -68,12 +70,17 @@ impl RootSamples {
         }
     }
 
-    /// Where `between` is open, the timeline begins with the first trace or ends with the last.
+    /// Where `between` is open, the timeline begins with the first trace or ends with the last, and is at
+    /// least a minute long: a rate of a shorter time says little.
     pub(crate) fn rates(self, between: &Range<u64>, steps: usize, partial: bool) -> Rates {
         let starts = || self.0.values().flatten().map(|sample| sample.start_unix_nano);
         let first = starts().min().unwrap_or_default();
         let last = starts().max().unwrap_or_default();
-        let start = if between.start == 0 { first } else { between.start };
+        let start = if between.start == 0 {
+            first.min(last.saturating_sub(MIN_NANOS))
+        } else {
+            between.start
+        };
         let end = if between.end == u64::MAX {
             last.saturating_add(1)
         } else {

@@ -29,3 +29,9 @@ pub(crate) fn host(span: &Span) -> Option<&str> {
     let get = |key| span.attributes.get_str(key);
     get("peer.service").or_else(|| get("server.address"))
 }
+
+/// `db.system.name` of a store that has this name.
+pub(crate) fn received(store: &str) -> &str {
+    let known = NAMES.iter().find(|(_, name)| *name == store);
+    known.map_or(store, |(received, _)| received)
+}

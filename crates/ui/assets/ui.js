@@ -68,8 +68,10 @@ function replace(html) {
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   next.dispatchEvent(new CustomEvent("replaced", { bubbles: true }));
   if (focused) {
-    const same = focused.getAttribute("href") && next.querySelector(`a[href="${CSS.escape(focused.getAttribute("href"))}"]`);
-    (same ?? next.querySelectorAll("a, button, input, select")[place])?.focus();
+    const href = focused.getAttribute("href");
+    const details = focused.matches("summary") && focused.closest("details[id]");
+    const same = href ? next.querySelector(`a[href="${CSS.escape(href)}"]`) : details && next.querySelector(`#${CSS.escape(details.id)} > summary`);
+    (same || next.querySelectorAll("a, button, input, select")[place])?.focus();
   }
 }
 
@@ -103,7 +105,7 @@ let last = "";
 
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector("dialog[open]")) return;
-  if (event.key === "/") { event.preventDefault(); document.getElementById("search").focus(); }
+  if (event.key === "/") { event.preventDefault(); document.getElementById("search").select(); }
   else if (event.key === "?") document.getElementById("keys").showModal();
   else if (last === "g") document.querySelector(`.nav a[data-key="${CSS.escape(event.key)}"]`)?.click();
   last = event.key;

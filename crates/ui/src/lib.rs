@@ -1,14 +1,16 @@
 //! What the web pages of Throughline share: one style sheet, one script, the logo, charts as SVG, and how
-//! numbers, times, durations and amounts are written. Markup that it makes has no `style` attributes, which a strict
-//! Content-Security-Policy forbids: colours are classes of the style sheet.
+//! numbers, times, durations and amounts are written. Markup that it makes has no `style` attributes, which a
+//! strict Content-Security-Policy forbids: colours are classes of the style sheet.
 #![warn(missing_docs)]
 
 mod chart;
+mod heat_map;
 mod live;
 mod moment;
 mod words;
 
 pub use chart::{Chart, Colour, Label, Mark, Series, sparkline};
+pub use heat_map::HeatMap;
 pub use live::event;
 pub use moment::Moment;
 pub use words::{amount, decimal, duration, grouped, percent, rate, shortened};

@@ -101,6 +101,12 @@ impl TelemetryStore {
         self.search_traces(&search).items
     }
 
+    /// A trace in one line.
+    #[must_use]
+    pub fn summary(&self, id: &TraceId) -> Option<TraceSummary> {
+        lock(&self.0.traces).summary_of(id)
+    }
+
     /// A page of the traces that match, newest first by the start of their first span.
     #[must_use]
     pub fn search_traces(&self, search: &TraceSearch) -> Page<TraceSummary> {

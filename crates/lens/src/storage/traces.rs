@@ -91,6 +91,10 @@ impl Traces {
         self.services.keys()
     }
 
+    pub(super) fn summary_of(&self, id: &TraceId) -> Option<TraceSummary> {
+        self.by_id.get(id).map(|stored| self.summary(stored))
+    }
+
     pub(super) fn summary(&self, stored: &Stored) -> TraceSummary {
         TraceSummary::of(&stored.trace, &stored.facts, self.keys.first(&stored.keys))
     }
