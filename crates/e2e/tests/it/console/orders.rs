@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::operator;
 use super::seed::{charged, declined, teapot, text, waiting};
+use crate::operator::PHONE;
 use crate::shop::Shop;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,7 +120,8 @@ async fn a_part_in_which_a_click_has_begun_changes_after_the_click() {
     operator.sees("Completed and charged").await;
     assert_eq!(operator.runs("return control.isConnected").await, true);
     operator.runs("point('pointerup')").await;
-    let replaced = "return control.isConnected ? null : document.querySelector('[data-testid=status]').innerText";
+    let replaced =
+        "return control.isConnected ? null : document.querySelector('[data-testid=status]').innerText";
     assert_eq!(operator.finds("the new state", replaced).await, "completed");
     operator.leaves().await;
 }
@@ -188,7 +190,7 @@ async fn long_and_right_to_left_text_breaks_no_page() {
     shop.final_order(&id).await;
 
     let operator = operator(&shop).await;
-    operator.uses(operator::PHONE).await;
+    operator.uses(PHONE).await;
     operator.opens(&format!("/orders/{id}")).await;
     operator.sees("951,200.00 EUR").await;
     let obstacles = operator.finds_obstacles().await;
