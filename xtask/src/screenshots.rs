@@ -11,7 +11,8 @@ pub(crate) struct Screenshots {}
 
 /// It drives the browser as the tests of the pages do.
 const WRITE: &str = "test -p throughline-e2e --test it -- --exact --ignored --nocapture \
-                     console::screenshots::pictures_of_the_documents";
+                     console::screenshots::pictures_of_the_documents \
+                     lens::screenshots::pictures_of_the_documents";
 
 impl Screenshots {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {

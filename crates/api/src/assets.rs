@@ -20,8 +20,9 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// Path, media type and content of each file. Those below `/assets` and `/docs` make no spans.
-const FILES: [(&str, &str, &str); 5] = [
+const FILES: [(&str, &str, &str); 6] = [
     ("/assets/ui.css", CSS, ui::CSS),
+    ("/assets/ui.js", SCRIPT, ui::SCRIPT),
     ("/assets/logo.svg", SVG, ui::LOGO),
     ("/assets/console.js", SCRIPT, include_str!("../assets/console.js")),
     ("/docs", HTML, include_str!("../assets/docs.html")),

@@ -4,6 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 
 use settings::{Env, SettingError};
 
+/// Each is compared with every attribute of every span that is received.
+const MAX_KEY_ATTRIBUTES: usize = 8;
+
 /// The settings of lens. Port 0 takes any free port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LensConfig {
@@ -20,6 +23,12 @@ pub struct LensConfig {
     /// `LENS_MAX_BYTES`: the limit of all received telemetry in memory, as estimated. A half is for what is
     /// stored, a half for the exports that are read and decoded.
     pub max_bytes: usize,
+    /// `LENS_SYSTEM_URL`: the control room of the local stack, to which the navigation leads. `None` outside
+    /// of such a stack.
+    pub system_url: Option<String>,
+    /// `LENS_KEY_ATTRIBUTES`: the attributes of spans whose values identify what a trace is about. Lists show
+    /// them, and an index finds traces by them.
+    pub key_attributes: Vec<String>,
 }
 
 impl Default for LensConfig {
@@ -31,6 +40,8 @@ impl Default for LensConfig {
             otlp_grpc_port: 4317,
             otlp_http_port: 4318,
             max_bytes: 256 * 1024 * 1024,
+            system_url: None,
+            key_attributes: vec!["order.id".to_owned()],
         }
     }
 }
@@ -55,8 +66,31 @@ impl LensConfig {
             otlp_grpc_port: env.or("LENS_GRPC_PORT", default.otlp_grpc_port, port)?,
             otlp_http_port: env.or("LENS_HTTP_PORT", default.otlp_http_port, port)?,
             max_bytes: env.bytes_or("LENS_MAX_BYTES", default.max_bytes)?,
+            system_url: env.get("LENS_SYSTEM_URL").map(http_url).transpose()?,
+            key_attributes: match env.get("LENS_KEY_ATTRIBUTES") {
+                Some(names) => key_attributes(names)?,
+                None => default.key_attributes,
+            },
         })
     }
+}
+
+fn http_url(url: &str) -> Result<String, SettingError> {
+    let is_http = ["http://", "https://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme));
+    is_http
+        .then(|| url.to_owned())
+        .ok_or_else(|| SettingError::bad("LENS_SYSTEM_URL", url, "a URL such as http://127.0.0.1:8110"))
+}
+
+fn key_attributes(names: &str) -> Result<Vec<String>, SettingError> {
+    let keys: Vec<String> = names.split(',').map(|key| key.trim().to_owned()).collect();
+    if keys.len() <= MAX_KEY_ATTRIBUTES && keys.iter().all(|key| !key.is_empty()) {
+        return Ok(keys);
+    }
+    let takes = format!("1 to {MAX_KEY_ATTRIBUTES} names of attributes, separated by commas");
+    Err(SettingError::bad("LENS_KEY_ATTRIBUTES", names, takes))
 }
 
 /// The address itself or the address of a name, IPv4 before IPv6.
@@ -87,6 +121,8 @@ mod tests {
             ("LENS_GRPC_PORT", "2"),
             ("LENS_HTTP_PORT", "3"),
             ("LENS_MAX_BYTES", "64KiB"),
+            ("LENS_SYSTEM_URL", "http://127.0.0.1:8110"),
+            ("LENS_KEY_ATTRIBUTES", "order.id, user.id"),
         ];
         let expected = LensConfig {
             host: "::1".parse().unwrap(),
@@ -95,6 +131,8 @@ mod tests {
             otlp_grpc_port: 2,
             otlp_http_port: 3,
             max_bytes: 65_536,
+            system_url: Some("http://127.0.0.1:8110".to_owned()),
+            key_attributes: vec!["order.id".to_owned(), "user.id".to_owned()],
         };
         assert_eq!(LensConfig::from_env(&Env::of(variables)), Ok(expected));
     }
@@ -112,6 +150,12 @@ mod tests {
             error.to_string(),
             "HOST: got `no such host`; takes an IP address or a name of this machine"
         );
-        assert!(LensConfig::from_env(&Env::of([("LENS_MAX_BYTES", "0")])).is_err());
+        for bad in [
+            ("LENS_MAX_BYTES", "0"),
+            ("LENS_SYSTEM_URL", "javascript:alert(1)"),
+            ("LENS_KEY_ATTRIBUTES", "a,,b"),
+        ] {
+            assert!(LensConfig::from_env(&Env::of([bad])).is_err());
+        }
     }
 }

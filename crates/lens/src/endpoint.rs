@@ -82,25 +82,24 @@ impl Endpoint {
         format!("http://{}", SocketAddr::new(host, address.port()))
     }
 
-    /// Returns a future that serves `routes` with `data` until `stopping`, under the names of this machine
-    /// and
+    /// Returns a future that serves `routes` until `stopping`, under the names of this machine and
     /// `host_name`; under any name if that is `None`.
     ///
     /// One worker suffices: requests are small and wait for the locks of the store.
-    pub(crate) fn serve_http<T: Send + Sync + 'static>(
+    pub(crate) fn serve_http<F>(
         self,
-        routes: fn(&mut web::ServiceConfig),
-        data: T,
+        routes: F,
         host_name: Option<String>,
         stopping: CancellationToken,
-    ) -> Result<impl Future<Output = ()> + Send + use<T>, LensError> {
+    ) -> Result<impl Future<Output = ()> + Send + use<F>, LensError>
+    where
+        F: FnOnce(&mut web::ServiceConfig) + Clone + Send + 'static,
+    {
         let Self { socket, binding } = self;
-        let data = web::Data::new(data);
         let server = HttpServer::new(move || {
             let host_name = host_name.clone();
             App::new()
-                .app_data(data.clone())
-                .configure(routes)
+                .configure(routes.clone())
                 .wrap(from_fn(move |request, next| {
                     local_only(host_name.clone(), request, next)
                 }))

@@ -17,7 +17,7 @@ pub(crate) fn span(id: u64, parent: u64, name: &str, times: Range<u64>) -> Span 
         flags: 1,
         name: name.to_owned(),
         kind: SpanKind::Internal,
-        service: "shop".to_owned(),
+        service: "shop".into(),
         resource: Arc::default(),
         scope: Arc::default(),
         attributes: Attributes::default(),

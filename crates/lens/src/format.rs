@@ -1,8 +1,10 @@
 //! How durations, times, counts and received texts are written for people.
 
+use std::borrow::Borrow;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde::Serializer;
 
 /// `3.10 ms`; seconds from 10 s on, minutes from 10 min on, hours from 10 h on.
 pub(crate) fn readable(duration: Duration) -> String {
@@ -20,22 +22,39 @@ pub(crate) fn utc(unix_nano: u64) -> DateTime<Utc> {
     DateTime::from_timestamp_nanos(i64::try_from(unix_nano).unwrap_or_default())
 }
 
+/// JSON: in milliseconds, rounded to a microsecond.
+pub(crate) fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((duration.as_secs_f64() * 1e6).round() / 1e3)
+}
+
+/// As [`milliseconds`], or null.
+pub(crate) fn milliseconds_or_null<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => milliseconds(duration, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// `1 span`, `2 spans`.
-pub(crate) fn count(number: usize, noun: &str) -> String {
+pub(crate) fn count(number: impl Borrow<usize>, noun: &str) -> String {
+    let number = *number.borrow();
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Replaces control characters and direction marks: received texts are untrusted and could move a terminal's
 /// cursor or reverse the direction of writing.
 pub(crate) fn printable(text: &str) -> String {
-    let is_unsafe = |c: char| c.is_control() || is_direction_mark(c);
     text.chars()
         .map(|c| if is_unsafe(c) { '\u{fffd}' } else { c })
         .collect()
 }
 
-fn is_direction_mark(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether a character of a received text is replaced.
+pub(crate) fn is_unsafe(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

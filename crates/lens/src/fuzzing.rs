@@ -20,7 +20,7 @@ pub enum Signal {
 /// Takes an export, draws the traces of those that are accepted, and converts them back.
 pub fn export(signal: Signal, is_json: bool, body: &[u8]) {
     let max_bytes = 1024 * 1024;
-    let store = TelemetryStore::new(max_bytes);
+    let store = TelemetryStore::new(max_bytes, &[]);
     let intake = Intake::new(store.clone(), max_bytes);
     let format = if is_json { Format::Json } else { Format::Protobuf };
     // A refused export has nothing to draw.

@@ -34,6 +34,12 @@ impl<const N: usize> Id<N> {
     }
 }
 
+impl Id<16> {
+    pub(crate) fn as_u128(&self) -> u128 {
+        u128::from_be_bytes(self.0)
+    }
+}
+
 impl<const N: usize> fmt::Display for Id<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

@@ -4,6 +4,7 @@
 //! memory, with an upper bound. lens does not trace itself.
 
 mod attributes;
+mod comparison;
 mod config;
 mod endpoint;
 #[cfg(test)]
@@ -13,12 +14,22 @@ mod format;
 pub mod fuzzing;
 mod ids;
 mod log;
+mod map;
 mod metric;
+mod numbers;
 mod otlp;
+mod query;
+mod rates;
 mod receive;
+mod samples;
+mod search;
+mod series;
 mod server;
+mod service_name;
 mod storage;
 mod summary;
+mod systems;
+mod timeline;
 mod trace;
 mod tree;
 mod waterfall;
@@ -29,9 +40,17 @@ pub use config::LensConfig;
 pub use endpoint::LensError;
 pub use ids::{InvalidId, SpanId, TraceId};
 pub use log::{LogRecord, Severity};
+pub use map::{Calls, MapEdge, MapNode, NodeKind, ServiceMap};
 pub use metric::{Metric, MetricKind, Point, PointValue, Temporality};
+pub use query::{InvalidQuery, Query};
+pub use rates::{Rates, RootSeries, RootStep};
+pub use search::{Cursor, InvalidCursor, LogSearch, Page, TraceSearch};
+pub use series::{DistributionSeries, MetricLine, MetricName, MetricQuery, MetricSeries};
 pub use server::Lens;
+pub use service_name::ServiceName;
 pub use storage::{TelemetryStore, TraceFilter};
 pub use summary::TraceSummary;
+pub use timeline::Timeline;
 pub use trace::{Dropped, Event, Link, Scope, Span, SpanKind, Status, Trace, kind_name};
 pub use tree::{Row, Tree};
+pub use waterfall::{CriticalPath, Segment, Wait};

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::attributes::{Attributes, Value};
 use crate::ids::{SpanId, TraceId};
+use crate::service_name::ServiceName;
 use crate::trace::Scope;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +22,7 @@ pub struct LogRecord {
     /// Empty if the record is not an event.
     pub event_name: String,
     /// `service.name` of the resource; `unknown_service` if that is absent.
-    pub service: String,
+    pub service: ServiceName,
     pub resource: Arc<Attributes>,
     pub scope: Arc<Scope>,
     pub trace_id: Option<TraceId>,
@@ -40,14 +41,13 @@ impl Severity {
 }
 
 impl LogRecord {
-    /// An estimate of the memory used, without the shared resource and scope.
+    /// An estimate of the memory used, without the shared service, resource and scope.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>()
             + self.severity_text.len()
             + self.body.heap_bytes()
             + self.attributes.heap_bytes()
             + self.event_name.len()
-            + self.service.len()
     }
 }
 

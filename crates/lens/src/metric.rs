@@ -6,6 +6,7 @@ pub use opentelemetry_proto::tonic::metrics::v1::AggregationTemporality as Tempo
 use serde::Serialize;
 
 use crate::attributes::Attributes;
+use crate::service_name::ServiceName;
 use crate::trace::Scope;
 
 /// One metric of one process, as last exported.
@@ -23,7 +24,7 @@ pub struct Metric {
     /// One for each set of attributes.
     pub points: Vec<Point>,
     /// `service.name` of the resource; `unknown_service` if that is absent.
-    pub service: String,
+    pub service: ServiceName,
     pub resource: Arc<Attributes>,
     pub scope: Arc<Scope>,
 }

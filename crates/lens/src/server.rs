@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
 
+use actix_web::web::{Data, ServiceConfig};
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -14,7 +15,7 @@ use crate::config::LensConfig;
 use crate::endpoint::{Endpoint, LensError};
 use crate::receive::{self, Intake};
 use crate::storage::TelemetryStore;
-use crate::web;
+use crate::web::{self, SystemUrl};
 
 /// A running lens. It stops when dropped.
 #[derive(Debug)]
@@ -39,19 +40,18 @@ impl Lens {
         let http = Endpoint::bind(address(config.otlp_http_port), "OTLP/HTTP", "LENS_HTTP_PORT")?;
         let (page_url, otlp_grpc_url, otlp_http_url) = (page.url(), grpc.url(), http.url());
 
-        let store = TelemetryStore::new(config.max_bytes);
+        let store = TelemetryStore::new(config.max_bytes, &config.key_attributes);
         let stopping = CancellationToken::new();
         let intake = Intake::new(store.clone(), config.max_bytes);
         // A receiver that other machines reach has a name that lens does not know.
         let names = config.host.is_loopback().then(|| config.host_name.clone());
-        let page = page.serve_http(
-            web::routes,
-            store.clone(),
-            Some(config.host_name),
-            stopping.clone(),
-        )?;
+        let pages = with_data(
+            SystemUrl(config.system_url),
+            with_data(store.clone(), web::routes),
+        );
+        let page = page.serve_http(pages, Some(config.host_name), stopping.clone())?;
         let grpc = grpc.serve_grpc(receive::grpc_routes(&intake), stopping.clone());
-        let http = http.serve_http(receive::http_routes, intake, names, stopping.clone())?;
+        let http = http.serve_http(with_data(intake, receive::http_routes), names, stopping.clone())?;
         let thread = spawn(async { tokio::join!(page, grpc, http) })
             .await
             .map_err(LensError::Thread)?;
@@ -96,6 +96,18 @@ impl Lens {
         if !matches!(tokio::task::spawn_blocking(|| thread.join()).await, Ok(Ok(()))) {
             tracing::error!("the server thread panicked");
         }
+    }
+}
+
+/// `routes` with `data` of the application.
+fn with_data<T: Send + Sync + 'static>(
+    data: T,
+    routes: impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static,
+) -> impl FnOnce(&mut ServiceConfig) + Clone + Send + 'static {
+    let data = Data::new(data);
+    move |service| {
+        service.app_data(data);
+        routes(service);
     }
 }
 

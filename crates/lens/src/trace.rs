@@ -10,6 +10,7 @@ pub use opentelemetry_proto::tonic::trace::v1::status::StatusCode as Status;
 
 use crate::attributes::Attributes;
 use crate::ids::{SpanId, TraceId};
+use crate::service_name::ServiceName;
 
 /// The attribute by which an order's traces are found.
 pub(crate) const ORDER_ID: &str = "order.id";
@@ -36,7 +37,7 @@ pub struct Span {
     pub name: String,
     pub kind: SpanKind,
     /// `service.name` of the resource; `unknown_service` if that is absent.
-    pub service: String,
+    pub service: ServiceName,
     /// The attributes of the sending process, shared by the spans of one export.
     pub resource: Arc<Attributes>,
     /// The instrumentation library, shared by the spans of one export.
@@ -133,13 +134,12 @@ impl Span {
         self.status == Status::Error
     }
 
-    /// An estimate of the memory used, without the shared resource and scope.
+    /// An estimate of the memory used, without the shared service, resource and scope.
     pub(crate) fn bytes(&self) -> usize {
         let link = |link: &Link| size_of::<Link>() + link.trace_state.len() + link.attributes.heap_bytes();
         let event = |event: &Event| size_of::<Event>() + event.name.len() + event.attributes.heap_bytes();
         size_of::<Self>()
             + self.name.len()
-            + self.service.len()
             + self.trace_state.len()
             + self.status_message.len()
             + self.attributes.heap_bytes()

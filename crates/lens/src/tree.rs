@@ -81,7 +81,7 @@ impl<'a> Tree<'a> {
     #[must_use]
     pub fn services(&self) -> Vec<&'a str> {
         let mut seen = HashSet::new();
-        let services = self.rows.iter().map(|row| row.span.service.as_str());
+        let services = self.rows.iter().map(|row| &*row.span.service);
         services.filter(|service| seen.insert(*service)).collect()
     }
 }

@@ -7,6 +7,8 @@ use std::fmt::{self, Display, Write};
 pub enum Colour {
     /// The first series.
     First,
+    /// The second colour of series.
+    Second,
     /// The third colour of series, for what follows from the first.
     Third,
     /// The fourth colour of series.
@@ -22,6 +24,7 @@ impl Colour {
     pub const fn class(self) -> &'static str {
         match self {
             Self::First => "c0",
+            Self::Second => "c1",
             Self::Third => "c2",
             Self::Fourth => "c3",
             Self::Bad => "c-bad",
@@ -78,8 +81,8 @@ pub struct Chart<'a> {
     pub unit: fn(f64) -> String,
 }
 
-const WIDTH: f64 = 560.0;
-const HEIGHT: f64 = 120.0;
+pub(crate) const WIDTH: f64 = 560.0;
+pub(crate) const HEIGHT: f64 = 120.0;
 
 impl Display for Chart<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -125,29 +128,35 @@ impl Display for Chart<'_> {
             escaped(f, &mark.text)?;
             f.write_str("</text></g>")?;
         }
-        for label in &self.labels {
-            let anchor = match label.at {
-                at if at <= 0.0 => "start",
-                at if at >= 1.0 => "end",
-                _ => "middle",
-            };
-            write!(
-                f,
-                r#"<text x="{:.1}" y="{}" text-anchor="{anchor}""#,
-                label.at * WIDTH,
-                HEIGHT + 16.0
-            )?;
-            if let Some(time) = &label.time {
-                f.write_str(r#" data-time=""#)?;
-                escaped(f, time)?;
-                f.write_str("\"")?;
-            }
-            f.write_str(">")?;
-            escaped(f, &label.text)?;
-            f.write_str("</text>")?;
-        }
+        time_axis(f, &self.labels)?;
         f.write_str("</svg>")
     }
+}
+
+/// The texts below a chart.
+pub(crate) fn time_axis(f: &mut fmt::Formatter<'_>, labels: &[Label]) -> fmt::Result {
+    for label in labels {
+        let anchor = match label.at {
+            at if at <= 0.0 => "start",
+            at if at >= 1.0 => "end",
+            _ => "middle",
+        };
+        write!(
+            f,
+            r#"<text x="{:.1}" y="{}" text-anchor="{anchor}""#,
+            label.at * WIDTH,
+            HEIGHT + 16.0
+        )?;
+        if let Some(time) = &label.time {
+            f.write_str(r#" data-time=""#)?;
+            escaped(f, time)?;
+            f.write_str("\"")?;
+        }
+        f.write_str(">")?;
+        escaped(f, &label.text)?;
+        f.write_str("</text>")?;
+    }
+    Ok(())
 }
 
 /// A small chart without axes, beside the number that it explains. Hidden from screen readers.
@@ -225,7 +234,7 @@ fn round_up(value: f64) -> f64 {
     steps.into_iter().find(|step| *step >= value).unwrap_or(value)
 }
 
-fn escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+pub(crate) fn escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     for letter in text.chars() {
         match letter {
             '&' => f.write_str("&amp;")?,

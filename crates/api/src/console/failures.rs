@@ -10,10 +10,9 @@ use askama::Template;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Order, OrderStatus};
 use store::{OrderFilter, Sample};
-use ui::{Colour, sparkline};
+use ui::{Colour, Moment, sparkline};
 
 use super::access::{Look, Operator};
-use super::moment::Moment;
 use super::page::{Frame, page};
 use super::series::number;
 use super::words::{self, Explanation};

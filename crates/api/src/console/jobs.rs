@@ -4,10 +4,10 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use askama::Template;
+use ui::Moment;
 
 use super::access::{Act, Action, Look, Operator};
 use super::confirmation::{Confirmation, confirm};
-use super::moment::Moment;
 use super::page::{Frame, page, see_other};
 use super::workers::Workers;
 use crate::operations::queue;

@@ -7,7 +7,6 @@ mod confirmation;
 mod failures;
 mod jobs;
 mod live;
-mod moment;
 mod operations;
 mod order_detail;
 mod order_list;

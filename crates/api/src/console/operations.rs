@@ -5,10 +5,10 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use askama::Template;
 use store::{Operation, OrderFilter};
+use ui::Moment;
 use uuid::Uuid;
 
 use super::access::{Look, Operator};
-use super::moment::Moment;
 use super::page::{Frame, page};
 use crate::problem::Problem;
 use crate::state::AppState;

@@ -1,6 +1,7 @@
 //! `/orders/{id}`: one order, with what happened to it and what can be done.
 
 use std::time::Duration;
+use ui::Moment;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -11,7 +12,6 @@ use domain::{Item, Order, OrderId, OrderStatus};
 use store::Transition;
 
 use super::access::{Look, Operator};
-use super::moment::Moment;
 use super::page::{Frame, page_with_frames};
 use super::words::{self, Explanation};
 use crate::orders::representation::OrderBody;

@@ -8,9 +8,9 @@ use domain::{FailureCode, Order, OrderId, OrderStatus, PaymentStatus};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use store::UnreadableOrder;
+use ui::Moment;
 
 use super::access::{Look, Operator};
-use super::moment::Moment;
 use super::page::{Frame, page, see_other};
 use super::selection::Selection;
 use super::words;

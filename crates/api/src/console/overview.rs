@@ -11,10 +11,9 @@ use chrono::{TimeDelta, Utc};
 use domain::{Order, OrderStatus};
 use queue::QueueStats;
 use store::{OrderFilter, Sample, SampledState};
-use ui::{Chart, Colour, Series};
+use ui::{Chart, Colour, Moment, Series};
 
 use super::access::{Look, Operator};
-use super::moment::Moment;
 use super::page::{Frame, page};
 use super::series::{Point, Range, RangeQuery, most, number, outages};
 use super::words;

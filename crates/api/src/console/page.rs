@@ -63,13 +63,13 @@ pub(super) struct Outage {
 #[template(path = "parts/failure_count.html")]
 pub(super) struct FailureCount(String);
 
-/// The pages of the navigation.
-pub(super) const PAGES: [(&str, &str); 5] = [
-    ("Overview", "/"),
-    ("Orders", "/orders"),
-    ("Failures", "/failures"),
-    ("Queue", "/queue"),
-    ("Operations", "/operations"),
+/// The pages of the navigation, each with the key that leads to it after `g`.
+pub(super) const PAGES: [(&str, &str, char); 5] = [
+    ("Overview", "/", 'h'),
+    ("Orders", "/orders", 'o'),
+    ("Failures", "/failures", 'f'),
+    ("Queue", "/queue", 'q'),
+    ("Operations", "/operations", 'p'),
 ];
 
 impl Frame {

@@ -2,8 +2,8 @@
 
 use askama::Template;
 use dispatch::workers::{self, REPORT_INTERVAL, Worker};
+use ui::Moment;
 
-use super::moment::Moment;
 use crate::state::AppState;
 
 /// A worker that did not report for so many intervals is shown as not seen.

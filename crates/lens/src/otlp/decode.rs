@@ -10,6 +10,7 @@ use opentelemetry_proto::tonic::trace::v1 as trace_proto;
 use crate::attributes::{Attributes, Value};
 use crate::ids::{SpanId, TraceId};
 use crate::log::{LogRecord, Severity};
+use crate::service_name::ServiceName;
 use crate::trace::{Dropped, Event, Link, Scope, Span};
 
 /// The items of an export, and the number of items that were rejected.
@@ -20,7 +21,7 @@ pub(crate) struct Decoded<T> {
 
 /// The process and library that the items of an export share.
 pub(super) struct Origin {
-    pub(super) service: String,
+    pub(super) service: ServiceName,
     pub(super) resource: Arc<Attributes>,
     pub(super) scope: Arc<Scope>,
 }
@@ -150,7 +151,7 @@ impl Origin {
         let resource = attributes(resource.unwrap_or_default().attributes);
         let service = resource.get_str("service.name").unwrap_or("unknown_service");
         Self {
-            service: service.to_owned(),
+            service: service.into(),
             resource: Arc::new(resource),
             scope: Arc::default(),
         }

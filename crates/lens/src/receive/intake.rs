@@ -123,7 +123,7 @@ mod tests {
         let (mut most, mut refused) = (0, 4_000_000);
         while refused - most > 1_000 {
             let count = usize::midpoint(most, refused);
-            let intake = Intake::new(TelemetryStore::new(max_bytes), max_bytes);
+            let intake = Intake::new(TelemetryStore::new(max_bytes, &[]), max_bytes);
             match intake.accept::<E>(Format::Protobuf, &item(count)) {
                 Ok(_) => most = count,
                 Err(Rejection::TooManyItems(_)) => refused = count,
@@ -132,7 +132,7 @@ mod tests {
         }
         assert!(most > 0 && refused < 4_000_000, "{most}..{refused}");
         let body = item(most);
-        let intake = Intake::new(TelemetryStore::new(max_bytes), max_bytes);
+        let intake = Intake::new(TelemetryStore::new(max_bytes, &[]), max_bytes);
         let memory = allocation_counter::measure(|| {
             intake.accept::<E>(Format::Protobuf, &body).map(drop).unwrap();
         });

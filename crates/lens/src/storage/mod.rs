@@ -3,23 +3,31 @@
 //! Traces get six sixteenths of the limit, log records and metrics one each; the rest is for exports that are
 //! read and decoded. Sizes are estimates from the lengths of the texts, rather too large than too small.
 
+mod keys;
+mod lock;
 mod logs;
 mod metrics;
+mod search;
 mod traces;
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
 
 use crate::ids::TraceId;
 use crate::log::LogRecord;
+use crate::map::ServiceMap;
 use crate::metric::Metric;
+use crate::query::Query;
+use crate::rates::Rates;
+use crate::search::{LogSearch, Page, TraceSearch};
+use crate::series::{MetricName, MetricQuery, MetricSeries};
 use crate::summary::TraceSummary;
 use crate::trace::{Span, Trace};
+use lock::lock;
 use logs::Logs;
 use metrics::Metrics;
 use traces::Traces;
-
-pub use traces::TraceFilter;
 
 /// A handle on the received telemetry; clones share it.
 #[derive(Debug, Clone)]
@@ -30,22 +38,33 @@ struct Shared {
     traces: Mutex<Traces>,
     logs: Mutex<Logs>,
     metrics: Mutex<Metrics>,
+    changes: watch::Sender<u64>,
+}
+
+/// Which traces to list. The default is all of them.
+#[derive(Debug, Clone, Default)]
+pub struct TraceFilter {
+    /// Only traces with a span of this service.
+    pub service: Option<String>,
+    /// Only traces with this `order.id` on a span or a log record.
+    pub order_id: Option<String>,
 }
 
 impl TelemetryStore {
-    pub(crate) fn new(max_bytes: usize) -> Self {
+    pub(crate) fn new(max_bytes: usize, key_attributes: &[String]) -> Self {
         let sixteenth = max_bytes / 16;
         Self(Arc::new(Shared {
-            traces: Mutex::new(Traces::new(6 * sixteenth)),
+            traces: Mutex::new(Traces::new(6 * sixteenth, key_attributes)),
             logs: Mutex::new(Logs::new(sixteenth)),
             metrics: Mutex::new(Metrics::new(sixteenth)),
+            changes: watch::Sender::default(),
         }))
     }
 
     /// All traces, newest first by the start of their first span.
     #[must_use]
     pub fn traces(&self) -> Vec<Trace> {
-        self.select(&TraceFilter::default(), usize::MAX, Trace::clone)
+        self.matching_traces(&Query::default())
     }
 
     /// The spans of a trace received so far; `None` if none was received, or the trace was evicted.
@@ -57,23 +76,89 @@ impl TelemetryStore {
     /// The traces with this `order.id` on a span or a log record, newest first.
     #[must_use]
     pub fn find_by_order(&self, order_id: &str) -> Vec<Trace> {
-        let filter = TraceFilter {
-            order_id: Some(order_id.to_owned()),
-            ..TraceFilter::default()
-        };
-        self.select(&filter, usize::MAX, Trace::clone)
+        let query = Query::word("order.id", order_id).parse();
+        query
+            .map(|query| self.matching_traces(&query))
+            .unwrap_or_default()
     }
 
     /// The newest `limit` traces that match `filter`.
     #[must_use]
     pub fn summaries(&self, filter: &TraceFilter, limit: usize) -> Vec<TraceSummary> {
-        self.select(filter, limit, TraceSummary::of)
+        let word = |key, value: &Option<String>| value.as_deref().map(|value| Query::word(key, value));
+        let words = [
+            word("service", &filter.service),
+            word("order.id", &filter.order_id),
+        ];
+        let Ok(query) = words.into_iter().flatten().collect::<Vec<_>>().join(" ").parse() else {
+            return Vec::new();
+        };
+        let search = TraceSearch {
+            query,
+            limit,
+            ..TraceSearch::default()
+        };
+        self.search_traces(&search).items
+    }
+
+    /// A trace in one line.
+    #[must_use]
+    pub fn summary(&self, id: &TraceId) -> Option<TraceSummary> {
+        lock(&self.0.traces).summary_of(id)
+    }
+
+    /// A page of the traces that match, newest first by the start of their first span.
+    #[must_use]
+    pub fn search_traces(&self, search: &TraceSearch) -> Page<TraceSummary> {
+        search::traces(&self.0.traces, &self.0.logs, search, |traces, stored| {
+            traces.summary(stored)
+        })
+    }
+
+    /// A page of the log records that match, newest first.
+    #[must_use]
+    pub fn search_logs(&self, search: &LogSearch) -> Page<LogRecord> {
+        search::logs(&self.0.logs, search)
+    }
+
+    /// The number, errors and durations of the traces that match, by the name of their root, in `steps` steps
+    /// of time. The limit and `after` of the search do not matter.
+    #[must_use]
+    pub fn rates(&self, search: &TraceSearch, steps: usize) -> Rates {
+        search::rates(&self.0.traces, &self.0.logs, search, steps)
+    }
+
+    /// The services of the traces that match, and what they call. The limit and `after` of the search do not
+    /// matter.
+    #[must_use]
+    pub fn service_map(&self, search: &TraceSearch) -> ServiceMap {
+        search::service_map(&self.0.traces, &self.0.logs, search)
+    }
+
+    /// The metrics that can be charted, sorted by name.
+    #[must_use]
+    pub fn metric_names(&self) -> Vec<MetricName> {
+        lock(&self.0.metrics).names()
+    }
+
+    /// The values of a metric over time; `None` if none of that name is stored.
+    #[must_use]
+    pub fn series(&self, query: &MetricQuery) -> Option<MetricSeries> {
+        let (name, series) = lock(&self.0.metrics).series(query)?;
+        Some(MetricSeries::of(name, query, &series))
+    }
+
+    /// Changes with each export that is stored.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
     }
 
     /// The services of all traces, sorted by name.
     #[must_use]
     pub fn services(&self) -> Vec<String> {
-        lock(&self.0.traces).services()
+        let traces = lock(&self.0.traces);
+        traces.services().map(ToString::to_string).collect()
     }
 
     /// The last export of every metric of every process, sorted by service, process and name.
@@ -92,35 +177,43 @@ impl TelemetryStore {
     #[must_use]
     pub fn logs_of(&self, id: &TraceId) -> Vec<LogRecord> {
         let is_of_trace = |log: &&LogRecord| log.trace_id == Some(*id);
-        let mut logs: Vec<LogRecord> = lock(&self.0.logs).iter().filter(is_of_trace).cloned().collect();
-        logs.sort_by_key(|log| log.time_unix_nano);
-        logs
+        lock(&self.0.logs)
+            .by_time()
+            .filter(is_of_trace)
+            .cloned()
+            .collect()
     }
 
     pub(crate) fn add_spans(&self, spans: Vec<Span>) {
         lock(&self.0.traces).add(spans);
+        self.changed();
     }
 
     pub(crate) fn add_logs(&self, logs: Vec<LogRecord>) {
         lock(&self.0.logs).add(logs);
+        self.changed();
     }
 
     pub(crate) fn add_metrics(&self, metrics: Vec<Metric>) {
         lock(&self.0.metrics).add(metrics);
+        self.changed();
     }
 
-    fn select<T>(&self, filter: &TraceFilter, limit: usize, convert: impl Fn(&Trace) -> T) -> Vec<T> {
-        let logged: BTreeSet<TraceId> = match &filter.order_id {
-            Some(order_id) => lock(&self.0.logs).traces_of_order(order_id).collect(),
-            None => BTreeSet::new(),
+    fn changed(&self) {
+        self.0
+            .changes
+            .send_modify(|number| *number = number.wrapping_add(1));
+    }
+
+    fn matching_traces(&self, query: &Query) -> Vec<Trace> {
+        let search = TraceSearch {
+            query: query.clone(),
+            limit: usize::MAX,
+            ..TraceSearch::default()
         };
-        let traces = lock(&self.0.traces);
-        let newest = traces.newest(filter, &logged, limit).into_iter();
-        newest.map(convert).collect()
+        search::traces(&self.0.traces, &self.0.logs, &search, |_, stored| {
+            stored.trace.clone()
+        })
+        .items
     }
-}
-
-/// Ignores poisoning: a change that a panic interrupted does at most lose a few items of a viewer.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

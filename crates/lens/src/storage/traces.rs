@@ -1,25 +1,26 @@
-//! Traces, indexed by service and by order. Beyond the limit, the trace with the oldest last span is evicted.
+//! Traces, by id, by start and by the values of key attributes. Beyond the limit, the trace with the oldest
+//! last span is evicted.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::keys::{Keys, KeysOfTrace};
 use crate::ids::{SpanId, TraceId};
+use crate::query::{TraceMatcher, Work};
+use crate::search::Cursor;
+use crate::service_name::ServiceName;
+use crate::summary::{TraceFacts, TraceSummary};
 use crate::trace::{Span, Trace};
 
 /// Estimated bytes of a trace besides its spans: its entries in the maps.
 const TRACE_OVERHEAD: usize = 512;
 /// Estimated bytes of a span besides itself: its id in `known`, and the spare capacity of the list.
 const SPAN_OVERHEAD: usize = 96;
-
-/// Which traces to list. The default is all of them.
-#[derive(Debug, Clone, Default)]
-pub struct TraceFilter {
-    /// Only traces with a span of this service.
-    pub service: Option<String>,
-    /// Only traces with this `order.id` on a span or a log record.
-    pub order_id: Option<String>,
-}
+/// Estimated bytes of a service of a trace.
+const SERVICE_OVERHEAD: usize = 64;
+/// Steps of a search for each trace besides those of its tests.
+const STEPS_PER_TRACE: usize = 100;
 
 #[derive(Debug)]
 pub(super) struct Traces {
@@ -28,31 +29,45 @@ pub(super) struct Traces {
     arrivals: u64,
     by_id: HashMap<TraceId, Stored>,
     by_arrival: BTreeMap<u64, TraceId>,
-    by_service: Index,
-    by_order: Index,
+    by_start: BTreeMap<Cursor, TraceId>,
+    /// Each service with the number of its traces.
+    services: BTreeMap<ServiceName, usize>,
+    keys: Keys,
 }
 
-type Index = BTreeMap<String, BTreeSet<TraceId>>;
-
 #[derive(Debug)]
-struct Stored {
-    trace: Trace,
+pub(super) struct Stored {
+    pub(super) trace: Trace,
+    pub(super) facts: TraceFacts,
     known: HashSet<SpanId>,
-    start_unix_nano: u64,
+    keys: KeysOfTrace,
     arrival: u64,
     bytes: usize,
 }
 
+/// A walk over traces from the newest to the oldest, in slices.
+#[derive(Debug)]
+pub(super) struct Walk<'q> {
+    pub(super) matcher: TraceMatcher<'q>,
+    /// Only these traces; `None` for all.
+    pub(super) candidates: Option<BTreeMap<Cursor, TraceId>>,
+    /// The last trace that was examined.
+    pub(super) position: Cursor,
+    /// Traces that started before are not examined.
+    pub(super) from_unix_nano: u64,
+}
+
 impl Traces {
-    pub(super) fn new(max_bytes: usize) -> Self {
+    pub(super) fn new(max_bytes: usize, key_attributes: &[String]) -> Self {
         Self {
             max_bytes,
             bytes: 0,
             arrivals: 0,
             by_id: HashMap::new(),
             by_arrival: BTreeMap::new(),
-            by_service: Index::new(),
-            by_order: Index::new(),
+            by_start: BTreeMap::new(),
+            services: BTreeMap::new(),
+            keys: Keys::new(key_attributes),
         }
     }
 
@@ -64,7 +79,7 @@ impl Traces {
         while self.bytes > self.max_bytes
             && let Some((_, oldest)) = self.by_arrival.pop_first()
         {
-            self.evict(&oldest);
+            self.evict(oldest);
         }
     }
 
@@ -72,34 +87,61 @@ impl Traces {
         self.by_id.get(id).map(|stored| &stored.trace)
     }
 
-    pub(super) fn services(&self) -> Vec<String> {
-        self.by_service.keys().cloned().collect()
+    pub(super) fn services(&self) -> impl Iterator<Item = &ServiceName> {
+        self.services.keys()
     }
 
-    /// The newest `limit` traces that match the filter; `logged` are the traces of the order's log records.
-    pub(super) fn newest(
+    pub(super) fn summary_of(&self, id: &TraceId) -> Option<TraceSummary> {
+        self.by_id.get(id).map(|stored| self.summary(stored))
+    }
+
+    pub(super) fn summary(&self, stored: &Stored) -> TraceSummary {
+        TraceSummary::of(&stored.trace, &stored.facts, self.keys.first(&stored.keys))
+    }
+
+    /// The traces of an attribute's value by its index; `None` if it is not indexed.
+    pub(super) fn indexed(&self, key: &str, value: &str) -> Option<&BTreeSet<TraceId>> {
+        self.keys.find(key, value)
+    }
+
+    /// The places of traces in the order of their starts.
+    pub(super) fn places(&self, ids: impl IntoIterator<Item = TraceId>) -> BTreeMap<Cursor, TraceId> {
+        let place = |id| Some((self.by_id.get(&id)?.place(), id));
+        ids.into_iter().filter_map(place).collect()
+    }
+
+    /// Examines further traces until `visit` breaks or `slice` steps are spent. Returns whether traces are
+    /// left.
+    pub(super) fn walk(
         &self,
-        filter: &TraceFilter,
-        logged: &BTreeSet<TraceId>,
-        limit: usize,
-    ) -> Vec<&Trace> {
-        let matches = |index: &Index, key: &Option<String>, id: &TraceId| match key {
-            Some(key) => index.get(key).is_some_and(|ids| ids.contains(id)),
-            None => true,
-        };
-        let mut found: Vec<&Stored> = self
-            .by_id
-            .iter()
-            .filter(|(id, _)| matches(&self.by_service, &filter.service, id))
-            .filter(|(id, _)| matches(&self.by_order, &filter.order_id, id) || logged.contains(id))
-            .map(|(_, stored)| stored)
-            .collect();
-        found.sort_by_key(|stored| Reverse((stored.start_unix_nano, stored.arrival)));
-        found
-            .into_iter()
-            .take(limit)
-            .map(|stored| &stored.trace)
-            .collect()
+        walk: &mut Walk<'_>,
+        slice: u64,
+        work: &mut Work,
+        mut visit: impl FnMut(Cursor, &Self, &Stored, &mut Work) -> ControlFlow<()>,
+    ) -> ControlFlow<(), bool> {
+        let until = work.left().saturating_sub(slice);
+        let places = walk.candidates.as_ref().unwrap_or(&self.by_start);
+        for (place, id) in places.range(..walk.position).rev() {
+            if place.unix_nano < walk.from_unix_nano {
+                break;
+            }
+            walk.position = *place;
+            work.spend(STEPS_PER_TRACE);
+            let Some(stored) = self.by_id.get(id) else {
+                continue;
+            };
+            let is_match = walk.matcher.matches(&stored.trace, &stored.facts, work);
+            if work.is_exhausted() {
+                return ControlFlow::Continue(true);
+            }
+            if is_match {
+                visit(*place, self, stored, work)?;
+            }
+            if work.left() <= until {
+                return ControlFlow::Continue(true);
+            }
+        }
+        ControlFlow::Continue(false)
     }
 
     fn add_span(&mut self, span: Span) {
@@ -111,32 +153,49 @@ impl Traces {
         if !stored.known.insert(span.span_id) {
             return;
         }
-        self.by_arrival.remove(&stored.arrival);
-        self.arrivals += 1;
-        self.by_arrival.insert(self.arrivals, id);
-        stored.arrival = self.arrivals;
+        // Consecutive spans of a trace do not move it.
+        if stored.arrival == 0 || stored.arrival != self.arrivals {
+            self.by_arrival.remove(&stored.arrival);
+            self.arrivals += 1;
+            self.by_arrival.insert(self.arrivals, id);
+            stored.arrival = self.arrivals;
+        }
 
         let mut bytes = SPAN_OVERHEAD + span.bytes();
         if !stored.shares_origin_of_last(&span) {
-            bytes += span.resource.heap_bytes() + span.scope.heap_bytes();
+            bytes += span.resource.heap_bytes() + span.scope.heap_bytes() + span.service.len();
         }
-        bytes += index(&mut self.by_service, Some(&span.service), id);
-        bytes += index(&mut self.by_order, span.order_id(), id);
+        bytes += self.keys.add(&span, &mut stored.keys);
+
+        let index = stored.trace.spans.len();
+        let place = stored.place();
+        if let Some(service) = stored.facts.add(index, &span) {
+            bytes += SERVICE_OVERHEAD + service.len();
+            *self.services.entry(service).or_default() += 1;
+        }
+        if index == 0 || stored.place() != place {
+            self.by_start.remove(&place);
+            self.by_start.insert(stored.place(), id);
+        }
         stored.bytes += bytes;
         self.bytes += bytes;
-
-        stored.start_unix_nano = stored.start_unix_nano.min(span.start_unix_nano);
         stored.trace.spans.push(span);
     }
 
-    fn evict(&mut self, id: &TraceId) {
-        let Some(stored) = self.by_id.remove(id) else {
+    fn evict(&mut self, id: TraceId) {
+        let Some(stored) = self.by_id.remove(&id) else {
             return;
         };
         self.bytes -= stored.bytes;
-        for span in &stored.trace.spans {
-            unindex(&mut self.by_service, Some(&span.service), id);
-            unindex(&mut self.by_order, span.order_id(), id);
+        self.by_start.remove(&stored.place());
+        self.keys.remove(id, &stored.keys);
+        for service in stored.facts.services() {
+            if let Some(traces) = self.services.get_mut(service) {
+                *traces -= 1;
+                if *traces == 0 {
+                    self.services.remove(service);
+                }
+            }
         }
         tracing::debug!(trace_id = %id, "evicted a trace");
     }
@@ -149,10 +208,18 @@ impl Stored {
                 trace_id: id,
                 spans: Vec::new(),
             },
+            facts: TraceFacts::default(),
             known: HashSet::new(),
-            start_unix_nano: u64::MAX,
+            keys: KeysOfTrace::new(),
             arrival: 0,
             bytes: TRACE_OVERHEAD,
+        }
+    }
+
+    fn place(&self) -> Cursor {
+        Cursor {
+            unix_nano: self.facts.start_unix_nano(),
+            tie: self.trace.trace_id.as_u128(),
         }
     }
 
@@ -161,28 +228,6 @@ impl Stored {
         self.trace.spans.last().is_some_and(|last| {
             Arc::ptr_eq(&last.resource, &span.resource) && Arc::ptr_eq(&last.scope, &span.scope)
         })
-    }
-}
-
-/// Returns an estimate of the bytes that the index grew by.
-fn index(index: &mut Index, key: Option<&str>, id: TraceId) -> usize {
-    let Some(key) = key else { return 0 };
-    if let Some(ids) = index.get_mut(key) {
-        let is_new = ids.insert(id);
-        return if is_new { 2 * size_of::<TraceId>() } else { 0 };
-    }
-    index.insert(key.to_owned(), BTreeSet::from([id]));
-    size_of::<(String, BTreeSet<TraceId>)>() + key.len() + 12 * size_of::<TraceId>()
-}
-
-fn unindex(index: &mut Index, key: Option<&str>, id: &TraceId) {
-    if let Some(key) = key
-        && let Some(ids) = index.get_mut(key)
-    {
-        ids.remove(id);
-        if ids.is_empty() {
-            index.remove(key);
-        }
     }
 }
 
@@ -202,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_oldest_trace_is_evicted_from_all_indexes() {
-        let mut traces = Traces::new(4_000);
+        let mut traces = Traces::new(4_000, &["order.id".to_owned()]);
         for id in 1..=100 {
             traces.add(vec![span_of(id, &format!("order-{id}"))]);
             assert!(traces.bytes <= traces.max_bytes);
@@ -211,13 +256,15 @@ mod tests {
         assert!(traces.get(&trace_id(100)).is_some());
         let stored = traces.by_id.len();
         assert!((1..10).contains(&stored), "{stored}");
-        assert_eq!((traces.by_arrival.len(), traces.by_order.len()), (stored, stored));
-        assert_eq!(traces.by_service.get("shop").unwrap().len(), stored);
+        assert_eq!((traces.by_arrival.len(), traces.by_start.len()), (stored, stored));
+        assert_eq!(traces.services.get("shop"), Some(&stored));
+        assert!(traces.indexed("order.id", "order-1").is_none());
+        assert_eq!(traces.indexed("order.id", "order-100").unwrap().len(), 1);
     }
 
     #[test]
     fn a_trace_with_a_new_span_outlives_a_younger_one() {
-        let mut traces = Traces::new(8_000);
+        let mut traces = Traces::new(8_000, &[]);
         traces.add(vec![span_of(1, "first")]);
         traces.add(vec![span_of(2, "second")]);
         traces.add(vec![Span {
@@ -234,10 +281,10 @@ mod tests {
 
     #[test]
     fn a_trace_larger_than_the_limit_is_not_stored() {
-        let mut traces = Traces::new(4_000);
+        let mut traces = Traces::new(4_000, &["order.id".to_owned()]);
         traces.add((1..100).map(|id| span(id, 0, "a", 0..1)).collect());
         assert_eq!(
-            (traces.bytes, traces.by_id.len(), traces.by_service.len()),
+            (traces.bytes, traces.by_id.len(), traces.services.len()),
             (0, 0, 0)
         );
     }

@@ -23,6 +23,15 @@ impl Scale {
         Duration::from_nanos(unix_nano.saturating_sub(self.start))
     }
 
+    /// The place of a time in a drawing of this width.
+    pub(crate) fn place(&self, unix_nano: u64, width: usize) -> usize {
+        let offset = self.offset(unix_nano).as_nanos();
+        let place = (offset * cells_wide(width)).checked_div(self.nanos);
+        usize::try_from(place.unwrap_or_default())
+            .unwrap_or(width)
+            .min(width)
+    }
+
     /// The first cell and the number of cells, at least one, of a span's bar in a drawing of `cells` cells.
     pub(crate) fn bar(&self, span: &Span, cells: usize) -> (usize, usize) {
         let at = |time: Duration, cells: usize| {

@@ -1,58 +1,44 @@
 //! The JSON API.
 
 use actix_web::{HttpResponse, web};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use super::params::SearchParams;
 use super::problem::Problem;
 use crate::format::utc;
 use crate::ids::TraceId;
 use crate::log::LogRecord;
 use crate::metric::Metric;
 use crate::otlp;
-use crate::storage::{TelemetryStore, TraceFilter};
-use crate::trace::Trace;
+use crate::storage::TelemetryStore;
+use crate::summary::TraceSummary;
+use crate::trace::{ORDER_ID, Trace};
 
-const DEFAULT_LIMIT: usize = 20;
-const MAX_LIMIT: usize = 100;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TracesQuery {
-    service: Option<String>,
+/// A trace as listed.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    summary: TraceSummary,
+    /// Also in `keys`.
     order_id: Option<String>,
-    limit: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LogsQuery {
-    trace_id: Option<String>,
-}
-
-/// The envelope of every list.
+/// The envelope of a list without pages.
 #[derive(Serialize)]
 struct Data<T> {
     data: Vec<T>,
 }
 
 pub(super) async fn traces(
-    query: web::Query<TracesQuery>,
+    params: web::Query<SearchParams>,
     store: web::Data<TelemetryStore>,
 ) -> Result<HttpResponse, Problem> {
-    let TracesQuery {
-        service,
-        order_id,
-        limit,
-    } = query.into_inner();
-    let limit = limit.as_deref().map_or(Ok(DEFAULT_LIMIT), parse_limit)?;
-    let filter = TraceFilter {
-        service: non_empty(service),
-        order_id: non_empty(order_id),
-    };
-    Ok(HttpResponse::Ok().json(Data {
-        data: store.summaries(&filter, limit),
-    }))
+    let page = store.search_traces(&params.traces()?);
+    Ok(HttpResponse::Ok().json(page.map(|summary| Listed {
+        order_id: summary.keys.get(ORDER_ID).cloned(),
+        summary,
+    })))
 }
 
 pub(super) async fn trace(
@@ -63,16 +49,11 @@ pub(super) async fn trace(
 }
 
 pub(super) async fn logs(
-    query: web::Query<LogsQuery>,
+    params: web::Query<SearchParams>,
     store: web::Data<TelemetryStore>,
 ) -> Result<HttpResponse, Problem> {
-    let logs = match non_empty(query.into_inner().trace_id) {
-        Some(id) => store.logs_of(&parse_id(&id)?),
-        None => store.logs(),
-    };
-    Ok(HttpResponse::Ok().json(Data {
-        data: logs.iter().map(log_json).collect(),
-    }))
+    let page = store.search_logs(&params.logs()?);
+    Ok(HttpResponse::Ok().json(page.map(|log| log_json(&log))))
 }
 
 pub(super) async fn metrics(store: web::Data<TelemetryStore>) -> HttpResponse {
@@ -96,11 +77,6 @@ pub(super) fn find(store: &TelemetryStore, id: &str) -> Result<Trace, Problem> {
 fn parse_id(text: &str) -> Result<TraceId, Problem> {
     text.parse()
         .map_err(|invalid| Problem::BadRequest(format!("`{text}` is not a trace id: {invalid}")))
-}
-
-fn parse_limit(text: &str) -> Result<usize, Problem> {
-    let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    limit.ok_or_else(|| Problem::BadRequest(format!("limit is `{text}`; it takes 1 to {MAX_LIMIT}")))
 }
 
 /// An empty parameter, as a form sends it, counts as absent.

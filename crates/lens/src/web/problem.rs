@@ -10,6 +10,10 @@ pub(super) enum Problem {
     BadRequest(String),
     #[error("{0}")]
     NotFound(String),
+    #[error("too many pages follow lens: close some")]
+    TooManyStreams,
+    #[error("lens failed")]
+    Internal,
 }
 
 impl ResponseError for Problem {
@@ -17,6 +21,8 @@ impl ResponseError for Problem {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::TooManyStreams => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 

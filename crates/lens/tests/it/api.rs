@@ -41,7 +41,8 @@ async fn a_listed_trace_has_its_summary() {
         "spans": 2,
         "errors": 1,
         "order_id": "o-1",
-    }] });
+        "keys": { "order.id": "o-1" },
+    }], "next": null, "partial": false });
     assert_eq!(list, expected);
 }
 
@@ -76,7 +77,7 @@ async fn a_bad_query_is_a_400_that_names_the_parameter() {
     let lens = lens().await;
     for query in [
         "limit=0",
-        "limit=101",
+        "limit=1001",
         "limit=ten",
         "limit=",
         "limit=1&limit=2",

@@ -15,4 +15,5 @@ mod otlp;
 mod pages;
 mod receive_grpc;
 mod receive_http;
+mod search;
 mod support;

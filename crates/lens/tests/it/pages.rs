@@ -6,10 +6,10 @@ use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode as SpanStatus;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 use reqwest::StatusCode;
-use throughline_lens::Lens;
+use throughline_lens::{Lens, LensConfig};
 
 use crate::otlp;
-use crate::support::{get, lens};
+use crate::support::{get, lens, lens_with};
 
 const ORDER: &str = "0192f0c1-2a3b-7c4d-8e5f-60718293a4b5";
 const TRACE: &str = "00000000000000000000000000000001";
@@ -138,63 +138,85 @@ async fn received_text_cannot_become_markup_or_move_the_cursor() {
         ..otlp::span(1, 0, evil, SpanKind::Server, 0..10)
     };
     send(&lens, evil, vec![span]).await;
-    for path in ["/", "/?q=%22%3E%3Cscript%3E", &format!("/traces/{TRACE}")] {
+    let trace = format!("/traces/{TRACE}");
+    for path in [
+        "/",
+        "/?q=%22%3E%3Cscript%3E",
+        "/logs",
+        "/metrics",
+        "/map",
+        "/compare",
+        &trace,
+    ] {
         let html = page(&lens, path).await;
-        assert!(!html.contains("<script") && !html.contains("<img"), "{html}");
+        assert_eq!(html.matches("<script").count(), 1, "{html}");
+        assert!(!html.contains("<img src=x") && !html.contains('\x1b'), "{html}");
     }
     assert!(
-        page(&lens, &format!("/traces/{TRACE}"))
+        page(&lens, &trace)
             .await
-            .contains("&lt;script&gt;alert(1)&lt;/script&gt;")
+            .contains("&#60;script&#62;alert(1)&#60;/script&#62;")
     );
-    assert!(
-        !page(&lens, &format!("/traces/{TRACE}.txt"))
-            .await
-            .contains('\x1b')
-    );
+    assert!(!page(&lens, &format!("{trace}.txt")).await.contains('\x1b'));
 }
 
 #[tokio::test]
 async fn pages_have_a_strict_policy_and_no_inline_style() {
     let lens = lens().await;
     send_an_order(&lens).await;
+    let trace = format!("/traces/{TRACE}");
+    let text = format!("{trace}.txt");
     for path in [
         "/",
-        &format!("/traces/{TRACE}"),
-        &format!("/traces/{TRACE}.txt"),
+        "/logs",
+        "/metrics",
+        "/map",
+        "/compare",
+        &trace,
+        &text,
         "/api/traces",
         "/nowhere",
     ] {
         let response = get(format!("{}{path}", lens.page_url())).await;
         let headers = response.headers();
+        let policy = headers["content-security-policy"].to_str().unwrap();
         assert!(
-            headers["content-security-policy"]
-                .to_str()
-                .unwrap()
-                .starts_with("default-src 'none'"),
+            policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"),
+            "{path}"
+        );
+        assert!(
+            policy.ends_with("frame-ancestors http://127.0.0.1:* http://localhost:*"),
             "{path}"
         );
         assert_eq!(headers["x-content-type-options"], "nosniff");
-        assert!(!response.text().await.unwrap().contains("style="));
+        let html = response.text().await.unwrap();
+        assert!(!html.contains("style=") && !html.contains("onclick"), "{path}");
     }
-    assert_eq!(
-        get(format!("{}/assets/lens.css", lens.page_url()))
-            .await
-            .headers()["content-type"],
-        "text/css; charset=utf-8"
-    );
+    for (path, media_type) in [
+        ("/assets/ui.css", "text/css; charset=utf-8"),
+        ("/assets/ui.js", "text/javascript; charset=utf-8"),
+        ("/assets/lens.js", "text/javascript; charset=utf-8"),
+        ("/assets/logo.svg", "image/svg+xml"),
+    ] {
+        let response = get(format!("{}{path}", lens.page_url())).await;
+        assert_eq!(response.headers()["content-type"], media_type);
+    }
 }
 
 #[tokio::test]
 async fn the_search_finds_an_order_and_redirects_to_a_trace() {
     let lens = lens().await;
     send_an_order(&lens).await;
-    assert!(
-        page(&lens, &format!("/?q={ORDER}&service="))
-            .await
-            .contains(&format!("/traces/{TRACE}"))
-    );
-    assert!(page(&lens, "/?q=another").await.contains("No matching trace yet"));
+    for q in [
+        ORDER.to_owned(),
+        format!("order.id%3D{ORDER}"),
+        "error%20duration%3E1ms".to_owned(),
+    ] {
+        let list = page(&lens, &format!("/?q={q}&service=")).await;
+        assert!(list.contains(&format!("/traces/{TRACE}")), "{q}");
+    }
+    let other = page(&lens, "/?q=another").await;
+    assert!(other.contains("No trace matches this search"));
     let response = get(format!("{}/?q=%20{TRACE}", lens.page_url())).await;
     assert_eq!(
         (
@@ -206,9 +228,36 @@ async fn the_search_finds_an_order_and_redirects_to_a_trace() {
 }
 
 #[tokio::test]
+async fn a_search_that_is_not_valid_is_explained_in_place() {
+    let lens = lens().await;
+    let page_of = |path: &'static str| page(&lens, path);
+    assert!(
+        page_of("/?q=duration%3E10")
+            .await
+            .contains("duration takes a number with ns")
+    );
+    assert!(
+        page_of("/?longer=soon")
+            .await
+            .contains("duration takes a number with ns")
+    );
+    assert!(
+        page_of("/logs?q=kind%3Dserver")
+            .await
+            .contains("log records have no root")
+    );
+    for path in ["/?last=soon", "/?after=soon", "/logs?last=soon"] {
+        let response = get(format!("{}{path}", lens.page_url())).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_trace_is_a_404_on_every_page() {
     let lens = lens().await;
-    for path in [format!("/traces/{TRACE}"), format!("/traces/{TRACE}.txt")] {
+    let text = format!("/traces/{TRACE}.txt");
+    for path in [&format!("/traces/{TRACE}"), &text, &format!("/compare?a={TRACE}")] {
         assert_eq!(
             get(format!("{}{path}", lens.page_url())).await.status(),
             StatusCode::NOT_FOUND
@@ -218,4 +267,90 @@ async fn an_unknown_trace_is_a_404_on_every_page() {
         get(format!("{}/traces/nonsense", lens.page_url())).await.status(),
         StatusCode::BAD_REQUEST
     );
+}
+
+#[tokio::test]
+async fn a_large_trace_is_shown_in_parts_and_a_link_to_a_span_leads_to_its_part() {
+    let lens = lens().await;
+    let spans = (1..=1_200).map(|id| otlp::span(id, id - 1, "deep", SpanKind::Internal, id..5_000));
+    send(&lens, "deep", spans.collect()).await;
+    let rows = |html: &str| html.matches("<details id=\"span-").count();
+    let first = page(&lens, &format!("/traces/{TRACE}")).await;
+    assert_eq!(rows(&first), 500);
+    assert_eq!(rows(&page(&lens, &format!("/traces/{TRACE}?page=3")).await), 200);
+    assert_eq!(rows(&page(&lens, &format!("/traces/{TRACE}?page=99")).await), 0);
+    let linked = page(&lens, &format!("/traces/{TRACE}?span={:016x}", 1_100)).await;
+    assert!(linked.contains(&format!(
+        "<details id=\"span-{:016x}\" class=\"span c0\" open>",
+        1_100
+    )));
+    assert!(!first.contains(" open>"));
+}
+
+#[tokio::test]
+async fn two_traces_are_compared_span_by_span() {
+    let lens = lens().await;
+    send_an_order(&lens).await;
+    let other = |id, parent, name, times| Span {
+        trace_id: otlp::trace_id(2),
+        ..otlp::span(id, parent, name, SpanKind::Server, times)
+    };
+    let spans = vec![
+        other(1, 0, "POST /api/orders", 0..10_000),
+        other(2, 1, "authenticate", 0..4_000),
+    ];
+    send(&lens, "throughline-api", spans).await;
+    let b = otlp::trace_id(2)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
+    let choice = page(&lens, &format!("/compare?a={TRACE}")).await;
+    assert!(choice.contains(&format!("/compare?a={TRACE}&amp;b={b}")));
+    let compared = page(&lens, &format!("/compare?a={TRACE}&b={b}")).await;
+    for text in [
+        "B took 38.1 ms shorter than A",
+        "+6.9 ms",
+        "only in A",
+        "only in B",
+    ] {
+        assert!(compared.contains(text), "{text}: {compared}");
+    }
+}
+
+#[tokio::test]
+async fn a_live_part_is_sent_when_telemetry_arrives() {
+    let lens = lens().await;
+    let mut stream = get(format!("{}/live/traces", lens.page_url())).await;
+    assert_eq!(stream.headers()["content-type"], "text/event-stream");
+    let mut received = String::new();
+    let mut sent = false;
+    while !received.contains("create_order") {
+        let bytes = stream.chunk().await.unwrap().unwrap();
+        received.push_str(std::str::from_utf8(&bytes).unwrap());
+        if received.contains("lens has received no trace yet") && !sent {
+            sent = true;
+            send(
+                &lens,
+                "api",
+                vec![otlp::span(2, 0, "create_order", SpanKind::Internal, 0..10)],
+            )
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_navigation_leads_to_the_control_room_where_one_runs() {
+    let alone = lens().await;
+    assert!(!page(&alone, "/").await.contains("System"));
+    let system_url = Some("http://127.0.0.1:8110/".to_owned());
+    let config = LensConfig {
+        system_url,
+        ..LensConfig::default()
+    };
+    let within = lens_with(config).await;
+    for path in ["/", "/logs", "/metrics", "/map", "/compare"] {
+        let link = "<a href=\"http://127.0.0.1:8110/\" data-key=\"s\">System</a>";
+        assert!(page(&within, path).await.contains(link), "{path}");
+    }
 }

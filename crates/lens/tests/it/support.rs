@@ -8,12 +8,20 @@ pub(crate) async fn lens() -> Lens {
 }
 
 pub(crate) async fn lens_with_limit(max_bytes: usize) -> Lens {
+    lens_with(LensConfig {
+        max_bytes,
+        ..LensConfig::default()
+    })
+    .await
+}
+
+/// On free ports.
+pub(crate) async fn lens_with(config: LensConfig) -> Lens {
     let config = LensConfig {
         http_port: 0,
         otlp_grpc_port: 0,
         otlp_http_port: 0,
-        max_bytes,
-        ..LensConfig::default()
+        ..config
     };
     Lens::start(config).await.unwrap()
 }

@@ -33,7 +33,7 @@ impl Part {
             Ok(own) => elements.extend(own),
             Err(problem) => tracing::debug!(%problem, "cannot refresh a live part"),
         }
-        Ok(elements.iter().map(|html| event(html)).collect())
+        Ok(elements.iter().map(|html| ui::event(html).into()).collect())
     }
 
     async fn own_elements(&self, state: &AppState) -> Result<Vec<String>, Problem> {
@@ -68,28 +68,5 @@ impl Part {
         };
         let rendered: Result<_, _> = rendered.into_iter().collect();
         rendered.map_err(|error| Problem::internal(&error))
-    }
-}
-
-/// A message event. Each line of its data has a field; a carriage return would end a line too.
-fn event(html: &str) -> Bytes {
-    let mut event = String::with_capacity(html.len() + 64);
-    for line in html.split(['\n', '\r']).filter(|line| !line.is_empty()) {
-        event.push_str("data: ");
-        event.push_str(line);
-        event.push('\n');
-    }
-    event.push('\n');
-    event.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_text_begins_another_field_or_event() {
-        let html = "<b>a\r\n\r\nevent: x\rid: 1</b>";
-        assert_eq!(event(html), "data: <b>a\ndata: event: x\ndata: id: 1</b>\n\n");
     }
 }

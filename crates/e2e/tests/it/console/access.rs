@@ -2,9 +2,9 @@
 
 use testkit::Service;
 
-use super::operator::Operator;
 use super::seed::outage;
 use crate::caller::{AUTHENTICATION, token};
+use crate::operator::Operator;
 use crate::shop::Shop;
 
 #[tokio::test(flavor = "multi_thread")]

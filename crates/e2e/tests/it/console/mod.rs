@@ -3,7 +3,6 @@
 mod access;
 mod bulk;
 mod keyboard;
-mod operator;
 mod orders;
 mod pages;
 mod queue;
@@ -13,8 +12,8 @@ mod untrusted;
 
 use testkit::Service;
 
+use crate::operator::Operator;
 use crate::shop::Shop;
-use operator::Operator;
 
 /// An operator at the console of this shop.
 async fn operator(shop: &Shop) -> Operator {

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::operator;
 use super::seed::{charged, declined, teapot, text, waiting};
+use crate::operator::PHONE;
 use crate::shop::Shop;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,7 +190,7 @@ async fn long_and_right_to_left_text_breaks_no_page() {
     shop.final_order(&id).await;
 
     let operator = operator(&shop).await;
-    operator.uses(operator::PHONE).await;
+    operator.uses(PHONE).await;
     operator.opens(&format!("/orders/{id}")).await;
     operator.sees("951,200.00 EUR").await;
     let obstacles = operator.finds_obstacles().await;

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::operator;
-use super::operator::{DESK, DESK_AT_NIGHT, PHONE};
 use super::seed::{charged, declined, outage, text, waiting};
+use crate::operator::{DESK, DESK_AT_NIGHT, PHONE};
 use crate::shop::Shop;
 
 #[tokio::test(flavor = "multi_thread")]

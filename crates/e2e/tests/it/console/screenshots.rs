@@ -1,16 +1,11 @@
-//! The pictures of the documents. `cargo xtask screenshots` runs this.
-
-use std::fs;
+//! The pictures of the console. `cargo xtask screenshots` runs this.
 
 use serde_json::json;
-use testkit::{Screen, Service, workspace};
+use testkit::Service;
 
-use super::operator::{DESK, DESK_AT_NIGHT, Operator, PHONE};
 use super::{operator, seed};
+use crate::operator::{DESK, DESK_AT_NIGHT, Operator, PHONE};
 use crate::shop::Shop;
-
-/// GitHub shows larger ones slowly.
-const MAX_BYTES: usize = 200_000;
 
 /// Orders that failed in the outage.
 const OUTAGE: i32 = 2_400;
@@ -30,36 +25,33 @@ async fn pictures_of_the_documents() {
     sql.batch_execute(DAY).await.unwrap();
     operator.opens("/").await;
     operator.no_longer_sees("Gateway unknown").await;
-    take(&operator, "overview", DESK, "/").await;
-    take(&operator, "overview-dark", DESK_AT_NIGHT, "/?range=24h").await;
-    take(&operator, "overview-phone", PHONE, "/").await;
+    operator.pictures("overview", DESK, "/").await;
+    operator
+        .pictures("overview-dark", DESK_AT_NIGHT, "/?range=24h")
+        .await;
+    operator.pictures("overview-phone", PHONE, "/").await;
 
     // These have traces, and histories of this version.
     let completed = seed::charged(&shop).await;
     let completed = seed::text(&completed, "id");
     let failed = seed::declined(&shop).await;
-    take(&operator, "orders", DESK, "/orders?status=failed").await;
-    take(&operator, "order", DESK, &format!("/orders/{completed}")).await;
-    take(
-        &operator,
-        "order-failed",
-        DESK,
-        &format!("/orders/{}", seed::text(&failed, "id")),
-    )
-    .await;
-    take(&operator, "failures", DESK, "/failures").await;
-    take(&operator, "queue", DESK, "/queue").await;
+    operator.pictures("orders", DESK, "/orders?status=failed").await;
+    operator
+        .pictures("order", DESK, &format!("/orders/{completed}"))
+        .await;
+    operator
+        .pictures(
+            "order-failed",
+            DESK,
+            &format!("/orders/{}", seed::text(&failed, "id")),
+        )
+        .await;
+    operator.pictures("failures", DESK, "/failures").await;
+    operator.pictures("queue", DESK, "/queue").await;
     retries_the_outage(&operator).await;
-    take(&operator, "operation", DESK, &operator.path().await).await;
-    take(&operator, "operations", DESK, "/operations").await;
+    operator.pictures("operation", DESK, &operator.path().await).await;
+    operator.pictures("operations", DESK, "/operations").await;
     operator.leaves().await;
-
-    let lens = Operator::at(&shop.lens.page_url()).await;
-    take(&lens, "lens", DESK, "/").await;
-    let trace = "SELECT split_part(trace_context->>'traceparent', '-', 2) FROM orders WHERE id::text = $1";
-    let trace: String = sql.query_one(trace, &[&completed]).await.unwrap().get(0);
-    take(&lens, "lens-trace", DESK, &format!("/traces/{trace}")).await;
-    lens.leaves().await;
 }
 
 /// Begins the operation, and waits until it has retried a part of the orders.
@@ -73,17 +65,4 @@ async fn retries_the_outage(operator: &Operator) {
         .await;
     operator.confirms("Retry").await;
     operator.finds("a part of the orders", PART).await;
-}
-
-/// Writes `docs/pictures/NAME.png`, once the page is complete.
-async fn take(operator: &Operator, name: &str, screen: Screen, path: &str) {
-    operator.uses(screen).await;
-    operator.opens(path).await;
-    operator.runs_two_frames().await;
-    let picture = operator.screenshot().await;
-    assert!(picture.len() < MAX_BYTES, "{name} has {} bytes", picture.len());
-    let folder = workspace().join("docs/pictures");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join(format!("{name}.png")), picture).unwrap();
-    println!("docs/pictures/{name}.png");
 }

@@ -17,20 +17,20 @@ enum Style {
 
 /// A `<time>` element. It has no text of others, so it needs no escaping.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment {
+pub struct Moment {
     at: DateTime<Utc>,
     style: Style,
 }
 
 impl Moment {
     /// For lists, where what is recent matters.
-    pub(crate) fn recent(at: DateTime<Utc>) -> Self {
+    pub fn recent(at: DateTime<Utc>) -> Self {
         let style = Style::Recent;
         Self { at, style }
     }
 
     /// For histories.
-    pub(crate) fn precise(at: DateTime<Utc>) -> Self {
+    pub fn precise(at: DateTime<Utc>) -> Self {
         let style = Style::Precise;
         Self { at, style }
     }

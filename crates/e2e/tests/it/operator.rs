@@ -1,7 +1,9 @@
 //! An operator with a browser: what operators do on a page, and what they see there.
 
+use std::fs;
+
 use serde_json::Value;
-use testkit::{Browser, Key, Screen, eventually};
+use testkit::{Browser, Key, Screen, eventually, workspace};
 
 use crate::shop::TIMEOUT;
 
@@ -16,6 +18,9 @@ pub(crate) const PHONE: Screen = Screen {
     height: 844,
     dark: false,
 };
+
+/// In bytes: GitHub shows larger pictures slowly.
+const MAX_PICTURE: usize = 200_000;
 
 /// An operator at the pages of one server. Ends with [`Operator::leaves`], which fails on every fault of the
 /// pages: an error on the console, or a request to another host.
@@ -198,6 +203,19 @@ impl Operator {
         self.browser.screenshot().await.unwrap()
     }
 
+    /// Writes `docs/pictures/NAME.png`, once the page is complete.
+    pub(crate) async fn pictures(&self, name: &str, screen: Screen, path: &str) {
+        self.uses(screen).await;
+        self.opens(path).await;
+        self.runs_two_frames().await;
+        let picture = self.screenshot().await;
+        assert!(picture.len() < MAX_PICTURE, "{name} has {} bytes", picture.len());
+        let folder = workspace().join("docs/pictures");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(format!("{name}.png")), picture).unwrap();
+        println!("docs/pictures/{name}.png");
+    }
+
     pub(crate) async fn uses(&self, screen: Screen) {
         self.browser.shows_on(screen).await.unwrap();
     }
@@ -209,7 +227,7 @@ impl Operator {
     /// What keeps people from using the page as it is shown now: serious and critical findings of axe-core,
     /// and what is beyond the right edge of the screen.
     pub(crate) async fn finds_obstacles(&self) -> Vec<String> {
-        const AXE: &str = include_str!("../../../assets/axe-4.14.1.min.js");
+        const AXE: &str = include_str!("../../assets/axe-4.14.1.min.js");
         const RUN: &str = "const done = arguments[arguments.length - 1];
             const part = node => node.html.slice(0, 120) + ': ' + node.failureSummary;
             axe.run(document, { resultTypes: ['violations'] }).then(

@@ -1,0 +1,175 @@
+//! The list of traces, with its search and the charts of what it found.
+
+use actix_web::HttpResponse;
+use actix_web::http::header::LOCATION;
+use actix_web::web::{Data, Query};
+use askama::Template;
+use ui::Moment;
+
+use super::frame::{Frame, SystemUrl, error_page, page, render};
+use super::live::Streams;
+use super::palette::Palette;
+use super::period::{CHOICES, Period};
+use super::problem::Problem;
+use super::rates::rates;
+use super::search::{Filter, traces_with};
+use crate::ids::TraceId;
+use crate::query::InvalidQuery;
+use crate::search::{Page, TraceSearch};
+use crate::storage::TelemetryStore;
+use crate::summary::TraceSummary;
+
+#[derive(Template)]
+#[template(path = "traces.html")]
+struct TraceList<'a> {
+    frame: Frame<'a>,
+    filter: Filter,
+    period: Period,
+    services: Vec<String>,
+    /// Why the search is not valid.
+    invalid: Option<String>,
+    parts: Vec<String>,
+    older: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "traces/table.html")]
+struct Table<'a> {
+    rows: Vec<Row>,
+    is_partial: bool,
+    filter: &'a Filter,
+    has_any: bool,
+}
+
+struct Row {
+    id: TraceId,
+    name: String,
+    services: Vec<(String, &'static str)>,
+    start: Moment,
+    duration: String,
+    spans: usize,
+    errors: usize,
+    keys: Vec<Key>,
+}
+
+struct Key {
+    name: String,
+    value: String,
+    address: String,
+}
+
+pub(super) async fn show(
+    filter: Query<Filter>,
+    store: Data<TelemetryStore>,
+    system: Data<SystemUrl>,
+) -> HttpResponse {
+    let filter = filter.into_inner();
+    let q = filter.q.trim();
+    // An order id without its dashes parses as a trace id, so only the id of a stored trace is a trace id.
+    if let Some(id) = q.parse::<TraceId>().ok().filter(|id| store.trace(id).is_some()) {
+        return HttpResponse::SeeOther()
+            .insert_header((LOCATION, format!("/traces/{id}")))
+            .finish();
+    }
+    let frame = Frame::of(&system, "Traces").searching(&filter.q);
+    match listed(frame, &store, filter) {
+        Ok(list) => page(&list),
+        Err(problem) => error_page(Frame::of(&system, "Traces"), &problem),
+    }
+}
+
+/// The list as it grows.
+pub(super) async fn follow(
+    filter: Query<Filter>,
+    store: Data<TelemetryStore>,
+    streams: Data<Streams>,
+) -> HttpResponse {
+    let filter = filter.into_inner();
+    streams.follow(store, move |store| parts(store, &filter).map(|(parts, _)| parts))
+}
+
+fn listed<'a>(frame: Frame<'a>, store: &TelemetryStore, filter: Filter) -> Result<TraceList<'a>, Problem> {
+    let period = filter.period()?;
+    filter.after()?;
+    let invalid = filter.words().parse::<crate::query::Query>().err();
+    let (parts, older) = match invalid {
+        Some(_) => (Vec::new(), None),
+        None => parts(store, &filter)?,
+    };
+    let is_live = invalid.is_none() && filter.is_first_page();
+    Ok(TraceList {
+        frame: if is_live {
+            frame.live_at(filter.address("/live/traces"))
+        } else {
+            frame
+        },
+        period,
+        services: store.services(),
+        invalid: invalid.map(|invalid: InvalidQuery| invalid.to_string()),
+        parts,
+        older,
+        filter,
+    })
+}
+
+/// The charts and the table, and the address of what is older.
+fn parts(store: &TelemetryStore, filter: &Filter) -> Result<(Vec<String>, Option<String>), Problem> {
+    let search = search(filter)?;
+    let found = store.search_traces(&search);
+    let older = found.next.map(|next| filter.address_after("/", &next));
+    let mut parts = Vec::new();
+    if filter.is_first_page() {
+        parts.push(rates(store, &search, filter)?);
+    }
+    parts.push(table(store, filter, &found)?);
+    Ok((parts, older))
+}
+
+fn search(filter: &Filter) -> Result<TraceSearch, Problem> {
+    let query = filter.words().parse();
+    Ok(TraceSearch {
+        query: query.map_err(|invalid: InvalidQuery| Problem::BadRequest(invalid.to_string()))?,
+        started: filter.period()?.range(),
+        after: filter.after()?,
+        ..TraceSearch::default()
+    })
+}
+
+fn table(store: &TelemetryStore, filter: &Filter, found: &Page<TraceSummary>) -> Result<String, Problem> {
+    let services = store.services();
+    let has_any = !services.is_empty();
+    let palette = Palette::of(services);
+    render(&Table {
+        is_partial: found.partial,
+        rows: found.items.iter().map(|one| Row::of(one, &palette)).collect(),
+        filter,
+        has_any,
+    })
+}
+
+impl Row {
+    fn of(trace: &TraceSummary, palette: &Palette) -> Self {
+        let services = trace.services.iter();
+        let key = |(name, value): (&String, &String)| Key {
+            name: name.clone(),
+            value: value.to_string(),
+            address: traces_with(name, value),
+        };
+        Self {
+            id: trace.trace_id,
+            name: if trace.root_name.is_empty() {
+                "(no name)".to_owned()
+            } else {
+                trace.root_name.clone()
+            },
+            services: services
+                .map(|service| (service.to_string(), palette.class(service)))
+                .collect(),
+            start: Moment::recent(trace.start),
+            duration: ui::duration(trace.duration),
+            spans: trace.spans,
+            errors: trace.errors,
+            keys: trace.keys.iter().map(key).collect(),
+        }
+    }
+}
