@@ -1,6 +1,6 @@
 //! A PostgreSQL cluster, and databases that each belong to one test.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -242,6 +242,20 @@ impl Postgres {
     /// When its status cannot be read.
     pub fn ended(&self) -> anyhow::Result<Option<String>> {
         self.server.ended()
+    }
+
+    /// Its log file.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.server.log()
+    }
+
+    /// Sends a signal: SIGSTOP and SIGCONT reach all of its processes.
+    ///
+    /// # Errors
+    /// When it does not run or cannot be signalled.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        self.server.signal(signal)
     }
 
     /// Stops it with a "fast" shutdown, which waits for no client; the data stays.

@@ -1,9 +1,10 @@
 //! A Redis server: the shared one of a test run, or a private one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use rustix::process::Signal;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::server::{Kind, Place, PrivateServer};
@@ -108,6 +109,20 @@ impl Redis {
     #[must_use]
     pub fn pid(&self) -> Option<i32> {
         self.server.as_ref().and_then(PrivateServer::pid)
+    }
+
+    /// Its log file, if it is private.
+    #[must_use]
+    pub fn log(&self) -> Option<PathBuf> {
+        self.server.as_ref().map(PrivateServer::log)
+    }
+
+    /// Sends a signal, such as SIGSTOP and SIGCONT.
+    ///
+    /// # Errors
+    /// When it is the shared server, does not run or cannot be signalled.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        self.server.as_ref().context(SHARED)?.signal(signal)
     }
 
     /// The exit status and last log lines of the process, if it ended by itself.

@@ -144,10 +144,16 @@ impl Supervised {
             }
             return Ok(());
         }
-        match kill_process(self.server, signal) {
-            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
-            Err(error) => Err(error).with_context(|| format!("cannot signal {}", self.name)),
+        // PostgreSQL serves each connection in a process of its own.
+        let freezes = matches!(signal, Signal::STOP | Signal::CONT);
+        let children = if freezes { children(self.pid()) } else { Vec::new() };
+        for process in std::iter::once(self.server).chain(children) {
+            match kill_process(process, signal) {
+                Ok(()) | Err(rustix::io::Errno::SRCH) => {}
+                Err(error) => return Err(error).with_context(|| format!("cannot signal {}", self.name)),
+            }
         }
+        Ok(())
     }
 
     /// Waits until the program has ended.
@@ -186,6 +192,13 @@ impl Drop for Supervised {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// The children of a process; none where the system has no such list.
+fn children(pid: i32) -> Vec<Pid> {
+    let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let pids = list.split_whitespace().filter_map(|pid| pid.parse().ok());
+    pids.filter_map(Pid::from_raw).collect()
 }
 
 /// The last lines of a log file, for the error about a program that has ended.

@@ -20,12 +20,18 @@ send() {
     if [ -n "$container" ]; then docker kill --signal "$1" "$container"; else kill -s "$1" "$server"; fi
 }
 
+# A frozen PostgreSQL has frozen children.
+continue_all() {
+    send CONT
+    for child in $(cat "/proc/$server/task/$server/children"); do kill -s CONT "$child"; done
+}
+
 orphaned=
 trap 'orphaned=yes' USR1
 (
     read -r _ <&3
     kill -s USR1 $$
-    send CONT
+    continue_all
     send "$signal"
     tries=100
     while [ "$tries" -gt 0 ] && kill -0 "$server"; do

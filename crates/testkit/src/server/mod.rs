@@ -181,6 +181,18 @@ impl PrivateServer {
         Ok(status.map(|status| format!("{status}:\n{}", last_lines(process.log(), 5))))
     }
 
+    /// Its log file.
+    pub(crate) fn log(&self) -> PathBuf {
+        program::log(&self.folder)
+    }
+
+    /// Sends a signal to the running server: SIGSTOP and SIGCONT reach all of its processes.
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let process = self.process.as_ref();
+        let process = process.with_context(|| format!("{} does not run", self.kind))?;
+        process.signal(signal)
+    }
+
     /// Stops it in an orderly way; the data stays.
     pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
         self.end(self.kind.shutdown_signal()).await

@@ -161,13 +161,18 @@ impl ServerProgram {
             arguments,
             environment: Vec::new(),
             working_folder: folder.to_owned(),
-            log: folder.join("server.log"),
+            log: log(folder),
             user: self.user().cloned(),
             end: kind.shutdown_signal(),
             delete,
             container,
         }
     }
+}
+
+/// The server's log file.
+pub(super) fn log(folder: &Path) -> PathBuf {
+    folder.join("server.log")
 }
 
 fn image(kind: Kind) -> Image {

@@ -77,6 +77,17 @@ impl StackBuilder {
         self
     }
 
+    /// Makes it part of another stack: its workers use that one's gateway, and all export to its lens.
+    #[must_use]
+    pub fn beside(self, stack: &Stack) -> Self {
+        let gateway = stack.url(Service::Gateway);
+        self.telemetry_to(&stack.ports().otlp_http_url()).env(
+            Service::Worker,
+            "PAYMENT_GATEWAY_URL",
+            &gateway,
+        )
+    }
+
     /// Starts only these services, for example one more replica beside another stack.
     #[must_use]
     pub fn only(mut self, services: &[Service]) -> Self {

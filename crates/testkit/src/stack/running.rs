@@ -97,6 +97,27 @@ impl Stack {
         self.process(service)?.signal(signal)
     }
 
+    /// A stack of each service alone, so that one can start or stop while another does. The logs stay.
+    #[must_use]
+    pub fn split(mut self) -> Vec<(Service, Self)> {
+        self.temporary = false;
+        let (ports, logs) = (self.ports.clone(), self.logs.clone());
+        let alone = |process: ServiceProcess| {
+            let (service, ports, logs) = (process.service(), ports.clone(), logs.clone());
+            let stack = Self {
+                processes: vec![process],
+                ports,
+                logs,
+                temporary: false,
+            };
+            (service, stack)
+        };
+        std::mem::take(&mut self.processes)
+            .into_iter()
+            .map(alone)
+            .collect()
+    }
+
     /// Stops all services in order, and waits until they have ended.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use testkit::{Postgres, Redis, eventually};
+use testkit::{Postgres, Redis, Signal, eventually};
 
 #[tokio::test]
 async fn servers_stop_with_a_parent_that_was_killed_and_leave_no_files() {
@@ -50,7 +50,7 @@ async fn servers_start_for_an_ordinary_user() {
     held.assert_ended().await;
 }
 
-/// Starts both servers, prints their process ids, and waits for the end of its input.
+/// Starts both servers, prints their process ids, freezes them, and waits for the end of its input.
 #[tokio::test]
 #[ignore = "the other tests of this file run it, in a separate process"]
 async fn hold() {
@@ -61,6 +61,9 @@ async fn hold() {
         postgres.pid().unwrap(),
         redis.pid().unwrap()
     );
+    // Also frozen, they end.
+    postgres.signal(Signal::STOP).unwrap();
+    redis.signal(Signal::STOP).unwrap();
     std::io::stdin().read_line(&mut String::new()).unwrap();
 }
 
