@@ -44,7 +44,8 @@
 //! So `{"drop_after_rate":1,"on":"confirm","times":1}` loses the response of the next confirmation.
 //!
 //! `GET /sandbox/stats` counts since the start: `requests` to `/v1/payment_intents` and below, `charges`,
-//! `rate_limited` requests and `replayed` results.
+//! `rate_limited` requests and `replayed` results. `GET /sandbox/payment_intents` is the list of
+//! `/v1/payment_intents` without a key and without faults, for an audit while faults are on.
 
 mod admission;
 mod cards;

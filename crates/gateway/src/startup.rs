@@ -96,7 +96,11 @@ fn build_server(listener: TcpListener, config: Config, stopping: CancellationTok
             .configure(routes::configure)
             .wrap(Condition::new(is_loopback, from_fn(local_only)))
             .wrap(from_fn(add_request_id))
-            .wrap(telemetry::http::server::Tracing::new().exclude("/health"))
+            .wrap(
+                telemetry::http::server::Tracing::new()
+                    .exclude("/health")
+                    .exclude("/sandbox/payment_intents"),
+            )
     })
     .workers(THREADS)
     .keep_alive(KEEP_ALIVE)

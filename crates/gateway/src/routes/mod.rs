@@ -1,8 +1,8 @@
 //! The sandbox's endpoints.
 
-mod control;
 mod execute;
 mod payment_intents;
+mod sandbox;
 mod span;
 
 use actix_web::error::JsonPayloadError;
@@ -31,9 +31,13 @@ pub(crate) fn configure(service: &mut ServiceConfig) {
             "/v1/payment_intents/{id}/cancel",
             web::post().to(payment_intents::cancel),
         )
-        .route("/sandbox/faults", web::get().to(control::faults))
-        .route("/sandbox/faults", web::post().to(control::replace_faults))
-        .route("/sandbox/stats", web::get().to(control::stats))
+        .route("/sandbox/faults", web::get().to(sandbox::faults))
+        .route("/sandbox/faults", web::post().to(sandbox::replace_faults))
+        .route("/sandbox/stats", web::get().to(sandbox::stats))
+        .route(
+            "/sandbox/payment_intents",
+            web::get().to(sandbox::payment_intents),
+        )
         .default_service(web::to(unknown_url));
 }
 

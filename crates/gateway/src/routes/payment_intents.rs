@@ -87,6 +87,11 @@ pub(crate) async fn list(
     request: HttpRequest,
     sandbox: web::Data<Sandbox>,
 ) -> Result<HttpResponse, Error> {
+    execute::get(&sandbox, Operation::List, || page(&request, &sandbox)).await
+}
+
+/// The page of the list that the query selects.
+pub(super) fn page(request: &HttpRequest, sandbox: &Sandbox) -> Result<Value, StripeError> {
     let query = Form::parse(request.query_string().as_bytes());
     query.only(&["created", "limit", "starting_after"])?;
     let limit = query.integer("limit", 1..=100)?.unwrap_or(10);
@@ -95,20 +100,17 @@ pub(crate) async fn list(
     let no_such_intent = || StripeError::no_such_payment("starting_after");
     let parse = |id: &str| IntentId::parse(id).ok_or_else(no_such_intent);
     let starting_after = query.get("starting_after").map(parse).transpose()?;
-    let find = || {
-        let page = sandbox
-            .ledger
-            .list(limit, &created, starting_after)
-            .ok_or_else(no_such_intent)?;
-        let data: Vec<Value> = page.intents.iter().map(PaymentIntent::to_json).collect();
-        Ok(json!({
-            "object": "list",
-            "url": PATH,
-            "has_more": page.has_more,
-            "data": data,
-        }))
-    };
-    execute::get(&sandbox, Operation::List, find).await
+    let page = sandbox
+        .ledger
+        .list(limit, &created, starting_after)
+        .ok_or_else(no_such_intent)?;
+    let data: Vec<Value> = page.intents.iter().map(PaymentIntent::to_json).collect();
+    Ok(json!({
+        "object": "list",
+        "url": PATH,
+        "has_more": page.has_more,
+        "data": data,
+    }))
 }
 
 fn intent_id(text: &str) -> Result<IntentId, StripeError> {

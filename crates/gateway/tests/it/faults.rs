@@ -321,3 +321,20 @@ async fn a_page_of_another_site_cannot_set_faults() {
     assert_eq!(faults("evil.example:8090").await.unwrap().status(), 421);
     assert_eq!(faults("localhost:8090").await.unwrap().status(), 200);
 }
+
+#[tokio::test]
+async fn an_audit_reads_the_list_whatever_the_faults_are() {
+    let sandbox = Sandbox::start().await;
+    sandbox.charge("key-1", "pm_card_visa").send().await.unwrap();
+    sandbox
+        .set_faults(
+            json!({ "error_rate": 1, "hang_rate": 1, "unauthorized": true, "rate_limit_per_second": 1 }),
+        )
+        .await;
+    let list = json(sandbox.get("/sandbox/payment_intents?limit=100").await).await;
+    assert_eq!(list["data"][0]["status"], "succeeded", "{list}");
+    let unknown = sandbox
+        .get("/sandbox/payment_intents?starting_after=pi_unknown")
+        .await;
+    assert_eq!(unknown.status(), 400);
+}

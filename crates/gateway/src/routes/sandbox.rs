@@ -1,9 +1,10 @@
 //! The handlers of `/sandbox`, the endpoints that Stripe does not have. They need no API key and have no
 //! faults.
 
-use actix_web::web;
+use actix_web::{HttpRequest, web};
 use serde_json::{Value, json};
 
+use super::payment_intents;
 use crate::error::StripeError;
 use crate::faults::Faults;
 use crate::state::Sandbox;
@@ -36,4 +37,12 @@ pub(crate) async fn stats(sandbox: web::Data<Sandbox>) -> web::Json<Value> {
         "rate_limited": sandbox.stats.rate_limited.get(),
         "replayed": sandbox.stats.replayed.get(),
     }))
+}
+
+/// `GET /sandbox/payment_intents`: the list of `/v1/payment_intents`, for an audit while faults are on.
+pub(crate) async fn payment_intents(
+    request: HttpRequest,
+    sandbox: web::Data<Sandbox>,
+) -> Result<web::Json<Value>, StripeError> {
+    payment_intents::page(&request, &sandbox).map(web::Json)
 }
