@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use testkit::Database;
-use tokio_postgres::Row;
+use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use crate::history;
@@ -20,12 +20,61 @@ const RECORD_WRITES: &str = "
                        AND NEW.attempts_forgiven = NEW.attempt AND NEW.dispatch_after = NEW.updated_at))
         EXECUTE FUNCTION record_change();";
 
-const READ: &str = "
-    SELECT id, items->0->>'product_name' AS name, status, payment_status, payment_id, failure_code,
+/// Whether an order is final.
+macro_rules! is_final {
+    () => {
+        "completed_at IS NOT NULL"
+    };
+}
+
+/// Whether an order is final although money may still move, by its row.
+macro_rules! is_unsettled {
+    () => {
+        concat!("(", is_final!(), " AND payment_status = 'pending')")
+    };
+}
+
+const READ: &str = concat!(
+    "SELECT id, items->0->>'product_name' AS name, status, payment_status, payment_id, failure_code,
            failure_detail, attempt, created_at, completed_at, payment_method IS NOT NULL AS has_payment,
-           coalesce(history, '') AS history,
+           coalesce(history, '') AS history, ",
+    is_unsettled!(),
+    " AS unsettled,
            (SELECT count(*) FROM changed_when_final AS c WHERE c.id = orders.id) AS changed
-    FROM orders WHERE items->0->>'product_name' LIKE $1";
+    FROM orders WHERE items->0->>'product_name' LIKE $1"
+);
+
+/// Of the orders from an id on. `open` are those payments of final orders that are in a list of open intents.
+const COUNT: &str = concat!(
+    "SELECT count(*) AS orders, count(*) FILTER (WHERE ",
+    is_final!(),
+    ") AS final, count(*) FILTER (WHERE ",
+    is_unsettled!(),
+    ") AS unsettled, count(*) FILTER (WHERE NOT (",
+    is_final!(),
+    ") AND created_at < now() - make_interval(secs => $3)) AS stuck, coalesce(array_agg(payment_id) FILTER (WHERE ",
+    is_final!(),
+    " AND payment_id = ANY($2)), '{}') AS open FROM orders WHERE id >= $1"
+);
+
+const MISSING: &str = "
+    SELECT accepted FROM unnest($1::uuid[]) AS accepted
+    WHERE NOT EXISTS (SELECT 1 FROM orders WHERE id = accepted)";
+
+/// What PostgreSQL has of the orders of a running service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All of them.
+    pub orders: u64,
+    /// Those in a final state.
+    pub finals: u64,
+    /// Final orders whose row says that money may still move.
+    pub unsettled: u64,
+    /// Orders that are not final after the time that the caller named.
+    pub stuck: u64,
+    /// The payments of final orders among the intents that were open before; settled by now, or unsettled.
+    pub open: Vec<String>,
+}
 
 #[derive(Debug)]
 pub(crate) struct OrderRow {
@@ -44,6 +93,8 @@ pub(crate) struct OrderRow {
     pub(crate) completed_at: Option<DateTime<Utc>>,
     /// Its transitions, as they are stored.
     pub(crate) history: String,
+    /// Final, although money may still move, by this row.
+    pub(crate) is_unsettled: bool,
     /// How many writes it got after it was final.
     pub(crate) changed_when_final: i64,
 }
@@ -63,6 +114,7 @@ impl From<Row> for OrderRow {
             created_at: row.get("created_at"),
             completed_at: row.get("completed_at"),
             history: row.get("history"),
+            is_unsettled: row.get("unsettled"),
             changed_when_final: row.get("changed"),
         }
     }
@@ -93,6 +145,39 @@ impl OrderRow {
         let detail = self.failure_detail.as_deref().unwrap_or_default();
         gave_up.then(|| format!("order {} gave up: {code}: {detail}", self.id))
     }
+}
+
+/// Counts the orders whose ids are `first` or greater. An order is stuck if it is not final after
+/// `stuck_after`.
+///
+/// # Errors
+/// PostgreSQL is unavailable.
+pub async fn count(
+    sql: &Client,
+    first: Uuid,
+    open_intents: &[&str],
+    stuck_after: Duration,
+) -> Result<Counts, tokio_postgres::Error> {
+    let row = sql
+        .query_one(COUNT, &[&first, &open_intents, &stuck_after.as_secs_f64()])
+        .await?;
+    let number = |column| u64::try_from(row.get::<_, i64>(column)).unwrap_or_default();
+    Ok(Counts {
+        orders: number("orders"),
+        finals: number("final"),
+        unsettled: number("unsettled"),
+        stuck: number("stuck"),
+        open: row.get("open"),
+    })
+}
+
+/// The accepted orders that PostgreSQL does not have: they are lost.
+///
+/// # Errors
+/// PostgreSQL is unavailable.
+pub async fn missing(sql: &Client, accepted: &[Uuid]) -> Result<Vec<Uuid>, tokio_postgres::Error> {
+    let rows = sql.query(MISSING, &[&accepted]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// The longest time from an order's creation to its final state.

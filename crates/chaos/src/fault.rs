@@ -22,6 +22,12 @@ const ROLLING_RESTARTS: usize = 20;
 /// Bytes at the end of Redis' append-only file: about a second of a round.
 const LOST_WRITES: u64 = 64 << 10;
 
+/// Ends every other connection to the database.
+pub const TERMINATE_CONNECTIONS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+     WHERE datname = current_database() AND pid <> pg_backend_pid()";
+/// The list of the jobs that wait.
+pub const WAITING_JOBS: &str = "orders:active";
+
 /// A fault that a round can inject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -227,16 +233,14 @@ impl Fault {
             Self::ConnectionsTerminated => {
                 let _exclusive = deployment.postgres.lock().await;
                 let sql = deployment.database.connect().await?;
-                const TERMINATE: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                     WHERE datname = current_database() AND pid <> pg_backend_pid()";
-                sql.execute(TERMINATE, &[]).await?;
+                sql.execute(TERMINATE_CONNECTIONS, &[]).await?;
                 Ok(())
             }
             Self::JobsLost => {
                 let redis = deployment.redis.lock().await;
                 let mut connection = redis.connect().await?;
                 redis::cmd("DEL")
-                    .arg("orders:active")
+                    .arg(WAITING_JOBS)
                     .query_async::<()>(&mut connection)
                     .await?;
                 Ok(())

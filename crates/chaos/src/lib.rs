@@ -26,7 +26,9 @@ use std::time::Duration;
 use fastrand::Rng;
 use testkit::Binaries;
 
-pub use fault::Fault;
+pub use audit::{Counts, count, missing};
+pub use fault::{Fault, TERMINATE_CONNECTIONS, WAITING_JOBS};
+pub use ledger::Ledger;
 pub use outage::{Outage, OutageKind, OutageReport};
 pub use report::{Report, Tally};
 pub use siege::{Attack, Siege, SiegeReport};

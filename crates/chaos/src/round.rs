@@ -127,17 +127,21 @@ impl FinishedRound {
     /// Counts the orders as they are now.
     pub(crate) async fn count(&self, deployment: &Deployment) -> anyhow::Result<Tally> {
         let orders = audit::read(&deployment.database, self.number).await?;
-        Ok(tally(self, &orders, &Ledger::read(deployment).await?))
+        let sql = deployment.database.connect().await?;
+        let lost = audit::missing(&sql, &self.responses.accepted).await?;
+        let mut ledger = Ledger::default();
+        ledger.read(&deployment.http, &deployment.gateway_url).await?;
+        Ok(tally(self, &orders, lost.len(), &ledger))
     }
 }
 
-fn tally(round: &FinishedRound, orders: &[OrderRow], ledger: &Ledger) -> Tally {
+fn tally(round: &FinishedRound, orders: &[OrderRow], lost: usize, ledger: &Ledger) -> Tally {
     let responses = &round.responses;
     let stored: HashSet<_> = orders.iter().map(|order| order.id).collect();
     let names: HashSet<_> = orders.iter().map(|order| &order.name).collect();
     let count = |which: &dyn Fn(&OrderRow) -> bool| orders.iter().filter(|order| which(order)).count();
     let charges_of = |order: &OrderRow| ledger.charges_of(order.id);
-    let is_open = |id: &String| ledger.is_open(id);
+    let is_open = |id: &String| ledger.open().contains(id);
     let is_recorded = |order: &OrderRow, charge: &String| {
         order.status == "completed" && order.payment_id.as_ref() == Some(charge)
     };
@@ -166,12 +170,7 @@ fn tally(round: &FinishedRound, orders: &[OrderRow], ledger: &Ledger) -> Tally {
         accepted: responses.accepted.len(),
         refused: responses.refused,
         no_response: responses.missing,
-        lost: responses
-            .accepted
-            .iter()
-            .filter(|id| !stored.contains(id))
-            .count()
-            + seen(&|seen| seen.is_not_found && stored.contains(&seen.order)),
+        lost: lost + seen(&|seen| seen.is_not_found && stored.contains(&seen.order)),
         missed: seen(&missed),
         cancelled_broken: count(&|order| {
             let is_cancelled = order.status == "cancelled";
@@ -195,8 +194,8 @@ fn tally(round: &FinishedRound, orders: &[OrderRow], ledger: &Ledger) -> Tally {
                     .is_some_and(|id| charges_of(order).contains(id))
         }),
         unsettled: count(&|order| {
-            let is_pending = order.payment_status == "pending";
-            !order.is_stuck() && (is_pending || order.payment_id.as_ref().is_some_and(is_open))
+            let is_open = order.payment_id.as_ref().is_some_and(is_open);
+            order.is_unsettled || !order.is_stuck() && is_open
         }),
         stuck: round.stuck.max(count(&OrderRow::is_stuck)),
         changed_when_final: count(&|order| order.changed_when_final > 0),
@@ -231,6 +230,7 @@ mod tests {
             created_at: Utc::now(),
             completed_at: (status != "pending").then_some(final_at),
             history: format!("[{},1,\"pending\",\"{status}\"]", final_at.timestamp_micros()),
+            is_unsettled: false,
             changed_when_final: 0,
         }
     }
@@ -255,7 +255,7 @@ mod tests {
             took: Duration::ZERO,
             stuck: 0,
         };
-        tally(&round, std::slice::from_ref(order), ledger)
+        tally(&round, std::slice::from_ref(order), 0, ledger)
     }
 
     #[test]
