@@ -23,7 +23,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-pub use host::{is_local_host, is_loopback};
+pub use host::{is_local_host, is_loopback, is_same_origin};
 pub use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 /// The environment variables of a program. An empty value counts as absent, as in the OpenTelemetry

@@ -8,19 +8,10 @@ use crate::problem::Problem;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// 403 unless a page of this origin sent the request. `Sec-Fetch-Site` says so where the browser sends it;
-/// otherwise `Origin` names the host that the request is for. A request without either is refused.
+/// 403 unless a page of this origin sent the request.
 pub(crate) fn require_same_origin(request: &HttpRequest) -> Result<(), Problem> {
     let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let same = match (header(SEC_FETCH_SITE), header(ORIGIN)) {
-        (Some(site), _) => site == "same-origin",
-        (None, Some(origin)) => {
-            let authority = origin.split_once("://").map(|(_, authority)| authority);
-            authority.is_some() && authority == header(HOST)
-        }
-        (None, None) => false,
-    };
-    if same {
+    if settings::is_same_origin(header(SEC_FETCH_SITE), header(ORIGIN), header(HOST)) {
         return Ok(());
     }
     let detail = "This request did not come from a page of the console, and changed nothing.";
