@@ -2,17 +2,26 @@
 //! ones.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use control::{Door, Options, Room, Servers, System};
 use testkit::{Binaries, Ports, Postgres, Redis, Service, Stack, is_free};
 
 use crate::recorded_process::RecordedProcess;
 use crate::state::{State, local_folder};
+use crate::token;
 
 const DATABASE: &str = "throughline";
 const POSTGRES_PORT: u16 = 5432;
 const REDIS_PORT: u16 = 6379;
+const CONTROL_PORT: u16 = 8110;
+
+/// The orders of a killed worker wait for the end of their lease: shorter here than in production, because a
+/// person waits for it. It has to outlast a request to the gateway. The environment overrides both.
+const WORKER_SETTINGS: [(&str, &str); 2] = [("ORDER_LEASE", "10s"), ("PAYMENT_TIMEOUT", "5s")];
+const LEASE: Duration = Duration::from_secs(10);
 
 /// The existing servers that the environment names.
 pub(crate) struct ExistingServers {
@@ -43,14 +52,13 @@ impl ExistingServers {
     }
 }
 
-/// Everything that `up` started. Dropping it stops it.
+/// Everything that `up` started, and the control room that shows it.
 pub(crate) struct LocalStack {
     // Dropped in this order.
-    stack: Stack,
-    redis: Option<Redis>,
-    postgres: Option<Postgres>,
-    database_url: String,
-    redis_url: String,
+    room: Room,
+    system: Arc<System>,
+    /// As other commands find it.
+    state: State,
 }
 
 impl LocalStack {
@@ -61,6 +69,7 @@ impl LocalStack {
         ports: Option<Ports>,
     ) -> anyhow::Result<Self> {
         let folder = local_folder();
+        let door = Door::open(ports.is_some().then_some(CONTROL_PORT))?;
         let usual = |port: u16| (ports.is_some() && is_free(port)).then_some(port);
         let (postgres, database_url) = postgres(
             existing.database_url,
@@ -70,75 +79,78 @@ impl LocalStack {
         .await?;
         let (redis, redis_url) = redis(existing.redis_url, &folder.join("redis"), usual(REDIS_PORT)).await?;
         let mut builder = Stack::builder(&database_url, &redis_url).binaries(binaries);
+        for (name, value) in WORKER_SETTINGS {
+            if std::env::var_os(name).is_none() {
+                builder = builder.env(Service::Worker, name, value);
+            }
+        }
+        let logs = folder.join("logs");
+        let second = builder
+            .clone()
+            .only(&[Service::Worker])
+            .logs(&logs.join("worker-2"));
         if let Some(ports) = ports {
             builder = builder.ports(ports);
         }
-        let stack = builder.logs(&folder.join("logs")).start().await?;
-        Ok(Self {
-            stack,
-            redis,
+        let builder = builder.env(Service::Lens, "LENS_SYSTEM_URL", &door.url());
+        let stack = builder.logs(&logs).start().await?;
+        // The database was just migrated.
+        let second = second.beside(&stack).start_without_migration().await?;
+        let mut state = state(&stack, &door.entrance(), &database_url, &redis_url)?;
+        let servers = Servers {
             postgres,
+            redis,
             database_url,
             redis_url,
-        })
+        };
+        let system = Arc::new(System::new(vec![stack, second], servers)?);
+        let running = system.pids().into_iter();
+        state.processes = running
+            .filter_map(|(name, pid)| RecordedProcess::running(&name, pid))
+            .collect();
+        let options = Options {
+            token: Arc::new(|| token::local(&token::secret_if_set().ok()??).ok()),
+            lease: LEASE,
+        };
+        let room = Room::start(door, system.clone(), options)?;
+        Ok(Self { room, system, state })
     }
 
     /// The state for other commands.
-    pub(crate) fn state(&self) -> anyhow::Result<State> {
-        let supervisor = i32::try_from(std::process::id())?;
-        let servers = [
-            ("PostgreSQL", self.postgres.as_ref().and_then(Postgres::pid)),
-            ("Redis", self.redis.as_ref().and_then(Redis::pid)),
-        ];
-        let services = self.stack.pids().map(|(service, pid)| (service.binary(), pid));
-        let processes = services
-            .chain(servers)
-            .filter_map(|(name, pid)| RecordedProcess::running(name, pid?))
-            .collect();
-        let ports = self.stack.ports();
-        Ok(State {
-            supervisor: RecordedProcess::running("xtask up", supervisor)
-                .context("this process has no start time")?,
-            processes,
-            api: self.stack.url(Service::Api),
-            worker: self.stack.url(Service::Worker),
-            gateway: self.stack.url(Service::Gateway),
-            lens: self.stack.url(Service::Lens),
-            otlp_grpc: format!("http://127.0.0.1:{}", ports.otlp_grpc),
-            otlp_http: ports.otlp_http_url(),
-            database_url: self.database_url.clone(),
-            redis_url: self.redis_url.clone(),
-            logs: self.stack.logs().to_owned(),
-        })
+    pub(crate) fn state(&self) -> &State {
+        &self.state
     }
 
     /// Waits until a part of it ends by itself; returns its name, exit status and last log lines.
     pub(crate) async fn part_ended(&self) -> anyhow::Result<String> {
-        loop {
-            if let Some(how) = self.stack.ended()? {
-                return Ok(how);
-            }
-            if let Some(how) = self.postgres.as_ref().map(Postgres::ended).transpose()?.flatten() {
-                return Ok(format!("PostgreSQL ended ({how})"));
-            }
-            if let Some(how) = self.redis.as_ref().map(Redis::ended).transpose()?.flatten() {
-                return Ok(format!("Redis ended ({how})"));
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        self.system.part_ended().await
     }
 
     /// Stops all of it in order, and waits until it has ended.
-    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
-        self.stack.end().await?;
-        if let Some(redis) = &mut self.redis {
-            redis.stop().await?;
-        }
-        if let Some(postgres) = &mut self.postgres {
-            postgres.stop().await?;
-        }
-        Ok(())
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.room.close().await;
+        self.system.stop().await
     }
+}
+
+fn state(stack: &Stack, system: &str, database_url: &str, redis_url: &str) -> anyhow::Result<State> {
+    let supervisor = i32::try_from(std::process::id())?;
+    let ports = stack.ports();
+    Ok(State {
+        supervisor: RecordedProcess::running("xtask up", supervisor)
+            .context("this process has no start time")?,
+        processes: Vec::new(),
+        system: system.to_owned(),
+        api: stack.url(Service::Api),
+        worker: stack.url(Service::Worker),
+        gateway: stack.url(Service::Gateway),
+        lens: stack.url(Service::Lens),
+        otlp_grpc: format!("http://127.0.0.1:{}", ports.otlp_grpc),
+        otlp_http: ports.otlp_http_url(),
+        database_url: database_url.to_owned(),
+        redis_url: redis_url.to_owned(),
+        logs: stack.logs().to_owned(),
+    })
 }
 
 async fn postgres(

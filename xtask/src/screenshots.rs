@@ -10,8 +10,9 @@ use anyhow::Context;
 pub(crate) struct Screenshots {}
 
 /// It drives the browser as the tests of the pages do.
-const WRITE: &str = "test -p throughline-e2e --test it -- --exact --ignored --nocapture \
+const WRITE: &str = "test -p throughline-e2e --test it -- --exact --ignored --nocapture --test-threads=1 \
                      console::screenshots::pictures_of_the_documents \
+                     control_room::screenshots::the_picture_of_the_walk \
                      lens::screenshots::pictures_of_the_documents";
 
 impl Screenshots {

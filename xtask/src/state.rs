@@ -17,6 +17,9 @@ pub(crate) struct State {
     /// The xtask process. Everything else stops with it.
     pub(crate) supervisor: RecordedProcess,
     pub(crate) processes: Vec<RecordedProcess>,
+    /// The address of the control room, with the token of the run.
+    #[serde(default)]
+    pub(crate) system: String,
     pub(crate) api: String,
     pub(crate) worker: String,
     pub(crate) gateway: String,

@@ -52,8 +52,8 @@ pub fn is_local_host(header: Option<&[u8]>, host: &str) -> bool {
     name.eq_ignore_ascii_case(host) || is_loopback(name) || address(name).is_some()
 }
 
-/// Whether a page of the host that a request is for sent it: by `Sec-Fetch-Site` where the browser sends that,
-/// else by `Origin`. A request with neither is not of a page.
+/// Whether a page of the host that a request is for sent it: by `Sec-Fetch-Site` where the browser sends
+/// that, else by `Origin`. A request with neither is not of a page.
 pub fn is_same_origin(sec_fetch_site: Option<&str>, origin: Option<&str>, host: Option<&str>) -> bool {
     match (sec_fetch_site, origin) {
         (Some(site), _) => site == "same-origin",

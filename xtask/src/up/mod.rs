@@ -91,9 +91,8 @@ async fn supervise(
         started = LocalStack::start(ExistingServers::from_env(), binaries, ports) => started?,
         () = signals.received() => return Ok(ExitCode::FAILURE),
     };
-    let state = local.state()?;
-    state.write()?;
-    ready(&state);
+    local.state().write()?;
+    ready(local.state());
     let part_ended = tokio::select! {
         how = local.part_ended() => Some(how?),
         () = signals.received() => None,
@@ -108,6 +107,7 @@ async fn supervise(
 
 fn print_addresses(headline: &str, state: &State) {
     let State {
+        system,
         api,
         worker,
         gateway,
@@ -120,8 +120,11 @@ fn print_addresses(headline: &str, state: &State) {
         ..
     } = state;
     println!(
-        "{headline} Open {api}/ first: the operators' console.
+        "{headline} Open this first: everything that runs, and a guided walk.
 
+  {system}
+
+  console   {api}/
   api       {api}
   lens      {lens}  (OTLP: gRPC {otlp_grpc}, HTTP {otlp_http})
   gateway   {gateway}

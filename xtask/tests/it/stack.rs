@@ -1,3 +1,5 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 
 use serde_json::Value;
@@ -15,7 +17,11 @@ fn a_stack_comes_up_takes_an_order_shows_its_trace_and_goes_down() {
         "{output}"
     );
     let pids = pids(&state);
-    assert_eq!(pids.len(), 7, "{state}");
+    assert_eq!(pids.len(), 8, "{state}");
+    let system = state["system"].as_str().unwrap();
+    assert!(output.contains(system), "{output}");
+    let page = system.split_once("?token=").unwrap().0;
+    assert_eq!((status(system), status(page)), (303, 401));
 
     let order = xtask
         .run("order --amount 1500 --payment credit_card --watch")
@@ -110,6 +116,20 @@ fn down_stops_a_stack_whose_supervisor_was_killed() {
 #[test]
 fn down_without_a_stack_prints_that_and_succeeds() {
     assert_eq!(Xtask::new("nothing").run("down").succeeds(), "Nothing is up.\n");
+}
+
+/// The status of the response to a GET.
+fn status(url: &str) -> u16 {
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(
+        stream,
+        "GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
 /// The process ids of the supervisor and all other processes.

@@ -12,6 +12,7 @@ mod caller;
 mod chaos;
 mod configuration;
 mod console;
+mod control_room;
 mod failover;
 mod gateway;
 mod least_privilege;
