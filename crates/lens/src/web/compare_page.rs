@@ -12,6 +12,7 @@ use ui::Moment;
 
 use super::api::{find, non_empty};
 use super::frame::{Frame, SystemUrl, error_page, page};
+use super::palette::Palette;
 use super::waits;
 use crate::comparison::{Pair, align};
 use crate::format::utc;
@@ -118,7 +119,7 @@ pub(super) async fn show(
         id.map(|id| find(&store, &id)).transpose()
     };
     match (find(a), find(b)) {
-        (Ok(Some(a)), Ok(Some(b))) => page(&compared(frame, &a, &b)),
+        (Ok(Some(a)), Ok(Some(b))) => page(&compared(frame, &Palette::of(store.services()), &a, &b)),
         (Ok(a), Ok(b)) => page(&choice(frame, &store, a.or(b).as_ref())),
         (Err(problem), _) | (_, Err(problem)) => error_page(frame, &problem),
     }
@@ -142,7 +143,7 @@ fn choice<'a>(frame: Frame<'a>, store: &TelemetryStore, a: Option<&Trace>) -> Ch
     }
 }
 
-fn compared<'a>(frame: Frame<'a>, a: &Trace, b: &Trace) -> Comparison<'a> {
+fn compared<'a>(frame: Frame<'a>, palette: &Palette, a: &Trace, b: &Trace) -> Comparison<'a> {
     let (tree_a, tree_b) = (a.tree(), b.tree());
     let (path_a, path_b) = (CriticalPath::of(&tree_a), CriticalPath::of(&tree_b));
     let pairs = align(&tree_a, &tree_b);
@@ -158,7 +159,7 @@ fn compared<'a>(frame: Frame<'a>, a: &Trace, b: &Trace) -> Comparison<'a> {
         waits: by_wait(&path_a, &path_b)
             .into_iter()
             .map(|(wait, a, b)| WaitRow {
-                colour: waits::colour(wait),
+                colour: waits::colour(wait, palette),
                 name: wait.to_string(),
                 a: ui::duration(a),
                 b: ui::duration(b),

@@ -13,11 +13,20 @@ impl Palette {
         Self(services)
     }
 
+    pub(super) fn has(&self, service: &str) -> bool {
+        self.place(service).is_ok()
+    }
+
+    /// The place of a service, or where it would be.
+    fn place(&self, service: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|known| known.as_str().cmp(service))
+    }
+
     /// The class of a service's colour.
     pub(super) fn class(&self, service: &str) -> &'static str {
         const CLASSES: [&str; COLOURS] = ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"];
-        let known = self.0.binary_search_by(|known| known.as_str().cmp(service));
-        let index = known.unwrap_or_else(|place| place) % COLOURS;
+        let place = self.place(service).unwrap_or_else(|place| place);
+        let index = place % COLOURS;
         CLASSES.get(index).copied().unwrap_or("c0")
     }
 }

@@ -154,7 +154,7 @@ fn parts(store: &TelemetryStore, trace: &Trace, query: &TraceQuery) -> Result<Tr
     Ok(TraceParts {
         head: render(&head(trace, &rows, name, keys(store, trace)))?,
         name: name.to_owned(),
-        time: render(&time(&path))?,
+        time: render(&time(&path, &palette))?,
         waterfall: render(&waterfall(trace, &rows, &logs, query))?,
     })
 }
@@ -185,7 +185,7 @@ fn head<'a>(trace: &Trace, rows: &Rows<'a>, name: &'a str, keys: Vec<Key>) -> He
     }
 }
 
-fn time<'a>(path: &CriticalPath<'a>) -> Time<'a> {
+fn time<'a>(path: &CriticalPath<'a>, palette: &Palette) -> Time<'a> {
     let mut by_span: Vec<_> = path.by_span().into_values().collect();
     let time =
         |segments: &Vec<&crate::waterfall::Segment<'_>>| segments.iter().map(|one| one.duration()).sum();
@@ -201,7 +201,7 @@ fn time<'a>(path: &CriticalPath<'a>) -> Time<'a> {
     Time {
         summary: path.to_string(),
         longest: longest.collect(),
-        shares: shares(path),
+        shares: shares(path, palette),
     }
 }
 

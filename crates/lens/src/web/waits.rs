@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::palette::Palette;
 use crate::waterfall::{CriticalPath, Wait};
 
 /// The width of all shares, in SVG units.
@@ -17,7 +18,7 @@ pub(super) struct Share {
 }
 
 /// Longest first.
-pub(super) fn shares(path: &CriticalPath<'_>) -> Vec<Share> {
+pub(super) fn shares(path: &CriticalPath<'_>, palette: &Palette) -> Vec<Share> {
     let total = path.total();
     let mut before = Duration::ZERO;
     let mut shares = Vec::new();
@@ -28,7 +29,7 @@ pub(super) fn shares(path: &CriticalPath<'_>) -> Vec<Share> {
                 .unwrap_or_default()
         };
         shares.push(Share {
-            colour: colour(wait),
+            colour: colour(wait, palette),
             name: wait.to_string(),
             time: ui::duration(time),
             percent: ui::percent(time.as_secs_f64(), total.as_secs_f64()),
@@ -40,12 +41,13 @@ pub(super) fn shares(path: &CriticalPath<'_>) -> Vec<Share> {
     shares
 }
 
-/// A colour for a kind of wait, which no service has.
-pub(super) fn colour(wait: Wait<'_>) -> &'static str {
+/// Services have the same colour everywhere; other waits have one of their own.
+pub(super) fn colour(wait: Wait<'_>, palette: &Palette) -> &'static str {
     match wait {
         Wait::Store("Redis") => "c-redis",
         Wait::Store(_) => "c-store",
-        Wait::Service(_) => "c-service",
+        Wait::Service(name) if palette.has(name) => palette.class(name),
+        Wait::Service(_) => "c-host",
         Wait::Queue => "c-queue",
         Wait::OwnCode => "c-own",
         _ => "c-none",
