@@ -1,5 +1,8 @@
 //! The drawing of the map: callers are left of what they call.
 
+use std::cmp::Reverse;
+use std::collections::HashSet;
+
 use super::map_links::{kind_words, traces_between, traces_of};
 use super::palette::Palette;
 use crate::map::{MapEdge, MapNode, NodeKind, ServiceMap};
@@ -12,7 +15,7 @@ const HEIGHT: usize = 58;
 const MARGIN: usize = 12;
 /// How far the calls to a distant column bend below the nodes between.
 const DIP: usize = 34;
-/// A longer chain of calls, or one that returns to its start, ends in the last column.
+/// A longer chain of calls ends in the last column.
 const MAX_COLUMNS: usize = 8;
 /// Longer names are cut.
 const MAX_NAME: usize = 24;
@@ -80,23 +83,42 @@ impl Drawing {
     }
 }
 
-/// The column of each node: one right of its rightmost caller.
+/// The column of each node: one right of its rightmost caller. Rare calls that would close a circle do not
+/// count.
 fn columns(map: &ServiceMap) -> Vec<usize> {
+    let mut edges: Vec<&MapEdge> = map.edges.iter().collect();
+    edges.sort_by_key(|edge| Reverse(edge.calls.count));
+    let mut forward = Vec::new();
+    for edge in edges {
+        if !reaches(&forward, edge.to, edge.from) {
+            forward.push((edge.from, edge.to));
+        }
+    }
     let mut columns = vec![0; map.nodes.len()];
     for _ in 1..MAX_COLUMNS {
-        for edge in map.edges.iter().filter(|edge| edge.from != edge.to) {
-            let from = columns.get(edge.from).copied().unwrap_or_default();
-            if let Some(to) = columns.get_mut(edge.to) {
+        for (from, to) in &forward {
+            let from = columns.get(*from).copied().unwrap_or_default();
+            if let Some(to) = columns.get_mut(*to) {
                 *to = (*to).max(from + 1).min(MAX_COLUMNS - 1);
             }
         }
     }
-    // Circles leave columns empty.
-    let mut used: Vec<usize> = columns.clone();
-    used.sort_unstable();
-    used.dedup();
-    let place = |column: &usize| used.binary_search(column).unwrap_or_default();
-    columns.iter().map(place).collect()
+    columns
+}
+
+/// Whether a path of edges leads from `start` to `goal`.
+fn reaches(edges: &[(usize, usize)], start: usize, goal: usize) -> bool {
+    let mut visited = HashSet::new();
+    let mut pending = vec![start];
+    while let Some(node) = pending.pop() {
+        if node == goal {
+            return true;
+        }
+        if visited.insert(node) {
+            pending.extend(edges.iter().filter(|(from, _)| *from == node).map(|(_, to)| *to));
+        }
+    }
+    false
 }
 
 impl Node {
@@ -127,17 +149,9 @@ impl Edge {
         if edge.from == edge.to {
             return None;
         }
-        let end = (to.x, to.y + HEIGHT / 2);
-        let bend = 60;
-        let before_end = (end.0.saturating_sub(bend), end.1);
-        let [start, after_start] = if to.x > from.x + COLUMN {
-            let (x, bottom) = (from.x + WIDTH / 2, from.y + HEIGHT);
-            [(x, bottom), (x, end.1.max(bottom + DIP))]
-        } else {
-            let (x, y) = (from.x + WIDTH, from.y + HEIGHT / 2);
-            [(x, y), (x + bend, y)]
-        };
-        let (x, y) = middle([start, after_start, before_end, end]);
+        let curve = curve(from, to);
+        let [start, after_start, before_end, end] = curve;
+        let (x, y) = middle(curve);
         let (caller, called) = (map.nodes.get(edge.from)?, map.nodes.get(edge.to)?);
         let p99 = edge.calls.p99.map(ui::duration).unwrap_or_default();
         let failed = edge.calls.errors > 0;
@@ -170,4 +184,66 @@ fn middle(points: [(usize, usize); 4]) -> (usize, usize) {
             / 8
     };
     (at(|point| point.0), at(|point| point.1))
+}
+
+/// Start, two control points and end. Calls to the right are straight, beyond the next column below the nodes
+/// between; calls back are below.
+fn curve(from: &Node, to: &Node) -> [(usize, usize); 4] {
+    const BEND: usize = 60;
+    let below = |node: &Node| (node.x + WIDTH / 2, node.y + HEIGHT);
+    if to.x <= from.x {
+        let (start, end) = (below(from), below(to));
+        return [start, (start.0, start.1 + DIP), (end.0, end.1 + DIP), end];
+    }
+    let end = (to.x, to.y + HEIGHT / 2);
+    let before_end = (end.0.saturating_sub(BEND), end.1);
+    if to.x > from.x + COLUMN {
+        let start = below(from);
+        return [start, (start.0, end.1.max(start.1 + DIP)), before_end, end];
+    }
+    let start = (from.x + WIDTH, from.y + HEIGHT / 2);
+    [start, (start.0 + BEND, start.1), before_end, end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::map::Calls;
+
+    #[test]
+    fn callers_are_left_of_what_they_call_also_in_a_circle() {
+        let node = |kind, name: &str| MapNode {
+            kind,
+            name: name.to_owned(),
+            calls: Calls::default(),
+        };
+        let edge = |from, to, count| MapEdge {
+            from,
+            to,
+            calls: Calls {
+                count,
+                ..Calls::default()
+            },
+        };
+        let map = ServiceMap {
+            nodes: vec![
+                node(NodeKind::Service, "api"),
+                node(NodeKind::Service, "worker"),
+                node(NodeKind::Store, "PostgreSQL"),
+                node(NodeKind::Queue, "orders"),
+            ],
+            // The worker sends a few messages again.
+            edges: vec![
+                edge(0, 2, 9),
+                edge(0, 3, 9),
+                edge(1, 2, 9),
+                edge(1, 3, 1),
+                edge(3, 1, 9),
+                edge(1, 1, 5),
+            ],
+            duration: std::time::Duration::from_secs(1),
+            partial: false,
+        };
+        assert_eq!(columns(&map), [0, 2, 3, 1]);
+    }
 }

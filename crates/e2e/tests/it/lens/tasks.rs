@@ -59,7 +59,8 @@ async fn what_failed_in_the_last_five_minutes() {
         .await;
     developer.sees(&order).await;
     developer.types("e").await;
-    developer.sees("failed: card_declined").await;
+    // The gateway responds 402 to the confirmation of a payment that the bank declines.
+    developer.sees("failed: 402").await;
     developer.leaves().await;
 }
 
