@@ -56,6 +56,16 @@ top *arguments:
 trace id:
     cargo xtask trace {{ id }}
 
+# List traces, newest first: just traces 'http.route=/api/orders error'
+[positional-arguments]
+traces *words:
+    cargo xtask traces "$@"
+
+# List log records: just logs 'level>=warn declined'
+[positional-arguments]
+logs *words:
+    cargo xtask logs "$@"
+
 # Apply migrations to DATABASE_URL, or to the database of the running stack
 migrate:
     cargo xtask migrate

@@ -4,6 +4,7 @@ mod api;
 mod bench;
 mod chaos;
 mod down;
+mod found;
 mod fuzz_api;
 mod local;
 mod migrate;
@@ -34,6 +35,8 @@ enum Command {
     Test(test::Test),
     Order(order::Order),
     Trace(trace::Trace),
+    Traces(found::Traces),
+    Logs(found::Logs),
     Migrate(migrate::Migrate),
     Token(token::Token),
     Top(top::Top),
@@ -55,6 +58,8 @@ async fn main() -> ExitCode {
         Command::Test(test) => test.run().await,
         Command::Order(order) => order.run().await,
         Command::Trace(trace) => trace.run().await,
+        Command::Traces(traces) => traces.run().await,
+        Command::Logs(logs) => logs.run().await,
         Command::Migrate(migrate) => migrate.run().await,
         Command::Token(token) => token.run(),
         Command::Top(top) => top.run().await,

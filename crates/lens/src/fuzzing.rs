@@ -31,6 +31,6 @@ pub fn export(signal: Signal, is_json: bool, body: &[u8]) {
     }
     for trace in store.traces() {
         text::draw(&trace, &store.logs_of(&trace.trace_id));
-        traces_data(&trace);
+        traces_data(&trace.spans);
     }
 }

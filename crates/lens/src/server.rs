@@ -3,8 +3,10 @@
 //! The thread separates lens from the caller's runtime: a test may block on the flush of its exporter while
 //! lens responds, and a lens that is dropped with its test still stops.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::thread::{self, JoinHandle};
 
 use actix_web::web::{Data, ServiceConfig};
@@ -14,6 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::config::LensConfig;
 use crate::endpoint::{Endpoint, LensError};
 use crate::receive::{self, Intake};
+use crate::saved::{self, Loaded};
 use crate::storage::TelemetryStore;
 use crate::web::{self, SystemUrl};
 
@@ -21,6 +24,7 @@ use crate::web::{self, SystemUrl};
 #[derive(Debug)]
 pub struct Lens {
     store: TelemetryStore,
+    intake: Intake,
     page_url: String,
     otlp_grpc_url: String,
     otlp_http_url: String,
@@ -43,6 +47,7 @@ impl Lens {
         let store = TelemetryStore::new(config.max_bytes, &config.key_attributes);
         let stopping = CancellationToken::new();
         let intake = Intake::new(store.clone(), config.max_bytes);
+        let to_load = intake.clone();
         // A receiver that other machines reach has a name that lens does not know.
         let names = config.host.is_loopback().then(|| config.host_name.clone());
         let pages = with_data(
@@ -57,6 +62,7 @@ impl Lens {
             .map_err(LensError::Thread)?;
         Ok(Self {
             store,
+            intake: to_load,
             page_url,
             otlp_grpc_url,
             otlp_http_url,
@@ -87,6 +93,15 @@ impl Lens {
     #[must_use]
     pub fn store(&self) -> &TelemetryStore {
         &self.store
+    }
+
+    /// Stores the telemetry of a file of OTLP JSON, one object a line, as `GET /api/export` and the
+    /// collector's file exporter write it. Blocks until all is read.
+    ///
+    /// # Errors
+    /// If the file cannot be read. Lines that are not OTLP are counted, not errors.
+    pub fn load(&self, path: &Path) -> io::Result<Loaded> {
+        saved::load(&self.intake, BufReader::new(File::open(path)?))
     }
 
     /// Stops listening and waits for the requests in progress, one or two seconds at most.

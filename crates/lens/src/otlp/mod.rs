@@ -9,6 +9,6 @@ mod metrics;
 mod size;
 
 pub(crate) use decode::{Decoded, logs, spans};
-pub(crate) use encode::traces_data;
+pub(crate) use encode::{logs_data, metrics_data, traces_data};
 pub(crate) use metrics::metrics;
 pub(crate) use size::{LOGS, METRICS, Message as MessageSize, Oversize, TRACES, check_json, check_protobuf};

@@ -56,6 +56,15 @@ impl Query {
         Err(InvalidQuery::Word(text.trim().to_owned(), accepted))
     }
 
+    /// Parses words of the form `key=value` alone, as [`MetricQuery`](crate::MetricQuery) takes them: a key
+    /// of a metric's attribute has no other meaning.
+    ///
+    /// # Errors
+    /// If a word has another form.
+    pub fn pairs(text: &str) -> Result<Vec<(String, String)>, InvalidQuery> {
+        parse::pairs(text)
+    }
+
     /// The text of a word that selects this value: `key=value`, with quotation marks where they are needed.
     #[must_use]
     pub fn word(key: &str, value: &str) -> String {
@@ -183,6 +192,19 @@ mod tests {
                 panic!("{query}")
             };
             assert_eq!((key.as_str(), operand.text.as_str()), ("key", value));
+        }
+    }
+
+    #[test]
+    fn pairs_have_keys_and_values_alone() {
+        let pairs = Query::pairs("service=api status=\"not found\"").unwrap();
+        let expected = [("service", "api"), ("status", "not found")];
+        assert_eq!(
+            pairs,
+            expected.map(|(key, value)| (key.to_owned(), value.to_owned()))
+        );
+        for text in ["api", "a!=b", "a>1", "=a", "\"a=b\""] {
+            assert!(Query::pairs(text).is_err(), "{text}");
         }
     }
 

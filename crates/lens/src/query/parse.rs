@@ -77,6 +77,17 @@ pub(super) fn terms(text: &str) -> Result<Vec<Term>, InvalidQuery> {
     }
 }
 
+pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, InvalidQuery> {
+    if text.len() > MAX_BYTES {
+        return Err(InvalidQuery::TooLong);
+    }
+    let pair = |word| match split(word) {
+        Some((key, ("=", ..), value)) if !key.is_empty() => Ok((key.to_owned(), unquoted(value))),
+        _ => Err(wrong(word, "metrics are selected by key=value")),
+    };
+    words(text)?.into_iter().map(pair).collect()
+}
+
 /// Separated by white space outside of quotation marks.
 fn words(text: &str) -> Result<Vec<&str>, InvalidQuery> {
     let mut words = Vec::new();

@@ -19,7 +19,7 @@ const MIN_EXPORT_BYTES: usize = 64 * 1024;
 
 /// Takes exports, within a half of LENS_MAX_BYTES: a quarter for those that are read, compressed and not, and
 /// a quarter for the one that is decoded. Clones share it.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Intake {
     store: TelemetryStore,
     max_export_bytes: usize,
@@ -64,7 +64,7 @@ impl Intake {
     }
 
     /// The limit of one export, compressed and not.
-    pub(super) fn max_export_bytes(&self) -> usize {
+    pub(crate) fn max_export_bytes(&self) -> usize {
         self.max_export_bytes
     }
 

@@ -68,6 +68,17 @@ impl Logs {
         stored.map(|stored| &stored.record)
     }
 
+    /// Up to `limit` records that arrived after that of the number `last`, and the number of the last of
+    /// them.
+    pub(super) fn after(&self, last: u128, limit: usize) -> Option<(u128, Vec<LogRecord>)> {
+        let start = self.by_arrival.partition_point(|place| place.tie <= last);
+        let end = self.by_arrival.len().min(start.saturating_add(limit));
+        let places = || self.by_arrival.range(start..end);
+        let records = places().filter_map(|place| self.by_time.get(place));
+        let number = places().next_back()?.tie;
+        Some((number, records.map(|stored| stored.record.clone()).collect()))
+    }
+
     /// By time.
     pub(super) fn by_time(&self) -> impl Iterator<Item = &LogRecord> {
         self.by_time.values().map(|stored| &stored.record)

@@ -81,6 +81,21 @@ impl Metrics {
         self.by_key.values().map(Stored::last_export).collect()
     }
 
+    /// All samples of the metric with this index: its earlier ones by series, and its last export.
+    pub(super) fn samples(&self, index: usize) -> Option<Vec<Metric>> {
+        let stored = self.by_key.values().nth(index)?;
+        let earlier = stored.series.values().map(|series| Metric {
+            points: series.earlier_points(stored.export),
+            ..stored.metric.clone()
+        });
+        Some(
+            earlier
+                .filter(|metric| !metric.points.is_empty())
+                .chain([stored.last_export()])
+                .collect(),
+        )
+    }
+
     /// Sorted by name.
     pub(super) fn names(&self) -> Vec<MetricName> {
         let mut names: BTreeMap<&str, MetricName> = BTreeMap::new();
@@ -189,17 +204,10 @@ impl Stored {
 
     fn last_export(&self) -> Metric {
         let of_last = self.series.values().filter(|series| series.export == self.export);
-        let point = |series: &Series| {
-            let last = series.samples.back()?;
-            Some(Point {
-                attributes: series.attributes.clone(),
-                start_unix_nano: last.start_unix_nano,
-                time_unix_nano: last.time_unix_nano,
-                value: last.point_value(),
-            })
-        };
         Metric {
-            points: of_last.filter_map(point).collect(),
+            points: of_last
+                .filter_map(|series| Some(series.point(series.samples.back()?)))
+                .collect(),
             ..self.metric.clone()
         }
     }
@@ -224,6 +232,26 @@ impl Series {
         let bytes = SAMPLE_OVERHEAD + sample.bytes;
         self.samples.push_back(sample);
         Some(bytes)
+    }
+
+    fn point(&self, sample: &Sample) -> Point {
+        Point {
+            attributes: self.attributes.clone(),
+            start_unix_nano: sample.start_unix_nano,
+            time_unix_nano: sample.time_unix_nano,
+            value: sample.point_value(),
+        }
+    }
+
+    /// All points but the one of the metric's last export.
+    fn earlier_points(&self, last_export: u64) -> Vec<Point> {
+        let of_last = usize::from(self.export == last_export);
+        let earlier = self.samples.len().saturating_sub(of_last);
+        self.samples
+            .iter()
+            .take(earlier)
+            .map(|sample| self.point(sample))
+            .collect()
     }
 
     /// The samples within a time, with the one before and the one after it.

@@ -184,6 +184,23 @@ impl TelemetryStore {
             .collect()
     }
 
+    /// The oldest first.
+    pub(crate) fn trace_ids(&self) -> Vec<TraceId> {
+        lock(&self.0.traces).ids().collect()
+    }
+
+    /// Up to `limit` records that arrived after that of the number `last`, and the number of the last of
+    /// them; `None` if there are none.
+    pub(crate) fn logs_after(&self, last: u128, limit: usize) -> Option<(u128, Vec<LogRecord>)> {
+        lock(&self.0.logs).after(last, limit)
+    }
+
+    /// All samples of the metric with this index; `None` if there are not as many metrics. The last export is
+    /// a metric of its own, the last.
+    pub(crate) fn samples_of_metric(&self, index: usize) -> Option<Vec<Metric>> {
+        lock(&self.0.metrics).samples(index)
+    }
+
     pub(crate) fn add_spans(&self, spans: Vec<Span>) {
         lock(&self.0.traces).add(spans);
         self.changed();

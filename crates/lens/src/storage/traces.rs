@@ -87,6 +87,11 @@ impl Traces {
         self.by_id.get(id).map(|stored| &stored.trace)
     }
 
+    /// By their start.
+    pub(super) fn ids(&self) -> impl Iterator<Item = TraceId> {
+        self.by_start.values().copied()
+    }
+
     pub(super) fn services(&self) -> impl Iterator<Item = &ServiceName> {
         self.services.keys()
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::critical_path::CriticalPath;
 use super::scale::{Scale, error_type};
 use crate::format::{count, printable, readable};
 use crate::ids::SpanId;
@@ -22,7 +23,8 @@ pub(crate) fn draw(trace: &Trace, logs: &[LogRecord]) -> String {
     let names = trace.spans.iter().map(|span| (span.span_id, span.name.as_str()));
     let names: HashMap<SpanId, &str> = names.collect();
 
-    let mut lines = vec![header(trace, tree.services().len()), String::new()];
+    let path = waits(&CriticalPath::of(&tree));
+    let mut lines = vec![header(trace, tree.services().len()), path, String::new()];
     for row in tree.rows() {
         lines.push(columns.line(row, &scale));
         lines.extend(notes(row, &names));
@@ -48,6 +50,16 @@ fn header(trace: &Trace, services: usize) -> String {
     }
     parts.push(readable(trace.duration()));
     parts.join("   ")
+}
+
+/// What the trace waited for, the longest first.
+fn waits(path: &CriticalPath<'_>) -> String {
+    let others = path.sums().into_iter().skip(1);
+    let others: Vec<String> = others
+        .map(|(wait, time)| format!("{wait} {}", readable(time)))
+        .collect();
+    let line = printable(&format!("critical path: {path}; {}", others.join(", ")));
+    line.trim_end_matches("; ").chars().take(WIDTH).collect()
 }
 
 /// The width of each column, in characters: as narrow as its content allows. The bar takes the rest.

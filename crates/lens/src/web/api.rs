@@ -1,5 +1,10 @@
 //! The JSON API.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
+use actix_web::http::header::CONTENT_DISPOSITION;
+use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -11,9 +16,11 @@ use crate::ids::TraceId;
 use crate::log::LogRecord;
 use crate::metric::Metric;
 use crate::otlp;
+use crate::saved;
 use crate::storage::TelemetryStore;
 use crate::summary::TraceSummary;
 use crate::trace::{ORDER_ID, Trace};
+use crate::waterfall::CriticalPath;
 
 /// A trace as listed.
 #[derive(Serialize)]
@@ -30,7 +37,21 @@ struct Data<T> {
     data: Vec<T>,
 }
 
-pub(super) async fn traces(
+pub(super) fn routes(service: &mut web::ServiceConfig) {
+    service
+        .service(web::resource("/api/traces").get(traces))
+        .service(web::resource("/api/traces/{trace_id}").get(trace))
+        .service(web::resource("/api/traces/{trace_id}/critical-path").get(critical_path))
+        .service(web::resource("/api/rates").get(rates))
+        .service(web::resource("/api/map").get(map))
+        .service(web::resource("/api/logs").get(logs))
+        .service(web::resource("/api/metrics").get(metrics))
+        .service(web::resource("/api/metrics/names").get(metric_names))
+        .service(web::resource("/api/series/{name:.+}").get(series))
+        .service(web::resource("/api/export").get(export));
+}
+
+async fn traces(
     params: web::Query<SearchParams>,
     store: web::Data<TelemetryStore>,
 ) -> Result<HttpResponse, Problem> {
@@ -41,14 +62,14 @@ pub(super) async fn traces(
     })))
 }
 
-pub(super) async fn trace(
+async fn trace(
     id: web::Path<String>,
     store: web::Data<TelemetryStore>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok().json(otlp::traces_data(&find(&store, &id)?)))
+    Ok(HttpResponse::Ok().json(otlp::traces_data(&find(&store, &id)?.spans)))
 }
 
-pub(super) async fn logs(
+async fn logs(
     params: web::Query<SearchParams>,
     store: web::Data<TelemetryStore>,
 ) -> Result<HttpResponse, Problem> {
@@ -56,11 +77,80 @@ pub(super) async fn logs(
     Ok(HttpResponse::Ok().json(page.map(|log| log_json(&log))))
 }
 
-pub(super) async fn metrics(store: web::Data<TelemetryStore>) -> HttpResponse {
+async fn metrics(store: web::Data<TelemetryStore>) -> HttpResponse {
     let metrics = store.metrics();
     HttpResponse::Ok().json(Data {
         data: metrics.iter().map(metric_json).collect(),
     })
+}
+
+/// The traces that match, by root name.
+async fn rates(
+    params: web::Query<SearchParams>,
+    store: web::Data<TelemetryStore>,
+) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(store.rates(&params.traces()?, params.steps()?)))
+}
+
+async fn map(
+    params: web::Query<SearchParams>,
+    store: web::Data<TelemetryStore>,
+) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(store.service_map(&params.traces()?)))
+}
+
+async fn metric_names(store: web::Data<TelemetryStore>) -> HttpResponse {
+    HttpResponse::Ok().json(Data {
+        data: store.metric_names(),
+    })
+}
+
+async fn series(
+    name: web::Path<String>,
+    params: web::Query<SearchParams>,
+    store: web::Data<TelemetryStore>,
+) -> Result<HttpResponse, Problem> {
+    let query = params.metric(name.into_inner())?;
+    let missing = || Problem::NotFound(format!("no metric `{}` is stored", query.name));
+    Ok(HttpResponse::Ok().json(store.series(&query).ok_or_else(missing)?))
+}
+
+/// Where the time of a trace went.
+async fn critical_path(
+    id: web::Path<String>,
+    store: web::Data<TelemetryStore>,
+) -> Result<HttpResponse, Problem> {
+    let trace = find(&store, &id)?;
+    let tree = trace.tree();
+    let path = CriticalPath::of(&tree);
+    let milliseconds = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
+    let waits = path.sums().into_iter().map(
+        |(wait, duration)| json!({ "waited_for": wait.to_string(), "duration_ms": milliseconds(duration) }),
+    );
+    let segments = path.segments().iter().map(|segment| {
+        json!({
+            "span_id": segment.span.map(|span| span.span_id),
+            "name": segment.span.map(|span| &span.name),
+            "waited_for": segment.wait.to_string(),
+            "start": utc(segment.start_unix_nano),
+            "duration_ms": milliseconds(segment.duration()),
+        })
+    });
+    Ok(HttpResponse::Ok().json(json!({
+        "summary": path.to_string(),
+        "duration_ms": milliseconds(path.total()),
+        "waits": waits.collect::<Vec<_>>(),
+        "segments": segments.collect::<Vec<_>>(),
+    })))
+}
+
+/// Everything stored, as OTLP JSON lines.
+async fn export(store: web::Data<TelemetryStore>) -> HttpResponse {
+    let lines = saved::lines(&store).map(|line| Ok::<_, Infallible>(Bytes::from(line)));
+    HttpResponse::Ok()
+        .content_type("application/x-ndjson")
+        .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"telemetry.jsonl\""))
+        .streaming(tokio_stream::iter(lines))
 }
 
 /// The trace of the id in a path.

@@ -71,10 +71,7 @@ pub(crate) fn routes(service: &mut web::ServiceConfig) {
                 .service(web::resource("/live/logs").get(log_list::follow))
                 .service(web::resource("/live/metrics").get(metrics_page::follow))
                 .service(web::resource("/live/map").get(map_page::follow))
-                .service(web::resource("/api/traces").get(api::traces))
-                .service(web::resource("/api/traces/{trace_id}").get(api::trace))
-                .service(web::resource("/api/logs").get(api::logs))
-                .service(web::resource("/api/metrics").get(api::metrics))
+                .configure(api::routes)
                 .service(web::resource("/health").get(health))
                 .default_service(web::to(unknown_path)),
         );

@@ -9,9 +9,14 @@ use serde::Deserialize;
 use super::problem::Problem;
 use crate::query::Query;
 use crate::search::{Cursor, LogSearch, TraceSearch};
+use crate::series::MetricQuery;
 
 /// The most traces or log records of a page.
 const MAX_LIMIT: usize = 1_000;
+/// Steps of a chart.
+const DEFAULT_STEPS: usize = 60;
+const MAX_STEPS: usize = 500;
+const DEFAULT_CHART_SECONDS: u64 = 15 * 60;
 
 /// The parameters of a list of traces or log records. An empty one, as a form sends it, counts as absent.
 #[derive(Debug, Default, Deserialize)]
@@ -26,6 +31,8 @@ pub(super) struct SearchParams {
     last: Option<String>,
     limit: Option<String>,
     after: Option<String>,
+    /// Of charts.
+    steps: Option<String>,
     /// Short for the word `service=...` of a query.
     service: Option<String>,
     /// Short for the word `order.id=...` of a query.
@@ -54,6 +61,26 @@ impl SearchParams {
         })
     }
 
+    /// The number of steps of a chart.
+    pub(super) fn steps(&self) -> Result<usize, Problem> {
+        number("steps", &self.steps, DEFAULT_STEPS, MAX_STEPS)
+    }
+
+    /// A chart of the metric `name`.
+    pub(super) fn metric(&self, name: String) -> Result<MetricQuery, Problem> {
+        let between = self.times()?;
+        Ok(MetricQuery {
+            name,
+            attributes: Query::pairs(given(&self.q).unwrap_or_default()).map_err(|error| bad("q", &error))?,
+            between: if between == (0..u64::MAX) {
+                last_minutes()
+            } else {
+                between
+            },
+            steps: self.steps()?,
+        })
+    }
+
     fn text(&self) -> String {
         let word = |key, value: &Option<String>| given(value).map(|value| Query::word(key, value));
         let words = [
@@ -70,17 +97,25 @@ impl SearchParams {
     }
 
     fn limit(&self, default: usize) -> Result<usize, Problem> {
-        let Some(text) = &self.limit else {
-            return Ok(default);
-        };
-        let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-        limit.ok_or_else(|| Problem::BadRequest(format!("limit is `{text}`; it takes 1 to {MAX_LIMIT}")))
+        number("limit", &self.limit, default, MAX_LIMIT)
     }
 
     fn after(&self) -> Result<Option<Cursor>, Problem> {
         let after = given(&self.after).map(str::parse).transpose();
         after.map_err(|error| bad("after", &error))
     }
+}
+
+/// What a chart of a metric shows by default.
+fn last_minutes() -> Range<u64> {
+    let now = now();
+    now.saturating_sub(DEFAULT_CHART_SECONDS * 1_000_000_000)..now
+}
+
+fn number(name: &str, text: &Option<String>, default: usize, most: usize) -> Result<usize, Problem> {
+    let Some(text) = text else { return Ok(default) };
+    let number = text.parse().ok().filter(|number| (1..=most).contains(number));
+    number.ok_or_else(|| Problem::BadRequest(format!("{name} is `{text}`; it takes 1 to {most}")))
 }
 
 /// The times from `from`, or `last` before now, to `until`, in nanoseconds since the Unix epoch.

@@ -172,4 +172,17 @@ async fn logs_and_metrics_are_listed() {
     let metrics = get_json(format!("{}/api/metrics", lens.page_url()), StatusCode::OK).await;
     assert_eq!(metrics["data"][0]["name"], "orders.created");
     assert_eq!(metrics["data"][0]["points"][0]["value"], 2);
+
+    let names = get_json(format!("{}/api/metrics/names", lens.page_url()), StatusCode::OK).await;
+    assert_eq!(names["data"][0]["name"], "orders.created");
+    let charted = "from=2024-05-01T00:00:00Z&until=2024-05-02T00:00:00Z&steps=24&q=service%3Dapi";
+    let url = format!("{}/api/series/orders.created?{charted}", lens.page_url());
+    let chart = get_json(url, StatusCode::OK).await;
+    assert_eq!(chart["timeline"]["step_ms"], 3_600_000.0);
+    assert_eq!(chart["choices"]["service"], json!(["api"]));
+    get_json(
+        format!("{}/api/series/orders.lost", lens.page_url()),
+        StatusCode::NOT_FOUND,
+    )
+    .await;
 }

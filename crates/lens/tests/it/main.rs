@@ -15,5 +15,6 @@ mod otlp;
 mod pages;
 mod receive_grpc;
 mod receive_http;
+mod saved;
 mod search;
 mod support;

@@ -119,7 +119,7 @@ async fn a_span_without_its_parent_is_drawn_and_marked() {
     };
     send(&lens, "worker", vec![orphan]).await;
     let drawn = page(&lens, &format!("/traces/{TRACE}.txt")).await;
-    let notes: Vec<&str> = drawn.lines().skip(3).map(str::trim).collect();
+    let notes: Vec<&str> = drawn.lines().skip(4).map(str::trim).collect();
     let link = "→ links to span 0000000000000008 of trace 00000000000000000000000000000007";
     assert_eq!(notes, ["(parent not received)", link]);
     assert!(

@@ -270,6 +270,73 @@ async fn other_key_attributes_can_be_set() {
     assert_eq!(keys, [("job", "42"), ("user.id", "u-1")]);
 }
 
+#[tokio::test]
+async fn a_search_that_examines_too_much_is_partial_and_can_be_continued() {
+    let lens = lens().await;
+    let mut client = TraceServiceClient::connect(lens.otlp_grpc_url()).await.unwrap();
+    // Each place of the text begins like the search, so that each is compared with all of it.
+    let text = format!("{}b", "a".repeat(1_900));
+    let hostile = Span {
+        start_time_unix_nano: NOON + 1,
+        attributes: vec![otlp::text("text", &"a".repeat(500_000))],
+        ..otlp::order_span(1, "o-1")
+    };
+    let sought = Span {
+        attributes: vec![otlp::text("text", &text)],
+        ..otlp::order_span(2, "o-2")
+    };
+    client
+        .export(otlp::spans("api", vec![hostile, sought]))
+        .await
+        .unwrap();
+    let mut search = TraceSearch {
+        query: text.parse().unwrap(),
+        ..TraceSearch::default()
+    };
+    let first = lens.store().search_traces(&search);
+    assert!(
+        first.partial && first.items.is_empty() && first.next.is_some(),
+        "{first:?}"
+    );
+    search.after = first.next;
+    let second = lens.store().search_traces(&search);
+    assert!(!second.partial && second.items.len() == 1, "{second:?}");
+}
+
+#[tokio::test]
+async fn traces_are_charted_by_root_name_and_mapped_by_service() {
+    let lens = three_traces().await;
+    let url = |path: &str| format!("{}/api/{path}", lens.page_url());
+    let rates = get_json(url("rates?q=service%3Dworker&steps=1"), HttpStatus::OK).await;
+    let total = &rates["roots"][0]["total"];
+    assert_eq!(
+        (
+            &rates["roots"][0]["root_name"],
+            &total["count"],
+            &total["errors"],
+            &total["p99_ms"]
+        ),
+        (&"POST /api/orders".into(), &2.into(), &1.into(), &45.0.into())
+    );
+    assert_eq!(&rates["roots"][0]["steps"][0], total);
+    let map = get_json(url("map"), HttpStatus::OK).await;
+    let names: Vec<&str> = map["nodes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|node| node["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["api", "worker"]);
+    assert_eq!(map["edges"][0]["calls"]["count"], 2);
+    let path = get_json(
+        url("traces/00000000000000000000000000000001/critical-path"),
+        HttpStatus::OK,
+    )
+    .await;
+    assert!(path["summary"].as_str().unwrap().contains(" % of 45"), "{path}");
+    assert_eq!(path["duration_ms"], 45.0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_reports_changes() {
     let lens = lens().await;
