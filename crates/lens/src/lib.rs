@@ -50,7 +50,7 @@ pub use search::{Cursor, InvalidCursor, LogSearch, Page, TraceSearch};
 pub use series::{DistributionSeries, MetricLine, MetricName, MetricQuery, MetricSeries};
 pub use server::Lens;
 pub use service_name::ServiceName;
-pub use storage::{TelemetryStore, TraceFilter};
+pub use storage::TelemetryStore;
 pub use summary::TraceSummary;
 pub use timeline::Timeline;
 pub use trace::{Dropped, Event, Link, Scope, Span, SpanKind, Status, Trace, kind_name};

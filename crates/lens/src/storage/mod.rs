@@ -41,15 +41,6 @@ struct Shared {
     changes: watch::Sender<u64>,
 }
 
-/// Which traces to list. The default is all of them.
-#[derive(Debug, Clone, Default)]
-pub struct TraceFilter {
-    /// Only traces with a span of this service.
-    pub service: Option<String>,
-    /// Only traces with this `order.id` on a span or a log record.
-    pub order_id: Option<String>,
-}
-
 impl TelemetryStore {
     pub(crate) fn new(max_bytes: usize, key_attributes: &[String]) -> Self {
         let sixteenth = max_bytes / 16;
@@ -80,25 +71,6 @@ impl TelemetryStore {
         query
             .map(|query| self.matching_traces(&query))
             .unwrap_or_default()
-    }
-
-    /// The newest `limit` traces that match `filter`.
-    #[must_use]
-    pub fn summaries(&self, filter: &TraceFilter, limit: usize) -> Vec<TraceSummary> {
-        let word = |key, value: &Option<String>| value.as_deref().map(|value| Query::word(key, value));
-        let words = [
-            word("service", &filter.service),
-            word("order.id", &filter.order_id),
-        ];
-        let Ok(query) = words.into_iter().flatten().collect::<Vec<_>>().join(" ").parse() else {
-            return Vec::new();
-        };
-        let search = TraceSearch {
-            query,
-            limit,
-            ..TraceSearch::default()
-        };
-        self.search_traces(&search).items
     }
 
     /// A trace in one line.

@@ -62,10 +62,7 @@ async fn traces(
     })))
 }
 
-async fn trace(
-    id: web::Path<String>,
-    store: web::Data<TelemetryStore>,
-) -> Result<HttpResponse, Problem> {
+async fn trace(id: web::Path<String>, store: web::Data<TelemetryStore>) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(otlp::traces_data(&find(&store, &id)?.spans)))
 }
 

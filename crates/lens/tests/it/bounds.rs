@@ -3,7 +3,7 @@
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
-use throughline_lens::{Lens, LensConfig, TraceFilter};
+use throughline_lens::{Lens, LensConfig, TraceSearch};
 
 use crate::otlp;
 use crate::support::{client, get, lens, lens_with_limit};
@@ -26,11 +26,11 @@ async fn the_oldest_traces_are_evicted_from_every_search() {
     assert!(store.find_by_order("order-1").is_empty());
     assert_eq!(store.find_by_order("order-1000").len(), 1);
     assert!(store.services().len() <= stored);
-    let filter = TraceFilter {
-        service: Some("service-1".to_owned()),
-        ..TraceFilter::default()
+    let search = TraceSearch {
+        query: "service=service-1".parse().unwrap(),
+        ..TraceSearch::default()
     };
-    assert!(store.summaries(&filter, 100).is_empty());
+    assert!(store.search_traces(&search).items.is_empty());
 }
 
 #[tokio::test]
