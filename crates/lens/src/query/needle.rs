@@ -28,7 +28,7 @@ impl Needle {
 
     pub(crate) fn is_in(&self, haystack: &str, work: &mut Work) -> bool {
         let (haystack, needle) = (haystack.as_bytes(), self.text.as_bytes());
-        work.spend(8 + haystack.len() / 8);
+        work.spend(48 + haystack.len() / 8);
         memchr::memchr2_iter(self.lower, self.upper, haystack).any(|at| {
             work.spend(2 + needle.len() / 4);
             let found = haystack.get(at..at + needle.len());

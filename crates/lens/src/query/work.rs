@@ -1,7 +1,7 @@
 //! How much a search may examine, so that none is slow however much is stored.
 
-/// Steps of one search. A step is about a nanosecond: an attribute is 2, a text 8 and its length / 8.
-const MAX_STEPS: u64 = 100_000_000;
+/// Steps of one search. A step is about two nanoseconds: an attribute is 2, a text 48 and its length / 8.
+const MAX_STEPS: u64 = 25_000_000;
 
 /// What is left of the steps of a search.
 #[derive(Debug)]
