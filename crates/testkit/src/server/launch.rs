@@ -104,7 +104,8 @@ fn postgres_arguments(durability: Durability, data: &Path, host: Host, port: u16
     let mut settings = vec![
         format!("listen_addresses={}", host.listen()),
         format!("port={port}"),
-        "max_connections=300".to_owned(),
+        // For a fleet of 64 workers.
+        "max_connections=1000".to_owned(),
     ];
     if host == Host::Machine {
         // The image initializes the server through its socket; outside it could collide with other servers'
