@@ -10,8 +10,8 @@ use super::{files, list, read, text, yaml};
 
 const COLLECTOR: &str = "deploy/collector/observability.yaml";
 
-/// Metrics of the collector's receivers `postgresql` and `redis`, version 0.160: name, unit, kind, labels. `+`
-/// is a counter, `=` a gauge, `~` neither; `!` one that has to be enabled.
+/// Metrics of the collector's receivers `postgresql` and `redis`, version 0.160: name, unit, kind, labels.
+/// `+` is a counter, `=` a gauge, `~` neither; `!` one that has to be enabled.
 const RECEIVED: &[(&str, &str, &str, &[&str])] = &[
     ("postgresql.backends", "1", "~", &[]),
     ("postgresql.commits", "1", "+", &[]),
