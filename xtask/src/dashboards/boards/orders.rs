@@ -131,7 +131,7 @@ pub(super) const ORDERS: Board = Board {
                     ],
                 )
                 .alert("PaymentGatewayUnavailable")
-                .traces("name=process_payment error"),
+                .traces("{ name=process_payment error }"),
                 Panel::new(
                     Stacked,
                     "Requests by outcome",

@@ -106,7 +106,7 @@ pub(super) const OVERVIEW: Board = Board {
                 )
                 .red_from(14.4)
                 .alert("OrdersAvailabilityBudgetBurn")
-                .traces("http.route=/api/orders error"),
+                .traces("{ http.route=/api/orders error }"),
                 Panel::new(
                     Lines,
                     "Burn rate: final within 5 s",
@@ -160,7 +160,7 @@ pub(super) const OVERVIEW: Board = Board {
                 )
                 .red_from(14.4)
                 .alert("PaymentsUnsettledBudgetBurn")
-                .traces("name=process_payment error"),
+                .traces("{ name=process_payment error }"),
             ],
         },
         Row {
@@ -191,7 +191,7 @@ pub(super) const OVERVIEW: Board = Board {
                     ],
                 )
                 .alert("ApiOverloaded")
-                .traces("service=throughline-api error"),
+                .traces("{ service=throughline-api error }"),
                 Panel::new(
                     Lines,
                     "Duration of POST /api/orders",

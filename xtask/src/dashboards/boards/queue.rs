@@ -100,7 +100,7 @@ pub(super) const QUEUE: Board = Board {
                     ],
                 )
                 .width(8)
-                .traces(r#"name="process orders" error"#),
+                .traces(r#"{ name="process orders" error }"#),
                 Panel::new(
                     Lines,
                     "Duration of an attempt",

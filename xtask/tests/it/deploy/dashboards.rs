@@ -82,6 +82,13 @@ fn every_panel_has_a_place_of_its_own_and_links_that_lead_somewhere() {
                 let alert = url
                     .strip_prefix("${runbooks}/")
                     .and_then(|it| it.strip_suffix(".md"));
+                if let Some(search) = url.strip_prefix("${lens}/?q=") {
+                    let search = percent_encoding::percent_decode_str(search)
+                        .decode_utf8()
+                        .unwrap();
+                    let parsed: Result<lens::Query, _> = search.parse();
+                    assert!(parsed.is_ok(), "{url}: {parsed:?}");
+                }
                 assert!(alert.is_none_or(|name| alerts.contains(name)), "{url}");
             }
         }
