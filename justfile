@@ -40,6 +40,10 @@ bench *arguments:
 screenshots:
     cargo xtask screenshots
 
+# Write Grafana's dashboards from their source
+dashboards *arguments:
+    cargo xtask dashboards {{ arguments }}
+
 # Print a signed token for local use
 token *arguments:
     cargo xtask token {{ arguments }}

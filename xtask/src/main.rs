@@ -3,6 +3,7 @@
 mod api;
 mod bench;
 mod chaos;
+mod dashboards;
 mod down;
 mod found;
 mod fuzz_api;
@@ -46,6 +47,7 @@ enum Command {
     Chaos(chaos::Run),
     Siege(siege::Run),
     Screenshots(screenshots::Screenshots),
+    Dashboards(dashboards::Dashboards),
 }
 
 #[tokio::main]
@@ -69,6 +71,7 @@ async fn main() -> ExitCode {
         Command::Chaos(chaos) => chaos.run().await,
         Command::Siege(siege) => siege.run().await,
         Command::Screenshots(screenshots) => screenshots.run().await,
+        Command::Dashboards(dashboards) => dashboards.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

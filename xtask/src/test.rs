@@ -74,8 +74,9 @@ impl Servers {
         if std::env::var_os(testkit::REDIS_URL).is_none() {
             redis = Some(Redis::start().await?);
         }
-        // The tests of pages start it. A prompt before its installation has to come before cargo's output.
+        // Tests start them. A prompt before their installation has to come before cargo's output.
         testkit::find_chromedriver()?;
+        testkit::find_promtool()?;
         Ok(Self { postgres, redis })
     }
 }

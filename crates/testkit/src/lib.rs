@@ -18,6 +18,7 @@ mod pgbouncer;
 mod ports;
 mod postgres;
 mod programs;
+mod promtool;
 mod proxy;
 #[cfg(feature = "lens")]
 mod receiver;
@@ -41,6 +42,7 @@ pub use pgbouncer::PgBouncer;
 pub use ports::{free_port, is_free};
 pub use postgres::{Database, Postgres};
 pub use programs::postgres_program;
+pub use promtool::find_promtool;
 pub use proxy::Proxy;
 #[cfg(feature = "lens")]
 pub use receiver::{Lens, lens};

@@ -36,6 +36,10 @@ pub(crate) fn chromedriver() -> Option<PathBuf> {
     installed("chromedriver")
 }
 
+pub(crate) fn promtool() -> Option<PathBuf> {
+    installed("promtool")
+}
+
 pub(crate) fn pgbouncer() -> Option<PathBuf> {
     installed("pgbouncer")
 }

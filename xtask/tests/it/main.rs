@@ -8,6 +8,7 @@
     clippy::as_conversions
 )]
 
+mod deploy;
 mod documentation;
 mod mistakes;
 mod modules;

@@ -4,6 +4,7 @@
 //! | module | content |
 //! |---|---|
 //! | `spans`, `metrics`, `resource` | the rows: names, types, units, buckets |
+//! | `prometheus` | the names of the metrics in Prometheus |
 //! | `applies` | which spans must have an attribute |
 //! | `rows` | each span, point and resource against its row |
 //! | `endpoints` | the paths of each service, and the routes of their spans |
@@ -14,6 +15,7 @@ mod applies;
 mod capture;
 mod endpoints;
 mod metrics;
+mod prometheus;
 mod report;
 mod resource;
 mod rows;
@@ -23,6 +25,7 @@ mod traces;
 
 pub use capture::{Capture, Inbound, Line};
 pub use endpoints::UNTRACED;
+pub use prometheus::{Series, exported_name, series};
 pub use report::{Broken, Report, Row, Rule};
 
 /// Checks the capture against every row and every rule.

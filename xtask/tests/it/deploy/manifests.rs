@@ -1,0 +1,314 @@
+//! The manifests for Kubernetes and docker compose refer to what exists, and meet the rules that the overlays
+//! rely on.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::names::Series;
+use super::{list, read, root, text};
+
+const OVERLAYS: [&str; 2] = ["production", "development"];
+const SECRETS: &str = "deploy/k8s/secret.example.yaml";
+
+/// The documents of a file.
+fn documents(path: &Path) -> Vec<Value> {
+    let content = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_saphyr::from_multiple(&content).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// What a kustomization and those that it names consist of, before patches.
+fn resources(folder: &Path) -> Vec<Value> {
+    let file = folder.join("kustomization.yaml");
+    let kustomization = documents(&file).remove(0);
+    let mut all = Vec::new();
+    let named = |list: &str| -> Vec<PathBuf> {
+        let paths = kustomization[list].as_array().into_iter().flatten();
+        paths
+            .map(|path| folder.join(text(path.get("path").unwrap_or(path))))
+            .collect()
+    };
+    let mut used: BTreeSet<PathBuf> = BTreeSet::from([file.clone()]);
+    for path in named("resources").into_iter().chain(named("components")) {
+        if path.is_dir() {
+            all.extend(resources(&path));
+        } else {
+            all.extend(documents(&path));
+            used.insert(path);
+        }
+    }
+    used.extend(named("patches").into_iter().filter(|path| path.is_file()));
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(
+            path.is_dir() || used.contains(&path),
+            "{} is not used",
+            path.display()
+        );
+    }
+    all
+}
+
+fn overlay(name: &str) -> Vec<Value> {
+    resources(&root().join("deploy/k8s/overlays").join(name))
+}
+
+fn of_kind<'a>(objects: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    objects.iter().filter(|it| it["kind"] == kind).collect()
+}
+
+fn names(objects: &[Value], kind: &str) -> BTreeSet<String> {
+    of_kind(objects, kind)
+        .iter()
+        .map(|it| text(&it["metadata"]["name"]).to_owned())
+        .collect()
+}
+
+/// Deployments and Jobs.
+fn workloads(objects: &[Value]) -> Vec<&Value> {
+    let mut workloads = of_kind(objects, "Deployment");
+    workloads.extend(of_kind(objects, "Job"));
+    workloads
+}
+
+#[test]
+fn every_pod_is_restricted_and_has_an_account_limits_and_probes() {
+    for name in OVERLAYS {
+        let objects = overlay(name);
+        let accounts = names(&objects, "ServiceAccount");
+        for workload in workloads(&objects) {
+            let pod = &workload["spec"]["template"]["spec"];
+            let what = format!("{name}: {}", workload["metadata"]["name"]);
+            assert!(accounts.contains(text(&pod["serviceAccountName"])), "{what}");
+            assert_eq!(pod["automountServiceAccountToken"], false, "{what}");
+            assert_eq!(pod["securityContext"]["runAsNonRoot"], true, "{what}");
+            for container in list(&pod["containers"]) {
+                let security = &container["securityContext"];
+                assert_eq!(security["readOnlyRootFilesystem"], true, "{what}");
+                assert_eq!(security["allowPrivilegeEscalation"], false, "{what}");
+                assert_eq!(text(&security["capabilities"]["drop"][0]), "ALL", "{what}");
+                assert!(container["resources"]["limits"]["memory"].is_string(), "{what}");
+                assert!(container["resources"]["requests"]["cpu"].is_string(), "{what}");
+                let is_job = workload["kind"] == "Job";
+                for probe in ["livenessProbe", "readinessProbe"] {
+                    assert!(is_job || container[probe].is_object(), "{what}: {probe}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_reference_of_a_manifest_leads_to_an_object() {
+    let secrets: Vec<Value> = documents(&root().join(SECRETS));
+    let secrets = names(&secrets, "Secret");
+    for name in OVERLAYS {
+        let objects = overlay(name);
+        let pods: BTreeSet<String> = workloads(&objects)
+            .iter()
+            .map(|it| {
+                text(&it["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"]).to_owned()
+            })
+            .chain(names(&objects, "Job"))
+            .collect();
+        for workload in workloads(&objects) {
+            for container in list(&workload["spec"]["template"]["spec"]["containers"]) {
+                for source in list(&container["envFrom"]) {
+                    let map = text(&source["configMapRef"]["name"]);
+                    let secret = text(&source["secretRef"]["name"]);
+                    let exists = names(&objects, "ConfigMap").contains(map) || secrets.contains(secret);
+                    assert!(exists, "{name}: {source}");
+                }
+            }
+        }
+        for kind in ["HorizontalPodAutoscaler", "ScaledObject"] {
+            for object in of_kind(&objects, kind) {
+                let target = text(&object["spec"]["scaleTargetRef"]["name"]);
+                assert!(names(&objects, "Deployment").contains(target), "{name}: {target}");
+            }
+        }
+        for object in of_kind(&objects, "PodDisruptionBudget") {
+            let pod = text(&object["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"]);
+            assert!(pods.contains(pod), "{name}: {object}");
+        }
+        for object in of_kind(&objects, "Service") {
+            assert!(
+                pods.contains(text(&object["spec"]["selector"]["app.kubernetes.io/name"])),
+                "{object}"
+            );
+        }
+        for pod in selected_pods(&objects) {
+            assert!(pods.contains(&pod), "{name}: a NetworkPolicy selects {pod}");
+        }
+        for object in of_kind(&objects, "Ingress") {
+            let service = &object["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["name"];
+            assert!(names(&objects, "Service").contains(text(service)), "{object}");
+        }
+    }
+}
+
+/// The pods that a NetworkPolicy selects, or lets in or out.
+fn selected_pods(objects: &[Value]) -> BTreeSet<String> {
+    let json: String = of_kind(objects, "NetworkPolicy")
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let names = json.split("\"app.kubernetes.io/name\":\"").skip(1);
+    names
+        .filter_map(|rest| rest.split('"').next().map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn nothing_is_reached_but_what_is_listed() {
+    for name in OVERLAYS {
+        let objects = overlay(name);
+        let closed = of_kind(&objects, "NetworkPolicy").into_iter().any(|policy| {
+            let spec = &policy["spec"];
+            spec["podSelector"]
+                .as_object()
+                .is_some_and(serde_json::Map::is_empty)
+                && list(&spec["policyTypes"]).len() == 2
+                && spec.get("ingress").is_none()
+                && spec.get("egress").is_none()
+        });
+        assert!(closed, "{name} has no default");
+        let selected = selected_pods(&objects);
+        for deployment in of_kind(&objects, "Deployment") {
+            assert!(
+                selected.contains(text(&deployment["metadata"]["name"])),
+                "{name}: {deployment}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_variable_of_a_manifest_is_a_setting() {
+    let settings = read(".env.example");
+    let is_setting = |name: &str| settings.contains(&format!("\n# {name}=")) || name.starts_with("K8S_");
+    for name in OVERLAYS {
+        let mut objects = overlay(name);
+        objects.extend(documents(
+            &root().join(format!("deploy/k8s/overlays/{name}/config.yaml")),
+        ));
+        objects.extend(documents(&root().join(SECRETS)));
+        for kind in ["ConfigMap", "Secret"] {
+            for object in of_kind(&objects, kind) {
+                let data = [&object["data"], &object["stringData"]]
+                    .into_iter()
+                    .filter_map(Value::as_object);
+                for variable in data.flat_map(serde_json::Map::keys) {
+                    assert!(is_setting(variable), "{name}: {variable} is not in .env.example");
+                }
+            }
+        }
+        for workload in workloads(&objects) {
+            for container in list(&workload["spec"]["template"]["spec"]["containers"]) {
+                for variable in list(&container["env"]) {
+                    assert!(is_setting(text(&variable["name"])), "{name}: {variable}");
+                }
+            }
+        }
+    }
+}
+
+/// Those that the autoscaler sends to Prometheus.
+pub(super) fn queries() -> Vec<String> {
+    let objects = overlay("production");
+    let scaled = of_kind(&objects, "ScaledObject");
+    let triggers = scaled.iter().flat_map(|it| list(&it["spec"]["triggers"]));
+    triggers
+        .filter(|trigger| trigger["type"] == "prometheus")
+        .map(|trigger| text(&trigger["metadata"]["query"]).to_owned())
+        .collect()
+}
+
+#[test]
+fn workers_are_scaled_by_metrics_that_exist() {
+    let known = Series::known();
+    let queries = queries();
+    assert_eq!(queries.len(), 2);
+    for query in queries {
+        assert_eq!(known.unknown(&query), [""; 0], "{query}");
+    }
+}
+
+/// kubectl renders the overlays with their patches, where it is installed; the other tests need no kubectl.
+#[test]
+fn kustomize_renders_the_overlays() {
+    for name in OVERLAYS {
+        let folder = root().join("deploy/k8s/overlays").join(name);
+        let Ok(output) = Command::new("kubectl").arg("kustomize").arg(folder).output() else {
+            eprintln!("kubectl is not installed");
+            return;
+        };
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let rendered = String::from_utf8(output.stdout).unwrap();
+        let objects: Vec<Value> = serde_saphyr::from_multiple(&rendered).unwrap();
+        let namespace = if name == "production" {
+            "throughline"
+        } else {
+            "throughline-development"
+        };
+        for object in &objects {
+            let place = if object["kind"] == "Namespace" {
+                "name"
+            } else {
+                "namespace"
+            };
+            assert_eq!(object["metadata"][place], namespace, "{object}");
+        }
+        let scalers = of_kind(&objects, "HorizontalPodAutoscaler");
+        let scaled = of_kind(&objects, "ScaledObject");
+        let targets = scalers
+            .iter()
+            .chain(&scaled)
+            .map(|it| text(&it["spec"]["scaleTargetRef"]["name"]));
+        let mut targets: Vec<&str> = targets.collect();
+        targets.sort_unstable();
+        assert_eq!(
+            targets,
+            ["throughline-api", "throughline-worker"],
+            "{name}: each is scaled once"
+        );
+        let settings = &of_kind(&objects, "ConfigMap")[0]["data"];
+        let authentication = if name == "production" { "jwt" } else { "off" };
+        assert_eq!(settings["AUTH"], authentication, "{name}");
+    }
+}
+
+/// docker compose mounts files that exist, and its services depend on each other.
+#[test]
+fn every_file_and_service_that_compose_names_exists() {
+    let compose = documents(&root().join("docker-compose.yml")).remove(0);
+    let services = compose["services"].as_object().unwrap();
+    for (name, service) in services {
+        for volume in list(&service["volumes"]) {
+            let source = text(volume).split(':').next().unwrap();
+            let exists = match source.strip_prefix("./") {
+                Some(path) => root().join(path).exists(),
+                None => compose["volumes"].get(source).is_some(),
+            };
+            assert!(exists, "{name}: {volume}");
+        }
+        for other in service["depends_on"].as_object().into_iter().flatten() {
+            assert!(services.contains_key(other.0), "{name}: {}", other.0);
+        }
+    }
+    for name in ["prometheus", "grafana", "jaeger"] {
+        assert_eq!(text(&services[name]["profiles"][0]), "observability", "{name}");
+    }
+    let overlay = read("deploy/compose/observability.env");
+    let overlay = overlay
+        .lines()
+        .find_map(|line| line.strip_prefix("COLLECTOR_OVERLAY=overlays/"));
+    assert!(root().join("deploy/collector").join(overlay.unwrap()).is_file());
+}
