@@ -1,4 +1,5 @@
 //! What dispatching costs Redis.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
 

@@ -175,7 +175,7 @@ async fn the_list_has_pages() {
     assert_eq!(developer.runs(rows).await, 50);
     developer.clicks("Older").await;
     developer
-        .finds("the older traces", &format!("{} === 10 || null", rows))
+        .finds("the older traces", &format!("{rows} === 10 || null"))
         .await;
     developer.clicks("Newest").await;
     developer.is_at("/").await;
