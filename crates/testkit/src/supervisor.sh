@@ -28,6 +28,8 @@ continue_all() {
 
 orphaned=
 trap 'orphaned=yes' USR1
+# If the owner ends while the server is frozen, the kernel hangs up on the whole process group.
+trap '' HUP
 (
     read -r _ <&3
     kill -s USR1 $$
