@@ -7,7 +7,6 @@
 #[cfg(feature = "browser")]
 mod browser;
 mod cargo;
-mod chromedriver;
 mod client;
 mod docker;
 mod eventually;
@@ -18,7 +17,6 @@ mod pgbouncer;
 mod ports;
 mod postgres;
 mod programs;
-mod promtool;
 mod proxy;
 #[cfg(feature = "lens")]
 mod receiver;
@@ -28,6 +26,7 @@ mod server;
 mod shared;
 mod stack;
 mod supervised;
+mod tools;
 mod user;
 
 use std::path::Path;
@@ -35,14 +34,12 @@ use std::path::Path;
 #[cfg(feature = "browser")]
 pub use browser::{Browser, Key, Screen};
 pub use cargo::cargo;
-pub use chromedriver::find_chromedriver;
 pub use eventually::eventually;
 pub use orders::wait_for_final_orders;
 pub use pgbouncer::PgBouncer;
 pub use ports::{free_port, is_free};
 pub use postgres::{Database, Postgres};
 pub use programs::postgres_program;
-pub use promtool::find_promtool;
 pub use proxy::Proxy;
 #[cfg(feature = "lens")]
 pub use receiver::{Lens, lens};
@@ -52,6 +49,7 @@ pub use sentinel::Sentinel;
 pub use server::{DATABASE_URL, REDIS_URL};
 pub use shared::{database, redis};
 pub use stack::{BUILD, Binaries, Ports, Profile, Service, Stack, StackBuilder};
+pub use tools::{find_chromedriver, find_promtool};
 
 /// The folder of the workspace.
 #[must_use]

@@ -30,10 +30,10 @@ impl PgBouncer {
     /// # Errors
     /// When it is missing and cannot be installed, or does not start; the message has its last log lines.
     pub async fn start(postgres: &Postgres) -> anyhow::Result<Self> {
-        if programs::pgbouncer().is_none() {
+        if programs::installed("pgbouncer").is_none() {
             install::debian("pgbouncer")?;
         }
-        let program = programs::pgbouncer().context("no pgbouncer is installed")?;
+        let program = programs::installed("pgbouncer").context("no pgbouncer is installed")?;
         let server: url::Url = postgres.url().parse()?;
         let server = server.port().context("PostgreSQL's URL names no port")?;
         let (port, user) = (free_port()?, user::for_postgres());

@@ -32,18 +32,6 @@ pub(crate) fn redis_server() -> Option<PathBuf> {
     ["redis-server", "valkey-server"].into_iter().find_map(installed)
 }
 
-pub(crate) fn chromedriver() -> Option<PathBuf> {
-    installed("chromedriver")
-}
-
-pub(crate) fn promtool() -> Option<PathBuf> {
-    installed("promtool")
-}
-
-pub(crate) fn pgbouncer() -> Option<PathBuf> {
-    installed("pgbouncer")
-}
-
 pub(crate) fn postgres() -> Option<PostgresPrograms> {
     let both = |folder: PathBuf| {
         let programs = PostgresPrograms {
@@ -60,7 +48,8 @@ pub fn postgres_program(name: &str) -> Option<PathBuf> {
     installed(name)
 }
 
-fn installed(name: &str) -> Option<PathBuf> {
+/// A program that packages install under the same name everywhere.
+pub(crate) fn installed(name: &str) -> Option<PathBuf> {
     folders()
         .into_iter()
         .map(|folder| folder.join(name))

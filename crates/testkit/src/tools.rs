@@ -1,4 +1,4 @@
-//! Where the browser of tests comes from: an installed one, or one that is installed now.
+//! Where the tools of tests come from: installed ones, or ones that are installed now.
 
 use std::path::PathBuf;
 
@@ -6,26 +6,43 @@ use anyhow::bail;
 
 use crate::{install, programs};
 
-/// It depends on the package with the browser.
-const PACKAGE: &str = "chromium-driver";
-
 /// Finds chromedriver, which starts Chromium, or installs both.
 ///
 /// # Errors
 /// When it is missing and cannot be installed; the message says what to install.
 pub fn find_chromedriver() -> anyhow::Result<PathBuf> {
-    if let Some(program) = programs::chromedriver() {
+    // It depends on the package with the browser.
+    find(
+        "chromedriver",
+        "chromium-driver",
+        "Chromium and chromedriver are not installed. Install them (Debian: `sudo apt-get install chromium-driver`; \
+         macOS: `brew install --cask chromium chromedriver`)",
+    )
+}
+
+/// Finds promtool, the checker of Prometheus' rules, or installs Prometheus.
+///
+/// # Errors
+/// When it is missing and cannot be installed; the message says what to install.
+pub fn find_promtool() -> anyhow::Result<PathBuf> {
+    find(
+        "promtool",
+        "prometheus",
+        "promtool is not installed. Install it (Debian: `sudo apt-get install prometheus`; macOS: `brew install \
+         prometheus`)",
+    )
+}
+
+fn find(tool: &str, package: &str, missing: &'static str) -> anyhow::Result<PathBuf> {
+    if let Some(program) = programs::installed(tool) {
         return Ok(program);
     }
-    let installing = install::debian(PACKAGE);
-    if let Some(program) = programs::chromedriver() {
+    let installing = install::debian(package);
+    if let Some(program) = programs::installed(tool) {
         return Ok(program);
     }
     if installing? {
-        bail!("{PACKAGE} was installed, but chromedriver was not found");
+        bail!("{package} was installed, but {tool} was not found");
     }
-    bail!(
-        "Chromium and chromedriver are not installed. Install them (Debian: `sudo apt-get install {PACKAGE}`; \
-         macOS: `brew install --cask chromium chromedriver`)"
-    )
+    bail!(missing)
 }
