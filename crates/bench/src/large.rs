@@ -25,18 +25,23 @@ const INSERT_DUE: &str = "INSERT INTO orders \
       '[{\"product_name\": \"Widget\", \"quantity\": 1, \"unit_price_minor\": 9999}]' \
     FROM generate_series(1, $1::int) AS n";
 
-/// As the reconciler reads and locks what became due since its last look.
-const LOOK: &str = "SELECT id, status FROM orders WHERE dispatch_after <= now() \
-    AND dispatch_after > now() - interval '1 s' ORDER BY dispatch_after LIMIT 200 FOR UPDATE SKIP LOCKED";
-/// The same for orders that were attempted before.
-const LOOK_FOR_ATTEMPTED: &str = "SELECT id, status FROM orders WHERE dispatch_after <= now() AND attempt > 0 \
-    AND dispatch_after > now() - interval '1 s' ORDER BY dispatch_after LIMIT 200 FOR UPDATE SKIP LOCKED";
-/// Every five seconds it reads further back, for transactions that took long.
-const WIDE_LOOK: &str = "SELECT id, status FROM orders WHERE dispatch_after <= now() \
-    AND dispatch_after > now() - interval '15 s' ORDER BY dispatch_after LIMIT 200 FOR UPDATE SKIP LOCKED";
-/// Once a minute it reads everything that is due.
-const FULL_LOOK: &str = "SELECT id, status FROM orders WHERE dispatch_after <= now() \
-    ORDER BY dispatch_after LIMIT 200 FOR UPDATE SKIP LOCKED";
+/// What the reconciler reads and locks: its looks, by the condition that each adds.
+const LOOKS: [(&str, &str); 4] = [
+    (
+        "look of the reconciler",
+        " AND dispatch_after > now() - interval '1 s'",
+    ),
+    (
+        "look for attempted",
+        " AND attempt > 0 AND dispatch_after > now() - interval '1 s'",
+    ),
+    // For transactions that took long.
+    (
+        "wide look, every 5 s",
+        " AND dispatch_after > now() - interval '15 s'",
+    ),
+    ("full look, once a minute", ""),
+];
 
 /// Reads of the api, by their paths.
 const READS: [(&str, &str); 6] = [
@@ -104,13 +109,12 @@ async fn measured(stack: &Stack, sql: &Client, size: Size) -> anyhow::Result<Vec
     let posts = load::open(&ports, &request, RATE, size.measure * 2);
     let reads = async {
         let mut all = Vec::new();
-        for (what, statement) in [
-            ("look of the reconciler", LOOK),
-            ("look for attempted", LOOK_FOR_ATTEMPTED),
-            ("wide look, every 5 s", WIDE_LOOK),
-            ("full look, once a minute", FULL_LOOK),
-        ] {
-            all.push((what, statements(sql, statement).await?));
+        for (what, condition) in LOOKS {
+            let statement = format!(
+                "SELECT id, status FROM orders WHERE dispatch_after <= now(){condition} \
+                 ORDER BY dispatch_after LIMIT 200 FOR UPDATE SKIP LOCKED"
+            );
+            all.push((what, statements(sql, &statement).await?));
         }
         let http = reqwest::Client::new();
         for (what, path) in READS {
