@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use chrono::{DateTime, Local, Utc};
+use lens::printable;
 use reqwest::Url;
 use serde_json::Value;
 
@@ -164,17 +165,6 @@ fn duration(duration: Duration) -> String {
         0..10 => format!("{:.2} ms", duration.as_secs_f64() * 1e3),
         _ => format!("{:.1} s", duration.as_secs_f64()),
     }
-}
-
-/// Received texts could move the cursor or reverse the direction of writing.
-fn printable(line: &str) -> String {
-    let is_unsafe = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    line.chars()
-        .map(|c| if is_unsafe(c) { '\u{fffd}' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

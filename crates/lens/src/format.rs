@@ -46,7 +46,8 @@ pub(crate) fn count(number: impl Borrow<usize>, noun: &str) -> String {
 
 /// Replaces control characters and direction marks: received texts are untrusted and could move a terminal's
 /// cursor or reverse the direction of writing.
-pub(crate) fn printable(text: &str) -> String {
+#[must_use]
+pub fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if is_unsafe(c) { '\u{fffd}' } else { c })
         .collect()

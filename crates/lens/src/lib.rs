@@ -39,6 +39,7 @@ mod web;
 pub use attributes::{Attributes, Value};
 pub use config::LensConfig;
 pub use endpoint::LensError;
+pub use format::printable;
 pub use ids::{InvalidId, SpanId, TraceId};
 pub use log::{LogRecord, Severity};
 pub use map::{Calls, MapEdge, MapNode, NodeKind, ServiceMap};

@@ -166,11 +166,6 @@ fn parse_id(text: &str) -> Result<TraceId, Problem> {
         .map_err(|invalid| Problem::BadRequest(format!("`{text}` is not a trace id: {invalid}")))
 }
 
-/// An empty parameter, as a form sends it, counts as absent.
-pub(super) fn non_empty(parameter: Option<String>) -> Option<String> {
-    parameter.filter(|text| !text.is_empty())
-}
-
 fn log_json(log: &LogRecord) -> Json {
     json!({
         "time": utc(log.time_unix_nano),

@@ -10,9 +10,10 @@ use askama::Template;
 use serde::Deserialize;
 use ui::Moment;
 
-use super::api::{find, non_empty};
+use super::api::find;
 use super::frame::{Frame, SystemUrl, error_page, page};
 use super::palette::Palette;
+use super::params::given;
 use super::waits;
 use crate::comparison::{Pair, align};
 use crate::format::utc;
@@ -114,10 +115,7 @@ pub(super) async fn show(
 ) -> HttpResponse {
     let CompareQuery { a, b } = query.into_inner();
     let frame = Frame::of(&system, "Traces");
-    let find = |id: Option<String>| {
-        let id = non_empty(id.map(|id| id.trim().to_owned()));
-        id.map(|id| find(&store, &id)).transpose()
-    };
+    let find = |id: Option<String>| given(&id).map(|id| find(&store, id)).transpose();
     match (find(a), find(b)) {
         (Ok(Some(a)), Ok(Some(b))) => page(&compared(frame, &Palette::of(store.services()), &a, &b)),
         (Ok(a), Ok(b)) => page(&choice(frame, &store, a.or(b).as_ref())),

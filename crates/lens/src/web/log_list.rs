@@ -92,13 +92,8 @@ fn listed<'a>(frame: Frame<'a>, store: &TelemetryStore, filter: Filter) -> Resul
         Some(_) => (String::new(), None),
         None => table(store, &filter)?,
     };
-    let is_live = invalid.is_none() && filter.is_first_page();
     Ok(LogList {
-        frame: if is_live {
-            frame.live_at(filter.address("/live/logs"))
-        } else {
-            frame
-        },
+        frame: filter.framed(frame, invalid.is_none(), "/live/logs"),
         period,
         services: store.services(),
         invalid: invalid.map(|invalid| invalid.to_string()),

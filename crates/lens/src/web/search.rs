@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::address::address;
-use super::api::non_empty;
+use super::frame::Frame;
 use super::period::Period;
 use super::problem::Problem;
 use crate::query::Query;
@@ -62,12 +62,14 @@ impl Filter {
     }
 
     pub(super) fn after(&self) -> Result<Option<Cursor>, Problem> {
-        let after = non_empty(Some(self.after.clone()));
-        let parse = |text: String| {
-            text.parse()
-                .map_err(|_| Problem::BadRequest(format!("after is `{text}`: it is no place of a list")))
-        };
-        after.map(parse).transpose()
+        if self.after.is_empty() {
+            return Ok(None);
+        }
+        let place = self
+            .after
+            .parse()
+            .map_err(|_| Problem::BadRequest(format!("after is `{}`: it is no place of a list", self.after)));
+        place.map(Some)
     }
 
     pub(super) fn is_first_page(&self) -> bool {
@@ -90,6 +92,15 @@ impl Filter {
             },
             after: String::new(),
             ..self.clone()
+        }
+    }
+
+    /// The frame of the list: its newest page follows what arrives, unless the search is invalid.
+    pub(super) fn framed<'a>(&self, frame: Frame<'a>, is_valid: bool, live: &str) -> Frame<'a> {
+        if is_valid && self.is_first_page() {
+            frame.live_at(self.address(live))
+        } else {
+            frame
         }
     }
 

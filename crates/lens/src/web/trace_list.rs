@@ -96,13 +96,8 @@ fn listed<'a>(frame: Frame<'a>, store: &TelemetryStore, filter: Filter) -> Resul
         Some(_) => (Vec::new(), None),
         None => parts(store, &filter)?,
     };
-    let is_live = invalid.is_none() && filter.is_first_page();
     Ok(TraceList {
-        frame: if is_live {
-            frame.live_at(filter.address("/live/traces"))
-        } else {
-            frame
-        },
+        frame: filter.framed(frame, invalid.is_none(), "/live/traces"),
         period,
         services: store.services(),
         invalid: invalid.map(|invalid: InvalidQuery| invalid.to_string()),
