@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::{Browser, Key, Screen, eventually, workspace};
 
 use crate::shop::TIMEOUT;
@@ -246,6 +246,38 @@ impl Operator {
             .iter()
             .map(|obstacle| format!("{path}: {obstacle}"))
             .collect()
+    }
+
+    /// The obstacles of these pages: in both themes, and on a phone.
+    pub(crate) async fn finds_obstacles_on(&self, pages: &[String]) -> Vec<String> {
+        let mut obstacles = Vec::new();
+        for page in pages {
+            self.uses(DESK).await;
+            self.opens(page).await;
+            for screen in [DESK, DESK_AT_NIGHT, PHONE] {
+                self.uses(screen).await;
+                obstacles.extend(self.finds_obstacles().await);
+            }
+        }
+        obstacles
+    }
+
+    /// How many elements a page has with its scripts, and how many without; it stays open without them.
+    pub(crate) async fn counts_elements(&self, page: &str) -> (f64, f64) {
+        const COUNT: &str = "return document.querySelectorAll('main *').length";
+        let disables = |disabled: bool| {
+            self.devtools(
+                "Emulation.setScriptExecutionDisabled",
+                json!({ "value": disabled }),
+            )
+        };
+        self.opens(page).await;
+        let with = self.runs(COUNT).await.as_f64().unwrap();
+        disables(true).await;
+        self.opens(page).await;
+        disables(false).await;
+        let without = self.runs(COUNT).await.as_f64().unwrap();
+        (with, without)
     }
 
     /// Ends the session; the pages must have had no faults other than the expected ones.

@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::operator;
 use super::seed::{charged, declined, outage, text, waiting};
-use crate::operator::{DESK, DESK_AT_NIGHT, PHONE};
 use crate::shop::Shop;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -12,15 +11,7 @@ async fn every_page_is_accessible_in_both_themes_and_fits_a_phone() {
     let shop = Shop::open().await;
     let pages = every_page(&shop).await;
     let operator = operator(&shop).await;
-    let mut obstacles = Vec::new();
-    for page in &pages {
-        operator.uses(DESK).await;
-        operator.opens(page).await;
-        for screen in [DESK, DESK_AT_NIGHT, PHONE] {
-            operator.uses(screen).await;
-            obstacles.extend(operator.finds_obstacles().await);
-        }
-    }
+    let obstacles = operator.finds_obstacles_on(&pages).await;
     assert!(obstacles.is_empty(), "{}", obstacles.join("\n"));
     operator.leaves().await;
 }
@@ -81,26 +72,12 @@ async fn every_page_shows_its_content_without_scripts() {
     let pages = every_page(&shop).await;
     let operator = operator(&shop).await;
     for page in &pages {
-        operator.opens(page).await;
-        let with = operator
-            .runs("return document.querySelectorAll('main *').length")
-            .await;
-        operator
-            .devtools("Emulation.setScriptExecutionDisabled", json!({ "value": true }))
-            .await;
-        operator.opens(page).await;
-        operator
-            .devtools("Emulation.setScriptExecutionDisabled", json!({ "value": false }))
-            .await;
+        let (with, without) = operator.counts_elements(page).await;
         if page == "/docs" {
             // A script draws the reference of the API.
             operator.sees("This page shows /api/openapi.json").await;
             continue;
         }
-        let without = operator
-            .runs("return document.querySelectorAll('main *').length")
-            .await;
-        let (with, without) = (with.as_f64().unwrap(), without.as_f64().unwrap());
         assert!(without > with * 0.8, "{page}: {without} of {with} elements");
     }
     operator.leaves().await;

@@ -3,22 +3,12 @@
 use serde_json::json;
 
 use super::sender::{Desk, attributes, order, trace_id};
-use crate::operator::{DESK, DESK_AT_NIGHT, PHONE};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_accessible_in_both_themes_and_fits_a_phone() {
     let desk = Desk::open().await;
     let pages = every_page(&desk).await;
-    let developer = &desk.developer;
-    let mut obstacles = Vec::new();
-    for page in &pages {
-        developer.uses(DESK).await;
-        developer.opens(page).await;
-        for screen in [DESK, DESK_AT_NIGHT, PHONE] {
-            developer.uses(screen).await;
-            obstacles.extend(developer.finds_obstacles().await);
-        }
-    }
+    let obstacles = desk.developer.finds_obstacles_on(&pages).await;
     assert!(obstacles.is_empty(), "{}", obstacles.join("\n"));
     desk.developer.leaves().await;
 }
@@ -53,21 +43,8 @@ async fn empty_pages_say_what_to_do_and_are_accessible() {
 async fn every_page_shows_its_content_without_scripts() {
     let desk = Desk::open().await;
     let pages = every_page(&desk).await;
-    let developer = &desk.developer;
-    let elements = "return document.querySelectorAll('main *').length";
     for page in &pages {
-        developer.opens(page).await;
-        let with = developer.runs(elements).await.as_f64().unwrap();
-        let scripts = |disabled: bool| {
-            developer.devtools(
-                "Emulation.setScriptExecutionDisabled",
-                json!({ "value": disabled }),
-            )
-        };
-        scripts(true).await;
-        developer.opens(page).await;
-        scripts(false).await;
-        let without = developer.runs(elements).await.as_f64().unwrap();
+        let (with, without) = desk.developer.counts_elements(page).await;
         assert!(without > with * 0.9, "{page}: {without} of {with} elements");
     }
     desk.developer.leaves().await;
