@@ -1,7 +1,7 @@
 //! What the web pages of Throughline share: one style sheet, one script, the frame of a page (the template
 //! `shell.html`), the logo, charts as SVG, and how numbers, times, durations and amounts are written. Markup
-//! that it makes has no `style` attributes, which a strict Content-Security-Policy forbids: colours are classes
-//! of the style sheet.
+//! that it makes has no `style` attributes, which a strict Content-Security-Policy forbids: colours are
+//! classes of the style sheet.
 #![warn(missing_docs)]
 
 mod chart;
