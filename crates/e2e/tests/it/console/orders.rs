@@ -1,6 +1,7 @@
 //! Finding an order, understanding why it failed, and what an operator does about it.
 
 use serde_json::json;
+use testkit::Service;
 
 use super::operator;
 use super::seed::{charged, declined, teapot, text, waiting};
@@ -80,8 +81,10 @@ async fn an_operator_reads_why_an_order_failed_and_retries_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_cancels_an_order_that_waits_for_the_gateway() {
-    let shop = Shop::open().await;
+    let mut shop = Shop::open().await;
     let id = waiting(&shop).await;
+    // An order cannot be cancelled during an attempt: the next one would come at any moment.
+    shop.stack.stop(Service::Worker).await.unwrap();
 
     let operator = operator(&shop).await;
     operator.opens(&format!("/orders/{id}")).await;
