@@ -1,30 +1,27 @@
-//! The operators' console beside many orders: how long the server takes for each page, and what open consoles
-//! cost while nothing happens.
+//! The operators' console beside many orders: how long the server takes for each page, and for each filter of
+//! the API's list, and what open consoles cost while nothing happens.
 
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
+use chrono::Utc;
 use testkit::{Postgres, Service, Stack};
 use tokio::task::JoinSet;
 use tokio_postgres::Client;
 
 use crate::environment::{self, Environment};
 use crate::mode::Mode;
-use crate::process;
 use crate::servers::Counters;
 use crate::size::Size;
-use crate::stats::{median, quantile};
-use crate::stored;
-use crate::table::Table;
+use crate::{pages, process, stored};
 
-/// Requests of each page.
-const REPEATS: usize = 50;
-
-/// Paths of the pages; `ID` stands for the id of an order, `TRACE` for an id that no trace has.
-const PAGES: [(&str, &str); 14] = [
+/// Paths of the pages. `ID` stands for the id of an order, `TRACE` for an id that no trace has, and `MIDDLE`
+/// for the time when half of the orders existed.
+const PAGES: [(&str, &str); 32] = [
     ("overview, 15 min", "/"),
     ("overview, 24 h", "/?range=24h"),
     ("orders", "/orders"),
+    ("oldest orders", "/orders?sort=created_at"),
     ("orders that failed", "/orders?status=failed"),
     ("orders by code", "/orders?failure_code=internal_error"),
     ("orders of a customer", "/orders?customer=customer-7"),
@@ -39,6 +36,35 @@ const PAGES: [(&str, &str); 14] = [
     ("failures", "/failures"),
     ("queue", "/queue"),
     ("operations", "/operations"),
+    ("API: orders", "/api/orders"),
+    ("API: oldest orders", "/api/orders?sort=created_at"),
+    ("API: pending", "/api/orders?status=pending"),
+    ("API: processing", "/api/orders?status=processing"),
+    ("API: completed", "/api/orders?status=completed"),
+    ("API: failed", "/api/orders?status=failed"),
+    ("API: oldest failed", "/api/orders?status=failed&sort=created_at"),
+    ("API: cancelled", "/api/orders?status=cancelled"),
+    ("API: payment refused", "/api/orders?payment_status=refused"),
+    ("API: payment pending", "/api/orders?payment_status=pending"),
+    (
+        "API: payment not required",
+        "/api/orders?payment_status=not_required",
+    ),
+    ("API: failure code", "/api/orders?failure_code=internal_error"),
+    (
+        "API: oldest of a failure code",
+        "/api/orders?failure_code=internal_error&sort=created_at",
+    ),
+    ("API: customer", "/api/orders?customer=customer-7"),
+    (
+        "API: oldest of a customer",
+        "/api/orders?customer=customer-7&sort=created_at",
+    ),
+    (
+        "API: failed of a customer",
+        "/api/orders?customer=customer-7&status=failed",
+    ),
+    ("API: before a time", "/api/orders?created_before=MIDDLE"),
 ];
 const UNKNOWN_TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
@@ -56,31 +82,22 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
         .await?;
     stored::until_counted(&sql).await?;
 
-    let http = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()?;
     let id: String = sql
         .query_one("SELECT max(id::text) FROM orders WHERE status = 'failed'", &[])
         .await?
         .get(0);
-    let mut table = Table::new(&["page", "p50", "p99", "max", "size"]);
-    for (name, path) in PAGES {
+    let middle = (Utc::now() - stored::PERIOD / 2)
+        .format("%Y-%m-%dT%H:%M:%SZ")
+        .to_string();
+    let pages = PAGES.map(|(name, path)| {
         let path = path.replace("ID", &id).replace("TRACE", UNKNOWN_TRACE);
-        let url = format!("{}{path}", stack.url(Service::Api));
-        let (durations, bytes) = page(&http, &url).await?;
-        let cell = |per_mille| format!("{:.1} ms", quantile(&durations, per_mille));
-        table.row([
-            name.to_owned(),
-            format!("{:.1} ms", median(&durations)),
-            cell(990),
-            cell(1000),
-            format!("{:.0} KB", f64::from(u32::try_from(bytes)?) / 1e3),
-        ]);
-    }
+        (name, path.replace("MIDDLE", &middle))
+    });
+    let table = pages::measured(&stack.url(Service::Api), pages, size.page_requests).await?;
     println!("\n{table}\n{} orders, one api and one worker.", size.viewed);
 
     let idle = cost(environment, &postgres, &sql, &stack, size).await?;
-    let open = open_consoles(&http, &stack, size.consoles).await?;
+    let open = open_consoles(&stack, size.consoles).await?;
     let viewed = cost(environment, &postgres, &sql, &stack, size).await?;
     ensure!(!open.is_empty(), "every console has lost its connection");
     println!(
@@ -95,24 +112,6 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
         idle.redis,
     );
     Ok(())
-}
-
-/// Milliseconds of each request, and the size of the last response.
-async fn page(http: &reqwest::Client, url: &str) -> anyhow::Result<(Vec<f64>, usize)> {
-    let mut durations = Vec::new();
-    let mut bytes = 0;
-    for _ in 0..REPEATS {
-        let begun = Instant::now();
-        let response = http.get(url).send().await?;
-        ensure!(
-            response.status().is_success() || response.status().is_redirection(),
-            "{url}: {}",
-            response.status()
-        );
-        bytes = response.bytes().await?.len();
-        durations.push(begun.elapsed().as_secs_f64() * 1e3);
-    }
-    Ok((durations, bytes))
 }
 
 /// Percent of a core.
@@ -144,11 +143,8 @@ async fn cost(
 }
 
 /// Each reads the live parts of the overview, as its page does.
-async fn open_consoles(
-    http: &reqwest::Client,
-    stack: &Stack,
-    consoles: usize,
-) -> anyhow::Result<JoinSet<()>> {
+async fn open_consoles(stack: &Stack, consoles: usize) -> anyhow::Result<JoinSet<()>> {
+    let http = reqwest::Client::new();
     let url = stack.url(Service::Api);
     let page = http.get(&url).send().await?.text().await?;
     let path = page

@@ -59,11 +59,16 @@ impl Environment {
 
     /// An OTLP receiver. Its memory is bounded, so that it does not grow with the load.
     pub(crate) async fn receiver(&self) -> anyhow::Result<Stack> {
+        self.lens("16MiB").await
+    }
+
+    /// A lens alone, with this LENS_MAX_BYTES.
+    pub(crate) async fn lens(&self, max_bytes: &str) -> anyhow::Result<Stack> {
         let unused = self.postgres.database().await?;
         Stack::builder(unused.url(), self.redis.url())
             .binaries(self.binaries.clone())
             .only(&[Service::Lens])
-            .env(Service::Lens, "LENS_MAX_BYTES", "16MiB")
+            .env(Service::Lens, "LENS_MAX_BYTES", max_bytes)
             .start()
             .await
     }

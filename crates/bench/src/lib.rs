@@ -12,6 +12,8 @@
 //! | `large` | reads of 10 million orders and 2 million that are due, without and with a held snapshot |
 //! | `retention` | a table of 10 million orders: its totals, and pruning beside new orders |
 //! | `console` | the operators' pages beside 1 million orders, and 200 open consoles |
+//! | `viewer` | spans that lens receives on one core, and its pages, with its memory full |
+//! | `exports`, `pages` | telemetry to send; the server time of pages |
 //! | `stored` | the table of `large`, `retention` and `console` |
 //! | `floor` | the same statements in pgbench: what PostgreSQL alone does a second |
 //! | `soak` | a steady rate for a long time: growth and drift |
@@ -26,12 +28,14 @@ mod client;
 mod console;
 mod environment;
 mod events;
+mod exports;
 mod fleet;
 mod floor;
 mod large;
 mod life;
 mod load;
 mod mode;
+mod pages;
 mod price;
 mod process;
 mod retention;
@@ -41,6 +45,7 @@ mod soak;
 mod stats;
 mod stored;
 mod table;
+mod viewer;
 
 use std::fmt;
 use std::str::FromStr;
@@ -71,11 +76,13 @@ pub enum Benchmark {
     Fleet,
     /// The operators' pages.
     Console,
+    /// The receiver and viewer of telemetry.
+    Lens,
 }
 
 impl Benchmark {
     /// Every benchmark, in the order of BENCHMARKS.md.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Price,
         Self::Life,
         Self::Events,
@@ -85,6 +92,7 @@ impl Benchmark {
         Self::Soak,
         Self::Fleet,
         Self::Console,
+        Self::Lens,
     ];
 }
 
@@ -100,6 +108,7 @@ impl fmt::Display for Benchmark {
             Self::Soak => "soak",
             Self::Fleet => "fleet",
             Self::Console => "console",
+            Self::Lens => "lens",
         })
     }
 }
@@ -138,6 +147,7 @@ pub async fn run(
             Benchmark::Soak => soak::run(&environment, size).await?,
             Benchmark::Fleet => fleet::run(&environment, size).await?,
             Benchmark::Console => console::run(&environment, size).await?,
+            Benchmark::Lens => viewer::run(&environment, size).await?,
         }
     }
     Ok(())

@@ -34,6 +34,12 @@ pub struct Size {
     /// Open consoles, and how long they are measured while nothing happens.
     pub consoles: usize,
     pub idle: Duration,
+    /// LENS_MAX_BYTES of the lens that is measured.
+    pub lens_memory: &'static str,
+    /// Exports of metrics that it gets before.
+    pub lens_metrics: u32,
+    /// Requests of each page of the console and of lens.
+    pub page_requests: usize,
 }
 
 impl Size {
@@ -55,6 +61,9 @@ impl Size {
         viewed: 1_000_000,
         consoles: 200,
         idle: Duration::from_secs(60),
+        lens_memory: "256MiB",
+        lens_metrics: 200,
+        page_requests: 50,
     };
     /// Some seconds of measurements, to check that every benchmark runs.
     pub const SHORT: Self = Self {
@@ -74,5 +83,8 @@ impl Size {
         viewed: 20_000,
         consoles: 10,
         idle: Duration::from_secs(1),
+        lens_memory: "32MiB",
+        lens_metrics: 5,
+        page_requests: 3,
     };
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use chrono::TimeDelta;
 use testkit::{Database, Postgres, Service, Stack};
 use tokio_postgres::Client;
 
@@ -16,6 +17,8 @@ const PREPARE: [&str; 2] = ["ALTER SYSTEM SET max_wal_size = '4GB'", "SELECT pg_
 /// The indexes that are built after the load: all but that of the primary key.
 const INDEXES: &str = "SELECT 'DROP INDEX ' || indexname, indexdef FROM pg_indexes \
     WHERE tablename = 'orders' AND indexname <> 'orders_pkey'";
+/// Over which the orders are spread.
+pub(crate) const PERIOD: TimeDelta = TimeDelta::days(180);
 /// Orders `$1` to `$2` of `$3`, evenly spread over the last 180 days.
 const INSERT: &str = "INSERT INTO orders (id, amount, created_at, updated_at, completed_at, attempt, customer, \
     currency, status, payment_status, failure_code, failure_detail, items) \

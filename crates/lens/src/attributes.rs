@@ -1,12 +1,13 @@
 //! Attributes and their values, in the order in which they were sent.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
 /// The key and value pairs of a span, a resource, a log record or a metric point.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Attributes(Vec<(String, Value)>);
+pub struct Attributes(Vec<(Arc<str>, Value)>);
 
 /// An OTLP `AnyValue`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -15,7 +16,7 @@ pub enum Value {
     /// The sender set no value.
     #[default]
     Empty,
-    String(String),
+    String(Arc<str>),
     Bool(bool),
     Int(i64),
     Double(f64),
@@ -39,7 +40,7 @@ impl Attributes {
     }
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value))
+        self.0.iter().map(|(key, value)| (&**key, value))
     }
 
     #[must_use]
@@ -52,17 +53,22 @@ impl Attributes {
         self.0.is_empty()
     }
 
-    /// An estimate of the memory used on the heap.
+    /// An estimate of the memory used on the heap. Texts that attributes share count for each of them.
     pub(crate) fn heap_bytes(&self) -> usize {
         let bytes =
-            |(key, value): (&str, &Value)| size_of::<(String, Value)>() + key.len() + value.heap_bytes();
+            |(key, value): (&str, &Value)| size_of::<(Arc<str>, Value)>() + key.len() + value.heap_bytes();
         self.iter().map(bytes).sum()
     }
 }
 
-impl FromIterator<(String, Value)> for Attributes {
-    fn from_iter<I: IntoIterator<Item = (String, Value)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().collect())
+impl<K: Into<Arc<str>>> FromIterator<(K, Value)> for Attributes {
+    fn from_iter<I: IntoIterator<Item = (K, Value)>>(pairs: I) -> Self {
+        Self(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key.into(), value))
+                .collect(),
+        )
     }
 }
 
@@ -182,13 +188,13 @@ mod tests {
 
     fn attributes() -> Attributes {
         Attributes::from_iter([
-            ("order.id".to_owned(), Value::String("o-1".to_owned())),
-            ("order.amount".to_owned(), Value::Double(99.5)),
+            ("order.id", Value::String("o-1".into())),
+            ("order.amount", Value::Double(99.5)),
             (
-                "codes".to_owned(),
+                "codes",
                 Value::Array(vec![Value::Int(1), Value::Bytes(vec![0xab, 1])]),
             ),
-            ("odd".to_owned(), Value::Double(f64::NAN)),
+            ("odd", Value::Double(f64::NAN)),
         ])
     }
 

@@ -239,7 +239,7 @@ mod tests {
     use crate::trace::Status;
 
     fn attributes(pairs: &[(&str, &str)]) -> Attributes {
-        let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), Value::String((*value).to_owned()));
+        let pair = |pair: &(&str, &str)| (pair.0.to_owned(), Value::String(pair.1.into()));
         pairs.iter().map(pair).collect()
     }
 

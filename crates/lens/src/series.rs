@@ -408,9 +408,7 @@ mod tests {
             service: "api".into(),
             instance: "1".to_owned(),
             temporality,
-            attributes: [("route".to_owned(), Value::String("/a".to_owned()))]
-                .into_iter()
-                .collect(),
+            attributes: [("route", Value::String("/a".into()))].into_iter().collect(),
             samples,
         }
     }

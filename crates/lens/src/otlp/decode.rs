@@ -1,48 +1,22 @@
-//! Spans and log records out of OTLP's export requests.
+//! Log records out of OTLP's export requests, and what they share with spans and metrics.
 
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1 as logs_proto;
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1 as trace_proto;
 
 use crate::attributes::{Attributes, Value};
 use crate::ids::{SpanId, TraceId};
 use crate::log::{LogRecord, Severity};
 use crate::service_name::ServiceName;
-use crate::trace::{Dropped, Event, Link, Scope, Span};
-
-/// The items of an export, and the number of items that were rejected.
-pub(crate) struct Decoded<T> {
-    pub(crate) items: Vec<T>,
-    pub(crate) rejected: usize,
-}
+use crate::trace::Scope;
 
 /// The process and library that the items of an export share.
 pub(super) struct Origin {
     pub(super) service: ServiceName,
     pub(super) resource: Arc<Attributes>,
     pub(super) scope: Arc<Scope>,
-}
-
-/// The spans of an export; those without a valid trace id and span id are rejected.
-pub(crate) fn spans(resource_spans: Vec<trace_proto::ResourceSpans>) -> Decoded<Span> {
-    let mut items = Vec::new();
-    let mut rejected = 0;
-    for group in resource_spans {
-        let mut origin = Origin::of(group.resource);
-        for scope_spans in group.scope_spans {
-            origin.enter(scope_spans.scope);
-            for proto in scope_spans.spans {
-                match span(proto, &origin) {
-                    Some(span) => items.push(span),
-                    None => rejected += 1,
-                }
-            }
-        }
-    }
-    Decoded { items, rejected }
 }
 
 /// The log records of an export; an invalid id counts as absent.
@@ -57,53 +31,6 @@ pub(crate) fn logs(resource_logs: Vec<logs_proto::ResourceLogs>) -> Vec<LogRecor
         }
     }
     items
-}
-
-fn span(proto: trace_proto::Span, origin: &Origin) -> Option<Span> {
-    let kind = proto.kind();
-    let status = proto.status.unwrap_or_default();
-    Some(Span {
-        trace_id: TraceId::from_bytes(&proto.trace_id)?,
-        span_id: SpanId::from_bytes(&proto.span_id)?,
-        parent_span_id: SpanId::from_bytes(&proto.parent_span_id),
-        trace_state: proto.trace_state,
-        flags: proto.flags,
-        name: proto.name,
-        kind,
-        service: origin.service.clone(),
-        resource: Arc::clone(&origin.resource),
-        scope: Arc::clone(&origin.scope),
-        attributes: attributes(proto.attributes),
-        status: status.code(),
-        status_message: status.message,
-        start_unix_nano: proto.start_time_unix_nano,
-        end_unix_nano: proto.end_time_unix_nano,
-        links: proto.links.into_iter().filter_map(link).collect(),
-        events: proto.events.into_iter().map(event).collect(),
-        dropped: Dropped {
-            attributes: proto.dropped_attributes_count,
-            events: proto.dropped_events_count,
-            links: proto.dropped_links_count,
-        },
-    })
-}
-
-fn link(proto: trace_proto::span::Link) -> Option<Link> {
-    Some(Link {
-        trace_id: TraceId::from_bytes(&proto.trace_id)?,
-        span_id: SpanId::from_bytes(&proto.span_id)?,
-        trace_state: proto.trace_state,
-        flags: proto.flags,
-        attributes: attributes(proto.attributes),
-    })
-}
-
-fn event(proto: trace_proto::span::Event) -> Event {
-    Event {
-        time_unix_nano: proto.time_unix_nano,
-        name: proto.name,
-        attributes: attributes(proto.attributes),
-    }
 }
 
 fn log_record(proto: logs_proto::LogRecord, origin: &Origin) -> LogRecord {
@@ -132,7 +59,7 @@ pub(super) fn attributes(pairs: Vec<KeyValue>) -> Attributes {
 
 fn value(proto: AnyValue) -> Value {
     match proto.value {
-        Some(any_value::Value::StringValue(text)) => Value::String(text),
+        Some(any_value::Value::StringValue(text)) => Value::String(text.into()),
         Some(any_value::Value::BoolValue(truth)) => Value::Bool(truth),
         Some(any_value::Value::IntValue(number)) => Value::Int(number),
         Some(any_value::Value::DoubleValue(number)) => Value::Double(number),

@@ -11,6 +11,8 @@ use opentelemetry_proto::tonic::metrics::v1 as metrics;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, span};
 
+use super::wire::{Field, Fields, Malformed};
+
 /// The peak of an item's memory, in its sizes: its list doubles, and it is converted into lens' own type.
 const PER_ITEM: usize = 5;
 /// The same for attributes, their values, and lists of numbers and texts.
@@ -27,8 +29,7 @@ const MAX_DEPTH: usize = 100;
 pub(crate) enum Oversize {
     /// The decoded export would take more than the limit.
     TooLarge,
-    /// The bytes are not protobuf.
-    Malformed,
+    Malformed(Malformed),
 }
 
 /// A type of message: its size in memory, and the numbers of those of its fields that are messages.
@@ -161,44 +162,24 @@ impl Budget {
     }
 }
 
-fn scan(mut bytes: &[u8], message: &Message, depth: usize, budget: &mut Budget) -> Result<(), Oversize> {
+fn scan(bytes: &[u8], message: &Message, depth: usize, budget: &mut Budget) -> Result<(), Oversize> {
     if depth > MAX_DEPTH {
-        return Err(Oversize::Malformed);
+        return Err(Oversize::Malformed(Malformed("messages are nested too deeply")));
     }
-    while !bytes.is_empty() {
-        let key = varint(&mut bytes)?;
-        let length = match key & 7 {
-            0 => {
-                varint(&mut bytes)?;
-                0
-            }
-            1 => 8,
-            2 => usize::try_from(varint(&mut bytes)?).map_err(|_| Oversize::Malformed)?,
-            5 => 4,
-            _ => return Err(Oversize::Malformed),
+    for field in Fields(bytes) {
+        let (number, field) = field.map_err(Oversize::Malformed)?;
+        let content = if let Field::Bytes(content) = field {
+            content
+        } else {
+            &[]
         };
-        let (field, rest) = bytes.split_at_checked(length).ok_or(Oversize::Malformed)?;
-        bytes = rest;
-        match message.messages.iter().find(|(number, _)| *number == key >> 3) {
+        match message.messages.iter().find(|(of, _)| *of == number) {
             Some((_, nested)) => {
                 budget.take(nested.size)?;
-                scan(field, nested, depth + 1, budget)?;
+                scan(content, nested, depth + 1, budget)?;
             }
-            None => budget.take(message.per_field + length.saturating_mul(message.per_byte))?,
+            None => budget.take(message.per_field + content.len().saturating_mul(message.per_byte))?,
         }
     }
     Ok(())
-}
-
-fn varint(bytes: &mut &[u8]) -> Result<u64, Oversize> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = bytes.split_first().ok_or(Oversize::Malformed)?;
-        *bytes = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Ok(value);
-        }
-    }
-    Err(Oversize::Malformed)
 }

@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_text_is_found_in_any_case_at_any_place() {
-        let value = Value::String("Card DECLINED: é".to_owned());
+        let value = Value::String("Card DECLINED: é".into());
         for needle in ["card", "declined", "D: é", "Card DECLINED: é"] {
             assert!(found(needle, &value), "{needle}");
         }

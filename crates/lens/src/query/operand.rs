@@ -61,7 +61,7 @@ impl Operand {
         let holds = |ordering: Option<Ordering>| ordering.is_some_and(|it| comparison.holds(it));
         match (value, self.number) {
             (Value::Array(values), _) => values.iter().any(|value| self.matches(value, comparison)),
-            (Value::String(text), _) if comparison == Comparison::Equal => *text == self.text,
+            (Value::String(text), _) if comparison == Comparison::Equal => **text == *self.text,
             (Value::String(text), Some(number)) => {
                 holds(text.parse().ok().and_then(|it| number.order_of(it)))
             }
@@ -103,11 +103,7 @@ mod tests {
     #[test]
     fn numbers_of_both_types_and_in_texts_are_compared() {
         use Comparison::{AtLeast, AtMost, Equal, Greater, Less};
-        let values = [
-            Value::Int(500),
-            Value::Double(500.0),
-            Value::String("500".to_owned()),
-        ];
+        let values = [Value::Int(500), Value::Double(500.0), Value::String("500".into())];
         for value in values {
             for (comparison, operand, expected) in [
                 (Equal, "500", true),
@@ -143,6 +139,6 @@ mod tests {
             "2"
         ));
         assert!(!matches(&Value::Int(1), Equal, "one"));
-        assert!(!matches(&Value::String("a".to_owned()), Less, "1"));
+        assert!(!matches(&Value::String("a".into()), Less, "1"));
     }
 }

@@ -10,6 +10,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use prost::Message;
 use serde::de::DeserializeOwned;
 
+use super::rejection::Rejection;
 use crate::otlp::{self, Decoded, MessageSize};
 use crate::storage::TelemetryStore;
 
@@ -22,8 +23,8 @@ pub(crate) trait Export: Message + Default + DeserializeOwned + 'static {
     /// How large the request is in memory.
     const SIZE: &'static MessageSize;
 
-    /// Stores the content.
-    fn accept(self, store: &TelemetryStore) -> Accepted<Self::Response>;
+    /// Decodes and stores an export, which is protobuf.
+    fn store(body: &[u8], store: &TelemetryStore) -> Result<Accepted<Self::Response>, Rejection>;
 }
 
 /// The response to a valid export. Its JSON is written here: opentelemetry-proto would write an absent
@@ -39,15 +40,15 @@ impl Export for ExportTraceServiceRequest {
     const SERVICE: &'static str = "opentelemetry.proto.collector.trace.v1.TraceService";
     const SIZE: &'static MessageSize = &otlp::TRACES;
 
-    fn accept(self, store: &TelemetryStore) -> Accepted<Self::Response> {
-        let Decoded { items, rejected } = otlp::spans(self.resource_spans);
-        store.add_spans(items);
+    fn store(body: &[u8], store: &TelemetryStore) -> Result<Accepted<Self::Response>, Rejection> {
+        let Decoded { spans, rejected } = otlp::spans(body)?;
+        store.add_spans(spans);
         if rejected == 0 {
-            return Accepted::fully();
+            return Ok(Accepted::fully());
         }
         let reason = format!("{rejected} spans have no valid trace id or span id");
         tracing::warn!("{reason}");
-        Accepted {
+        Ok(Accepted {
             json: serde_json::json!({
                 "partialSuccess": { "rejectedSpans": rejected.to_string(), "errorMessage": reason }
             }),
@@ -57,7 +58,7 @@ impl Export for ExportTraceServiceRequest {
                     error_message: reason,
                 }),
             },
-        }
+        })
     }
 }
 
@@ -67,9 +68,9 @@ impl Export for ExportLogsServiceRequest {
     const SERVICE: &'static str = "opentelemetry.proto.collector.logs.v1.LogsService";
     const SIZE: &'static MessageSize = &otlp::LOGS;
 
-    fn accept(self, store: &TelemetryStore) -> Accepted<Self::Response> {
-        store.add_logs(otlp::logs(self.resource_logs));
-        Accepted::fully()
+    fn store(body: &[u8], store: &TelemetryStore) -> Result<Accepted<Self::Response>, Rejection> {
+        store.add_logs(otlp::logs(Self::decode(body)?.resource_logs));
+        Ok(Accepted::fully())
     }
 }
 
@@ -79,9 +80,9 @@ impl Export for ExportMetricsServiceRequest {
     const SERVICE: &'static str = "opentelemetry.proto.collector.metrics.v1.MetricsService";
     const SIZE: &'static MessageSize = &otlp::METRICS;
 
-    fn accept(self, store: &TelemetryStore) -> Accepted<Self::Response> {
-        store.add_metrics(otlp::metrics(self.resource_metrics));
-        Accepted::fully()
+    fn store(body: &[u8], store: &TelemetryStore) -> Result<Accepted<Self::Response>, Rejection> {
+        store.add_metrics(otlp::metrics(Self::decode(body)?.resource_metrics));
+        Ok(Accepted::fully())
     }
 }
 

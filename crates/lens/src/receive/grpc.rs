@@ -22,7 +22,8 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 use super::export::Export;
-use super::intake::{Format, Intake, READ_TIMEOUT, Rejection};
+use super::intake::{Format, Intake};
+use super::rejection::{READ_TIMEOUT, Rejection};
 
 pub(crate) fn routes(intake: &Intake) -> Routes {
     Routes::new(Receiver::<ExportTraceServiceRequest>::new(intake))

@@ -17,7 +17,8 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::export::{Accepted, Export};
-use super::intake::{Format, Intake, READ_TIMEOUT, Rejection};
+use super::intake::{Format, Intake};
+use super::rejection::{READ_TIMEOUT, Rejection};
 
 /// The routes. They need the intake in the application's data.
 pub(crate) fn routes(service: &mut web::ServiceConfig) {

@@ -1,18 +1,16 @@
 //! What both transports do with an export: they check how much memory it takes, decode it and store it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::export::{Accepted, Export};
+use super::rejection::Rejection;
 use crate::otlp::{Oversize, check_json, check_protobuf};
 use crate::storage::TelemetryStore;
 
 /// How many exports are read at the same time; others wait.
 const PLACES: usize = 2;
-/// A client that sends for longer than this gives up its place.
-pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// The SDKs' batches are far smaller.
 const MAX_EXPORT_BYTES: usize = 16 * 1024 * 1024;
 const MIN_EXPORT_BYTES: usize = 64 * 1024;
@@ -33,23 +31,6 @@ pub(crate) struct Intake {
 pub(crate) enum Format {
     Protobuf,
     Json,
-}
-
-/// Why an export was not stored.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Rejection {
-    #[error("content type is `{0}`; it must be application/x-protobuf or application/json")]
-    ContentType(String),
-    #[error("content encoding is `{0}`; it must be gzip or absent")]
-    ContentEncoding(String),
-    #[error("the export is larger than {0} bytes; LENS_MAX_BYTES sets the limit")]
-    TooLarge(usize),
-    #[error("the export takes more than {0} bytes of memory; LENS_MAX_BYTES sets the limit")]
-    TooManyItems(usize),
-    #[error("the export did not arrive within {} s", READ_TIMEOUT.as_secs())]
-    Timeout,
-    #[error("the body is not an OTLP export request: {0}")]
-    Malformed(String),
 }
 
 impl Intake {
@@ -87,15 +68,19 @@ impl Intake {
         };
         checked.map_err(|oversize| match oversize {
             Oversize::TooLarge => Rejection::TooManyItems(self.max_decoded_bytes),
-            Oversize::Malformed => Rejection::Malformed("it is not protobuf".to_owned()),
+            Oversize::Malformed(malformed) => malformed.into(),
         })?;
-        let malformed = |error: &dyn ToString| Rejection::Malformed(error.to_string());
-        let export: E = match format {
-            Format::Protobuf => E::decode(body).map_err(|error| malformed(&error))?,
-            Format::Json => serde_json::from_slice(body).map_err(|error| malformed(&error))?,
-        };
-        Ok(export.accept(&self.store))
+        match format {
+            Format::Protobuf => E::store(body, &self.store),
+            Format::Json => E::store(&protobuf::<E>(body)?, &self.store),
+        }
     }
+}
+
+/// The same export as protobuf.
+fn protobuf<E: Export>(json: &[u8]) -> Result<Vec<u8>, Rejection> {
+    let export: E = serde_json::from_slice(json)?;
+    Ok(export.encode_to_vec())
 }
 
 #[cfg(test)]

@@ -332,10 +332,7 @@ mod tests {
     }
 
     fn statement(span: Span) -> Span {
-        let system = (
-            "db.system.name".to_owned(),
-            Value::String("postgresql".to_owned()),
-        );
+        let system = ("db.system.name".to_owned(), Value::String("postgresql".into()));
         Span {
             attributes: Attributes::from_iter([system]),
             ..of_kind(SpanKind::Client, "shop", span)

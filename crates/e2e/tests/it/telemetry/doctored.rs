@@ -434,7 +434,7 @@ fn remove(attributes: &mut Attributes, name: &str) {
 }
 
 fn text(text: &str) -> Value {
-    Value::String(text.to_owned())
+    Value::String(text.into())
 }
 
 fn line(text: &str) -> Line {

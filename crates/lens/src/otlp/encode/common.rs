@@ -87,7 +87,7 @@ pub(super) fn pairs(attributes: &Attributes) -> Vec<KeyValue> {
 pub(super) fn value(value: &Value) -> AnyValue {
     let value = match value {
         Value::Empty => None,
-        Value::String(text) => Some(any_value::Value::StringValue(text.clone())),
+        Value::String(text) => Some(any_value::Value::StringValue(text.to_string())),
         Value::Bool(truth) => Some(any_value::Value::BoolValue(*truth)),
         Value::Int(number) => Some(any_value::Value::IntValue(*number)),
         Value::Double(number) => Some(any_value::Value::DoubleValue(*number)),
