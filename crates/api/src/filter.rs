@@ -14,7 +14,7 @@ const TIME: &str = "a time such as 2026-01-31T12:00:00Z (RFC 3339)";
 const CODE: &str = "a failure code such as card_declined";
 
 /// The filters as they are sent.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Filter {
     pub(crate) status: Option<String>,
@@ -23,6 +23,41 @@ pub(crate) struct Filter {
     pub(crate) created_after: Option<String>,
     pub(crate) created_before: Option<String>,
     pub(crate) customer: Option<String>,
+}
+
+impl Filter {
+    /// The filter with these values, by the names of its fields.
+    pub(crate) fn of(mut value: impl FnMut(&'static str) -> Option<String>) -> Self {
+        Self {
+            status: value("status"),
+            payment_status: value("payment_status"),
+            failure_code: value("failure_code"),
+            customer: value("customer"),
+            created_after: value("created_after"),
+            created_before: value("created_before"),
+        }
+    }
+
+    /// The names and values of the fields that are present.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let fields = [
+            ("status", &self.status),
+            ("payment_status", &self.payment_status),
+            ("failure_code", &self.failure_code),
+            ("customer", &self.customer),
+            ("created_after", &self.created_after),
+            ("created_before", &self.created_before),
+        ];
+        fields
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
+
+    /// The value of a field, if it is present.
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.fields()
+            .find_map(|(field, value)| (field == name).then_some(value))
+    }
 }
 
 /// The filter of a query. The first invalid parameter is an error. A customer sees only its own orders.

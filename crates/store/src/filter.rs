@@ -130,6 +130,17 @@ impl Index {
         }
     }
 
+    /// The order of a list, which is that of the index, read forwards or backwards.
+    fn push_order(self, sort: Sort, out: &mut AstPass<'_, '_, Pg>) {
+        match sort {
+            Sort::NewestFirst => out.push_sql(self.newest_first()),
+            Sort::OldestFirst => {
+                out.push_sql(self.columns());
+                out.push_sql("id");
+            }
+        }
+    }
+
     /// The index' own condition. A literal, so that every plan may use the index.
     fn condition(self) -> &'static str {
         match self {
@@ -140,6 +151,16 @@ impl Index {
             Self::ByPayment => "payment_status IN ('refused', 'cancelled') AND ",
         }
     }
+}
+
+/// In which order orders are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// By creation, the newest first.
+    #[default]
+    NewestFirst,
+    /// By creation, the oldest first.
+    OldestFirst,
 }
 
 /// What a bulk operation does to each order.
@@ -188,8 +209,8 @@ pub(crate) struct Condition<'a> {
 }
 
 impl<'a> Condition<'a> {
-    /// Orders of the filter that were created before `after`; with a `change`, only those that it may change.
-    pub(crate) fn new(filter: &'a OrderFilter, after: Option<OrderId>, change: Option<Change>) -> Self {
+    /// Orders of the filter; with a `change`, only those that it may change.
+    pub(crate) fn new(filter: &'a OrderFilter, change: Option<Change>) -> Self {
         let (index, (lowest, highest)) = (filter.index(), filter.ids());
         let customer = filter.customer.as_ref().map(CustomerId::as_str);
         let status = filter.status.map(OrderStatus::as_str);
@@ -207,7 +228,7 @@ impl<'a> Condition<'a> {
             index,
             keys: keys.into_iter().flatten().collect(),
             lowest,
-            highest: highest.min(after.map_or(Uuid::max(), OrderId::as_uuid)),
+            highest,
             customer,
             status,
             payment_status,
@@ -222,6 +243,21 @@ impl<'a> Condition<'a> {
 
     pub(crate) fn index(&self) -> Index {
         self.index
+    }
+
+    /// Only orders that follow this one in a list.
+    fn after(self, order: OrderId, sort: Sort) -> Self {
+        let order = order.as_uuid();
+        match sort {
+            Sort::NewestFirst => Self {
+                highest: self.highest.min(order),
+                ..self
+            },
+            Sort::OldestFirst => Self {
+                lowest: self.lowest.max(next(order)),
+                ..self
+            },
+        }
     }
 
     /// `(columns, id) < (keys, id)`.
@@ -280,49 +316,59 @@ impl<'a> Condition<'a> {
     }
 }
 
+fn next(id: Uuid) -> Uuid {
+    Uuid::from_u128(id.as_u128().saturating_add(1))
+}
+
 /// An order that has no payment at the gateway, or none that could be charged.
 pub(crate) const NOTHING_AT_GATEWAY: &str =
     "(payment_status = 'not_required' OR payment_id IS NULL AND attempts_two_step = attempt)";
 
-/// The newest orders that meet a condition.
-pub(crate) struct Newest<'a> {
+/// A page of the orders that meet a condition.
+pub(crate) struct List<'a> {
     pub(crate) condition: Condition<'a>,
+    sort: Sort,
     limit: i64,
     columns: OrderColumns,
 }
 
-impl<'a> Newest<'a> {
-    pub(crate) fn new(condition: Condition<'a>, limit: usize) -> Self {
+impl<'a> List<'a> {
+    /// At most `limit` orders that follow `after`, the last order of the preceding page.
+    pub(crate) fn new(condition: Condition<'a>, sort: Sort, after: Option<OrderId>, limit: usize) -> Self {
         Self {
-            condition,
+            condition: match after {
+                Some(order) => condition.after(order, sort),
+                None => condition,
+            },
+            sort,
             limit: limit_of(limit),
             columns: OrderRow::columns(),
         }
     }
 }
 
-impl QueryFragment<Pg> for Newest<'_> {
+impl QueryFragment<Pg> for List<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT ");
         self.columns.walk_ast(out.reborrow())?;
         self.condition.walk(&mut out)?;
         out.push_sql(" ORDER BY ");
-        out.push_sql(self.condition.index.newest_first());
+        self.condition.index.push_order(self.sort, &mut out);
         out.push_sql(" LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.limit)
     }
 }
 
-impl QueryId for Newest<'_> {
+impl QueryId for List<'_> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl Query for Newest<'_> {
+impl Query for List<'_> {
     type SqlType = OrderColumnsType;
 }
 
-impl<Connection> RunQueryDsl<Connection> for Newest<'_> {}
+impl<Connection> RunQueryDsl<Connection> for List<'_> {}
 
 /// The number of orders that meet a condition.
 pub(crate) struct Number<'a>(pub(crate) Condition<'a>);

@@ -63,7 +63,7 @@ pub use claim::ClaimToken;
 pub use config::{StoreConfig, WAITING_PER_CONNECTION, database_url};
 pub use erasure::Erasure;
 pub use error::StoreError;
-pub use filter::{Change, OrderFilter};
+pub use filter::{Change, OrderFilter, Sort};
 pub use history::{History, Transition};
 pub use idempotency::{CreatedOnce, IdempotencyKey, Once};
 pub use migrate::{migrate, migrate_reporting};

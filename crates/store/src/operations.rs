@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::change::{cancelled_by, retried_by};
 use crate::error::StoreError;
-use crate::filter::{Change, NOTHING_AT_GATEWAY, OrderFilter};
+use crate::filter::{Change, NOTHING_AT_GATEWAY, OrderFilter, Sort};
 use crate::pg::expressions::{interval, limit_of};
 use crate::pg::json::Json;
 use crate::row::{OrderColumns, OrderColumnsType, OrderRow, UnreadableOrder};
@@ -234,7 +234,9 @@ impl Store {
         };
         telemetry::span::within("execute_operation", || [], async {
             let (after, filter) = (Some(position.into()), &operation.filter);
-            let found = self.newest(filter, after, limit, Some(change)).await?;
+            let found = self
+                .list_changeable(filter, Sort::NewestFirst, after, limit, Some(change))
+                .await?;
             let ids: Vec<OrderId> = found.iter().map(id_of).collect();
             let finished = ids.len() < limit;
             let batch = BatchUpdate {

@@ -1,31 +1,59 @@
 //! Reading orders: one, several, a page. With a customer, only that customer's orders are visible.
 //! Pages run on the reporting pool.
 
+use std::cmp::Reverse;
+use std::sync::OnceLock;
+
 use diesel::prelude::*;
 use domain::{CustomerId, Order, OrderId};
 use uuid::Uuid;
 
 use crate::batches::find::FindOrders;
 use crate::error::StoreError;
-use crate::filter::{Change, Condition, Index, Newest, Number, OrderFilter};
+use crate::filter::{Change, Condition, Index, List, Number, OrderFilter, Sort};
 use crate::row::{OrderRow, UnreadableOrder};
 use crate::schema::orders;
 use crate::store::Store;
 
 telemetry::statement! {
     SelectOrdersById: "SELECT" "orders", action "find_orders", framework "actix-web";
-    SelectOrders: "SELECT" "orders", action "list_orders", framework "actix-web";
-    SelectOwnOrders: "SELECT" "orders", action "list_own_orders", framework "actix-web";
-    SelectOwnOrdersByStatus: "SELECT" "orders", action "list_own_orders_by_status", framework "actix-web";
-    SelectOrdersByStatus: "SELECT" "orders", action "list_orders_by_status", framework "actix-web";
-    SelectOrdersByFailure: "SELECT" "orders", action "list_orders_by_failure", framework "actix-web";
-    SelectOrdersByPayment: "SELECT" "orders", action "list_orders_by_payment", framework "actix-web";
     CountOrders: "SELECT" "orders", action "count_orders", framework "actix-web";
     CountOwnOrders: "SELECT" "orders", action "count_own_orders", framework "actix-web";
     CountOwnOrdersByStatus: "SELECT" "orders", action "count_own_orders_by_status", framework "actix-web";
     CountOrdersByStatus: "SELECT" "orders", action "count_orders_by_status", framework "actix-web";
     CountOrdersByFailure: "SELECT" "orders", action "count_orders_by_failure", framework "actix-web";
     CountOrdersByPayment: "SELECT" "orders", action "count_orders_by_payment", framework "actix-web";
+}
+
+/// The statements of lists, one for each index and each direction in which it is read: a statement has one
+/// text.
+macro_rules! list_statements {
+    ($($name:ident: $action:literal;)+) => {$(
+        struct $name<const IS_OLDEST_FIRST: bool>;
+
+        impl<const IS_OLDEST_FIRST: bool> telemetry::db::Statement for $name<IS_OLDEST_FIRST> {
+            const OPERATION: &'static str = "SELECT";
+            const COLLECTION: &'static str = "orders";
+            const SUMMARY: &'static str = "SELECT orders";
+            const COMMENT: &'static str =
+                concat!(" /*action='", $action, "',db_driver='diesel-async',framework='actix-web'*/");
+
+            fn text() -> &'static OnceLock<&'static str> {
+                static NEWEST_FIRST: OnceLock<&str> = OnceLock::new();
+                static OLDEST_FIRST: OnceLock<&str> = OnceLock::new();
+                if IS_OLDEST_FIRST { &OLDEST_FIRST } else { &NEWEST_FIRST }
+            }
+        }
+    )+};
+}
+
+list_statements! {
+    SelectOrders: "list_orders";
+    SelectOwnOrders: "list_own_orders";
+    SelectOwnOrdersByStatus: "list_own_orders_by_status";
+    SelectOrdersByStatus: "list_orders_by_status";
+    SelectOrdersByFailure: "list_orders_by_failure";
+    SelectOrdersByPayment: "list_orders_by_payment";
 }
 
 impl Store {
@@ -53,8 +81,8 @@ impl Store {
         Ok(rows.into_iter().map(Order::try_from).collect())
     }
 
-    /// At most `limit` orders of the filter, newest first, created before `after`, the last order of the
-    /// preceding page. One that cannot be read hides no other.
+    /// At most `limit` orders of the filter, which follow `after`, the last order of the preceding page. One
+    /// that cannot be read hides no other.
     ///
     /// # Errors
     /// [`StoreError::Aborted`] if no index serves the filter well enough to answer within the timeout, such
@@ -62,36 +90,63 @@ impl Store {
     pub async fn list(
         &self,
         filter: &OrderFilter,
+        sort: Sort,
         after: Option<OrderId>,
         limit: usize,
     ) -> Result<Vec<Result<Order, UnreadableOrder>>, StoreError> {
-        self.newest(filter, after, limit, None).await
+        self.list_changeable(filter, sort, after, limit, None).await
     }
 
     /// As [`list`](Self::list); with a `change`, only orders that it may change.
-    pub(crate) async fn newest(
+    pub(crate) async fn list_changeable(
         &self,
         filter: &OrderFilter,
+        sort: Sort,
         after: Option<OrderId>,
         limit: usize,
         change: Option<Change>,
     ) -> Result<Vec<Result<Order, UnreadableOrder>>, StoreError> {
         let mut rows: Vec<OrderRow> = Vec::new();
         for filter in filter.with_index() {
-            let query = Newest::new(Condition::new(&filter, after, change), limit);
-            let pool = &self.reporting;
-            rows.extend(match query.condition.index() {
-                Index::PrimaryKey => pool.rows::<SelectOrders, _, _>(query).await,
-                Index::OfCustomer => pool.rows::<SelectOwnOrders, _, _>(query).await,
-                Index::UnsuccessfulOfCustomer => pool.rows::<SelectOwnOrdersByStatus, _, _>(query).await,
-                Index::NotCompleted => pool.rows::<SelectOrdersByStatus, _, _>(query).await,
-                Index::ByFailure => pool.rows::<SelectOrdersByFailure, _, _>(query).await,
-                Index::ByPayment => pool.rows::<SelectOrdersByPayment, _, _>(query).await,
+            let list = List::new(Condition::new(&filter, change), sort, after, limit);
+            rows.extend(match sort {
+                Sort::NewestFirst => self.rows_of::<false>(list).await,
+                Sort::OldestFirst => self.rows_of::<true>(list).await,
             }?);
         }
-        rows.sort_by_key(|row| std::cmp::Reverse(row.id()));
+        match sort {
+            Sort::NewestFirst => rows.sort_by_key(|row| Reverse(row.id())),
+            Sort::OldestFirst => rows.sort_by_key(OrderRow::id),
+        }
         rows.truncate(limit);
         Ok(rows.into_iter().map(Order::try_from).collect())
+    }
+
+    async fn rows_of<const IS_OLDEST_FIRST: bool>(
+        &self,
+        list: List<'_>,
+    ) -> Result<Vec<OrderRow>, StoreError> {
+        let pool = &self.reporting;
+        match list.condition.index() {
+            Index::PrimaryKey => pool.rows::<SelectOrders<IS_OLDEST_FIRST>, _, _>(list).await,
+            Index::OfCustomer => pool.rows::<SelectOwnOrders<IS_OLDEST_FIRST>, _, _>(list).await,
+            Index::UnsuccessfulOfCustomer => {
+                pool.rows::<SelectOwnOrdersByStatus<IS_OLDEST_FIRST>, _, _>(list)
+                    .await
+            }
+            Index::NotCompleted => {
+                pool.rows::<SelectOrdersByStatus<IS_OLDEST_FIRST>, _, _>(list)
+                    .await
+            }
+            Index::ByFailure => {
+                pool.rows::<SelectOrdersByFailure<IS_OLDEST_FIRST>, _, _>(list)
+                    .await
+            }
+            Index::ByPayment => {
+                pool.rows::<SelectOrdersByPayment<IS_OLDEST_FIRST>, _, _>(list)
+                    .await
+            }
+        }
     }
 
     /// The number of orders of the filter. Reads each of them.
@@ -110,7 +165,7 @@ impl Store {
     ) -> Result<i64, StoreError> {
         let mut number = 0_i64;
         for filter in filter.with_index() {
-            let query = Number(Condition::new(&filter, None, change));
+            let query = Number(Condition::new(&filter, change));
             let pool = &self.reporting;
             let counted: Option<i64> = match query.0.index() {
                 Index::PrimaryKey => pool.row::<CountOrders, _, _>(query).await,

@@ -7,7 +7,7 @@ use diesel::sql_types::Text;
 use domain::{CustomerId, Order, OrderId};
 
 use crate::error::StoreError;
-use crate::filter::OrderFilter;
+use crate::filter::{OrderFilter, Sort};
 use crate::row::{OrderColumns, OrderColumnsType, OrderRow, UnreadableOrder};
 use crate::store::Store;
 
@@ -50,7 +50,7 @@ impl Store {
             customer: Some(customer),
             ..OrderFilter::default()
         };
-        self.list(&filter, None, LIMIT).await
+        self.list(&filter, Sort::NewestFirst, None, LIMIT).await
     }
 
     async fn search_by<S: telemetry::db::Statement + Send>(

@@ -94,8 +94,8 @@ pub(super) async fn confirm_many(
             .store
             .count_changeable(change, &required(change, &filter)?)
             .await?;
-        let fields = filter.fields().into_iter();
-        let fields = fields
+        let fields = filter
+            .fields()
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         (

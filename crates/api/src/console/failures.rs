@@ -9,7 +9,7 @@ use actix_web::web::Data;
 use askama::Template;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Order, OrderStatus};
-use store::{OrderFilter, Sample};
+use store::{OrderFilter, Sample, Sort};
 use ui::{Colour, Moment, sparkline};
 
 use super::access::{Look, Operator};
@@ -76,7 +76,7 @@ pub(super) async fn groups(state: &AppState, may_act: bool) -> Result<Groups, Pr
         status: Some(OrderStatus::Failed),
         ..OrderFilter::default()
     };
-    let orders = state.store.list(&failed, None, LATEST).await?;
+    let orders = state.store.list(&failed, Sort::NewestFirst, None, LATEST).await?;
     let samples = state.samples.since(TimeDelta::hours(24)).await;
     let mut by_code = by_hour(&samples, Utc::now());
     for order in orders.into_iter().flatten() {

@@ -7,7 +7,7 @@ use askama::Template;
 use domain::{FailureCode, Order, OrderId, OrderStatus, PaymentStatus};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use store::UnreadableOrder;
+use store::{Sort, UnreadableOrder};
 use ui::Moment;
 
 use super::access::{Look, Operator};
@@ -19,6 +19,8 @@ use crate::state::AppState;
 
 /// Orders on a page.
 const ROWS: usize = 50;
+/// The value of `sort` that is not the default, as in the API.
+const OLDEST_FIRST: &str = "created_at";
 
 #[derive(Template)]
 #[template(path = "orders.html")]
@@ -31,12 +33,25 @@ struct OrdersPage {
     payment_statuses: &'static [PaymentStatus],
     codes: &'static [FailureCode],
     rows: Vec<Row>,
+    is_oldest_first: bool,
     /// The path of the next page.
-    older: Option<String>,
+    next: Option<String>,
     is_first: bool,
     /// What an action on selected orders did.
     changed: Option<String>,
     may_act: bool,
+}
+
+impl OrdersPage {
+    /// The path of the first page.
+    fn first(&self) -> String {
+        page_path(&self.filter, self.is_oldest_first, &[])
+    }
+
+    /// The path of the first page in the opposite order.
+    fn opposite(&self) -> String {
+        page_path(&self.filter, !self.is_oldest_first, &[])
+    }
 }
 
 struct Row {
@@ -58,6 +73,7 @@ struct Row {
 
 #[derive(Deserialize)]
 pub(super) struct PageQuery {
+    sort: Option<String>,
     cursor: Option<String>,
     changed: Option<String>,
     unchanged: Option<String>,
@@ -76,8 +92,14 @@ pub(super) async fn show(
 ) -> Result<HttpResponse, Problem> {
     let filter = filter.into_inner().without_empty();
     let after: Option<OrderId> = query.cursor.as_deref().and_then(|cursor| cursor.parse().ok());
+    let is_oldest_first = query.sort.as_deref() == Some(OLDEST_FIRST);
+    let sort = if is_oldest_first {
+        Sort::OldestFirst
+    } else {
+        Sort::NewestFirst
+    };
     // One more than shown tells whether there is another page.
-    let mut orders = state.store.list(&filter.orders()?, after, ROWS + 1).await?;
+    let mut orders = state.store.list(&filter.orders()?, sort, after, ROWS + 1).await?;
     let has_more = orders.len() > ROWS;
     orders.truncate(ROWS);
     let last = orders.last().filter(|_| has_more).map(id_of);
@@ -87,8 +109,9 @@ pub(super) async fn show(
         _ => None,
     };
     let shown = OrdersPage {
-        older: last.map(|id| filter.path("/orders", &[("cursor", &id.to_string())])),
+        next: last.map(|id| page_path(&filter, is_oldest_first, &[("cursor", &id.to_string())])),
         is_first: after.is_none(),
+        is_oldest_first,
         changed,
         ..listing(&state, &operator, filter, orders).await
     };
@@ -135,11 +158,19 @@ async fn listing(
         payment_statuses: PaymentStatus::ALL,
         codes: FailureCode::ALL,
         rows: orders.into_iter().map(row).collect(),
-        older: None,
+        is_oldest_first: false,
+        next: None,
         is_first: true,
         changed: None,
         may_act: operator.may_act(),
     }
+}
+
+/// The path of a page; the newest orders come first unless it says otherwise.
+fn page_path(filter: &Selection, is_oldest_first: bool, others: &[(&str, &str)]) -> String {
+    let sort = is_oldest_first.then_some(("sort", OLDEST_FIRST));
+    let others: Vec<_> = sort.into_iter().chain(others.iter().copied()).collect();
+    filter.path("/orders", &others)
 }
 
 /// What the query says of an action on selected orders, if it is two numbers.

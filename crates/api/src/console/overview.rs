@@ -10,7 +10,7 @@ use askama::Template;
 use chrono::{TimeDelta, Utc};
 use domain::{Order, OrderStatus};
 use queue::QueueStats;
-use store::{OrderFilter, Sample, SampledState};
+use store::{OrderFilter, Sample, SampledState, Sort};
 use ui::{Chart, Colour, Moment, Series};
 
 use super::access::{Look, Operator};
@@ -115,7 +115,7 @@ pub(super) async fn parts(state: &AppState, range: Range, may_act: bool) -> Resu
         status: Some(OrderStatus::Failed),
         ..OrderFilter::default()
     };
-    let failed = state.store.list(&filter, None, RECENT).await?;
+    let failed = state.store.list(&filter, Sort::NewestFirst, None, RECENT).await?;
     let jobs = state.dispatcher.queue().stats().await.ok();
     let workers = Workers::read(state).await;
     Ok(Parts {

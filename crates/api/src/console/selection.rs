@@ -7,82 +7,45 @@ use store::OrderFilter;
 use crate::filter::{self, Filter};
 use crate::problem::Problem;
 
-/// The fields of the form; absent or empty ones match all orders.
+/// The fields of the form. Those that are absent or empty match all orders.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct Selection {
-    pub(super) status: Option<String>,
-    pub(super) payment_status: Option<String>,
-    pub(super) failure_code: Option<String>,
-    pub(super) customer: Option<String>,
-    pub(super) created_after: Option<String>,
-    pub(super) created_before: Option<String>,
-}
+#[serde(transparent)]
+pub(super) struct Selection(Filter);
 
 impl Selection {
     /// The fields of a form.
     pub(super) fn of<'a>(field: impl Fn(&'static str) -> Option<&'a str>) -> Self {
-        let field = |name| field(name).map(str::to_owned);
-        let selection = Self {
-            status: field("status"),
-            payment_status: field("payment_status"),
-            failure_code: field("failure_code"),
-            customer: field("customer"),
-            created_after: field("created_after"),
-            created_before: field("created_before"),
-        };
-        selection.without_empty()
+        let given = |name| field(name).filter(|text| !text.is_empty());
+        Self(Filter::of(|name| given(name).map(str::to_owned)))
     }
 
     /// An empty field of a form is as one that is absent.
     pub(super) fn without_empty(self) -> Self {
-        let given = |field: Option<String>| field.filter(|text| !text.is_empty());
-        Self {
-            status: given(self.status),
-            payment_status: given(self.payment_status),
-            failure_code: given(self.failure_code),
-            customer: given(self.customer),
-            created_after: given(self.created_after),
-            created_before: given(self.created_before),
-        }
+        Self::of(|name| self.0.value(name))
     }
 
     /// The names and values of the fields that are present.
-    pub(super) fn fields(&self) -> Vec<(&'static str, &str)> {
-        let fields = [
-            ("status", &self.status),
-            ("payment_status", &self.payment_status),
-            ("failure_code", &self.failure_code),
-            ("customer", &self.customer),
-            ("created_after", &self.created_after),
-            ("created_before", &self.created_before),
-        ];
-        let present = fields
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value.as_deref()?)));
-        present.collect()
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.fields()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.fields().is_empty()
+        self.fields().next().is_none()
     }
 
     /// Whether the field has this value, for the options of a form.
     pub(super) fn has(&self, name: &str, value: &str) -> bool {
-        self.fields().contains(&(name, value))
+        self.0.value(name) == Some(value)
     }
 
     /// Whether it may match orders of this status.
     pub(super) fn allows(&self, status: &str) -> bool {
-        self.status.as_deref().is_none_or(|own| own == status)
+        self.0.value("status").is_none_or(|own| own == status)
     }
 
     /// The value of a field for a form; empty if it is absent.
     pub(super) fn value(&self, name: &str) -> &str {
-        let fields = self.fields();
-        fields
-            .iter()
-            .find(|(field, _)| *field == name)
-            .map_or("", |(_, value)| value)
+        self.0.value(name).unwrap_or_default()
     }
 
     /// This path with the fields as its query.
@@ -92,11 +55,10 @@ impl Selection {
 
     /// This path with the fields and others as its query.
     pub(super) fn path(&self, path: &str, others: &[(&str, &str)]) -> String {
-        let fields = self.fields();
-        let pairs = fields.iter().chain(others);
-        let query: Vec<String> = pairs
-            .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
-            .collect();
+        let pair =
+            |(name, value): (&str, &str)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
+        let others = others.iter().copied().map(pair);
+        let query: Vec<String> = self.fields().map(pair).chain(others).collect();
         if query.is_empty() {
             path.to_owned()
         } else {
@@ -107,12 +69,9 @@ impl Selection {
     /// What the fields say, for the store.
     pub(super) fn orders(&self) -> Result<OrderFilter, Problem> {
         filter::of_operator(Filter {
-            status: self.status.clone(),
-            payment_status: self.payment_status.clone(),
-            failure_code: self.failure_code.clone(),
-            created_after: self.created_after.as_deref().map(in_utc),
-            created_before: self.created_before.as_deref().map(in_utc),
-            customer: self.customer.clone(),
+            created_after: self.0.created_after.as_deref().map(in_utc),
+            created_before: self.0.created_before.as_deref().map(in_utc),
+            ..self.0.clone()
         })
     }
 }
@@ -132,12 +91,12 @@ mod tests {
 
     #[test]
     fn a_path_keeps_the_fields_that_are_present() {
-        let selection = Selection {
+        let selection = Selection(Filter {
             status: Some("failed".to_owned()),
             customer: Some("a&b=<c>".to_owned()),
             failure_code: Some(String::new()),
-            ..Selection::default()
-        };
+            ..Filter::default()
+        });
         let selection = selection.without_empty();
         assert_eq!(
             selection.path("/orders", &[("cursor", "x")]),

@@ -1,4 +1,4 @@
-//! `GET /api/orders`: newest first, with filters. Pages are stable while orders are created: the keyset is
+//! `GET /api/orders`: by creation, with filters. Pages are stable while orders are created: the keyset is
 //! the id.
 
 use actix_web::http::header;
@@ -6,7 +6,7 @@ use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::Order;
 use serde::Deserialize;
-use store::UnreadableOrder;
+use store::{Sort, UnreadableOrder};
 use utoipa::ToSchema;
 
 use super::cursor::Cursor;
@@ -34,11 +34,12 @@ pub(crate) struct ListQuery {
     created_after: Option<String>,
     created_before: Option<String>,
     customer: Option<String>,
+    sort: Option<String>,
     limit: Option<String>,
     cursor: Option<String>,
 }
 
-/// A page of orders, newest first.
+/// A page of orders.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only a schema: the body is written order by order")]
 pub(super) struct Page {
@@ -48,7 +49,7 @@ pub(super) struct Page {
     next_cursor: Option<String>,
 }
 
-/// List orders, newest first
+/// List orders by creation, newest first
 ///
 /// Pages are stable while orders are created. A page ends early when its orders reach 256 KiB.
 /// The next page is in the Link header; its cursor is
@@ -62,8 +63,9 @@ pub(super) struct Page {
         ("created_after" = Option<String>, Query, format = DateTime, description = "Only orders created at this time or later"),
         ("created_before" = Option<String>, Query, format = DateTime, description = "Only orders created before this time"),
         ("customer" = Option<String>, Query, description = "Only orders of this customer; for operators", pattern = "^[ -~]{1,255}$"),
+        ("sort" = Option<String>, Query, description = "By creation: oldest first, or newest first, which is the default", pattern = "^-?created_at$"),
         ("limit" = Option<u32>, Query, description = "Orders per page", minimum = 1, maximum = 100),
-        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the previous page", pattern = "^[A-Za-z0-9_-]{21}[AQgw]$"),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the previous page of the same `sort`", pattern = "^[A-Za-z0-9_-]{21}[AQgw]$"),
     ),
     responses((status = 200, description = "A page", body = Page, headers(
         ("Link" = Option<String>, description = "The next page, as `rel=\"next\"`, if there is one"),
@@ -87,6 +89,7 @@ pub(crate) async fn list(
         },
         &caller,
     )?;
+    let sort = sort(query.sort.as_deref())?;
     let limit = query::number("limit", query.limit.as_deref(), LIMIT)?.unwrap_or(DEFAULT_LIMIT);
     let takes = "the next_cursor of the previous page";
     let after: Option<Cursor> = query::parameter("cursor", query.cursor.as_deref(), takes)?;
@@ -94,7 +97,7 @@ pub(crate) async fn list(
     // One more than requested shows whether there is another page.
     let page = usize::try_from(limit).unwrap_or(usize::MAX);
     let (after, rows) = (after.map(Cursor::order), page.saturating_add(1));
-    let mut orders = state.store.list(&filter, after, rows).await?;
+    let mut orders = state.store.list(&filter, sort, after, rows).await?;
     let more = orders.len() > page;
     orders.truncate(page);
     let page = written(orders, more).map_err(|error| Problem::internal(&error))?;
@@ -106,6 +109,15 @@ pub(crate) async fn list(
         response.insert_header((header::LINK, next_link(request.query_string(), limit, cursor)));
     }
     Ok(response.content_type(header::ContentType::json()).body(page.body))
+}
+
+/// A leading minus, as in JSON:API, is descending.
+fn sort(parameter: Option<&str>) -> Result<Sort, Problem> {
+    match parameter {
+        None | Some("-created_at") => Ok(Sort::NewestFirst),
+        Some("created_at") => Ok(Sort::OldestFirst),
+        Some(_) => Err(Problem::bad_request("`sort` takes created_at or -created_at.")),
+    }
 }
 
 struct Written {

@@ -16,7 +16,7 @@ use crate::batches::insert::{InsertOrders, NewOrder};
 use crate::batches::insert_once::{InsertOrdersOnce, NewOrderOnce};
 use crate::claim::ClaimToken;
 use crate::erasure::Erasure;
-use crate::filter::{Change, OrderFilter};
+use crate::filter::{Change, OrderFilter, Sort};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::pg::lane::LaneConnection;
 use crate::retention::Prune;
@@ -358,7 +358,7 @@ async fn run_lists(store: &Store, id: OrderId, customer: &domain::CustomerId) {
         }
     }
     for filter in &filters {
-        store.list(filter, Some(id), 5).await.unwrap();
+        store.list(filter, Sort::NewestFirst, Some(id), 5).await.unwrap();
         store.count(filter).await.unwrap();
     }
     store.search("pi_1").await.unwrap();

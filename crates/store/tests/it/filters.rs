@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{CustomerId, FailureCode, Order, OrderId, OrderStatus, PaymentStatus};
-use throughline_store::OrderFilter;
+use throughline_store::{OrderFilter, Sort};
 
 use crate::setup::{Fixture, draft, free};
 
@@ -97,6 +97,22 @@ fn every_filter(middle: DateTime<Utc>) -> Vec<OrderFilter> {
     filters
 }
 
+/// In pages of three.
+async fn all(fixture: &Fixture, filter: &OrderFilter, sort: Sort) -> Vec<OrderId> {
+    let mut listed = Vec::new();
+    loop {
+        let page = fixture
+            .store
+            .list(filter, sort, listed.last().copied(), 3)
+            .await
+            .unwrap();
+        listed.extend(page.iter().flatten().map(|order| order.id));
+        if page.len() < 3 {
+            return listed;
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_combination_of_filters_lists_and_counts_exactly_its_orders() {
     let fixture = Fixture::new().await;
@@ -108,20 +124,14 @@ async fn every_combination_of_filters_lists_and_counts_exactly_its_orders() {
             .filter(|order| matches(&filter, order))
             .map(|order| order.id)
             .collect();
-        let mut listed = Vec::new();
-        // In pages of three.
-        loop {
-            let page = fixture
-                .store
-                .list(&filter, listed.last().copied(), 3)
-                .await
-                .unwrap();
-            listed.extend(page.iter().flatten().map(|order| order.id));
-            if page.len() < 3 {
-                break;
-            }
-        }
-        assert_eq!(listed, expected, "{filter:?}");
+        assert_eq!(
+            all(&fixture, &filter, Sort::NewestFirst).await,
+            expected,
+            "{filter:?}"
+        );
+        let mut oldest_first = all(&fixture, &filter, Sort::OldestFirst).await;
+        oldest_first.reverse();
+        assert_eq!(oldest_first, expected, "{filter:?}");
         let counted = fixture.store.count(&filter).await.unwrap();
         assert_eq!(usize::try_from(counted).unwrap(), expected.len(), "{filter:?}");
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::{Order, OrderId};
 use futures_util::future::try_join_all;
 use testkit::{PgBouncer, Postgres, eventually};
-use throughline_store::{ClaimToken, OrderFilter, Store, StoreConfig, StoreError};
+use throughline_store::{ClaimToken, OrderFilter, Sort, Store, StoreConfig, StoreError};
 
 use crate::setup::{MINUTE, customer, free, trace};
 
@@ -54,7 +54,7 @@ async fn many_connections_share_two_of_the_server() {
     assert!(store.pool_state().idle > 2);
     assert_eq!(
         store
-            .list(&OrderFilter::default(), None, 100)
+            .list(&OrderFilter::default(), Sort::NewestFirst, None, 100)
             .await
             .unwrap()
             .len(),

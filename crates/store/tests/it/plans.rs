@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use domain::{Attempt, Failure, FailureCode, Order, OrderId, OrderStatus, PaymentStatus};
 use testkit::{Database, Postgres};
 use throughline_store::{
-    ClaimToken, CreatedOnce, EVER, IdempotencyKey, Once, OrderFilter, Settlement, Store, StoreConfig,
+    ClaimToken, CreatedOnce, EVER, IdempotencyKey, Once, OrderFilter, Settlement, Sort, Store, StoreConfig,
 };
 use tokio_postgres::Client;
 
@@ -240,7 +240,7 @@ async fn run_all(store: &Store) {
                 status,
                 ..filter()
             };
-            store.list(&of_status, Some(order.id), 20).await.unwrap();
+            list(store, &of_status, Some(order.id)).await;
             store.count(&of_status).await.unwrap();
         }
     }
@@ -255,11 +255,18 @@ async fn run_all(store: &Store) {
             ..filter()
         },
     ] {
-        store.list(&rare, None, 20).await.unwrap();
+        list(store, &rare, None).await;
         store.count(&rare).await.unwrap();
     }
     store.search("pi_1").await.unwrap();
     store.search(&"1".repeat(32)).await.unwrap();
+}
+
+/// In both directions.
+async fn list(store: &Store, filter: &OrderFilter, after: Option<OrderId>) {
+    for sort in [Sort::NewestFirst, Sort::OldestFirst] {
+        store.list(filter, sort, after, 20).await.unwrap();
+    }
 }
 
 /// The failures of an old incident, and everything that was completed since.
@@ -289,9 +296,9 @@ async fn an_old_incidents_failures_and_unsettled_payments_are_found_without_read
             status: Some(OrderStatus::Failed),
             ..OrderFilter::default()
         };
-        let first = store.list(&failed, None, 20).await.unwrap();
+        let first = store.list(&failed, Sort::NewestFirst, None, 20).await.unwrap();
         let last = first[19].as_ref().map_or_else(|row| row.id, |order| order.id);
-        let second = store.list(&failed, Some(last), 20).await;
+        let second = store.list(&failed, Sort::NewestFirst, Some(last), 20).await;
         assert_eq!(second.unwrap().len(), 20);
         assert_eq!(store.unsettled(None, 10).await.unwrap().len(), ids.len());
         // A connection reports its statistics when it ends, if not before.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{CustomerId, Order, OrderId};
 use futures_util::future::join_all;
 use testkit::eventually;
-use throughline_store::{OrderFilter, Store, StoreConfig, StoreError};
+use throughline_store::{OrderFilter, Sort, Store, StoreConfig, StoreError};
 use tokio::time::timeout;
 
 use crate::setup::{Fixture, MINUTE, customer, free, trace};
@@ -84,7 +84,7 @@ async fn slow_reads_leave_the_connections_that_orders_are_taken_with() {
         customer: Some(customer()),
         ..OrderFilter::default()
     };
-    let pages = join_all((0..32).map(|_| store.list(&own, None, 20)));
+    let pages = join_all((0..32).map(|_| store.list(&own, Sort::NewestFirst, None, 20)));
     let orders = async {
         eventually("the slow reads to run", MINUTE, async || {
             (backends(&fixture, "slow").await == 2).then_some(())
@@ -117,6 +117,9 @@ async fn slow_reads_have_a_timeout_of_their_own() {
         ..config(&fixture, "reporting")
     })
     .unwrap();
-    let error = store.list(&OrderFilter::default(), None, 20).await.unwrap_err();
+    let error = store
+        .list(&OrderFilter::default(), Sort::NewestFirst, None, 20)
+        .await
+        .unwrap_err();
     assert!(matches!(error, StoreError::Aborted(_)), "{error:?}");
 }

@@ -1,7 +1,7 @@
 //! Which orders a customer sees, and their sort order.
 
 use domain::{CustomerId, Order, OrderId, OrderStatus};
-use throughline_store::{Changed, OrderFilter, StoreError, UnreadableOrder};
+use throughline_store::{Changed, OrderFilter, Sort, StoreError, UnreadableOrder};
 
 use crate::setup::{Fixture, draft, free, operator};
 
@@ -58,17 +58,29 @@ async fn pages_are_newest_first_and_stable_while_orders_are_created() {
     }
     own.reverse();
 
-    let first = fixture.store.list(&of(&ada), None, 2).await.unwrap();
+    let first = fixture
+        .store
+        .list(&of(&ada), Sort::NewestFirst, None, 2)
+        .await
+        .unwrap();
     assert_eq!(ids(&first), own[..2]);
     fixture.create(&ada, &free()).await;
-    let second = fixture.store.list(&of(&ada), Some(own[1]), 2).await.unwrap();
+    let second = fixture
+        .store
+        .list(&of(&ada), Sort::NewestFirst, Some(own[1]), 2)
+        .await
+        .unwrap();
     assert_eq!(ids(&second), own[2..4]);
-    let last = fixture.store.list(&of(&ada), Some(own[3]), 2).await.unwrap();
+    let last = fixture
+        .store
+        .list(&of(&ada), Sort::NewestFirst, Some(own[3]), 2)
+        .await
+        .unwrap();
     assert_eq!(ids(&last), own[4..]);
     assert_eq!(
         fixture
             .store
-            .list(&OrderFilter::default(), None, 100)
+            .list(&OrderFilter::default(), Sort::NewestFirst, None, 100)
             .await
             .unwrap()
             .len(),
@@ -102,7 +114,7 @@ async fn an_order_that_cannot_be_read_hides_no_other() {
     orders.reverse();
     let listed = fixture
         .store
-        .list(&OrderFilter::default(), None, 100)
+        .list(&OrderFilter::default(), Sort::NewestFirst, None, 100)
         .await
         .unwrap();
     let id = |row: &Result<Order, UnreadableOrder>| row.as_ref().map_or_else(|row| row.id, |order| order.id);
@@ -131,13 +143,17 @@ async fn a_list_of_one_status_contains_no_other() {
     for status in OrderStatus::ALL {
         let own = fixture
             .store
-            .list(&with(Some(&ada), *status), None, 100)
+            .list(&with(Some(&ada), *status), Sort::NewestFirst, None, 100)
             .await
             .unwrap();
         assert_eq!(own.len(), 1);
         let order = own[0].as_ref().unwrap();
         assert_eq!((order.status, &order.customer), (*status, &ada));
-        let all = fixture.store.list(&with(None, *status), None, 100).await.unwrap();
+        let all = fixture
+            .store
+            .list(&with(None, *status), Sort::NewestFirst, None, 100)
+            .await
+            .unwrap();
         assert_eq!(all.len(), 2);
         assert!(all.iter().flatten().all(|order| order.status == *status));
     }

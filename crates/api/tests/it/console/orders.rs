@@ -217,6 +217,10 @@ async fn lists_are_filtered_and_paged_by_links() {
         "{}",
         older.text
     );
+    let oldest = browser.get("/orders?sort=created_at").await.text;
+    let is_ascending = oldest.contains("aria-sort=\"ascending\"") && oldest.contains(">Newer</a>");
+    let keeps_sort = oldest.contains("href=\"/orders?sort=created%5Fat&#38;cursor=");
+    assert!(oldest.contains(&failed) && is_ascending && keeps_sort, "{oldest}");
 }
 
 #[tokio::test]

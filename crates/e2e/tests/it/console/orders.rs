@@ -179,6 +179,14 @@ async fn many_orders_are_paged_without_gaps() {
     let newest_first = seen.iter().rev().is_sorted();
     seen.dedup();
     assert_eq!((seen.len(), newest_first), (ORDERS, true));
+    let last = operator.path().await;
+    operator.clicks_at("//th[@aria-sort]/a").await;
+    operator.has_left(&last).await;
+    let oldest_first = operator.ids().await;
+    assert!(
+        oldest_first.iter().eq(seen.iter().rev().take(oldest_first.len())),
+        "{oldest_first:?}"
+    );
     operator.leaves().await;
 }
 
