@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::Threshold;
+use domain::{Order, Threshold};
 use queue::QueueConfig;
 use service::Address;
 use settings::{Env, SettingError};
@@ -58,6 +58,9 @@ pub enum Console {
 pub(crate) struct PageSettings {
     /// ENVIRONMENT.
     pub(crate) environment: String,
+    /// ORDER_MAX_ATTEMPTS and ORDER_MAX_CRASHES: the limits of the workers.
+    pub(crate) max_attempts: i32,
+    pub(crate) max_crashes: i32,
     /// Whether browsers send the session's cookie over TLS alone: outside development.
     pub(crate) secure: bool,
     /// TRACE_URL.
@@ -136,6 +139,8 @@ impl PageSettings {
         )?;
         Ok(Self {
             environment: env.get("ENVIRONMENT").unwrap_or("development").to_owned(),
+            max_attempts: env.within("ORDER_MAX_ATTEMPTS", Order::MAX_ATTEMPTS, 1..=1000)?,
+            max_crashes: env.within("ORDER_MAX_CRASHES", Order::MAX_CRASHES, 1..=1000)?,
             secure: !development,
             trace_url: trace_url.or_else(|| development.then(|| LENS.parse().ok()).flatten()),
         })

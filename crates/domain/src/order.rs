@@ -136,6 +136,11 @@ impl Order {
         }
     }
 
+    /// The default of ORDER_MAX_ATTEMPTS: an order fails after so many attempts that count.
+    pub const MAX_ATTEMPTS: i32 = 8;
+    /// The default of ORDER_MAX_CRASHES: an order fails after so many workers in a row died with it.
+    pub const MAX_CRASHES: i32 = 3;
+
     /// The number of attempts that count against the limit.
     pub fn attempts_counted(&self) -> i32 {
         self.attempt.number().saturating_sub(self.attempts_forgiven)

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use domain::Threshold;
+use domain::{Order, Threshold};
 use queue::QueueConfig;
 use service::Address;
 use settings::{Env, SecretString, SettingError};
@@ -80,8 +80,8 @@ impl Config {
             gateway: gateway(env)?,
             processing: ProcessingConfig {
                 lease: lease(env)?,
-                max_attempts: env.within("ORDER_MAX_ATTEMPTS", 8, 1..=1000)?,
-                max_crashes: env.within("ORDER_MAX_CRASHES", 3, 1..=1000)?,
+                max_attempts: env.within("ORDER_MAX_ATTEMPTS", Order::MAX_ATTEMPTS, 1..=1000)?,
+                max_crashes: env.within("ORDER_MAX_CRASHES", Order::MAX_CRASHES, 1..=1000)?,
                 payment_deadline: env.duration_or("PAYMENT_DEADLINE", DEADLINE)?,
                 high_value: env.or(
                     "HIGH_VALUE_THRESHOLD",

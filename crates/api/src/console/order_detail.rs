@@ -102,6 +102,10 @@ pub(super) struct Facts {
     payment_method: Option<&'static str>,
     payment: &'static str,
     attempts: String,
+    /// Where not all of them count as attempts.
+    deliveries: Option<String>,
+    /// Of workers, if the last one died.
+    crashes: Option<String>,
     created: Moment,
     updated: Moment,
     completed: Option<Moment>,
@@ -186,13 +190,9 @@ fn facts(state: &AppState, order: &Order, idempotency_key: Option<String>) -> Fa
     let mut items: Vec<ItemRow> = order.items.iter().map(item_row).collect();
     let more_items = items.split_off(items.len().min(ITEMS));
     let trace_id = order.trace.trace_id();
-    let attempts = match (order.attempt.number(), order.attempts_counted(), order.crashes) {
-        (attempts, counted, 0) if attempts == counted => attempts.to_string(),
-        (attempts, counted, 0) => format!("{attempts}, of which {counted} count against the limit"),
-        (attempts, counted, crashes) => {
-            format!("{attempts}, of which {counted} count against the limit; {crashes} workers in a row died")
-        }
-    };
+    let (deliveries, attempts) = (order.attempt.number(), order.attempts_counted());
+    let forgiven = deliveries.saturating_sub(attempts);
+    let (max_attempts, max_crashes) = (state.console.max_attempts, state.console.max_crashes);
     Facts {
         customer: order.customer.as_str().to_owned(),
         amount: ui::amount(&order.amount.to_string(), order.amount.currency().code()),
@@ -202,7 +202,9 @@ fn facts(state: &AppState, order: &Order, idempotency_key: Option<String>) -> Fa
         payment_id: order.payment_id.clone(),
         payment_method: order.payment_method.map(words::payment_method),
         payment: words::payment(order),
-        attempts,
+        attempts: format!("{attempts} of {max_attempts}"),
+        deliveries: (forgiven > 0).then(|| format!("{deliveries}, of which {forgiven} do not count")),
+        crashes: (order.crashes > 0).then(|| format!("{} of {max_crashes}", order.crashes)),
         created: Moment::recent(order.created_at),
         updated: Moment::recent(order.updated_at),
         completed: order.completed_at.map(Moment::recent),
