@@ -71,6 +71,15 @@ pub struct Link {
     pub attributes: Attributes,
 }
 
+/// The span that a link of another trace comes from.
+#[derive(Debug, Clone)]
+pub(crate) struct LinkFrom {
+    pub(crate) trace_id: TraceId,
+    pub(crate) span_id: SpanId,
+    pub(crate) name: String,
+    pub(crate) service: ServiceName,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     pub time_unix_nano: u64,
@@ -145,6 +154,17 @@ impl Span {
             + self.attributes.heap_bytes()
             + self.links.iter().map(link).sum::<usize>()
             + self.events.iter().map(event).sum::<usize>()
+    }
+}
+
+impl LinkFrom {
+    pub(crate) fn of(span: &Span) -> Self {
+        Self {
+            trace_id: span.trace_id,
+            span_id: span.span_id,
+            name: span.name.clone(),
+            service: span.service.clone(),
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 //! Traces get six sixteenths of the limit, log records and metrics one each; the rest is for exports that are
 //! read and decoded. Sizes are estimates from the lengths of the texts, rather too large than too small.
 
+mod arrivals;
 mod keys;
+mod links;
 mod lock;
 mod logs;
 mod metrics;
@@ -14,7 +16,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
-use crate::ids::TraceId;
+use crate::ids::{SpanId, TraceId};
 use crate::log::LogRecord;
 use crate::map::ServiceMap;
 use crate::metric::Metric;
@@ -23,7 +25,7 @@ use crate::rates::Rates;
 use crate::search::{LogSearch, Page, TraceSearch};
 use crate::series::{MetricName, MetricQuery, MetricSeries};
 use crate::summary::TraceSummary;
-use crate::trace::{Span, Trace};
+use crate::trace::{LinkFrom, Span, Trace};
 use lock::lock;
 use logs::Logs;
 use metrics::Metrics;
@@ -77,6 +79,16 @@ impl TelemetryStore {
     #[must_use]
     pub fn summary(&self, id: &TraceId) -> Option<TraceSummary> {
         lock(&self.0.traces).summary_of(id)
+    }
+
+    /// How many spans are received in a second, on an average of the last seconds.
+    pub(crate) fn received_per_second(&self) -> f64 {
+        lock(&self.0.traces).received_per_second()
+    }
+
+    /// The links of other traces to this one, each with the span it leads to.
+    pub(crate) fn links_from(&self, id: &TraceId) -> Vec<(SpanId, LinkFrom)> {
+        lock(&self.0.traces).links_from(id)
     }
 
     /// A page of the traces that match, newest first by the start of their first span.

@@ -4,14 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Instant;
 
+use foldhash::fast::RandomState;
+
+use super::arrivals::Arrivals;
 use super::keys::{Keys, KeysOfTrace};
+use super::links::Links;
 use crate::ids::{SpanId, TraceId};
 use crate::query::{TraceMatcher, Work};
 use crate::search::Cursor;
 use crate::service_name::ServiceName;
 use crate::summary::{TraceFacts, TraceSummary};
-use crate::trace::{Span, Trace};
+use crate::trace::{LinkFrom, Span, Trace};
 
 /// Estimated bytes of a trace besides its spans: its entries in the maps.
 const TRACE_OVERHEAD: usize = 512;
@@ -19,6 +24,9 @@ const TRACE_OVERHEAD: usize = 512;
 const SPAN_OVERHEAD: usize = 96;
 /// Estimated bytes of a service of a trace.
 const SERVICE_OVERHEAD: usize = 64;
+/// Links of other traces to one: more are not shown, and not looked for in more spans.
+const MAX_LINKS_FROM: usize = 200;
+const MAX_SPANS_EXAMINED: usize = 20_000;
 /// Steps of a search for each trace besides those of its tests.
 const STEPS_PER_TRACE: usize = 100;
 
@@ -27,19 +35,22 @@ pub(super) struct Traces {
     max_bytes: usize,
     bytes: usize,
     arrivals: u64,
-    by_id: HashMap<TraceId, Stored>,
+    by_id: HashMap<TraceId, Stored, RandomState>,
     by_arrival: BTreeMap<u64, TraceId>,
     by_start: BTreeMap<Cursor, TraceId>,
     /// Each service with the number of its traces.
     services: BTreeMap<ServiceName, usize>,
     keys: Keys,
+    links: Links,
+    received: Arrivals,
+    started: Instant,
 }
 
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) trace: Trace,
     pub(super) facts: TraceFacts,
-    known: HashSet<SpanId>,
+    known: HashSet<SpanId, RandomState>,
     keys: KeysOfTrace,
     arrival: u64,
     bytes: usize,
@@ -63,16 +74,25 @@ impl Traces {
             max_bytes,
             bytes: 0,
             arrivals: 0,
-            by_id: HashMap::new(),
+            by_id: HashMap::default(),
             by_arrival: BTreeMap::new(),
             by_start: BTreeMap::new(),
             services: BTreeMap::new(),
             keys: Keys::new(key_attributes),
+            links: Links::default(),
+            received: Arrivals::default(),
+            started: Instant::now(),
         }
+    }
+
+    /// An average of the last seconds.
+    pub(super) fn received_per_second(&self) -> f64 {
+        self.received.per_second(self.started.elapsed().as_secs())
     }
 
     /// Adds the spans, except those already known from an earlier attempt of a retried export.
     pub(super) fn add(&mut self, spans: Vec<Span>) {
+        self.received.add(self.started.elapsed().as_secs(), spans.len());
         for span in spans {
             self.add_span(span);
         }
@@ -81,6 +101,17 @@ impl Traces {
         {
             self.evict(oldest);
         }
+    }
+
+    /// The links of other traces to this one, at most `MAX_LINKS_FROM`, each with the span it leads to.
+    pub(super) fn links_from(&self, id: &TraceId) -> Vec<(SpanId, LinkFrom)> {
+        let traces = self.links.to(id).filter_map(|from| self.get(from));
+        let spans = traces.flat_map(|trace| &trace.spans).take(MAX_SPANS_EXAMINED);
+        let links = spans.flat_map(|span| {
+            let to_it = span.links.iter().filter(|link| link.trace_id == *id);
+            to_it.map(|link| (link.span_id, LinkFrom::of(span)))
+        });
+        links.take(MAX_LINKS_FROM).collect()
     }
 
     pub(super) fn get(&self, id: &TraceId) -> Option<&Trace> {
@@ -171,6 +202,7 @@ impl Traces {
             bytes += span.resource.heap_bytes() + span.scope.heap_bytes() + span.service.len();
         }
         bytes += self.keys.add(&span, &mut stored.keys);
+        bytes += self.links.add(&span);
 
         let index = stored.trace.spans.len();
         let place = stored.place();
@@ -194,6 +226,7 @@ impl Traces {
         self.bytes -= stored.bytes;
         self.by_start.remove(&stored.place());
         self.keys.remove(id, &stored.keys);
+        self.links.remove(&stored.trace.spans);
         for service in stored.facts.services() {
             if let Some(traces) = self.services.get_mut(service) {
                 *traces -= 1;
@@ -214,7 +247,7 @@ impl Stored {
                 spans: Vec::new(),
             },
             facts: TraceFacts::default(),
-            known: HashSet::new(),
+            known: HashSet::default(),
             keys: KeysOfTrace::new(),
             arrival: 0,
             bytes: TRACE_OVERHEAD,
@@ -241,11 +274,12 @@ mod tests {
     use super::*;
     use crate::attributes::{Attributes, Value};
     use crate::fixtures::{span, trace_id};
+    use crate::trace::Link;
 
     fn span_of(trace: u128, order: &str) -> Span {
         Span {
             trace_id: trace_id(trace),
-            attributes: Attributes::from_iter([("order.id".to_owned(), Value::String(order.to_owned()))]),
+            attributes: Attributes::from_iter([("order.id", Value::String(order.into()))]),
             ..span(1, 0, "a", 0..10)
         }
     }
@@ -265,6 +299,36 @@ mod tests {
         assert_eq!(traces.services.get("shop"), Some(&stored));
         assert!(traces.indexed("order.id", "order-1").is_none());
         assert_eq!(traces.indexed("order.id", "order-100").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_link_is_found_from_the_trace_that_it_leads_to_until_its_own_is_evicted() {
+        let mut traces = Traces::new(8_000, &[]);
+        let id = |id: u64| SpanId::from_bytes(&id.to_be_bytes()).unwrap();
+        let link = |trace, span| Link {
+            trace_id: trace_id(trace),
+            span_id: id(span),
+            trace_state: String::new(),
+            flags: 0,
+            attributes: Attributes::default(),
+        };
+        traces.add(vec![Span {
+            links: vec![link(2, 7), link(1, 1)],
+            ..span_of(1, "linking")
+        }]);
+        let expected = [(id(7), trace_id(1))];
+        let found = |traces: &Traces| -> Vec<(SpanId, TraceId)> {
+            let links = traces.links_from(&trace_id(2)).into_iter();
+            links.map(|(to, from)| (to, from.trace_id)).collect()
+        };
+        assert_eq!(found(&traces), expected);
+        // A link within a trace is no link from another one.
+        assert!(traces.links_from(&trace_id(1)).is_empty());
+        for other in 3..100 {
+            traces.add(vec![span_of(other, "other")]);
+        }
+        assert!(traces.get(&trace_id(1)).is_none() && found(&traces).is_empty());
+        assert_eq!(traces.links.to(&trace_id(2)).count(), 0);
     }
 
     #[test]

@@ -90,7 +90,8 @@ impl<F: Fn(&TelemetryStore) -> Elements> Follower<F> {
                     sleep(self.pause).await;
                 }
                 Ok(Err(_)) => return None,
-                Err(_) => return Some(Bytes::from_static(b": still here\n\n")),
+                // What is written changes with time too.
+                Err(_) => return Some(Bytes::from(format!(": still here\n\n{}", self.changed()))),
             }
         }
     }

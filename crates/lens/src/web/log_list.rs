@@ -1,12 +1,12 @@
 //! Log records, newest first, with their search.
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Query};
+use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 use ui::Moment;
 
 use super::frame::{Frame, SystemUrl, error_page, page, render};
-use super::live::{Elements, Streams};
+use super::live::Streams;
 use super::log_line::{Level, anchor};
 use super::palette::Palette;
 use super::period::{CHOICES, Period};
@@ -79,19 +79,21 @@ pub(super) async fn follow(
     streams: Data<Streams>,
 ) -> HttpResponse {
     let filter = filter.into_inner();
-    streams.follow(store, move |store: &TelemetryStore| -> Elements {
-        Ok(vec![table(store, &filter)?.0])
-    })
+    match query::Query::of_logs(&filter.words()) {
+        Ok(query) => streams.follow(store, move |store| Ok(vec![table(store, &filter, &query)?.0])),
+        Err(invalid) => Problem::BadRequest(invalid.to_string()).error_response(),
+    }
 }
 
 fn listed<'a>(frame: Frame<'a>, store: &TelemetryStore, filter: Filter) -> Result<LogList<'a>, Problem> {
     let period = filter.period()?;
     filter.after()?;
-    let invalid = query::Query::of_logs(&filter.words()).err();
-    let (table, older) = match invalid {
-        Some(_) => (String::new(), None),
-        None => table(store, &filter)?,
+    let query = query::Query::of_logs(&filter.words());
+    let (table, older) = match &query {
+        Ok(query) => table(store, &filter, query)?,
+        Err(_) => (String::new(), None),
     };
+    let invalid = query.err();
     Ok(LogList {
         frame: filter.framed(frame, invalid.is_none(), "/live/logs"),
         period,
@@ -104,10 +106,13 @@ fn listed<'a>(frame: Frame<'a>, store: &TelemetryStore, filter: Filter) -> Resul
 }
 
 /// The table, and the address of what is older.
-fn table(store: &TelemetryStore, filter: &Filter) -> Result<(String, Option<String>), Problem> {
-    let query = query::Query::of_logs(&filter.words());
+fn table(
+    store: &TelemetryStore,
+    filter: &Filter,
+    query: &query::Query,
+) -> Result<(String, Option<String>), Problem> {
     let search = LogSearch {
-        query: query.map_err(|invalid| Problem::BadRequest(invalid.to_string()))?,
+        query: query.clone(),
         recorded: filter.period()?.range(),
         after: filter.after()?,
         ..LogSearch::default()

@@ -10,7 +10,7 @@ use crate::attributes::Attributes;
 use crate::format::count;
 use crate::ids::{SpanId, TraceId};
 use crate::log::LogRecord;
-use crate::trace::{Dropped, Link, Span, SpanKind, Trace};
+use crate::trace::{Dropped, Link, LinkFrom, Span, SpanKind, Trace};
 use crate::tree::{Row, Tree};
 use crate::waterfall::{CriticalPath, Scale, Segment, error_type};
 
@@ -37,6 +37,7 @@ pub(super) struct SpanRow<'a> {
     pub(super) logs: Vec<LogLine>,
     pub(super) links: Vec<LinkTo<'a>>,
     pub(super) linked_by: Vec<&'a Span>,
+    pub(super) linked_from: Vec<&'a LinkFrom>,
     waited: Duration,
     offset: Duration,
     start: u64,
@@ -73,6 +74,7 @@ pub(super) struct Rows<'a> {
     critical: HashMap<SpanId, Vec<&'a Segment<'a>>>,
     by_id: HashMap<SpanId, &'a Span>,
     linked_by: HashMap<SpanId, Vec<&'a Span>>,
+    linked_from: HashMap<SpanId, Vec<&'a LinkFrom>>,
     logs: HashMap<SpanId, Vec<&'a LogRecord>>,
 }
 
@@ -82,6 +84,7 @@ impl<'a> Rows<'a> {
         tree: &'a Tree<'a>,
         path: &'a CriticalPath<'a>,
         logs: &'a [LogRecord],
+        links_from: &'a [(SpanId, LinkFrom)],
         palette: &'a Palette,
     ) -> Self {
         let mut linked_by: HashMap<SpanId, Vec<&Span>> = HashMap::new();
@@ -90,6 +93,10 @@ impl<'a> Rows<'a> {
             for link in here {
                 linked_by.entry(link.span_id).or_default().push(span);
             }
+        }
+        let mut linked_from: HashMap<SpanId, Vec<&LinkFrom>> = HashMap::new();
+        for (to, from) in links_from {
+            linked_from.entry(*to).or_default().push(from);
         }
         let mut of_span: HashMap<SpanId, Vec<&LogRecord>> = HashMap::new();
         for log in logs {
@@ -106,6 +113,7 @@ impl<'a> Rows<'a> {
             critical: path.by_span(),
             by_id: trace.spans.iter().map(|span| (span.span_id, span)).collect(),
             linked_by,
+            linked_from,
             logs: of_span,
         }
     }
@@ -152,6 +160,7 @@ impl<'a> Rows<'a> {
                 .collect(),
             links: span.links.iter().map(|link| self.link(link)).collect(),
             linked_by: self.linked_by.get(&span.span_id).cloned().unwrap_or_default(),
+            linked_from: self.linked_from.get(&span.span_id).cloned().unwrap_or_default(),
             waited: segments.iter().map(|one| one.duration()).sum(),
             offset: self.scale.offset(span.start_unix_nano),
             start: self.trace.start_unix_nano(),

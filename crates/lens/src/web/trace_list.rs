@@ -1,8 +1,8 @@
 //! The list of traces, with its search and the charts of what it found.
 
-use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use actix_web::web::{Data, Query};
+use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 use ui::Moment;
 
@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::rates::rates;
 use super::search::{Filter, traces_with};
 use crate::ids::TraceId;
-use crate::query::InvalidQuery;
+use crate::query::{self, InvalidQuery};
 use crate::search::{Page, TraceSearch};
 use crate::storage::TelemetryStore;
 use crate::summary::TraceSummary;
@@ -39,6 +39,13 @@ struct Table<'a> {
     is_partial: bool,
     filter: &'a Filter,
     has_any: bool,
+}
+
+#[derive(Template)]
+#[template(path = "traces/receiving.html")]
+struct Receiving {
+    /// Spans in a second.
+    rate: String,
 }
 
 struct Row {
@@ -85,22 +92,26 @@ pub(super) async fn follow(
     streams: Data<Streams>,
 ) -> HttpResponse {
     let filter = filter.into_inner();
-    streams.follow(store, move |store| parts(store, &filter).map(|(parts, _)| parts))
+    match filter.words().parse() {
+        Ok(query) => streams.follow(store, move |store| Ok(parts(store, &filter, &query)?.0)),
+        Err(invalid) => Problem::BadRequest(InvalidQuery::to_string(&invalid)).error_response(),
+    }
 }
 
 fn listed<'a>(frame: Frame<'a>, store: &TelemetryStore, filter: Filter) -> Result<TraceList<'a>, Problem> {
     let period = filter.period()?;
     filter.after()?;
-    let invalid = filter.words().parse::<crate::query::Query>().err();
-    let (parts, older) = match invalid {
-        Some(_) => (Vec::new(), None),
-        None => parts(store, &filter)?,
+    let query = filter.words().parse();
+    let (parts, older) = match &query {
+        Ok(query) => parts(store, &filter, query)?,
+        Err(_) => (Vec::new(), None),
     };
+    let invalid: Option<InvalidQuery> = query.err();
     Ok(TraceList {
         frame: filter.framed(frame, invalid.is_none(), "/live/traces"),
         period,
         services: store.services(),
-        invalid: invalid.map(|invalid: InvalidQuery| invalid.to_string()),
+        invalid: invalid.map(|invalid| invalid.to_string()),
         parts,
         older,
         filter,
@@ -108,26 +119,28 @@ fn listed<'a>(frame: Frame<'a>, store: &TelemetryStore, filter: Filter) -> Resul
 }
 
 /// The charts and the table, and the address of what is older.
-fn parts(store: &TelemetryStore, filter: &Filter) -> Result<(Vec<String>, Option<String>), Problem> {
-    let search = search(filter)?;
+fn parts(
+    store: &TelemetryStore,
+    filter: &Filter,
+    query: &query::Query,
+) -> Result<(Vec<String>, Option<String>), Problem> {
+    let search = TraceSearch {
+        query: query.clone(),
+        started: filter.period()?.range(),
+        after: filter.after()?,
+        ..TraceSearch::default()
+    };
     let found = store.search_traces(&search);
     let older = found.next.map(|next| filter.address_after("/", &next));
     let mut parts = Vec::new();
     if filter.is_first_page() {
+        parts.push(render(&Receiving {
+            rate: ui::decimal(store.received_per_second()),
+        })?);
         parts.push(rates(store, &search, filter)?);
     }
     parts.push(table(store, filter, &found)?);
     Ok((parts, older))
-}
-
-fn search(filter: &Filter) -> Result<TraceSearch, Problem> {
-    let query = filter.words().parse();
-    Ok(TraceSearch {
-        query: query.map_err(|invalid: InvalidQuery| Problem::BadRequest(invalid.to_string()))?,
-        started: filter.period()?.range(),
-        after: filter.after()?,
-        ..TraceSearch::default()
-    })
 }
 
 fn table(store: &TelemetryStore, filter: &Filter, found: &Page<TraceSummary>) -> Result<String, Problem> {

@@ -148,7 +148,8 @@ fn parts(store: &TelemetryStore, trace: &Trace, query: &TraceQuery) -> Result<Tr
     let palette = Palette::of(store.services());
     let tree = trace.tree();
     let path = CriticalPath::of(&tree);
-    let mut rows = Rows::of(trace, &tree, &path, &logs, &palette);
+    let links_from = store.links_from(&trace.trace_id);
+    let mut rows = Rows::of(trace, &tree, &path, &logs, &links_from, &palette);
     rows.open = query.span.as_deref().and_then(|id| id.parse().ok());
     let name = tree.root().map_or("", |span| &span.name);
     Ok(TraceParts {

@@ -340,6 +340,32 @@ async fn a_live_part_is_sent_when_telemetry_arrives() {
 }
 
 #[tokio::test]
+async fn a_span_shows_the_links_of_other_traces_to_it() {
+    let lens = lens().await;
+    let linking = Span {
+        trace_id: otlp::trace_id(7),
+        links: vec![Link {
+            trace_id: otlp::trace_id(1),
+            span_id: otlp::span_id(2),
+            ..Link::default()
+        }],
+        ..otlp::span(9, 0, "process <orders>", SpanKind::Consumer, 0..10)
+    };
+    send(&lens, "worker", vec![linking]).await;
+    send(
+        &lens,
+        "api",
+        vec![otlp::span(2, 0, "send orders", SpanKind::Producer, 0..10)],
+    )
+    .await;
+    let from = format!("/traces/{:032x}?span={:016x}#span-{:016x}", 7, 9, 9);
+    let shown = page(&lens, &format!("/traces/{TRACE}")).await;
+    let link = format!("Linked from <a href=\"{from}\" dir=\"auto\">process &#60;orders&#62;</a>");
+    assert!(shown.contains(&link), "{shown}");
+    assert!(page(&lens, "/").await.contains("<p id=\"receiving\""));
+}
+
+#[tokio::test]
 async fn the_navigation_leads_to_the_control_room_where_one_runs() {
     let alone = lens().await;
     assert!(!page(&alone, "/").await.contains("System"));
