@@ -11,7 +11,7 @@ use crate::signals::Signals;
 /// Measure what the product does, and what tracing costs it
 #[derive(clap::Args)]
 pub(crate) struct Bench {
-    /// Only these: price, life, events, backlog, large, retention, soak, fleet, console
+    /// Only these: price, life, events, backlog, large, retention, soak, fleet, console, lens
     benchmarks: Vec<Benchmark>,
     /// One short round of each, to see that it runs
     #[arg(long)]
@@ -19,6 +19,9 @@ pub(crate) struct Bench {
     /// PostgreSQL without fsync, for comparison
     #[arg(long)]
     no_fsync: bool,
+    /// How many orders the pages of console are read beside (default: 1,000,000)
+    #[arg(long)]
+    orders: Option<i32>,
     /// The duration of soak in hours (default: 20 minutes)
     #[arg(long)]
     hours: Option<f64>,
@@ -31,6 +34,7 @@ impl Bench {
         if let Some(hours) = self.hours {
             size.soak = Duration::try_from_secs_f64(hours * 3600.0)?;
         }
+        size.viewed = self.orders.unwrap_or(size.viewed);
         let benchmarks = match self.benchmarks.as_slice() {
             [] => &Benchmark::ALL,
             some => some,
