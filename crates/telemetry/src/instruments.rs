@@ -16,6 +16,8 @@ pub(crate) struct Instruments {
     pub(crate) http_server: Measures,
     pub(crate) http_client: Measures,
     pub(crate) database: Measures,
+    /// Of a new connection to a database.
+    pub(crate) connect: Measures,
     pub(crate) send: Measures,
     /// Of a request that sends several messages.
     pub(crate) send_batch: Measures,
@@ -60,6 +62,11 @@ fn create() -> Instruments {
         database: seconds(
             "db.client.operation.duration",
             "Duration of database client operations.",
+            DB_DURATION_BUCKETS,
+        ),
+        connect: seconds(
+            "db.client.connection.create_time",
+            "The time it took to create a new connection.",
             DB_DURATION_BUCKETS,
         ),
         send: Measures {

@@ -39,12 +39,22 @@ impl Operation {
     /// Starts the span as a child of `parent`. A CLIENT span without a parent is not made: a trace does not
     /// begin with one. The attributes are those of the span; they are not made if it is not recorded.
     pub(crate) fn start<I: IntoIterator<Item = KeyValue>>(
+        span: SpanBuilder,
+        parent: &Context,
+        series: Option<Arc<Series>>,
+        attributes: impl FnOnce() -> I,
+    ) -> Self {
+        Self::start_at(Started::now(), span, parent, series, attributes)
+    }
+
+    /// Like [`start`](Self::start), for an operation that started earlier.
+    pub(crate) fn start_at<I: IntoIterator<Item = KeyValue>>(
+        Started(started): Started,
         mut span: SpanBuilder,
         parent: &Context,
         series: Option<Arc<Series>>,
         attributes: impl FnOnce() -> I,
     ) -> Self {
-        let started = now();
         span.start_time = started.map(|(time, _)| time);
         let rootless = span.span_kind == Some(SpanKind::Client) && !parent.has_active_span();
         if !is_tracing() || rootless || is_unsampled(parent) {
@@ -68,7 +78,7 @@ impl Operation {
 
     /// Starts an operation that is measured and has no span.
     pub(crate) fn without_span(series: Option<Arc<Series>>) -> Self {
-        Self::within(Context::new(), now(), series)
+        Self::within(Context::new(), Started::now().0, series)
     }
 
     fn within(context: Context, started: Option<(SystemTime, Instant)>, series: Option<Arc<Series>>) -> Self {
@@ -134,6 +144,16 @@ impl Operation {
             .map_or(Duration::ZERO, |(_, started)| started.elapsed())
     }
 
+    /// Ends the span where it started and records no metric: when the operation ended is not known.
+    pub(crate) fn end_unknown(mut self, error: ErrorType) {
+        self.ended = true;
+        self.series = None;
+        self.mark(error);
+        if let Some((time, _)) = self.started {
+            self.span().end_with_timestamp(time);
+        }
+    }
+
     /// Ends the span and records the metric. An error marks both.
     pub(crate) fn end(mut self, error: Option<ErrorType>) {
         self.end_once(error);
@@ -145,8 +165,7 @@ impl Operation {
         }
         let elapsed = self.elapsed();
         if let Some(error) = error {
-            self.set_shared_attribute(KeyValue::new(names::ERROR_TYPE, error));
-            self.span().set_status(Status::error(""));
+            self.mark(error);
         }
         if let Some(series) = &self.series {
             series.record(elapsed.as_secs_f64(), &self.late_attributes);
@@ -155,11 +174,22 @@ impl Operation {
             self.span().end_with_timestamp(time + elapsed);
         }
     }
+
+    fn mark(&mut self, error: ErrorType) {
+        self.set_shared_attribute(KeyValue::new(names::ERROR_TYPE, error));
+        self.span().set_status(Status::error(""));
+    }
 }
 
-/// The clocks at an operation's start: one for its span, one for its duration.
-fn now() -> Option<(SystemTime, Instant)> {
-    (is_tracing() || is_metering()).then(|| (SystemTime::now(), Instant::now()))
+/// The clocks at an operation's start: one for its span, one for its duration. `None` if neither spans nor
+/// metrics are exported.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Started(Option<(SystemTime, Instant)>);
+
+impl Started {
+    pub(crate) fn now() -> Self {
+        Self((is_tracing() || is_metering()).then(|| (SystemTime::now(), Instant::now())))
+    }
 }
 
 /// Whether the context's span is one of this process, in a sampled trace. Then samplers sample its children.

@@ -58,15 +58,43 @@ pub async fn within<F: Future, const N: usize>(
     attributes: impl FnOnce() -> [KeyValue; N],
     step: F,
 ) -> F::Output {
-    let parent = Context::current();
-    if parent.get::<Untraced>().is_some() || parent.is_telemetry_suppressed() {
+    let Some(operation) = start_step(|| name, attributes) else {
         return step.await;
-    }
-    let span = SpanBuilder::from_name(name).with_kind(SpanKind::Internal);
-    let operation = Operation::start(span, &parent, None, attributes);
+    };
     let result = step.with_context(operation.context().clone()).await;
     operation.end(None);
     result
+}
+
+/// Starts the INTERNAL span of a step; `None` inside of [`untraced`] work.
+pub(crate) fn start_step<const N: usize>(
+    name: impl FnOnce() -> &'static str,
+    attributes: impl FnOnce() -> [KeyValue; N],
+) -> Option<Operation> {
+    let parent = Context::current();
+    if parent.get::<Untraced>().is_some() || parent.is_telemetry_suppressed() {
+        return None;
+    }
+    let span = SpanBuilder::from_name(name()).with_kind(SpanKind::Internal);
+    Some(Operation::start(span, &parent, None, attributes))
+}
+
+/// The work in the current context, wherever it runs: another thread has another context.
+///
+/// ```
+/// # async fn run() -> Result<i64, tokio::task::JoinError> {
+/// use throughline_telemetry::span::carried;
+///
+/// let counted = tokio::task::spawn_blocking(carried(|| 7)).await?;
+/// # Ok(counted)
+/// # }
+/// ```
+pub fn carried<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let context = Context::current();
+    move || {
+        let _entered = context.attach();
+        work()
+    }
 }
 
 /// Runs a future without spans, for the polls of a loop. Its log records and metrics are still exported.
@@ -84,7 +112,7 @@ pub async fn with_request_id<F: Future>(id: String, future: F) -> F::Output {
 
 /// The request that the current context belongs to.
 #[derive(Debug)]
-struct RequestId(Arc<str>);
+pub(crate) struct RequestId(pub(crate) Arc<str>);
 
 pub(crate) fn current_request_id() -> Option<Arc<str>> {
     Context::map_current(|context| context.get::<RequestId>().map(|RequestId(id)| Arc::clone(id)))

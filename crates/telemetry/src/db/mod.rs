@@ -38,14 +38,42 @@
 //! ```
 //!
 //! A statement outside a trace is measured but makes no span: a trace does not begin with a statement.
+//!
+//! # Existing statements
+//!
+//! Code that describes nothing has its spans too: after [`trace_connections`], each connection of diesel and
+//! diesel-async makes them itself, by the operation and the table in the statement's text. Literals in the
+//! text are replaced, and binds are never in it. [`Server::run`] refines a statement: it has one span.
+//!
+//! ```
+//! # fn main() -> diesel::QueryResult<()> {
+//! throughline_telemetry::db::trace_connections(std::time::Duration::from_millis(100))
+//! # }
+//! ```
+//!
+//! `BEGIN`, `COMMIT`, `ROLLBACK` and savepoints are statements with spans of their own, and so is a new
+//! connection (`CONNECT shop`, and `db.client.connection.create_time`). `db.query.prepared` marks the run
+//! that prepared a statement. What diesel does not report:
+//!
+//! - A statement whose future is dropped has a span that ends as cancelled where it started, once the
+//!   connection is used for another trace or a transaction, or is closed. It is not measured.
+//! - Of a streamed result, the span ends with its first response (PostgreSQL), or with the last row.
+//! - Work on another thread, such as in `web::block` or in diesel-async's SQLite connection, has no trace of
+//!   its caller, unless [`carried`](crate::span::carried) takes it there.
 
+mod address;
+mod connection;
+mod description;
 mod error;
 mod pool;
+mod refined;
 #[cfg(feature = "actix")]
 pub(crate) mod repeats;
 mod server;
+mod sql;
 mod statement;
 
+pub use connection::{ConnectionTracing, trace_connections};
 pub use error::{no_response, sqlstate};
 pub use pool::{PoolMetrics, PoolState, observe_pool};
 pub use server::{Outcome, Server, SharedSpan};

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use opentelemetry::{Context, KeyValue};
 
-use super::statement::Statement;
 use crate::names;
 use crate::operation::Operation;
 
@@ -19,26 +18,31 @@ pub(crate) struct Repeats(Arc<Mutex<Vec<Runs>>>);
 
 #[derive(Debug)]
 struct Runs {
-    /// Distinguishes statements with the same summary.
     comment: &'static str,
     summary: &'static str,
     text: Option<&'static str>,
     count: u32,
 }
 
-/// Counts a run of the statement for the request that the context belongs to.
-pub(crate) fn count<S: Statement>(context: &Context) {
+/// Counts a run of a statement for the request that the context belongs to. The comment distinguishes
+/// statements with the same summary.
+pub(crate) fn count(
+    context: &Context,
+    comment: &'static str,
+    summary: &'static str,
+    text: impl FnOnce() -> Option<&'static str>,
+) {
     let Some(Repeats(runs)) = context.get() else {
         return;
     };
     let mut runs = runs.lock().unwrap_or_else(PoisonError::into_inner);
-    let same = |runs: &&mut Runs| runs.comment == S::COMMENT && runs.summary == S::SUMMARY;
+    let same = |runs: &&mut Runs| runs.comment == comment && runs.summary == summary;
     match runs.iter_mut().find(same) {
         Some(runs) => runs.count = runs.count.saturating_add(1),
         None => runs.push(Runs {
-            comment: S::COMMENT,
-            summary: S::SUMMARY,
-            text: S::text().get().copied(),
+            comment,
+            summary,
+            text: text(),
             count: 1,
         }),
     }

@@ -9,26 +9,31 @@ use diesel::result::{Error, QueryResult};
 use opentelemetry::trace::{FutureExt, SpanBuilder, SpanKind};
 use opentelemetry::{Context, KeyValue};
 
+use super::address::{Address, System};
+use super::description::Description;
 use super::error;
+use super::refined::refined;
 #[cfg(feature = "actix")]
 use super::repeats;
 use super::statement::Statement;
 use crate::instruments::instruments;
 use crate::measures::{Series, SeriesByKey};
 use crate::names;
-use crate::operation::Operation;
+use crate::operation::{Operation, Started};
 
-/// The PostgreSQL server as its statements' spans name it. Cheap to clone.
+/// The database server as its statements' spans name it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Server {
+    pub(super) system: System,
     attributes: Arc<[KeyValue]>,
-    /// By the address of the statement's text.
+    /// By the address of the statement's text, or of its summary.
     series: Arc<SeriesByKey<usize>>,
-    slow: Duration,
+    pub(super) slow: Duration,
 }
 
 impl Server {
-    /// A server by host, port and database. A statement that takes longer than `slow` is `db.query.slow`.
+    /// A PostgreSQL server by host, port and database. A statement that takes longer than `slow` is
+    /// `db.query.slow`.
     pub fn new(host: &str, port: u16, database: &str, slow: Duration) -> Self {
         let attributes = [
             KeyValue::new(names::DB_SYSTEM_NAME, names::POSTGRESQL),
@@ -36,8 +41,20 @@ impl Server {
             KeyValue::new(names::SERVER_ADDRESS, Arc::<str>::from(host)),
             KeyValue::new(names::SERVER_PORT, i64::from(port)),
         ];
+        Self::of(System::PostgreSql, attributes.into(), slow)
+    }
+
+    /// A server of PostgreSQL or MySQL by the URL of a connection, or a database of SQLite by its file. What
+    /// the URL does not name has no attribute. Users and passwords are not read.
+    pub fn from_url(url: &str, slow: Duration) -> Self {
+        let address = Address::of_url(url);
+        Self::of(address.system, address.attributes().into(), slow)
+    }
+
+    fn of(system: System, attributes: Arc<[KeyValue]>, slow: Duration) -> Self {
         Self {
-            attributes: attributes.into(),
+            system,
+            attributes,
             series: Arc::default(),
             slow,
         }
@@ -64,7 +81,7 @@ impl Server {
         statement: impl Future<Output = QueryResult<T>>,
     ) -> QueryResult<T> {
         let span = self.start::<S>(self.series::<S>());
-        let result = statement.with_context(span.context().clone()).await;
+        let result = statement.with_context(refined(span.context())).await;
         span.end(Outcome::new(size, result.as_ref().err()));
         result
     }
@@ -85,7 +102,7 @@ impl Server {
         statement: impl Future<Output = QueryResult<T>>,
     ) -> QueryResult<T> {
         let mut operation = Operation::without_span(self.series::<S>());
-        let result = statement.with_context(operation.context().clone()).await;
+        let result = statement.with_context(refined(operation.context())).await;
         let outcome = Outcome::new(1, result.as_ref().err());
         outcome.record(&mut operation);
         operation.end(outcome.error_type.map(Cow::Borrowed));
@@ -101,7 +118,7 @@ impl Server {
     fn start<S: Statement>(&self, series: Option<Arc<Series>>) -> SharedSpan {
         let parent = Context::current();
         #[cfg(feature = "actix")]
-        repeats::count::<S>(&parent);
+        repeats::count(&parent, S::COMMENT, S::SUMMARY, || S::text().get().copied());
         let span = SpanBuilder::from_name(S::SUMMARY).with_kind(SpanKind::Client);
         let text = S::text().get().copied();
         let operation = Operation::start(span, &parent, series, || {
@@ -116,12 +133,79 @@ impl Server {
         }
     }
 
+    /// Starts the span of a statement that started earlier, and that is known by its text alone.
+    pub(super) fn start_described(
+        &self,
+        description: &Description,
+        parent: &Context,
+        started: Started,
+    ) -> SharedSpan {
+        let Description { summary, text } = description;
+        let common = || self.attributes.iter().cloned().chain(summary.attributes());
+        let key = std::ptr::from_ref(summary.name).addr();
+        let series = self.series.get(key, &instruments().database, common);
+        let span = SpanBuilder::from_name(summary.name).with_kind(SpanKind::Client);
+        let operation = Operation::start_at(started, span, parent, series, || {
+            common().chain([
+                KeyValue::new(names::DB_QUERY_SUMMARY, summary.name),
+                KeyValue::new(names::DB_QUERY_TEXT, text.clone()),
+            ])
+        });
+        SharedSpan {
+            operation,
+            late_text: None,
+            slow: self.slow,
+        }
+    }
+
+    /// Starts the span of a new connection.
+    pub(super) fn connect(&self) -> Connecting {
+        let value = |name: &str| {
+            let mut attributes = self.attributes.iter();
+            let attribute = attributes.find(|it| it.key.as_str() == name);
+            attribute.map(|it| it.value.as_str().into_owned())
+        };
+        let database = value(names::DB_NAMESPACE);
+        // The name that the conventions give a pool without one.
+        let pool = [value(names::SERVER_ADDRESS), value(names::SERVER_PORT)]
+            .into_iter()
+            .flatten();
+        let pool = pool.collect::<Vec<_>>().join(":");
+        let pool = match &database {
+            Some(database) if pool.is_empty() => database.clone(),
+            Some(database) => format!("{pool}/{database}"),
+            None => pool,
+        };
+        let pool = KeyValue::new(names::DB_CLIENT_CONNECTION_POOL_NAME, pool);
+        let series = Series::new(&instruments().connect, [pool]);
+        let name = database.map_or_else(|| CONNECT.to_owned(), |it| format!("{CONNECT} {it}"));
+        let span = SpanBuilder::from_name(name).with_kind(SpanKind::Client);
+        Connecting(Operation::start(span, &Context::current(), series, || {
+            let operation = KeyValue::new(names::DB_OPERATION_NAME, CONNECT);
+            self.attributes.iter().cloned().chain([operation])
+        }))
+    }
+
     /// The attributes of both the span and the metric.
     fn common<S: Statement>(&self) -> impl Iterator<Item = KeyValue> {
         self.attributes.iter().cloned().chain([
             KeyValue::new(names::DB_OPERATION_NAME, S::OPERATION),
             KeyValue::new(names::DB_COLLECTION_NAME, S::COLLECTION),
         ])
+    }
+}
+
+/// `db.operation.name` of a new connection.
+const CONNECT: &str = "CONNECT";
+
+/// The span of a connection that is being made.
+#[derive(Debug)]
+pub(super) struct Connecting(Operation);
+
+impl Connecting {
+    pub(super) fn end(self, is_connected: bool) {
+        let error = (!is_connected).then_some(Cow::Borrowed("connection_failed"));
+        self.0.end(error);
     }
 }
 
@@ -140,6 +224,15 @@ impl SharedSpan {
     /// The context of the span.
     pub fn context(&self) -> &Context {
         self.operation.context()
+    }
+
+    pub(super) fn set_attributes<const N: usize>(&self, attributes: impl FnOnce() -> [KeyValue; N]) {
+        self.operation.set_attributes(attributes);
+    }
+
+    /// Ends the span of a statement whose end is not known.
+    pub(super) fn end_unknown(self, error: &'static str) {
+        self.operation.end_unknown(Cow::Borrowed(error));
     }
 
     /// Ends the span with the statement's outcome, or with that of the caller's own row.

@@ -32,7 +32,7 @@ pub(crate) async fn select<T>(work: impl Future<Output = QueryResult<T>>) -> Que
 }
 
 /// Does the work within a new trace. Returns the trace's id and the result.
-async fn within_a_trace<T>(work: impl Future<Output = T>) -> (lens::TraceId, T) {
+pub(crate) async fn within_a_trace<T>(work: impl Future<Output = T>) -> (lens::TraceId, T) {
     lens();
     let span = tracing::info_span!("test");
     let id = span.in_scope(|| throughline_telemetry::span::current_trace_id().unwrap());
