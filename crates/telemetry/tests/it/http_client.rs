@@ -6,14 +6,17 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use lens::{Span, SpanKind, Status, TraceId};
+use opentelemetry::KeyValue;
 use opentelemetry::trace::FutureExt;
-use throughline_telemetry::http::client::Client;
+use throughline_telemetry::http::client::{Call, CallTracing, Client};
 use throughline_telemetry::http::server::Inbound;
 use throughline_telemetry::propagation;
 use tracing::Instrument;
 
 use crate::app;
-use crate::support::{attribute, caller_with_baggage, is_child, keys, lens, point, span_of, trace};
+use crate::support::{
+    attribute, caller_with_baggage, eventually, is_child, keys, lens, point, span_of, trace,
+};
 
 fn url() -> &'static str {
     static URL: LazyLock<String> = LazyLock::new(|| app::start(Inbound::Parent));
@@ -198,4 +201,155 @@ fn listen_once() -> (String, std::thread::JoinHandle<String>) {
         String::from_utf8(head).unwrap()
     });
     (url, answering)
+}
+
+/// Does the work within a new trace, and returns its client spans in the order of their starts.
+async fn calls(work: impl Future<Output = ()>, count: usize) -> Vec<Span> {
+    lens();
+    let test = tracing::info_span!("test");
+    let id = test.in_scope(|| throughline_telemetry::span::current_trace_id().unwrap());
+    work.instrument(test).await;
+    let id = id.parse().unwrap();
+    let client = |trace: &lens::Trace| {
+        trace
+            .spans
+            .iter()
+            .filter(|it| it.kind == SpanKind::Client)
+            .count()
+    };
+    let trace = eventually("the calls", || {
+        lens().store().trace(&id).filter(|trace| client(trace) >= count)
+    });
+    let mut spans = trace.await.spans;
+    spans.retain(|span| span.kind == SpanKind::Client);
+    spans.sort_by_key(|span| span.start_unix_nano);
+    spans
+}
+
+#[tokio::test]
+async fn a_call_is_named_by_the_template_of_its_url() {
+    let tracing = CallTracing::new().url_templates(["/empty/{id}", "/items/{id}"]);
+    let client = Client::new(reqwest::Client::new()).with_tracing(tracing);
+    let own = calls(
+        async {
+            let call = client.get(format!("{}/empty", url())).url_template("/{what}");
+            let call = call.with(|request| request.header("x-note", "fragile"));
+            assert_eq!(call.send().await.unwrap().status(), 200);
+            client.get(format!("{}/items/1", url())).send().await.unwrap();
+            client
+                .post(format!("{}/items/1/none", url()))
+                .send()
+                .await
+                .unwrap();
+            client
+                .head(format!("{}/items/1", url()))
+                .span_name("peek")
+                .send()
+                .await
+                .unwrap();
+        },
+        4,
+    );
+    let spans = own.await;
+    let names: Vec<_> = spans.iter().map(|span| span.name.as_str()).collect();
+    assert_eq!(names, ["GET /{what}", "GET /items/{id}", "POST", "peek"]);
+    assert_eq!(attribute(&spans[0], "url.template").unwrap(), "/{what}");
+    assert_eq!(attribute(&spans[2], "url.template"), None);
+    point("http.client.request.duration", &[("url.template", "/{what}")]).await;
+}
+
+#[tokio::test]
+async fn a_host_or_a_call_can_be_left_without_the_trace_context() {
+    lens();
+    let plain = Client::new(reqwest::Client::new());
+    let but = |hosts: &[&str]| {
+        let tracing = CallTracing::new().without_propagation_to(hosts.iter().copied());
+        plain.clone().with_tracing(tracing)
+    };
+    for (client, call, is_sent) in [
+        (plain.clone(), Call::new(), true),
+        (plain.clone(), Call::new().without_propagation(), false),
+        (but(&["example.com", "127.0.0.1"]), Call::new(), false),
+        (but(&[".0.0.1"]), Call::new(), false),
+        (but(&["0.0.1", "example.com"]), Call::new(), true),
+    ] {
+        let (url, head) = listen_once();
+        let request = client.plain().get(url).build().unwrap();
+        let calling = async {
+            client.execute_with(request, call.clone()).await.unwrap();
+        };
+        let spans = calls(calling, 1).await;
+        assert_eq!(spans.len(), 1);
+        let head = head.join().unwrap();
+        assert_eq!(head.contains("traceparent"), is_sent, "{call:?} {head}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_adds_attributes_of_the_request_and_of_the_response() {
+    let header = |headers: &reqwest::header::HeaderMap, name| {
+        headers
+            .get(name)
+            .and_then(|it| it.to_str().ok())
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let tracing = CallTracing::new()
+        .on_request(move |request| vec![KeyValue::new("parcel.note", header(request.headers(), "x-note"))])
+        .on_response(move |response| {
+            vec![KeyValue::new(
+                "parcel.size",
+                header(response.headers(), "content-length"),
+            )]
+        });
+    let client = Client::new(reqwest::Client::new()).with_tracing(tracing);
+    let call = client
+        .get(format!("{}/items/1", url()))
+        .with(|it| it.header("x-note", "fragile"));
+    let calling = async {
+        call.send().await.unwrap();
+    };
+    let spans = calls(calling, 1).await;
+    assert_eq!(attribute(&spans[0], "parcel.note").unwrap(), "fragile");
+    assert_eq!(attribute(&spans[0], "parcel.size").unwrap(), "7");
+}
+
+/// Sends each request twice, as a middleware that retries.
+struct Twice;
+
+#[async_trait::async_trait]
+impl reqwest_middleware::Middleware for Twice {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        extensions: &mut http::Extensions,
+        next: reqwest_middleware::Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        let again = request.try_clone().unwrap();
+        next.clone().run(request, extensions).await?;
+        next.run(again, extensions).await
+    }
+}
+
+#[tokio::test]
+async fn the_middleware_traces_each_attempt_inside_of_one_that_retries() {
+    let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new())
+        .with(Twice)
+        .with(CallTracing::new())
+        .build();
+    let call = client.get(format!("{}/items/1", url()));
+    let call = call.with_extension(Call::new().url_template("/items/{id}"));
+    let calling = async {
+        assert_eq!(call.send().await.unwrap().status(), 200);
+    };
+    let spans = calls(calling, 2).await;
+    for (span, resends) in spans.iter().zip([None, Some("1")]) {
+        assert_eq!(span.name, "GET /items/{id}");
+        assert_eq!(attribute(span, "http.request.resend_count").as_deref(), resends);
+        let server = eventually("the server's span", || {
+            let trace = lens().store().trace(&span.trace_id)?;
+            trace.spans.into_iter().find(|server| is_child(server, span))
+        });
+        assert_eq!(server.await.kind, SpanKind::Server);
+    }
 }
