@@ -26,7 +26,7 @@ pub struct Config {
     pub gateway: Option<GatewayConfig>,
     /// The rules of an attempt.
     pub processing: ProcessingConfig,
-    /// Whether an attempt's span is a child of, or linked to, the span that sent its job.
+    /// How an attempt's span relates to the span that sent its job.
     pub job_trace: JobTrace,
     /// Maximum number of orders processed at the same time.
     pub concurrency: usize,
@@ -89,7 +89,7 @@ impl Config {
                     "an amount such as 1000",
                 )?,
             },
-            job_trace: env.or("JOB_TRACE", JobTrace::Parent, "parent or link")?,
+            job_trace: env.or("JOB_TRACE", JobTrace::Parent, "parent, link or first")?,
             concurrency: env.within("WORKER_CONCURRENCY", 64, 1..=1024)?,
             retention: env.retention("ORDER_RETENTION")?,
             shutdown_timeout: env.duration_or("SHUTDOWN_TIMEOUT", Duration::from_secs(30))?,

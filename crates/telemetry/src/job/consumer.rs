@@ -11,6 +11,7 @@ use opentelemetry::trace::{FutureExt, SpanBuilder, SpanKind, WithContext};
 use opentelemetry::{Context, KeyValue};
 use tower::{Layer, Service};
 
+use super::system::with_system;
 use crate::instruments::instruments;
 use crate::intern::intern;
 use crate::measures::{Measures, Series, SeriesByKey};
@@ -27,6 +28,9 @@ pub enum JobTrace {
     Parent,
     /// It starts a new trace that links to it.
     Link,
+    /// The first attempt continues that trace, and each later one starts a new trace that links to it: a
+    /// trace does not grow for as long as a job is retried.
+    First,
 }
 
 impl std::str::FromStr for JobTrace {
@@ -36,6 +40,7 @@ impl std::str::FromStr for JobTrace {
         match word {
             "parent" => Ok(Self::Parent),
             "link" => Ok(Self::Link),
+            "first" => Ok(Self::First),
             _ => Err(()),
         }
     }
@@ -56,6 +61,31 @@ pub struct Received<'a> {
     pub waited: Duration,
     /// The unique name of the worker.
     pub client_id: &'a str,
+}
+
+/// A delivered job of any queue.
+#[derive(Debug)]
+pub(super) struct Job<'a> {
+    pub(super) message_id: Option<Cow<'a, str>>,
+    pub(super) client_id: Option<Cow<'a, str>>,
+    pub(super) sent_in: Context,
+    pub(super) previous_attempt: Option<&'a HashMap<String, String>>,
+    /// From 1.
+    pub(super) attempt: i64,
+    pub(super) waited: Option<Duration>,
+}
+
+impl<'a> From<Received<'a>> for Job<'a> {
+    fn from(job: Received<'a>) -> Self {
+        Self {
+            message_id: Some(Cow::Borrowed(job.message_id)),
+            client_id: Some(Cow::Borrowed(job.client_id)),
+            sent_in: propagation::extract(job.sent_in),
+            previous_attempt: job.previous_attempt,
+            attempt: job.attempt,
+            waited: Some(job.waited),
+        }
+    }
 }
 
 /// The consumer of one queue. Cheap to clone.
@@ -92,31 +122,51 @@ impl Consumer {
         self
     }
 
+    /// `messaging.system`, if it is not `apalis`: the queue that a tower service of jobs belongs to.
+    #[must_use]
+    pub fn system(mut self, system: &'static str) -> Self {
+        self.attributes = with_system(&self.attributes, system);
+        self
+    }
+
     /// A tower layer that makes a span for each delivery; `read` returns the job in the queue's delivery.
     pub fn layer<R>(&self, read: fn(&R) -> Received<'_>) -> ConsumerLayer<R> {
         ConsumerLayer {
             consumer: self.clone(),
-            read,
+            read: Read::Received(read),
         }
     }
 
-    fn start(&self, job: Received<'_>) -> Operation {
-        let sent_in = propagation::extract(job.sent_in);
+    /// The layer for deliveries that are read as a [`Job`].
+    #[cfg(feature = "apalis")]
+    pub(super) fn job_layer<R>(&self, read: fn(&R) -> Job<'_>) -> ConsumerLayer<R> {
+        ConsumerLayer {
+            consumer: self.clone(),
+            read: Read::Job(read),
+        }
+    }
+
+    fn start(&self, job: Job<'_>) -> Operation {
+        let sent_in = job.sent_in;
         let root = Context::new();
         let parent = match self.trace {
             JobTrace::Parent => &sent_in,
-            JobTrace::Link => &root,
+            JobTrace::First if job.attempt <= 1 => &sent_in,
+            JobTrace::First | JobTrace::Link => &root,
         };
         let span = SpanBuilder::from_name(self.span_name).with_kind(SpanKind::Consumer);
         let series = self.series(&instruments().process);
         let operation = Operation::start(span, parent, series, || {
-            let waited = i64::try_from(job.waited.as_millis()).unwrap_or(i64::MAX);
-            self.attributes.iter().cloned().chain([
-                KeyValue::new(names::MESSAGING_MESSAGE_ID, job.message_id.to_owned()),
-                KeyValue::new(names::MESSAGING_CLIENT_ID, job.client_id.to_owned()),
-                KeyValue::new(names::QUEUE_ATTEMPT, job.attempt),
-                KeyValue::new(names::QUEUE_WAIT_MS, waited),
-            ])
+            let text = |name, text: Option<Cow<'_, str>>| text.map(|it| KeyValue::new(name, it.into_owned()));
+            let waited = |waited: Duration| i64::try_from(waited.as_millis()).unwrap_or(i64::MAX);
+            let own = [
+                text(names::MESSAGING_MESSAGE_ID, job.message_id),
+                text(names::MESSAGING_CLIENT_ID, job.client_id),
+                Some(KeyValue::new(names::QUEUE_ATTEMPT, job.attempt)),
+                job.waited
+                    .map(|it| KeyValue::new(names::QUEUE_WAIT_MS, waited(it))),
+            ];
+            self.attributes.iter().cloned().chain(own.into_iter().flatten())
         });
         operation.add_links(|| {
             let previous = job.previous_attempt.map(propagation::extract);
@@ -147,11 +197,37 @@ pub fn fail(error_type: impl Into<Cow<'static, str>>) {
 #[derive(Debug, Clone, Default)]
 struct Outcome(Arc<OnceLock<ErrorType>>);
 
+/// How a delivery is read.
+#[derive(Debug)]
+enum Read<R> {
+    Received(fn(&R) -> Received<'_>),
+    #[cfg(feature = "apalis")]
+    Job(fn(&R) -> Job<'_>),
+}
+
+impl<R> Clone for Read<R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Read<R> {}
+
+impl<R> Read<R> {
+    fn job(self, delivery: &R) -> Job<'_> {
+        match self {
+            Self::Received(read) => read(delivery).into(),
+            #[cfg(feature = "apalis")]
+            Self::Job(read) => read(delivery),
+        }
+    }
+}
+
 /// The layer of [`Consumer::layer`].
 #[derive(Debug)]
 pub struct ConsumerLayer<R> {
     consumer: Consumer,
-    read: fn(&R) -> Received<'_>,
+    read: Read<R>,
 }
 
 impl<R> Clone for ConsumerLayer<R> {
@@ -203,7 +279,7 @@ where
     }
 
     fn call(&mut self, delivery: R) -> Self::Future {
-        let operation = self.layer.consumer.start((self.layer.read)(&delivery));
+        let operation = self.layer.consumer.start(self.layer.read.job(&delivery));
         let mut context = operation.context().clone();
         let is_recorded = operation.span().is_recording() || is_metering();
         let outcome = is_recorded.then(Outcome::default);

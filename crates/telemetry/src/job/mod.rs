@@ -28,9 +28,17 @@
 //!     client_id: "worker-1",
 //! });
 //! ```
+//!
+//! With the feature `apalis`, the context is in the metadata of apalis' tasks instead, as apalis' own
+//! `opentelemetry` feature has it: `Producer::push` and `Consumer::task_layer` need no field in the payload.
 
 mod consumer;
 mod producer;
+mod system;
+#[cfg(feature = "apalis")]
+mod task;
 
 pub use consumer::{Consumer, ConsumerLayer, ConsumerService, JobTrace, Processing, Received, fail};
 pub use producer::{Producer, SharedSpan};
+#[cfg(feature = "apalis")]
+pub use task::{context_of, tracing_context};

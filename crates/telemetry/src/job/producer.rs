@@ -8,6 +8,7 @@ use std::sync::Arc;
 use opentelemetry::trace::{FutureExt, SpanBuilder, SpanKind};
 use opentelemetry::{Context, KeyValue};
 
+use super::system::with_system;
 use crate::instruments::instruments;
 use crate::intern::intern;
 use crate::measures::{Measures, Series, SeriesByKey};
@@ -42,6 +43,13 @@ impl Producer {
         }
     }
 
+    /// `messaging.system`, if it is not `apalis`.
+    #[must_use]
+    pub fn system(mut self, system: &'static str) -> Self {
+        self.attributes = with_system(&self.attributes, system);
+        self
+    }
+
     /// Sends one job in a child of the current span. `send` gets the trace context for the payload;
     /// `error_type` returns the `error.type` of its error, a word of a bounded set.
     ///
@@ -74,7 +82,7 @@ impl Producer {
     where
         F: Future<Output = Result<T, E>>,
     {
-        let span = self.start(parent, message_id, &instruments().send);
+        let span = self.start(parent, Some(message_id), &instruments().send);
         let context = span.context().clone();
         let result = send(span.trace_context()).with_context(context).await;
         span.end(1, result.as_ref().err().map(error_type));
@@ -84,7 +92,7 @@ impl Producer {
     /// Starts the span of a job that is sent together with others, as a child of `parent`.
     /// [`send_shared`](Self::send_shared) sends them.
     pub fn shared_span(&self, parent: &Context, message_id: &str) -> SharedSpan {
-        self.start(parent, message_id, &instruments().send_one_of_batch)
+        self.start(parent, Some(message_id), &instruments().send_one_of_batch)
     }
 
     /// Sends several jobs, each of which has a [`SharedSpan`], which counts it. The duration is measured
@@ -103,12 +111,16 @@ impl Producer {
         result
     }
 
-    fn start(&self, parent: &Context, message_id: &str, measures: &'static Measures) -> SharedSpan {
+    pub(super) fn start(
+        &self,
+        parent: &Context,
+        message_id: Option<&str>,
+        measures: &'static Measures,
+    ) -> SharedSpan {
         let span = SpanBuilder::from_name(self.span_name).with_kind(SpanKind::Producer);
         let operation = Operation::start(span, parent, self.series(measures), || {
-            let id = message_id.to_owned();
-            self.common()
-                .chain([KeyValue::new(names::MESSAGING_MESSAGE_ID, id)])
+            let id = message_id.map(|id| KeyValue::new(names::MESSAGING_MESSAGE_ID, id.to_owned()));
+            self.common().chain(id)
         });
         SharedSpan { operation }
     }

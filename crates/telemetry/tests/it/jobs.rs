@@ -4,9 +4,13 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
+use apalis::prelude::{TaskSink, WorkerBuilder, WorkerContext};
+use apalis_core::task::Task;
+use apalis_core::task::metadata::{Metadata, MetadataStore, TracingContext};
+use apalis_redis::{Config, RedisStorage};
 use lens::{Span, SpanKind, Status, TraceId};
 use opentelemetry::baggage::BaggageExt;
-use throughline_telemetry::job::{Consumer, JobTrace, Producer, Received, fail};
+use throughline_telemetry::job::{Consumer, JobTrace, Producer, Received, context_of, fail};
 use throughline_telemetry::propagation;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tracing::Instrument;
@@ -175,6 +179,144 @@ async fn a_job_can_start_a_new_trace_that_only_links() {
     assert_eq!(process.parent_span_id, None);
     assert_ne!(process.trace_id, id);
     assert_eq!(process.links[0].span_id, send.span_id);
+}
+
+#[tokio::test]
+async fn only_the_first_attempt_can_continue_the_trace() {
+    let (id, parcel) = send("first").await;
+    let consumer = Consumer::new("first")
+        .trace("first".parse().unwrap())
+        .system("rabbitmq");
+    let layer = consumer.layer(|(parcel, attempt): &(Parcel, i64)| Received {
+        attempt: *attempt,
+        ..received(parcel)
+    });
+    let works = service_fn(|(parcel, _)| works(parcel));
+    for attempt in 1..=2 {
+        layer
+            .layer(works)
+            .oneshot((parcel.clone(), attempt))
+            .await
+            .unwrap();
+    }
+    let send = span_of(id, "send first").await;
+    let processes = crate::support::eventually("the spans", || {
+        let traces = lens().store().traces();
+        let spans = traces.into_iter().flat_map(|trace| trace.spans);
+        let mut found: Vec<_> = spans.filter(|span| span.name == "process first").collect();
+        found.sort_by_key(|span| span.start_unix_nano);
+        (found.len() == 2).then_some(found)
+    })
+    .await;
+    assert!(is_child(&processes[0], &send));
+    assert_eq!(processes[1].parent_span_id, None);
+    assert_ne!(processes[1].trace_id, id);
+    for process in processes {
+        assert_eq!(process.links[0].span_id, send.span_id);
+        assert_eq!(attribute(&process, "messaging.system").unwrap(), "rabbitmq");
+    }
+}
+
+/// A storage of apalis in the tests' Redis, and a queue's name of its own.
+async fn storage() -> (RedisStorage<u32>, String) {
+    lens();
+    let redis = testkit::redis().await.unwrap();
+    let connection = apalis_redis::connect(redis.url()).await.unwrap();
+    let queue = format!("tasks-{}", uuid::Uuid::new_v4().simple());
+    let storage = RedisStorage::new(connection).with_config(Config::default().queue(&queue));
+    (storage, queue)
+}
+
+/// Processes one task with a worker of apalis.
+async fn process_task(storage: RedisStorage<u32>, queue: &str) {
+    let worker = WorkerBuilder::new(format!("worker of {queue}"))
+        .backend(storage)
+        .layer(Consumer::new(queue).task_layer())
+        .build(|parcel: u32, worker: WorkerContext| async move {
+            assert_eq!(parcel, 7);
+            worker.stop().unwrap();
+        });
+    worker.run().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_task_of_apalis_has_its_trace_in_its_metadata() {
+    let (mut storage, queue) = storage().await;
+    let worker = storage.clone();
+    let producer = Producer::new(&queue, "redis.example.com", 6379);
+    let test = tracing::info_span!("test");
+    let id = test.in_scope(|| throughline_telemetry::span::current_trace_id().unwrap());
+    let push = async |task| storage.push_task(task).await;
+    let pushing = producer.push(Task::new(7), push, |_| "connection");
+    pushing.instrument(test).await.unwrap();
+    process_task(worker, &queue).await;
+
+    let id = id.parse().unwrap();
+    let send = span_of(id, &format!("send {queue}")).await;
+    let process = span_of(id, &format!("process {queue}")).await;
+    assert!(is_child(&process, &send));
+    assert_eq!(process.links[0].span_id, send.span_id);
+    assert_eq!(attribute(&process, "queue.attempt").unwrap(), "1");
+    assert_eq!(
+        attribute(&process, "messaging.client.id").unwrap(),
+        format!("worker of {queue}")
+    );
+    assert!(attribute(&process, "messaging.message.id").is_some());
+}
+
+#[tokio::test]
+async fn a_task_that_apalis_own_tracing_sent_keeps_its_trace() {
+    let (mut storage, queue) = storage().await;
+    let worker = storage.clone();
+    let caller = crate::support::caller();
+    let context = TracingContext::new()
+        .with_trace_id(caller.trace_id.to_string())
+        .with_span_id(crate::support::CALLER_SPAN)
+        .with_trace_flags(1);
+    let mut task = Task::new(7);
+    task.inject_metadata(&context).unwrap();
+    storage.push_task(task).await.unwrap();
+    process_task(worker, &queue).await;
+    let process = span_of(caller.trace_id, &format!("process {queue}")).await;
+    assert!(crate::support::is_child_of_caller(&process));
+}
+
+#[tokio::test]
+async fn a_worker_with_apalis_own_tracing_continues_the_trace_of_a_task() {
+    lens();
+    let caller = caller_with_baggage();
+    let context = propagation::extract(&caller);
+    let sent = std::sync::Mutex::new(None);
+    let producer = Producer::new("mixed", "redis.example.com", 6379);
+    let push = async |task: Task<u32>| {
+        let context = TracingContext::extract(task.metadata()).unwrap();
+        *sent.lock().unwrap() = Some(context);
+        Ok::<_, Infallible>(())
+    };
+    let pushing = producer.push(Task::new(7), push, |never| match *never {});
+    opentelemetry::trace::FutureExt::with_context(pushing, context)
+        .await
+        .unwrap();
+    let sent = sent.into_inner().unwrap().unwrap();
+    let trace_id = sent.trace_id().clone().unwrap();
+    assert_eq!(&caller["traceparent"][3..35], trace_id);
+    let send = span_of(trace_id.parse().unwrap(), "send mixed").await;
+    assert_eq!(sent.span_id().clone().unwrap(), send.span_id.to_string());
+    assert_eq!(
+        (*sent.trace_flags(), sent.trace_state().as_deref()),
+        (Some(1), Some("vendor=7"))
+    );
+}
+
+#[test]
+fn a_malformed_context_in_a_tasks_metadata_is_ignored() {
+    use opentelemetry::trace::TraceContextExt;
+    for text in ["", "x;y;1;-", "-;-;-;-", ";;;;", "\u{e4};-;300;-"] {
+        let mut metadata = MetadataStore::new();
+        metadata.insert("apalis_core.tracing.context", text).unwrap();
+        let context = context_of(&metadata);
+        assert!(!context.has_active_span(), "{text}");
+    }
 }
 
 #[tokio::test]
