@@ -1,8 +1,8 @@
-//! Redis as a cache, without a Redis: the tests supply the commands' results.
+//! Redis as a cache: the tests supply the commands' results, except of the traced connection.
 
 use lens::{Span, SpanKind, Status};
-use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind};
-use throughline_telemetry::cache::{Failure, Server};
+use redis::{AsyncCommands, ErrorKind, RedisError, RedisResult, ServerErrorKind};
+use throughline_telemetry::cache::{Connection, Failure, Server};
 use tracing::Instrument;
 
 use crate::support::{attribute, keys, lens, point, trace};
@@ -66,4 +66,61 @@ async fn an_undocumented_code_becomes_other() {
     let code = ("db.response.status_code", "_OTHER");
     assert_eq!(attribute(&span, code.0).unwrap(), code.1);
     point("db.client.operation.duration", &[code]).await;
+}
+
+#[tokio::test]
+async fn a_traced_connection_has_a_span_for_each_command_without_its_key() {
+    lens();
+    let redis = testkit::redis().await.unwrap();
+    let client = redis::Client::open(redis.url()).unwrap();
+    let plain = client.get_multiplexed_async_connection().await.unwrap();
+    let server = Server::new("traced.example.com", 6379, 0);
+    let mut redis = Connection::new(plain, server).key_patterns(["van:*"]);
+    let key = format!("van:{}", uuid::Uuid::new_v4());
+    let test = tracing::info_span!("test");
+    let id = test.in_scope(|| throughline_telemetry::span::current_trace_id().unwrap());
+    let work = async {
+        let () = redis.set(&key, "joe").await.unwrap();
+        let driver: String = redis.get(&key).await.unwrap();
+        assert_eq!(driver, "joe");
+        redis.lpush::<_, _, ()>(&key, "joe").await.unwrap_err();
+        let mut failing = redis::pipe();
+        let failing = failing.get(&key).lpush(&key, "joe");
+        failing.exec_async(&mut redis).await.unwrap_err();
+        let mut pipeline = redis::pipe();
+        let pipeline = pipeline.atomic().get(&key).del(&key);
+        let (driver, deleted): (String, i64) = pipeline.query_async(&mut redis).await.unwrap();
+        assert_eq!((driver.as_str(), deleted), ("joe", 1));
+    };
+    work.instrument(test).await;
+    let mut spans = trace(id.parse().unwrap(), 6).await.spans;
+    spans.retain(|span| span.kind == SpanKind::Client);
+    spans.sort_by_key(|span| span.start_unix_nano);
+    let names: Vec<_> = spans.iter().map(|span| span.name.as_str()).collect();
+    assert_eq!(names, ["SET", "GET", "LPUSH", "PIPELINE", "MULTI"]);
+    let texts: Vec<_> = spans
+        .iter()
+        .map(|it| attribute(it, "db.query.text").unwrap())
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            "SET van:* ?",
+            "GET van:*",
+            "LPUSH van:* ?",
+            "GET van:*; LPUSH van:* ?",
+            "GET van:*; DEL van:*"
+        ]
+    );
+    for failed in &spans[2..4] {
+        assert_eq!(attribute(failed, "error.type").unwrap(), "server");
+        assert_eq!(attribute(failed, "db.response.status_code").unwrap(), "WRONGTYPE");
+    }
+    assert_eq!(spans[4].status, Status::Unset);
+    assert_eq!(attribute(&spans[4], "db.operation.batch.size").unwrap(), "2");
+    let series = [
+        ("server.address", "traced.example.com"),
+        ("db.operation.name", "MULTI"),
+    ];
+    point("db.client.operation.duration", &series).await;
 }

@@ -1,9 +1,11 @@
 //! Spans of `tracing` and spans of OpenTelemetry are one tree.
 
+use lens::{SpanKind, Status};
 use throughline_telemetry::http::server::Inbound;
+use throughline_telemetry::{span, template};
 
 use crate::app;
-use crate::support::{caller, is_child, logs, span_of, trace};
+use crate::support::{attribute, caller, is_child, logs, span_of, trace};
 
 async fn get(path: &str) -> lens::TraceId {
     let url = app::start(Inbound::Parent);
@@ -46,4 +48,25 @@ async fn a_services_own_span_has_only_its_fields() {
     let outer = span_of(id, "outer").await;
     assert_eq!(outer.attributes.len(), 0, "{}", outer.attributes);
     assert!(outer.events.is_empty());
+}
+
+#[tokio::test]
+async fn a_template_has_a_span_with_its_name() {
+    let _ = crate::support::lens();
+    let test = tracing::info_span!("test");
+    let id = test.in_scope(|| {
+        let page = template::render("parcel.html", || {
+            tracing::info_span!("inner").in_scope(|| Ok::<_, &str>("<p>"))
+        });
+        assert_eq!(page, Ok("<p>"));
+        template::render("lost.html", || Err::<(), _>("no template")).unwrap_err();
+        span::current_trace_id().unwrap()
+    });
+    let id = id.parse().unwrap();
+    drop(test);
+    let page = span_of(id, "render parcel.html").await;
+    assert!(is_child(&span_of(id, "inner").await, &page));
+    assert_eq!((page.kind, page.status), (SpanKind::Internal, Status::Unset));
+    let lost = span_of(id, "render lost.html").await;
+    assert_eq!(attribute(&lost, "error.type").unwrap(), "template");
 }
