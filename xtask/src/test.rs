@@ -22,7 +22,15 @@ const STEPS: [&str; 4] = [
 ];
 
 /// The features of `throughline-telemetry`. It must compile with each of them alone, and without any.
-const FEATURES: [&str; 6] = ["", "actix", "diesel", "apalis", "reqwest", "redis"];
+const FEATURES: [&str; 7] = [
+    "",
+    "actix",
+    "diesel",
+    "apalis",
+    "reqwest",
+    "reqwest-middleware",
+    "redis",
+];
 const CHECK_FEATURE: &str = "clippy --locked --package throughline-telemetry --lib --no-default-features";
 
 impl Test {

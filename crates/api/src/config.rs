@@ -7,11 +7,11 @@ use queue::QueueConfig;
 use service::Address;
 use settings::{Env, SettingError};
 use store::StoreConfig;
-use telemetry::http::server::Inbound;
+use telemetry::http::server::{Inbound, TrustedProxies};
 
 use crate::auth::AuthConfig;
 use crate::cors;
-use crate::proxies::TrustedProxies;
+use crate::proxies;
 use crate::trace_url::TraceUrl;
 
 /// The lens of `cargo xtask up`, for TRACE_URL in development.
@@ -114,7 +114,7 @@ impl Config {
                 rate_limit: rate_limit(env)?,
                 event_streams: env.within("EVENT_STREAMS_MAX", 20_000, 1..=1_000_000)?,
                 event_streams_per_customer: env.within("EVENT_STREAMS_PER_CUSTOMER", 100, 1..=1_000_000)?,
-                trusted_proxies: TrustedProxies::from_env(env)?,
+                trusted_proxies: proxies::from_env(env)?,
                 allowed_origins: cors::origins(env)?,
             },
             auth: AuthConfig::from_env(env)?,

@@ -8,7 +8,8 @@
 //! | [`http::client`] | `reqwest` | CLIENT spans of reqwest calls, and `http.client.request.duration` |
 //! | [`db`] | `diesel` | CLIENT spans of diesel statements, `db.client.operation.duration`, pool metrics |
 //! | [`cache`] | `redis` | CLIENT spans of Redis as a cache, and `db.client.operation.duration` |
-//! | [`job`] | `apalis` | PRODUCER and CONSUMER spans of queued jobs, and the `messaging.*` metrics |
+//! | [`job`] | `job`, `apalis` | PRODUCER and CONSUMER spans of queued jobs, and the `messaging.*` metrics |
+//! | [`template`] | | INTERNAL spans of rendered templates |
 //! | [`metrics`] | | a service's own instruments |
 //! | [`exception`] | | errors as log records, with `exception.type` and `exception.message` |
 //!
@@ -35,7 +36,7 @@
     not(all(
         feature = "actix",
         feature = "diesel",
-        feature = "apalis",
+        feature = "job",
         feature = "reqwest",
         feature = "redis"
     )),
@@ -56,7 +57,7 @@ pub mod fuzzing;
 pub mod http;
 mod instruments;
 mod intern;
-#[cfg(feature = "apalis")]
+#[cfg(feature = "job")]
 pub mod job;
 mod masking;
 mod measures;
@@ -67,6 +68,7 @@ pub mod propagation;
 mod scope;
 mod setup;
 pub mod span;
+pub mod template;
 
 pub use mask;
 

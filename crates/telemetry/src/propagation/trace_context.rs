@@ -95,7 +95,7 @@ fn parse_digits(digits: &[u8]) -> Option<u128> {
     })
 }
 
-fn traceparent(span: &SpanContext) -> String {
+pub(crate) fn traceparent(span: &SpanContext) -> String {
     let mut text = String::with_capacity(LENGTH);
     text.push_str("00-");
     push_digits(&mut text, &span.trace_id().to_bytes());

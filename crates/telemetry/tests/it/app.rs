@@ -12,7 +12,7 @@ use actix_web::{App, HttpResponse, HttpServer, Responder};
 use futures_util::{StreamExt, stream};
 use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt;
-use throughline_telemetry::http::server::{Inbound, Tracing};
+use throughline_telemetry::http::server::{Inbound, ServerSpan, Tracing};
 use throughline_telemetry::span;
 use tracing::Instrument;
 
@@ -21,17 +21,19 @@ use crate::support::lens;
 
 /// Starts the service for the rest of the process. Returns its URL.
 pub(crate) fn start(inbound: Inbound) -> String {
+    serve(Tracing::new().inbound(inbound))
+}
+
+/// Starts the service with this middleware for the rest of the process. Returns its URL.
+pub(crate) fn serve(tracing: Tracing) -> String {
     lens();
+    let tracing = tracing.exclude("/health").exclude("/favicon.ico");
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         let server = HttpServer::new(move || {
-            App::new().configure(routes).wrap(NormalizePath::trim()).wrap(
-                Tracing::new()
-                    .inbound(inbound)
-                    .exclude("/health")
-                    .exclude("/favicon.ico"),
-            )
+            let app = App::new().configure(routes);
+            app.wrap(NormalizePath::trim()).wrap(tracing.clone())
         });
         let server = server
             .workers(1)
@@ -64,6 +66,7 @@ fn routes(config: &mut web::ServiceConfig) {
         )
         .route("/panics", web::get().to(panics))
         .route("/never", web::get().to(std::future::pending::<HttpResponse>))
+        .route("/server-span", web::get().to(server_span))
         .route("/nested", web::get().to(nested))
         .route("/spawned", web::get().to(spawned))
         .route("/baggage", web::get().to(baggage))
@@ -112,6 +115,11 @@ async fn short_body() -> HttpResponse {
 #[allow(clippy::unused_async, reason = "a handler is async")]
 async fn panics() -> HttpResponse {
     panic!("on purpose");
+}
+
+async fn server_span(server: ServerSpan) -> &'static str {
+    tracing::info_span!("inner").in_scope(|| server.set("parcel.id", 7_i64));
+    "in a span"
 }
 
 /// tracing within OpenTelemetry within tracing within OpenTelemetry.

@@ -10,6 +10,7 @@
 mod app;
 mod cache;
 mod collectors;
+mod connections;
 mod environment;
 mod http_client;
 mod http_server;
@@ -19,5 +20,6 @@ mod outages;
 mod output;
 mod own_metrics;
 mod probe;
+mod server_options;
 mod statements;
 mod support;

@@ -14,9 +14,9 @@ use crate::operation::CANCELLED;
 /// Moves the request into the response's body, or ends it if the body is not sent and so never polled.
 pub(super) fn trace<B: MessageBody>(
     mut request: Request,
-    response: ServiceResponse<B>,
+    mut response: ServiceResponse<B>,
 ) -> ServiceResponse<TracedBody<B>> {
-    request.update_route(&response);
+    request.head(&mut response);
     let status = response.status();
     let size = response.response().body().size();
     if request.is_head || is_without_body(status) || matches!(size, BodySize::None | BodySize::Sized(0)) {
@@ -84,7 +84,13 @@ impl<B: MessageBody> MessageBody for TracedBody<B> {
         let ended = match &polled {
             Poll::Ready(None) => this.open.take().map(|open| (open, None)),
             Poll::Ready(Some(Err(_))) => this.open.take().map(|open| (open, Some("body"))),
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => None,
+            Poll::Ready(Some(Ok(chunk))) => {
+                if let Some(open) = this.open.as_mut() {
+                    open.request.sent(chunk.len());
+                }
+                None
+            }
+            Poll::Pending => None,
         };
         match ended {
             Some((open, None)) => open.request.end(open.status),

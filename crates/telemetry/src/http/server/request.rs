@@ -4,14 +4,17 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
-use actix_web::HttpMessage;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, Version, header};
+use actix_web::{Error, HttpMessage};
 use opentelemetry::trace::{SpanBuilder, SpanKind};
 use opentelemetry::{Context, KeyValue};
 
+use super::extras::{Extras, insert_client_address};
 use super::inbound::{ClientAddress, Inbound};
+use super::options::Options;
 use super::route::Route;
+use super::text::truncated;
 #[cfg(feature = "diesel")]
 use crate::db::repeats::Repeats;
 use crate::http::method::{OTHER_METHOD, UNKNOWN_NAME, known_method};
@@ -21,9 +24,6 @@ use crate::measures::{Series, SeriesByKey};
 use crate::names;
 use crate::operation::{ErrorType, Operation};
 use crate::scope::{is_metering, is_tracing};
-
-/// The longest path, query or header in a span, in bytes.
-const MAX_ATTRIBUTE_LEN: usize = 2_048;
 
 /// The address that the server listens on. Never the Host header: the client controls it.
 #[derive(Debug)]
@@ -89,10 +89,16 @@ pub(super) struct Request {
     pub(super) is_head: bool,
     #[cfg(feature = "diesel")]
     repeats: Option<Repeats>,
+    extras: Option<Box<Extras>>,
 }
 
 impl Request {
-    pub(super) fn start(request: &ServiceRequest, inbound: Inbound, local: &Local) -> Self {
+    pub(super) fn start(
+        request: &ServiceRequest,
+        inbound: Inbound,
+        local: &Local,
+        options: Option<&Arc<Options>>,
+    ) -> Self {
         let known = known_method(request.method().as_str());
         let method_name = known.unwrap_or(UNKNOWN_NAME);
         // actix-web builds the template at each call.
@@ -100,9 +106,14 @@ impl Request {
             .then(|| request.match_pattern())
             .flatten()
             .map(|template| Route::of(method_name, template));
-        let name = route.map_or(method_name, |route| route.span_name);
+        let own_name = options.and_then(|options| {
+            insert_client_address(options, request);
+            options.span_name(request)
+        });
+        let is_named = own_name.is_some();
+        let name = || Cow::Borrowed(route.map_or(method_name, |route| route.span_name));
         let (parent, link) = inbound.contexts(request);
-        let span = SpanBuilder::from_name(name).with_kind(SpanKind::Server);
+        let span = SpanBuilder::from_name(own_name.unwrap_or_else(name)).with_kind(SpanKind::Server);
 
         let key = Key {
             method: known.unwrap_or(OTHER_METHOD),
@@ -118,6 +129,14 @@ impl Request {
         operation.add_links(|| link);
         #[cfg(feature = "diesel")]
         let (operation, repeats) = count_statements(operation);
+        let mut operation = operation;
+        let extras = options.map(|options| {
+            let attributes = [
+                KeyValue::new(names::HTTP_REQUEST_METHOD, key.method),
+                KeyValue::new(names::URL_SCHEME, key.scheme),
+            ];
+            Extras::start(options, request, &mut operation, is_named, attributes)
+        });
         Self {
             key,
             method: method_name,
@@ -125,6 +144,7 @@ impl Request {
             is_head: request.method() == actix_web::http::Method::HEAD,
             #[cfg(feature = "diesel")]
             repeats,
+            extras,
             operation,
         }
     }
@@ -133,20 +153,45 @@ impl Request {
         self.operation.context()
     }
 
+    /// The response's head is known.
+    pub(super) fn head<B>(&mut self, response: &mut ServiceResponse<B>) {
+        self.update_route(response);
+        if let Some(extras) = &self.extras {
+            extras.complete_head(&self.operation, response);
+        }
+    }
+
+    /// A chunk of the response's body was sent.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        if let Some(extras) = &mut self.extras {
+            extras.sent(bytes);
+        }
+    }
+
     /// Names the span after the route if an inner middleware changed the path, so that it matched only then.
-    pub(super) fn update_route<B>(&mut self, response: &ServiceResponse<B>) {
+    fn update_route<B>(&mut self, response: &ServiceResponse<B>) {
         if self.has_route {
             return;
         }
         if let Some(template) = response.request().match_pattern() {
             let route = Route::of(self.method, template);
-            self.operation.span().update_name(route.span_name);
+            if !self.extras.as_ref().is_some_and(|extras| extras.is_named) {
+                self.operation.span().update_name(route.span_name);
+            }
             let attribute = KeyValue::new(names::HTTP_ROUTE, route.template);
             self.operation.set_attributes(|| [attribute]);
             self.key.route = Some(route.template);
             self.operation.set_series(self.key.series());
             self.has_route = true;
         }
+    }
+
+    /// The service ended with an error instead of a response.
+    pub(super) fn end_with_error(self, error: &Error) {
+        if let Some(extras) = &self.extras {
+            extras.log_error(&self.operation, error);
+        }
+        self.end(error.as_response_error().status_code());
     }
 
     /// The whole response was sent.
@@ -168,6 +213,9 @@ impl Request {
         self.operation
             .set_attributes(|| [KeyValue::new(names::HTTP_RESPONSE_STATUS_CODE, code)]);
         self.key.status = Some(status.as_u16());
+        if let Some(extras) = &mut self.extras {
+            extras.end(&mut self.operation, || self.key.attributes().collect());
+        }
         self.operation.set_series(self.key.series());
         self.operation.end(error);
     }
@@ -221,17 +269,6 @@ fn span_attributes<'a>(
     ]
     .into_iter()
     .flatten()
-}
-
-/// At most [`MAX_ATTRIBUTE_LEN`] of a text from the client: the queue of spans is bounded by their number,
-/// not by their size. A text is masked here before it is cut, so that no half of a secret remains; the whole
-/// span is masked when it ends.
-fn truncated(text: &str) -> String {
-    if text.len() <= MAX_ATTRIBUTE_LEN {
-        text.to_owned()
-    } else {
-        mask::prefix(text, MAX_ATTRIBUTE_LEN).into_owned()
-    }
 }
 
 fn protocol_version(version: Version) -> Option<&'static str> {
