@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const DOCUMENTS: [&str; 13] = [
+const DOCUMENTS: [&str; 14] = [
     "README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
@@ -12,6 +12,7 @@ const DOCUMENTS: [&str; 13] = [
     "docs/api.md",
     "docs/architecture.md",
     "docs/console.md",
+    "docs/kit.md",
     "docs/lens.md",
     "docs/operating.md",
     "docs/reliability.md",
