@@ -67,7 +67,7 @@ impl Consumer {
     ///
     /// let worker = WorkerBuilder::new("parcels")
     ///     .backend(MemoryStorage::<u32>::new())
-    ///     .layer(Consumer::new("parcels").task_layer())
+    ///     .layer(Consumer::new("parcels").task_layer::<u32>())
     ///     .build(deliver);
     /// ```
     pub fn task_layer<A>(&self) -> ConsumerLayer<Task<A>> {
