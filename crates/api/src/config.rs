@@ -98,6 +98,7 @@ impl Config {
         // The maximum of actix.
         let workers = 1..=512;
         let max_connections = env.within("HTTP_MAX_CONNECTIONS", 10_000, 1..=1_000_000)?;
+        // PostgreSQL needs the other half, and fewer threads carry more orders a statement.
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             address: Address::from_env(env, 8080)?,
@@ -106,7 +107,7 @@ impl Config {
             store: StoreConfig::from_env(env, "throughline-api")?,
             queue: QueueConfig::from_env(env, "orders")?,
             http: HttpConfig {
-                workers: env.within("HTTP_WORKERS", cores.min(*workers.end()), workers)?,
+                workers: env.within("HTTP_WORKERS", cores.div_ceil(2).min(*workers.end()), workers)?,
                 max_connections,
                 keep_alive: env.duration_or("HTTP_KEEP_ALIVE", Duration::from_secs(75))?,
                 request_timeout: env.duration_or("HTTP_REQUEST_TIMEOUT", Duration::from_secs(10))?,

@@ -15,6 +15,10 @@ const PROGRAM: Program = Program {
     ],
 };
 
+/// With every trace, a request takes 15 % less CPU time than with the allocator of the C library.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     PROGRAM.run(|arguments, env| {
         let runtime = actix_web::rt::System::new();

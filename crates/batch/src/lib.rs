@@ -136,13 +136,17 @@ async fn run<L: Lane>(mut lane: L, waiting: Arc<Calls<L::Item, L::Output>>, limi
             if waiting.recv_many(&mut calls, limits.batch_size).await == 0 {
                 return;
             }
-            // Lets every task run that is ready, and whose socket is: their calls belong to this batch. The
-            // next batch comes only after this one.
-            yield_now().await;
-            while calls.len() < limits.batch_size
-                && let Ok(call) = waiting.try_recv()
-            {
-                calls.push(call);
+            // Lets every task run that is ready, and whose socket is, for as long as that brings further calls:
+            // they belong to this batch. The next batch comes only after this one.
+            let mut present = 0;
+            while present < calls.len() && calls.len() < limits.batch_size {
+                present = calls.len();
+                yield_now().await;
+                while calls.len() < limits.batch_size
+                    && let Ok(call) = waiting.try_recv()
+                {
+                    calls.push(call);
+                }
             }
         }
         let wanted = calls.drain(..).filter(|call| !call.reply.is_closed());

@@ -1,5 +1,7 @@
 use std::sync::Mutex as StdMutex;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, yield_now};
 
@@ -81,6 +83,28 @@ async fn calls_that_arrive_during_a_batch_share_the_next() {
         assert_eq!(output, Ok(item * 2));
     }
     assert_eq!(lane.batches(), [vec![1], vec![2, 3, 4, 5], vec![6]]);
+}
+
+/// Each call is made by a task whose socket is ready once the task before has made its call.
+#[tokio::test]
+async fn a_batch_waits_for_the_tasks_whose_sockets_are_ready() {
+    let lane = Recording::new(4);
+    let batcher = Batcher::start([lane.clone()], LIMITS);
+    let (mut first, mut before) = UnixStream::pair().unwrap();
+    let mut calls = JoinSet::new();
+    for item in 0..4 {
+        let (mut next, after) = UnixStream::pair().unwrap();
+        let batcher = batcher.clone();
+        calls.spawn(async move {
+            before.read_u8().await.unwrap();
+            next.write_u8(0).await.unwrap();
+            (item, batcher.call(item).await)
+        });
+        before = after;
+    }
+    first.write_u8(0).await.unwrap();
+    calls.join_all().await;
+    assert_eq!(lane.batches(), [[0, 1, 2, 3]]);
 }
 
 #[tokio::test]
