@@ -132,6 +132,16 @@ impl OrderRow {
         final_at.is_some_and(|at| !history::is_sound(&self.history, &self.status, at))
     }
 
+    /// Whether an operator retried it.
+    pub(crate) fn is_retried(&self) -> bool {
+        history::last_retry(&self.history).is_some()
+    }
+
+    /// Whether an operator retried it after this time.
+    pub(crate) fn is_retried_after(&self, time: DateTime<Utc>) -> bool {
+        history::last_retry(&self.history).is_some_and(|at| at > time)
+    }
+
     /// The time from `start` to its final state; none if it was final before, or is not.
     pub(crate) fn final_within(&self, start: DateTime<Utc>) -> Duration {
         let took = self.completed_at.map(|at| at - start);

@@ -25,6 +25,14 @@ pub(crate) fn is_sound(text: &str, status: &str, final_at: DateTime<Utc>) -> boo
     last == Some((final_at.timestamp_micros(), status.to_owned()))
 }
 
+/// When an operator last retried the order.
+pub(crate) fn last_retry(text: &str) -> Option<DateTime<Utc>> {
+    let retries = text.lines().filter_map(read).filter_map(|(at, from, to)| {
+        (from == "failed" && to == "pending").then(|| DateTime::from_timestamp_micros(at))
+    });
+    retries.flatten().next_back()
+}
+
 /// The time, and the status before and after.
 fn read(line: &str) -> Option<(i64, String, String)> {
     let line: Vec<Value> = serde_json::from_str(line).ok()?;
@@ -49,6 +57,9 @@ mod tests {
             "completed",
             at(2000)
         ));
+        assert_eq!(last_retry(&both), None);
+        let retried = r#"[3000,1,"failed","pending","operator:root"]"#;
+        assert_eq!(last_retry(&format!("{both}\n{retried}")), Some(at(3000)));
         for (text, status, final_at) in [
             (both.as_str(), "failed", 2000),
             (&both, "completed", 2001),

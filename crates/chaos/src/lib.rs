@@ -15,6 +15,7 @@ mod fault;
 mod history;
 mod ledger;
 mod load;
+mod operators;
 mod outage;
 mod report;
 mod round;

@@ -39,6 +39,13 @@ pub struct Tally {
     pub cancelled: usize,
     /// Responses of 202 to an operator's retries.
     pub retried: usize,
+    /// Changes of many orders at once that operators started.
+    pub operations: usize,
+    /// Those of them that were not finished at the end of the round's timeout.
+    pub operations_unfinished: usize,
+    /// Orders that they retried, and cancelled.
+    pub retried_together: usize,
+    pub cancelled_together: usize,
     /// Orders that were not final at the end of the round's timeout.
     pub stuck: usize,
     /// Orders that were written to after they were final.
@@ -116,6 +123,10 @@ impl Report {
             followed: all.followed + round.followed,
             cancelled: all.cancelled + round.cancelled,
             retried: all.retried + round.retried,
+            operations: all.operations + round.operations,
+            operations_unfinished: all.operations_unfinished + round.operations_unfinished,
+            retried_together: all.retried_together + round.retried_together,
+            cancelled_together: all.cancelled_together + round.cancelled_together,
             stuck: all.stuck + round.stuck,
             changed_when_final: all.changed_when_final + round.changed_when_final,
             history_broken: all.history_broken + round.history_broken,
@@ -144,6 +155,7 @@ impl Tally {
             self.unsettled,
             self.missed,
             self.cancelled_broken,
+            self.operations_unfinished,
             self.stuck,
             self.changed_when_final,
             self.history_broken,
@@ -201,9 +213,22 @@ impl fmt::Display for Report {
         let total = self.total();
         writeln!(
             f,
-            "Clients followed {} orders and cancelled {}; operators retried {}.",
-            total.followed, total.cancelled, total.retried
+            "Clients followed {} orders and cancelled {}; operators retried {}, and in {} operations of many orders\n\
+             retried {} and cancelled {}.",
+            total.followed,
+            total.cancelled,
+            total.retried,
+            total.operations,
+            total.retried_together,
+            total.cancelled_together,
         )?;
+        if total.operations_unfinished > 0 {
+            writeln!(
+                f,
+                "{} of these operations did not end.",
+                total.operations_unfinished
+            )?;
+        }
         if total.history_broken > 0 {
             writeln!(
                 f,

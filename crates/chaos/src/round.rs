@@ -17,6 +17,7 @@ use crate::deployment::Deployment;
 use crate::fault::Fault;
 use crate::ledger::Ledger;
 use crate::load::{self, Mix, Responses};
+use crate::operators::{self, Operations};
 use crate::report::Tally;
 
 /// About how long the rolling restarts take; the orders are spread over them.
@@ -48,6 +49,7 @@ pub(crate) struct FinishedRound {
     pub(crate) recovery_bound: Option<Duration>,
     responses: Responses,
     seen: Vec<Seen>,
+    operations: Operations,
     faults_end: Option<DateTime<Utc>>,
     took: Duration,
     stuck: usize,
@@ -66,7 +68,13 @@ impl Round {
                 anyhow::Ok(Utc::now())
             }
         }));
-        let faults = async { Ok(faults.await?.into_iter().max()) };
+        let faults = operators::beside(deployment, async {
+            let ended = faults.await?;
+            if ended.is_empty() {
+                sleep(window).await;
+            }
+            Ok(ended.into_iter().max())
+        });
         self.run_during(deployment, MIX, load, faults).await
     }
 
@@ -78,10 +86,11 @@ impl Round {
         rng: Rng,
         faults: impl Future<Output = anyhow::Result<Option<DateTime<Utc>>>>,
     ) -> anyhow::Result<FinishedRound> {
-        let start = Instant::now();
+        let (start, started_at) = (Instant::now(), Utc::now());
         let load = load::send(deployment, self.number, self.orders, self.window(), mix, rng);
         let ((responses, clients), faults_end) = tokio::try_join!(async { Ok(load.await) }, faults)?;
         let sql = deployment.database.connect().await?;
+        let operations = operators::finished(&sql, started_at, self.final_timeout).await?;
         let stuck = wait_for_final_orders(&sql, COUNT_INTERVAL, self.final_timeout).await?;
         let seen = clients.finish().await;
         // Those that an operator retried last.
@@ -92,6 +101,7 @@ impl Round {
             recovery_bound: self.recovery_bound(),
             responses,
             seen,
+            operations,
             faults_end,
             took: start.elapsed(),
             stuck: usize::try_from(stuck.max(retried))?,
@@ -146,7 +156,9 @@ fn tally(round: &FinishedRound, orders: &[OrderRow], lost: usize, ledger: &Ledge
         order.status == "completed" && order.payment_id.as_ref() == Some(charge)
     };
     let recovery = round.faults_end.map(|end| {
-        let before = orders.iter().filter(|order| order.created_at <= end);
+        let before = orders
+            .iter()
+            .filter(|order| order.created_at <= end && !order.is_retried_after(end));
         before
             .map(|order| order.final_within(end))
             .max()
@@ -156,8 +168,12 @@ fn tally(round: &FinishedRound, orders: &[OrderRow], lost: usize, ledger: &Ledge
     let by_id: HashMap<_, _> = orders.iter().map(|order| (order.id, order)).collect();
     let missed = |seen: &Seen| {
         let order = by_id.get(&seen.order).filter(|order| !order.is_stuck());
-        let status = order.map(|order| order.status.as_str());
-        matches!(seen.plan, Plan::Follow { .. }) && status.is_some() && seen.status.as_deref() != status
+        // After a failure that a client saw, an operator may have retried the order.
+        let has_seen = |order: &&OrderRow| {
+            let got = seen.status.as_deref();
+            got == Some(&order.status) || got == Some("failed") && order.is_retried()
+        };
+        matches!(seen.plan, Plan::Follow { .. }) && !order.is_none_or(has_seen)
     };
     let cancelled: HashSet<_> = round
         .seen
@@ -179,6 +195,10 @@ fn tally(round: &FinishedRound, orders: &[OrderRow], lost: usize, ledger: &Ledge
         followed: seen(&|seen| matches!(seen.plan, Plan::Follow { .. })),
         cancelled: cancelled.len(),
         retried: seen(&|seen| seen.is_retried),
+        operations: round.operations.all,
+        operations_unfinished: round.operations.unfinished,
+        retried_together: round.operations.retried,
+        cancelled_together: round.operations.cancelled,
         unaccepted: responses.unaccepted,
         created_twice: orders.len() - names.len(),
         charged_twice: count(&|order| charges_of(order).len() > 1),
@@ -251,6 +271,7 @@ mod tests {
             recovery_bound: None,
             responses: Responses::default(),
             seen: vec![seen],
+            operations: Operations::default(),
             faults_end: None,
             took: Duration::ZERO,
             stuck: 0,

@@ -17,6 +17,7 @@ async fn nothing_is_lost_or_charged_twice_under_faults() {
         total.followed > 0 && total.cancelled > 0 && total.retried > 0,
         "{report}"
     );
+    assert!(total.retried_together + total.cancelled_together > 0, "{report}");
 }
 
 /// Clients use a load balancer that sends requests to ready replicas, and to another one if a connection is
