@@ -362,7 +362,7 @@ async fn a_span_shows_the_links_of_other_traces_to_it() {
     let shown = page(&lens, &format!("/traces/{TRACE}")).await;
     let link = format!("Linked from <a href=\"{from}\" dir=\"auto\">process &#60;orders&#62;</a>");
     assert!(shown.contains(&link), "{shown}");
-    assert!(page(&lens, "/").await.contains("<p id=\"receiving\""));
+    assert!(page(&lens, "/").await.contains("<div id=\"receiving\""));
 }
 
 #[tokio::test]

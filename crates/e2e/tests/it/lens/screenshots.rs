@@ -38,7 +38,7 @@ async fn pictures_of_the_documents() {
         .pictures("lens-compare", DESK, &format!("/compare?a={fast}&b={slow}"))
         .await;
     developer.pictures("lens-map", DESK, "/map").await;
-    developer.pictures("lens-logs", DESK, "/logs?level=warn").await;
+    developer.pictures("lens-logs", DESK, "/logs").await;
     // The services export their metrics every two seconds.
     eventually("a metric of the api", TIMEOUT, || async {
         developer
