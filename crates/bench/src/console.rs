@@ -15,7 +15,7 @@ use crate::servers::Counters;
 use crate::size::Size;
 use crate::{pages, process, stored};
 
-/// Paths of the pages. `ID` stands for the id of an order, `TRACE` for an id that no trace has, and `MIDDLE`
+/// Paths of the pages. `ID` stands for the id of an order, `TRACE` for an id that no trace has, and `HALF`
 /// for the time when half of the orders existed.
 const PAGES: [(&str, &str); 32] = [
     ("overview, 15 min", "/"),
@@ -64,7 +64,7 @@ const PAGES: [(&str, &str); 32] = [
         "API: failed of a customer",
         "/api/orders?customer=customer-7&status=failed",
     ),
-    ("API: before a time", "/api/orders?created_before=MIDDLE"),
+    ("API: before a time", "/api/orders?created_before=HALF"),
 ];
 const UNKNOWN_TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
@@ -91,7 +91,7 @@ pub(crate) async fn run(environment: &Environment, size: Size) -> anyhow::Result
         .to_string();
     let pages = PAGES.map(|(name, path)| {
         let path = path.replace("ID", &id).replace("TRACE", UNKNOWN_TRACE);
-        (name, path.replace("MIDDLE", &middle))
+        (name, path.replace("HALF", &middle))
     });
     let table = pages::measured(&stack.url(Service::Api), pages, size.page_requests).await?;
     println!("\n{table}\n{} orders, one api and one worker.", size.viewed);
