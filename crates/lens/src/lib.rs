@@ -7,6 +7,7 @@ mod attributes;
 mod comparison;
 mod config;
 mod endpoint;
+mod exposition;
 #[cfg(test)]
 mod fixtures;
 mod format;
@@ -39,6 +40,7 @@ mod web;
 pub use attributes::{Attributes, Value};
 pub use config::LensConfig;
 pub use endpoint::LensError;
+pub use exposition::prometheus_text;
 pub use format::printable;
 pub use ids::{InvalidId, SpanId, TraceId};
 pub use log::{LogRecord, Severity};

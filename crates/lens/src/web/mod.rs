@@ -20,6 +20,7 @@ mod params;
 mod period;
 mod problem;
 mod rates;
+mod scrape;
 pub(crate) mod search;
 mod span_row;
 mod time_axis;
@@ -27,6 +28,7 @@ mod trace_list;
 mod trace_page;
 mod waits;
 
+use actix_web::guard::fn_guard;
 use actix_web::http::header;
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{HttpResponse, web};
@@ -63,7 +65,11 @@ pub(crate) fn routes(service: &mut web::ServiceConfig) {
                 .service(web::resource("/traces/{trace_id}.txt").get(trace_page::show_text))
                 .service(web::resource("/traces/{trace_id}").get(trace_page::show))
                 .service(web::resource("/logs").get(log_list::show))
-                .service(web::resource("/metrics").get(metrics_page::show))
+                .service(
+                    web::resource("/metrics")
+                        .route(web::get().guard(fn_guard(scrape::is_wanted)).to(scrape::show))
+                        .get(metrics_page::show),
+                )
                 .service(web::resource("/map").get(map_page::show))
                 .service(web::resource("/compare").get(compare_page::show))
                 .service(web::resource("/live/traces").get(trace_list::follow))

@@ -16,5 +16,6 @@ mod pages;
 mod receive_grpc;
 mod receive_http;
 mod saved;
+mod scrape;
 mod search;
 mod support;

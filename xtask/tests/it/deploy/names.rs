@@ -152,6 +152,41 @@ fn labels_in_annotations(rule: &Value) -> Vec<String> {
         .collect()
 }
 
+/// The table of docs/telemetry.md has a row for each metric of the contract, with all labels.
+#[test]
+fn the_documented_names_are_those_of_the_contract() {
+    let page = read("docs/telemetry.md");
+    let (_, section) = page.split_once("## In Prometheus\n").unwrap();
+    let rows: Vec<BTreeSet<&str>> = section
+        .lines()
+        .skip_while(|line| !line.starts_with("|---"))
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.split('`').skip(3).step_by(2).collect())
+        .collect();
+    let mut expected: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for series in contract::series() {
+        let part = ["_bucket", "_sum", "_count"]
+            .into_iter()
+            .find(|part| series.name.ends_with(part));
+        let is_histogram = series.labels.iter().any(|label| label == "le") || part.is_some();
+        let part = part.filter(|_| is_histogram && series.name.contains("_seconds_"));
+        let name = part.map_or(series.name.as_str(), |part| {
+            series.name.strip_suffix(part).unwrap()
+        });
+        let row = expected.entry(name.to_owned()).or_default();
+        row.insert(name.to_owned());
+        row.extend(part.map(str::to_owned));
+        row.extend(series.labels.into_iter().filter(|label| label != "le"));
+    }
+    let expected: BTreeSet<BTreeSet<String>> = expected.into_values().collect();
+    let documented: BTreeSet<BTreeSet<String>> = rows
+        .into_iter()
+        .map(|row| row.into_iter().map(str::to_owned).collect())
+        .collect();
+    assert_eq!(documented, expected);
+}
+
 /// Each has one name changed.
 #[test]
 fn a_name_that_does_not_exist_is_found() {

@@ -3,6 +3,7 @@
 
 mod doctored;
 mod kit;
+mod prometheus;
 mod run;
 
 use throughline_e2e::contract::{Capture, Report, check};
