@@ -8,6 +8,7 @@ use throughline_api::{commands, config::Config, startup};
 const PROGRAM: Program = Program {
     name: "throughline-api",
     version: env!("CARGO_PKG_VERSION"),
+    health: (8080, "/health/ready"),
     commands: &[
         "migrate",
         "prune --older-than DURATION [--dry-run]",

@@ -9,6 +9,7 @@ use throughline_gateway::{Config, Gateway};
 const PROGRAM: Program = Program {
     name: "throughline-gateway",
     version: env!("CARGO_PKG_VERSION"),
+    health: (8090, "/health"),
     commands: &[],
 };
 

@@ -9,8 +9,9 @@ use throughline_lens::{Lens, LensConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-const USAGE: &str = "usage: throughline-lens [--load FILE | --help | --version]
-  --load FILE   open telemetry that was saved by GET /api/export, or by a collector's file exporter";
+const USAGE: &str = "usage: throughline-lens [--load FILE | health | --help | --version]
+  --load FILE   open telemetry that was saved by GET /api/export, or by a collector's file exporter
+  health        ask the running process for its health: exit code 0 if it responds";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -35,12 +36,23 @@ async fn run_command() -> anyhow::Result<()> {
     match arguments.as_slice() {
         [] => serve(None).await,
         [load, file] if load == "--load" => serve(Some(file.into())).await,
+        [health] if health == "health" => {
+            let port = LensConfig::default().http_port;
+            Ok(settings::check_health(
+                &settings::Env::process(),
+                port,
+                "/health",
+            )?)
+        }
         [help] if help == "--help" => {
             println!("{USAGE}");
             Ok(())
         }
         [version] if version == "--version" => {
-            println!("throughline-lens {}", env!("CARGO_PKG_VERSION"));
+            println!(
+                "throughline-lens {}",
+                settings::full_version(env!("CARGO_PKG_VERSION"))
+            );
             Ok(())
         }
         _ => bail!("{USAGE}"),

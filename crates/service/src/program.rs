@@ -11,14 +11,16 @@ use crate::ShutdownSignal;
 /// Upper bound of the last telemetry export; SHUTDOWN_TIMEOUT applies if it is shorter.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A binary. It takes no argument to serve, `--help`, `--version`, or one of its commands.
+/// A binary. It takes no argument to serve, `--help`, `--version`, `health`, or one of its commands.
 #[derive(Debug, Clone, Copy)]
 pub struct Program {
     /// Name of the binary, and the telemetry's `service.name`.
     pub name: &'static str,
-    /// Version, and the telemetry's `service.version`.
+    /// Version; with the commit it is the telemetry's `service.version`.
     pub version: &'static str,
-    /// Commands other than serving, with their options as `--help` shows them: `prune --older-than DURATION`.
+    /// PORT, if it is not set, and the path of the health check that `health` requests.
+    pub health: (u16, &'static str),
+    /// Other commands than serving, with their options as `--help` shows them: `prune --older-than DURATION`.
     pub commands: &'static [&'static str],
 }
 
@@ -42,7 +44,11 @@ impl Program {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         match arguments.as_slice() {
             ["--help"] => println!("{}", self.usage()),
-            ["--version"] => println!("{} {}", self.name, self.version),
+            ["--version"] => println!("{} {}", self.name, settings::full_version(self.version)),
+            ["health"] => {
+                let (port, path) = self.health;
+                settings::check_health(&Env::process(), port, path)?;
+            }
             some if !self.accepts(some) => bail!("{}", self.usage()),
             command => work(command, &Env::process())?,
         }
@@ -74,7 +80,9 @@ impl Program {
     {
         let flush_timeout = flush_timeout(&Env::process())?;
         let shutdown = ShutdownSignal::install().context("cannot wait for signals")?;
-        let service = telemetry::Service::new(self.name, self.version).namespace("throughline");
+        // Once for each process.
+        let version = settings::full_version(self.version).leak();
+        let service = telemetry::Service::new(self.name, version).namespace("throughline");
         let telemetry = telemetry::init(&service)?;
         let result = work(shutdown).await;
         telemetry.shutdown(flush_timeout).await;
@@ -82,7 +90,7 @@ impl Program {
     }
 
     fn usage(&self) -> String {
-        let options = [self.commands, &["--help", "--version"]].concat();
+        let options = [self.commands, &["health", "--help", "--version"]].concat();
         format!("usage: {} [{}]", self.name, options.join(" | "))
     }
 }
@@ -102,6 +110,7 @@ mod tests {
         let program = Program {
             name: "test",
             version: "1",
+            health: (0, "/health"),
             commands: &["migrate", "prune --older-than DURATION"],
         };
         for accepted in [

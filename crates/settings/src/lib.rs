@@ -15,6 +15,7 @@
 #![warn(missing_docs)]
 
 mod host;
+mod program;
 mod units;
 
 use std::borrow::Cow;
@@ -24,6 +25,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 pub use host::{is_local_host, is_loopback, is_same_origin};
+pub use program::{COMMIT, HealthError, check_health, full_version};
 pub use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 /// The environment variables of a program. An empty value counts as absent, as in the OpenTelemetry

@@ -10,6 +10,7 @@ use crate::startup;
 const PROGRAM: Program = Program {
     name: "throughline-worker",
     version: env!("CARGO_PKG_VERSION"),
+    health: (8081, "/health/ready"),
     commands: &[],
 };
 
