@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 for file in deploy/Dockerfile docker-compose.yml; do
-    sed -n -E 's/^(FROM|    image:) ([a-z][a-z/-]*:[^@ ]+)(@sha256:[0-9a-f]+)?( AS .*)?$/\2/p' "$file" |
+    sed -n -E 's/^(FROM|    image:) ([a-z][a-z0-9./-]*:[^@ ]+)(@sha256:[0-9a-f]+)?( AS .*)?$/\2/p' "$file" |
         grep -v '^throughline:' | sort -u | while read -r image; do
             digest=$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' "$image")
             sed -i.bak -E "s#($image)(@sha256:[0-9a-f]+)?( |\$)#\\1@$digest\\3#" "$file"
