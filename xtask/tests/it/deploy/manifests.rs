@@ -12,6 +12,7 @@ use super::names::Series;
 use super::{list, read, root, text};
 
 const OVERLAYS: [&str; 2] = ["production", "development"];
+const COLLECTOR: &str = "deploy/k8s/collector";
 const SECRETS: &str = "deploy/k8s/secret.example.yaml";
 
 /// The documents of a file.
@@ -41,6 +42,10 @@ fn resources(folder: &Path) -> Vec<Value> {
         }
     }
     used.extend(named("patches").into_iter().filter(|path| path.is_file()));
+    for map in list(&kustomization["configMapGenerator"]) {
+        let files = list(&map["files"]).iter().map(text);
+        used.extend(files.map(|file| folder.join(file.rsplit('=').next().unwrap_or(file))));
+    }
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         assert!(
@@ -76,8 +81,9 @@ fn workloads(objects: &[Value]) -> Vec<&Value> {
 
 #[test]
 fn every_pod_is_restricted_and_has_an_account_limits_and_probes() {
-    for name in OVERLAYS {
-        let objects = overlay(name);
+    let collector = ("collector", resources(&root().join(COLLECTOR)));
+    let overlays = OVERLAYS.map(|name| (name, overlay(name)));
+    for (name, objects) in overlays.into_iter().chain([collector]) {
         let accounts = names(&objects, "ServiceAccount");
         for workload in workloads(&objects) {
             let pod = &workload["spec"]["template"]["spec"];
@@ -122,6 +128,23 @@ fn every_reference_of_a_manifest_leads_to_an_object() {
                     let exists = names(&objects, "ConfigMap").contains(map) || secrets.contains(secret);
                     assert!(exists, "{name}: {source}");
                 }
+            }
+        }
+        for workload in workloads(&objects) {
+            let pod = &workload["spec"]["template"]["spec"];
+            for volume in list(&pod["volumes"]) {
+                let secret = text(&volume["secret"]["secretName"]);
+                assert!(secrets.contains(secret), "{name}: {volume}");
+            }
+            let files = list(&pod["containers"][0]["env"]).iter();
+            let files = files.filter_map(|it| text(&it["value"]).strip_prefix("/run/secrets/throughline/"));
+            let of_pod = documents(&root().join(SECRETS)).into_iter();
+            let mut of_pod = of_pod.filter(|it| it["metadata"]["name"] == workload["metadata"]["name"]);
+            let keys = of_pod
+                .next()
+                .map_or(Value::Null, |secret| secret["stringData"].clone());
+            for file in files {
+                assert!(keys.get(file).is_some(), "{name}: the Secret has no {file}");
             }
         }
         for kind in ["HorizontalPodAutoscaler", "ScaledObject"] {
@@ -190,6 +213,8 @@ fn nothing_is_reached_but_what_is_listed() {
 fn every_variable_of_a_manifest_is_a_setting() {
     let settings = read(".env.example");
     let is_setting = |name: &str| settings.contains(&format!("\n# {name}=")) || name.starts_with("K8S_");
+    // NAME_FILE is the file of NAME's value.
+    let is_setting = |name: &str| is_setting(name.strip_suffix("_FILE").unwrap_or(name));
     for name in OVERLAYS {
         let mut objects = overlay(name);
         objects.extend(documents(
@@ -285,6 +310,41 @@ fn kustomize_renders_the_overlays() {
     }
 }
 
+/// The configuration of the collector in a cluster has parts that other files have too.
+#[test]
+fn the_collector_in_a_cluster_masks_and_names_as_the_one_of_compose() {
+    let [cluster, base, overlay] = [
+        &format!("{COLLECTOR}/collector.yaml"),
+        "otel-collector-config.yaml",
+        "deploy/collector/observability.yaml",
+    ]
+    .map(|path| documents(&root().join(path)).remove(0));
+    for config in [&base, &overlay] {
+        for (name, processor) in config["processors"].as_object().unwrap() {
+            assert_eq!(&cluster["processors"][name], processor, "{name}");
+        }
+    }
+    assert_eq!(
+        cluster["exporters"]["prometheus"],
+        overlay["exporters"]["prometheus"]
+    );
+    assert_eq!(
+        cluster["service"]["telemetry"]["metrics"]["readers"],
+        overlay["service"]["telemetry"]["metrics"]["readers"]
+    );
+    let statements = |config: &Value| config["receivers"]["sqlquery/postgresql"]["queries"].clone();
+    assert_eq!(statements(&cluster), statements(&overlay));
+    for (name, pipeline) in cluster["service"]["pipelines"].as_object().unwrap() {
+        let parts = |kind: &str| list(&pipeline[kind]).iter().map(text).collect::<Vec<_>>();
+        for kind in ["receivers", "processors", "exporters"] {
+            let exists = |part: &&str| cluster[kind].get(*part).is_some();
+            assert!(parts(kind).iter().all(exists), "{name}: {kind}");
+        }
+        let masks = !parts("receivers").contains(&"otlp") || parts("processors").contains(&"redaction");
+        assert!(masks, "{name}");
+    }
+}
+
 /// docker compose mounts files that exist, and its services depend on each other.
 #[test]
 fn every_file_and_service_that_compose_names_exists() {
@@ -302,6 +362,12 @@ fn every_file_and_service_that_compose_names_exists() {
         for other in service["depends_on"].as_object().into_iter().flatten() {
             assert!(services.contains_key(other.0), "{name}: {}", other.0);
         }
+    }
+    assert_eq!(text(&services["load"]["profiles"][0]), "load");
+    for name in ["api", "worker", "gateway", "lens"] {
+        let program = format!("throughline-{name}");
+        let check = &services[name]["healthcheck"]["test"];
+        assert_eq!(check, &serde_json::json!(["CMD", program, "health"]), "{name}");
     }
     for name in ["prometheus", "grafana", "jaeger"] {
         assert_eq!(text(&services[name]["profiles"][0]), "observability", "{name}");
