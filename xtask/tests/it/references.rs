@@ -4,14 +4,16 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const DOCUMENTS: [&str; 14] = [
+const DOCUMENTS: [&str; 16] = [
     "README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "BENCHMARKS.md",
     "docs/api.md",
     "docs/architecture.md",
+    "docs/capacity.md",
     "docs/console.md",
+    "docs/disaster.md",
     "docs/kit.md",
     "docs/lens.md",
     "docs/operating.md",
