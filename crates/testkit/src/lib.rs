@@ -4,6 +4,7 @@
 //! No process that is started here outlives the one that started it, even when that is killed: see
 //! `supervised.rs`.
 
+mod backup;
 #[cfg(feature = "browser")]
 mod browser;
 mod cargo;
@@ -17,7 +18,9 @@ mod pgbouncer;
 mod ports;
 mod postgres;
 mod programs;
+mod prometheus;
 mod proxy;
+mod readiness;
 #[cfg(feature = "lens")]
 mod receiver;
 mod redis;
@@ -31,6 +34,7 @@ mod user;
 
 use std::path::Path;
 
+pub use backup::Backup;
 #[cfg(feature = "browser")]
 pub use browser::{Browser, Key, Screen};
 pub use cargo::cargo;
@@ -40,6 +44,7 @@ pub use pgbouncer::PgBouncer;
 pub use ports::{free_port, is_free};
 pub use postgres::{Database, Postgres};
 pub use programs::postgres_program;
+pub use prometheus::Prometheus;
 pub use proxy::Proxy;
 #[cfg(feature = "lens")]
 pub use receiver::{Lens, lens};

@@ -139,6 +139,15 @@ impl Postgres {
         Ok(())
     }
 
+    pub(crate) fn of_server(server: PrivateServer) -> Self {
+        Self { server }
+    }
+
+    /// The port on 127.0.0.1.
+    pub(crate) fn port(&self) -> u16 {
+        self.server.port()
+    }
+
     /// Whether a server of this URL can be reached: one that accepts connections is enough.
     ///
     /// # Errors

@@ -33,6 +33,19 @@ pub fn find_promtool() -> anyhow::Result<PathBuf> {
     )
 }
 
+/// Finds Prometheus, or installs it.
+///
+/// # Errors
+/// When it is missing and cannot be installed; the message says what to install.
+pub(crate) fn find_prometheus() -> anyhow::Result<PathBuf> {
+    find(
+        "prometheus",
+        "prometheus",
+        "Prometheus is not installed. Install it (Debian: `sudo apt-get install prometheus`; macOS: `brew install \
+         prometheus`)",
+    )
+}
+
 fn find(tool: &str, package: &str, missing: &'static str) -> anyhow::Result<PathBuf> {
     if let Some(program) = programs::installed(tool) {
         return Ok(program);

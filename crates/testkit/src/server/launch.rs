@@ -32,6 +32,8 @@ pub(crate) enum Place {
     TemporaryDurable,
     /// As `Temporary`, as a replica of the PostgreSQL on this port.
     ReplicaOf(u16),
+    /// As `Temporary`, with a base backup of the PostgreSQL on this port.
+    BackupOf(u16),
     /// A folder that stays; the given port (`None`: a free one).
     Persistent { folder: PathBuf, port: Option<u16> },
 }

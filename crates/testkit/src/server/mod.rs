@@ -15,7 +15,7 @@ use launch::Durability;
 pub use launch::{DATABASE_URL, REDIS_URL};
 pub(crate) use launch::{Kind, Place};
 use passwords::Passwords;
-use program::ServerProgram;
+use program::{Origin, ServerProgram};
 
 use crate::ports::{free_port, is_free};
 use crate::supervised::{Supervised, last_lines};
@@ -51,16 +51,26 @@ impl PrivateServer {
 
     /// Starts a server; returns once it is ready.
     pub(crate) async fn start(kind: Kind, place: Place) -> anyhow::Result<Self> {
+        let port = match &place {
+            Place::Persistent { port, .. } => *port,
+            Place::Temporary | Place::TemporaryDurable | Place::ReplicaOf(_) | Place::BackupOf(_) => None,
+        };
+        Self::prepare(kind, place)?.start_on(port).await
+    }
+
+    /// A server with its data, which does not run.
+    pub(crate) fn prepare(kind: Kind, place: Place) -> anyhow::Result<Self> {
         let program = ServerProgram::find(kind)?;
         let new = || crate::folder::temporary(program.user());
         let durability = match place {
-            Place::Temporary | Place::ReplicaOf(_) => Durability::Process,
+            Place::Temporary | Place::ReplicaOf(_) | Place::BackupOf(_) => Durability::Process,
             Place::TemporaryDurable | Place::Persistent { .. } => Durability::Power,
         };
-        let (folder, temporary, port, primary) = match place {
-            Place::Temporary | Place::TemporaryDurable => (new()?, true, None, None),
-            Place::ReplicaOf(primary) => (new()?, true, None, Some(primary)),
-            Place::Persistent { folder, port } => (reachable(folder, &program)?, false, port, None),
+        let (folder, temporary, origin) = match place {
+            Place::Temporary | Place::TemporaryDurable => (new()?, true, Origin::New),
+            Place::ReplicaOf(primary) => (new()?, true, Origin::Replica(primary)),
+            Place::BackupOf(primary) => (new()?, true, Origin::Backup(primary)),
+            Place::Persistent { folder, .. } => (reachable(folder, &program)?, false, Origin::New),
         };
         // A container's port is published on loopback; its server can run no program of this machine.
         let is_closed = !temporary && !matches!(program, ServerProgram::Container);
@@ -70,7 +80,7 @@ impl PrivateServer {
         let passwords = is_closed
             .then(|| Passwords::of(&folder, program.user()))
             .transpose()?;
-        let mut server = Self {
+        let server = Self {
             kind,
             program,
             durability,
@@ -81,16 +91,24 @@ impl PrivateServer {
             process: None,
         };
         let passwords = server.passwords.as_ref();
-        server.program.prepare(&server.folder, primary, passwords)?;
+        server.program.prepare(&server.folder, origin, passwords)?;
+        Ok(server)
+    }
+
+    /// Starts a prepared server on a port (`None`: a free one).
+    pub(crate) async fn start_on(mut self, port: Option<u16>) -> anyhow::Result<Self> {
         match port {
             Some(port) if !is_free(port) => {
-                bail!("port {port} on 127.0.0.1 is in use: {kind} cannot listen there")
+                bail!(
+                    "port {port} on 127.0.0.1 is in use: {} cannot listen there",
+                    self.kind
+                )
             }
-            Some(port) => server.port = port,
-            None => return server.on_a_free_port().await,
+            Some(port) => self.port = port,
+            None => return self.on_a_free_port().await,
         }
-        server.run().await?;
-        Ok(server)
+        self.run().await?;
+        Ok(self)
     }
 
     async fn on_a_free_port(mut self) -> anyhow::Result<Self> {

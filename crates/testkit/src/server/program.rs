@@ -28,6 +28,17 @@ const REDIS_IMAGE: Image = Image {
     environment: &[],
 };
 
+/// Where the data of a new server comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Origin {
+    /// It is empty.
+    New,
+    /// The running PostgreSQL on this port, which it follows.
+    Replica(u16),
+    /// The running PostgreSQL on this port.
+    Backup(u16),
+}
+
 #[derive(Debug)]
 pub(super) enum ServerProgram {
     Redis(PathBuf),
@@ -87,23 +98,27 @@ impl ServerProgram {
         }
     }
 
-    /// Creates the data folder inside `folder`, unless it exists. A replica gets the data of the PostgreSQL
-    /// on port `primary`.
+    /// Creates the data folder inside `folder`, unless it exists.
     pub(super) fn prepare(
         &self,
         folder: &Path,
-        primary: Option<u16>,
+        origin: Origin,
         passwords: Option<&Passwords>,
     ) -> anyhow::Result<()> {
         let data = data(folder);
         match self {
-            Self::Postgres { programs, user } if !data.exists() => match primary {
-                Some(primary) => base_backup(user.as_ref(), folder, &data, primary),
-                None => initdb(programs, user.as_ref(), folder, &data, passwords.is_some()),
+            Self::Postgres { programs, user } if !data.exists() => match origin {
+                Origin::Replica(primary) => {
+                    base_backup(user.as_ref(), folder, &data, primary, &["--write-recovery-conf"])
+                }
+                Origin::Backup(primary) => base_backup(user.as_ref(), folder, &data, primary, &[]),
+                Origin::New => initdb(programs, user.as_ref(), folder, &data, passwords.is_some()),
             },
             Self::Postgres { .. } => Ok(()),
-            Self::Container if primary.is_some() => {
-                bail!("a replica requires an installed PostgreSQL: `sudo apt-get install postgresql`")
+            Self::Container if origin != Origin::New => {
+                bail!(
+                    "a replica or backup requires an installed PostgreSQL: `sudo apt-get install postgresql`"
+                )
             }
             Self::Redis(_) | Self::Container => {
                 if let Some(passwords) = passwords {
@@ -242,13 +257,19 @@ fn initdb(
     Ok(fs::rename(unfinished, data)?)
 }
 
-/// Copies a running cluster, for a replica of it.
-fn base_backup(user: Option<&User>, folder: &Path, data: &Path, primary: u16) -> anyhow::Result<()> {
+/// Copies a running cluster.
+fn base_backup(
+    user: Option<&User>,
+    folder: &Path,
+    data: &Path,
+    primary: u16,
+    options: &[&str],
+) -> anyhow::Result<()> {
     let program = programs::postgres_program("pg_basebackup")
         .context("pg_basebackup, which comes with PostgreSQL, is not installed")?;
     let mut command = Command::new(program);
     command.args(["--host=127.0.0.1", "--username=postgres"]);
-    command.args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf"]);
+    command.args(["--checkpoint=fast", "--no-sync"]).args(options);
     command
         .args(["--port", &primary.to_string(), "--pgdata"])
         .arg(data);

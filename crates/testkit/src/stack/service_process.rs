@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::process::Signal;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::service::Service;
+use crate::readiness::responds_ok;
 use crate::supervised::{Supervised, Task, last_lines};
 
 /// How long a service may take until it is ready; generous because the machine may be busy.
@@ -102,18 +101,4 @@ impl ServiceProcess {
         self.running = Some(Supervised::start(&self.task)?);
         self.ready().await
     }
-}
-
-/// Whether the response to a GET is 200. Without an HTTP client library, which would be a large dependency
-/// for this.
-async fn responds_ok(port: u16, path: &str) -> bool {
-    let request = async {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        let head = format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n");
-        stream.write_all(head.as_bytes()).await?;
-        let mut status = [0; 12];
-        stream.read_exact(&mut status).await?;
-        std::io::Result::Ok(status)
-    };
-    matches!(timeout(Duration::from_secs(5), request).await, Ok(Ok(status)) if status == *b"HTTP/1.1 200")
 }
