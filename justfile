@@ -24,6 +24,10 @@ telemetry-check:
 chaos *arguments:
     cargo xtask chaos {{ arguments }}
 
+# Inject faults beside a real Prometheus, and check that exactly their alerts fire; --short takes a minute
+drill *arguments:
+    cargo xtask drill {{ arguments }}
+
 # Attack an api, and measure what an ordinary client notices
 siege *arguments:
     cargo xtask siege {{ arguments }}

@@ -5,6 +5,7 @@ mod bench;
 mod chaos;
 mod dashboards;
 mod down;
+mod drill;
 mod found;
 mod fuzz_api;
 mod local;
@@ -45,6 +46,7 @@ enum Command {
     TelemetryCheck(telemetry_check::TelemetryCheck),
     Bench(bench::Bench),
     Chaos(chaos::Run),
+    Drill(drill::Run),
     Siege(siege::Run),
     Screenshots(screenshots::Screenshots),
     Dashboards(dashboards::Dashboards),
@@ -69,6 +71,7 @@ async fn main() -> ExitCode {
         Command::TelemetryCheck(check) => check.run().await,
         Command::Bench(bench) => bench.run().await,
         Command::Chaos(chaos) => chaos.run().await,
+        Command::Drill(drill) => drill.run().await,
         Command::Siege(siege) => siege.run().await,
         Command::Screenshots(screenshots) => screenshots.run().await,
         Command::Dashboards(dashboards) => dashboards.run(),

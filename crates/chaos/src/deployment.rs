@@ -20,7 +20,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(4);
 pub(crate) const DISPATCH_GRACE: Duration = Duration::from_secs(3);
 
 /// A setting of one service.
-type Setting = (Service, &'static str, &'static str);
+pub(crate) type Setting = (Service, &'static str, &'static str);
 
 /// Settings that shorten a run. An operator can set each of them; the product has no code for chaos.
 pub(crate) const SHORTENED: [Setting; 5] = [

@@ -12,8 +12,8 @@ use tokio::time::sleep;
 
 use crate::deployment::{DISPATCH_GRACE, Deployment, LEASE};
 
-/// How long Redis, the gateway or the collector is faulty.
-const OUTAGE: Duration = Duration::from_secs(3);
+/// How long Redis, the gateway or the collector is faulty in a round.
+pub(crate) const OUTAGE: Duration = Duration::from_secs(3);
 /// Pause between a kill and the restart.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
 /// Pause before an operator's command is repeated.
@@ -161,8 +161,13 @@ impl Fault {
         Self::QueuePaused,
     ];
 
-    /// Injects the fault; returns when it has ended.
-    pub(crate) async fn inject(self, deployment: &Deployment, mut rng: Rng) -> anyhow::Result<()> {
+    /// Injects the fault, which lasts for `outage` where it lasts; returns when it has ended.
+    pub(crate) async fn inject(
+        self,
+        deployment: &Deployment,
+        mut rng: Rng,
+        outage: Duration,
+    ) -> anyhow::Result<()> {
         let replica = rng.usize(..2);
         let [workers, apis] = [&deployment.workers, &deployment.apis];
         let chosen = |of| <[_]>::get(of, replica).context("there are two replicas");
@@ -189,7 +194,7 @@ impl Fault {
             Self::RedisKilled => {
                 let mut redis = deployment.redis.lock().await;
                 redis.kill().await?;
-                sleep(OUTAGE).await;
+                sleep(outage).await;
                 redis.restart().await
             }
             Self::RedisLosesWrites => {
@@ -201,7 +206,7 @@ impl Fault {
             Self::RedisRestored => {
                 let mut redis = deployment.redis.lock().await;
                 redis.back_up()?;
-                sleep(OUTAGE).await;
+                sleep(outage).await;
                 redis.kill_and_restore().await?;
                 redis.restart().await
             }
@@ -211,7 +216,7 @@ impl Fault {
                 redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await?;
                 Ok(())
             }
-            Self::RedisPaused => deployment.redis.lock().await.pause(OUTAGE).await,
+            Self::RedisPaused => deployment.redis.lock().await.pause(outage).await,
             Self::PostgresRestarted => {
                 let mut postgres = deployment.postgres.lock().await;
                 postgres.crash().await?;
@@ -245,35 +250,41 @@ impl Fault {
                     .await?;
                 Ok(())
             }
-            Self::GatewayErrors => gateway_faults(deployment, json!({ "error_rate": 0.5 })).await,
+            Self::GatewayErrors => gateway_faults(deployment, outage, json!({ "error_rate": 0.5 })).await,
             Self::GatewayErrorsAfterCharge => {
-                gateway_faults(deployment, json!({ "error_after_charge_rate": 0.5 })).await
+                gateway_faults(deployment, outage, json!({ "error_after_charge_rate": 0.5 })).await
             }
-            Self::GatewayHangs => gateway_faults(deployment, json!({ "hang_rate": 0.5 })).await,
+            Self::GatewayHangs => gateway_faults(deployment, outage, json!({ "hang_rate": 0.5 })).await,
             Self::GatewayRefuses => {
                 deployment.gateway_endpoint.cut().await;
-                sleep(OUTAGE).await;
+                sleep(outage).await;
                 deployment.gateway_endpoint.restore().await
             }
-            Self::GatewayRejectsKey => gateway_faults(deployment, json!({ "unauthorized": true })).await,
-            Self::GatewayLimitsRate => {
-                gateway_faults(deployment, json!({ "rate_limit_per_second": 5 })).await
+            Self::GatewayRejectsKey => {
+                gateway_faults(deployment, outage, json!({ "unauthorized": true })).await
             }
-            Self::GatewayProcesses => gateway_faults(deployment, json!({ "processing_ms": 2000 })).await,
-            Self::ResponsesLost => gateway_faults(deployment, json!({ "drop_after_charge_rate": 0.5 })).await,
+            Self::GatewayLimitsRate => {
+                gateway_faults(deployment, outage, json!({ "rate_limit_per_second": 5 })).await
+            }
+            Self::GatewayProcesses => {
+                gateway_faults(deployment, outage, json!({ "processing_ms": 2000 })).await
+            }
+            Self::ResponsesLost => {
+                gateway_faults(deployment, outage, json!({ "drop_after_charge_rate": 0.5 })).await
+            }
             Self::KeysForgotten => {
                 let faults = json!({ "drop_after_charge_rate": 0.5, "forget_keys": true });
-                gateway_faults(deployment, faults).await
+                gateway_faults(deployment, outage, faults).await
             }
             Self::CollectorAbsent => {
                 let mut lens = deployment.lens.lock().await;
                 lens.kill(Service::Lens).await?;
-                sleep(OUTAGE).await;
+                sleep(outage).await;
                 lens.restart(Service::Lens).await
             }
             Self::QueuePaused => {
                 command_queue(deployment, "pause").await?;
-                sleep(OUTAGE).await;
+                sleep(outage).await;
                 command_queue(deployment, "resume").await
             }
         }
@@ -297,9 +308,9 @@ async fn command_queue(deployment: &Deployment, command: &str) -> anyhow::Result
 }
 
 /// Of overlapping faults, the one that began or ended last is in effect.
-async fn gateway_faults(deployment: &Deployment, faults: Value) -> anyhow::Result<()> {
+async fn gateway_faults(deployment: &Deployment, outage: Duration, faults: Value) -> anyhow::Result<()> {
     deployment.set_gateway_faults(faults).await?;
-    sleep(OUTAGE).await;
+    sleep(outage).await;
     deployment.set_gateway_faults(json!({})).await
 }
 
@@ -338,7 +349,8 @@ impl FromStr for Fault {
 }
 
 impl Fault {
-    const fn word(self) -> &'static str {
+    /// The word of `--faults`.
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::WorkerKilled => "worker-killed",
             Self::WorkerPaused => "worker-paused",

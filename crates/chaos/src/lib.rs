@@ -5,12 +5,13 @@
 //! open loop). The first round has no fault, each of the next has one, and the last has all but the rolling
 //! restarts together. The report comes from PostgreSQL's rows and the gateway's ledger, never from a worker's
 //! own reports. One seed gives one schedule. [`Siege`] attacks one api instead, and measures what an ordinary
-//! client notices.
+//! client notices. [`Drill`] puts a Prometheus beside the product, and checks which alerts each fault fires.
 
 mod audit;
 mod balancer;
 mod client;
 mod deployment;
+mod drill;
 mod fault;
 mod history;
 mod ledger;
@@ -28,6 +29,7 @@ use fastrand::Rng;
 use testkit::Binaries;
 
 pub use audit::{Counts, count, missing};
+pub use drill::{Alert, Doctored, Drill, DrillReport, Drilled, Outcome, Step};
 pub use fault::{Fault, TERMINATE_CONNECTIONS, WAITING_JOBS};
 pub use ledger::Ledger;
 pub use outage::{Outage, OutageKind, OutageReport};

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 use crate::audit::{self, OrderRow};
 use crate::client::{Plan, Seen};
 use crate::deployment::Deployment;
-use crate::fault::Fault;
+use crate::fault::{Fault, OUTAGE};
 use crate::ledger::Ledger;
 use crate::load::{self, Mix, Responses};
 use crate::operators::{self, Operations};
@@ -64,7 +64,7 @@ impl Round {
             let rng = rng.fork();
             async move {
                 sleep(delay).await;
-                fault.inject(deployment, rng).await?;
+                fault.inject(deployment, rng, OUTAGE).await?;
                 anyhow::Ok(Utc::now())
             }
         }));
