@@ -18,7 +18,7 @@ const ABSENT: [&str; 2] = ["otelcol_", "throughline:orders_unreadable"];
 /// What a drill saw.
 #[derive(Debug)]
 pub struct DrillReport {
-    /// What fired before the first fault of each group.
+    /// What fired before the first fault.
     pub(super) normal: BTreeMap<String, Seen>,
     /// Each fault in turn.
     pub outcomes: Vec<Outcome>,
