@@ -115,7 +115,7 @@ fn of_chaos(fault: Fault) -> (u64, &'static [&'static str], &'static [&'static s
             (0, &[], &["WorkersDie", "ReconcilerMissing", LATE])
         }
         Fault::RedisLosesWrites | Fault::RedisRestored => {
-            (5, &[], &["RedisUnavailable", "QueueLosesJobs", LATE])
+            (10, &[], &["RedisUnavailable", "QueueLosesJobs", LATE])
         }
         Fault::PostgresRestarted | Fault::PostgresFailedOver | Fault::ConnectionsTerminated => (
             0,
