@@ -136,8 +136,8 @@ async fn run<L: Lane>(mut lane: L, waiting: Arc<Calls<L::Item, L::Output>>, limi
             if waiting.recv_many(&mut calls, limits.batch_size).await == 0 {
                 return;
             }
-            // Lets every task run that is ready, and whose socket is, for as long as that brings further calls:
-            // they belong to this batch. The next batch comes only after this one.
+            // Lets every task run that is ready, and whose socket is, for as long as that brings further
+            // calls: they belong to this batch. The next batch comes only after this one.
             let mut present = 0;
             while present < calls.len() && calls.len() < limits.batch_size {
                 present = calls.len();

@@ -44,8 +44,8 @@ impl Watch {
         }
     }
 
-    /// Waits until Prometheus has read lens, and no alert fires. It finds its targets up to five seconds after
-    /// its start, which are minutes of the rules.
+    /// Waits until Prometheus has read lens, and no alert fires. It finds its targets up to five seconds
+    /// after its start, which are minutes of the rules.
     pub(super) async fn begin(&mut self) -> anyhow::Result<()> {
         let end = Instant::now() + START_TIMEOUT;
         loop {
