@@ -56,7 +56,8 @@
 //! that prepared a statement. What diesel does not report:
 //!
 //! - A statement whose future is dropped has a span that ends as cancelled where it started, once the
-//!   connection is used for another trace or a transaction, or is closed. It is not measured.
+//!   connection is used for another trace or a transaction, or is closed. It is not measured. If the future
+//!   was made before [`Server::run`], that is a second span beside the one of `run`.
 //! - Of a streamed result, the span ends with its first response (PostgreSQL), or with the last row.
 //! - Work on another thread, such as in `web::block` or in diesel-async's SQLite connection, has no trace of
 //!   its caller, unless [`carried`](crate::span::carried) takes it there.

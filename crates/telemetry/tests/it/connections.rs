@@ -2,18 +2,26 @@
 
 use std::time::Duration;
 
+use actix_web::dev::Service;
+use actix_web::test::{TestRequest, init_service};
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpResponse};
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::FutureExt as _;
 use lens::{PointValue, Span, SpanKind, Status, TraceId};
 use opentelemetry::trace::FutureExt as _;
 use throughline_telemetry::db::{ConnectionTracing, Server, commented, trace_connections};
+use throughline_telemetry::http::server::Tracing;
 use throughline_telemetry::span::carried;
 use throughline_telemetry::statement;
+use tokio::sync::Mutex;
 use tracing::Instrument;
 
 use crate::statements::within_a_trace;
-use crate::support::{attribute, eventually, is_child, keys, lens, point, span_of, text, trace};
+use crate::support::{
+    attribute, caller, eventually, is_child, keys, lens, logs, point, span_of, text, trace,
+};
 
 diesel::table! { vans (id) { id -> BigInt, driver -> Text, } }
 
@@ -195,28 +203,36 @@ async fn a_transaction_has_its_statements_and_the_error_of_the_one_that_failed()
 
 #[tokio::test]
 async fn statements_of_one_connection_at_the_same_time_do_not_mix() {
-    let (_database, connection) = connect().await;
+    let (_database, mut connection) = connect().await;
+    let count = vans::table.count();
+    // It is prepared, so that it overtakes one that is not.
+    count.get_result::<i64>(&mut connection).await.unwrap();
     let (id, ()) = within_a_trace(async {
         let (mut first, mut second) = (&connection, &connection);
-        let slow = async {
-            let sleep = diesel::sql_query("SELECT pg_sleep(0.05)");
-            sleep.execute(&mut first).await.unwrap();
+        let fails = async {
+            let fails = diesel::sql_query("SELECT 1 / 0 FROM vans");
+            fails.execute(&mut first).await.unwrap_err();
         };
-        let count = async {
-            let count = vans::table.count();
+        let counts = async {
             count.get_result::<i64>(&mut second).await.unwrap();
         };
         tokio::join!(
-            slow.instrument(tracing::info_span!("slow")),
-            count.instrument(tracing::info_span!("count")),
+            fails.instrument(tracing::info_span!("fails")),
+            counts.instrument(tracing::info_span!("counts")),
         );
     })
     .await;
-    let [slow, count] = [span_of(id, "slow").await, span_of(id, "count").await];
+    let [fails, counts] = [span_of(id, "fails").await, span_of(id, "counts").await];
     let spans = statements(id, 4).await;
-    let of = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
-    assert!(is_child(of("SELECT"), &slow));
-    assert!(is_child(of("SELECT vans"), &count));
+    let failed = spans.iter().find(|span| is_child(span, &fails)).unwrap();
+    assert_eq!(
+        attribute(failed, "db.query.text").unwrap(),
+        "SELECT ? / ? FROM vans"
+    );
+    assert_eq!(failed.status, Status::Error);
+    let counted = spans.iter().find(|span| is_child(span, &counts)).unwrap();
+    assert!(attribute(counted, "db.query.text").unwrap().contains("COUNT(*)"));
+    assert_eq!(counted.status, Status::Unset);
 }
 
 #[tokio::test]
@@ -237,6 +253,35 @@ async fn a_statement_whose_future_was_dropped_does_not_take_the_end_of_a_later_o
     assert_eq!(names(&spans), ["SELECT vans"]);
     assert_eq!(attribute(&spans[0], "error.type").unwrap(), "cancelled");
     assert_eq!(spans[0].end_unix_nano, spans[0].start_unix_nano);
+}
+
+#[actix_web::test]
+async fn a_loop_of_existing_statements_in_a_request_is_suspected() {
+    let (_database, connection) = connect().await;
+    let connection = Data::new(Mutex::new(connection));
+    let each = async |connection: Data<Mutex<AsyncPgConnection>>| {
+        let mut connection = connection.lock().await;
+        for id in 0..10_i64 {
+            let van = vans::table.find(id).select(vans::driver);
+            let van = van.first::<String>(&mut *connection).await;
+            assert!(van.optional().unwrap().is_none());
+        }
+        HttpResponse::Ok().finish()
+    };
+    let app = App::new()
+        .app_data(connection)
+        .route("/vans", web::get().to(each));
+    let app = init_service(app.wrap(Tracing::new())).await;
+    let caller = caller();
+    let request = TestRequest::get().uri("/vans");
+    let request = request.insert_header(("traceparent", caller.traceparent.as_str()));
+    let response = app.call(request.to_request()).await.unwrap();
+    assert!(response.status().is_success());
+    drop(response);
+    let server = span_of(caller.trace_id, "GET /vans").await;
+    assert_eq!(attribute(&server, "db.n_plus_one.suspected").unwrap(), "true");
+    let record = logs(caller.trace_id, 1).await.remove(0);
+    assert!(record.body.to_string().contains("`SELECT vans` ran 10 times"));
 }
 
 #[tokio::test]
