@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const DOCUMENTS: [&str; 16] = [
+const DOCUMENTS: [&str; 17] = [
     "README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
@@ -21,6 +21,7 @@ const DOCUMENTS: [&str; 16] = [
     "docs/security.md",
     "docs/telemetry.md",
     "docs/upgrading.md",
+    "docs/upstream.md",
 ];
 
 #[test]
