@@ -1,5 +1,5 @@
-//! The operators' console beside many orders: how long the server takes for each page, and for each filter of
-//! the API's list, and what open consoles cost while nothing happens.
+//! The operators' console beside many orders: how long the server takes for each page and
+//! each filter, and what open consoles cost while nothing happens.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::{pages, process, stored};
 
 /// Paths of the pages. `ID` stands for the id of an order, `TRACE` for an id that no trace has, and `HALF`
 /// for the time when half of the orders existed.
-const PAGES: [(&str, &str); 32] = [
+const PAGES: [(&str, &str); 27] = [
     ("overview, 15 min", "/"),
     ("overview, 24 h", "/?range=24h"),
     ("orders", "/orders"),
@@ -36,26 +36,21 @@ const PAGES: [(&str, &str); 32] = [
     ("failures", "/failures"),
     ("queue", "/queue"),
     ("operations", "/operations"),
-    ("API: orders", "/api/orders"),
-    ("API: oldest orders", "/api/orders?sort=created_at"),
-    ("API: pending", "/api/orders?status=pending"),
-    ("API: processing", "/api/orders?status=processing"),
-    ("API: completed", "/api/orders?status=completed"),
-    ("API: failed", "/api/orders?status=failed"),
-    ("API: oldest failed", "/api/orders?status=failed&sort=created_at"),
-    ("API: cancelled", "/api/orders?status=cancelled"),
-    ("API: payment refused", "/api/orders?payment_status=refused"),
-    ("API: payment pending", "/api/orders?payment_status=pending"),
+    ("orders: pending", "/orders?status=pending"),
+    ("orders: processing", "/orders?status=processing"),
+    ("orders: completed", "/orders?status=completed"),
+    ("orders: oldest failed", "/orders?status=failed&sort=created_at"),
+    ("orders: cancelled", "/orders?status=cancelled"),
+    ("orders: payment refused", "/orders?payment_status=refused"),
+    ("orders: payment pending", "/orders?payment_status=pending"),
     (
-        "API: payment not required",
-        "/api/orders?payment_status=not_required",
+        "orders: payment not required",
+        "/orders?payment_status=not_required",
     ),
-    ("API: failure code", "/api/orders?failure_code=internal_error"),
     (
-        "API: oldest of a failure code",
-        "/api/orders?failure_code=internal_error&sort=created_at",
+        "orders: oldest of a failure code",
+        "/orders?failure_code=internal_error&sort=created_at",
     ),
-    ("API: customer", "/api/orders?customer=customer-7"),
     (
         "API: oldest of a customer",
         "/api/orders?customer=customer-7&sort=created_at",
@@ -64,7 +59,7 @@ const PAGES: [(&str, &str); 32] = [
         "API: failed of a customer",
         "/api/orders?customer=customer-7&status=failed",
     ),
-    ("API: before a time", "/api/orders?created_before=HALF"),
+    ("orders: before a time", "/orders?created_before=HALF"),
 ];
 const UNKNOWN_TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
