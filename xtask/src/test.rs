@@ -22,14 +22,20 @@ const STEPS: [&str; 4] = [
 ];
 
 /// The features of `throughline-telemetry`. It must compile with each of them alone, and without any.
-const FEATURES: [&str; 7] = [
+const FEATURES: [&str; 13] = [
     "",
     "actix",
     "diesel",
+    "job",
     "apalis",
     "reqwest",
     "reqwest-middleware",
     "redis",
+    "http-proto",
+    "http-json",
+    "grpc",
+    "console",
+    "log",
 ];
 const CHECK_FEATURE: &str = "clippy --locked --package throughline-telemetry --lib --no-default-features";
 

@@ -105,7 +105,7 @@ impl Config {
             console: console(env)?,
             pages: PageSettings::from_env(env)?,
             store: StoreConfig::from_env(env, "throughline-api")?,
-            queue: QueueConfig::from_env(env, "orders")?,
+            queue: dispatch::queue_from_env(env)?,
             http: HttpConfig {
                 workers: env.within("HTTP_WORKERS", cores.div_ceil(2).min(*workers.end()), workers)?,
                 max_connections,

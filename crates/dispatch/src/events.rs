@@ -12,7 +12,6 @@ use queue::{Connection, Queue, QueueConfig};
 use redis::aio::PubSubStream;
 use redis::{Client, RedisResult};
 use serde::{Deserialize, Serialize};
-use settings::ExposeSecret;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
@@ -124,8 +123,8 @@ impl Subscriber {
     /// The URL of Redis is malformed.
     pub fn new(config: &QueueConfig) -> RedisResult<Self> {
         Ok(Self {
-            client: Client::open(config.redis_url.expose_secret())?,
-            channel: channel(&config.name),
+            client: Client::open(config.redis_url())?,
+            channel: channel(config.name()),
         })
     }
 

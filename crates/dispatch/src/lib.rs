@@ -5,10 +5,12 @@
 //! PostgreSQL is the truth: a job or an event that Redis loses is made up for from there.
 #![warn(missing_docs)]
 
+mod config;
 pub mod events;
 pub mod jobs;
 pub mod workers;
 
+pub use config::queue_from_env;
 pub use events::{Notification, OrderEvent, Publisher, Subscriber};
 pub use jobs::{DispatchError, Dispatcher};
 pub use workers::Worker;

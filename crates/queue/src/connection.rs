@@ -11,7 +11,6 @@ use redis::{
     Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError,
     RedisFuture, RedisResult, ScriptInvocation, ServerErrorKind, Value,
 };
-use settings::ExposeSecret;
 
 use crate::config::QueueConfig;
 use crate::error::QueueError;
@@ -50,7 +49,7 @@ impl Connection {
     /// The first command connects; while Redis is unavailable each command tries to reconnect.
     /// Must be called within a tokio runtime.
     pub(crate) fn lazy(config: &QueueConfig) -> Result<Self, QueueError> {
-        let client = client(config.redis_url.expose_secret()).map_err(QueueError::InvalidUrl)?;
+        let client = client(config.redis_url()).map_err(QueueError::InvalidUrl)?;
         let settings = ConnectionManagerConfig::new()
             .set_response_timeout(Some(config.response_timeout))
             .set_connection_timeout(Some(config.connect_timeout))

@@ -4,7 +4,18 @@ use redis::RedisError;
 
 /// An error of a [`Queue`](crate::Queue).
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum QueueError {
+    /// The release of apalis-redis in this build stores a queue elsewhere than the scripts of this crate do.
+    #[error(
+        "apalis-redis uses the key {found:?} where throughline-queue uses {expected:?}; use apalis-redis 1.0"
+    )]
+    Layout {
+        /// The key of this crate.
+        expected: String,
+        /// The key of apalis-redis.
+        found: String,
+    },
     /// redis-rs cannot parse the URL.
     #[error("the Redis URL is not valid, want redis://host:port or rediss://host:port: {0}")]
     InvalidUrl(#[source] RedisError),

@@ -1,4 +1,9 @@
-//! The names of all Redis keys of a queue. apalis' keys come from its `Config`, so the two cannot differ.
+//! The names of all Redis keys of a queue. Those of apalis are compared with its own at start: jobs that an
+//! earlier release enqueued must be found, and the scripts here must find what apalis' scripts write.
+
+use apalis_core::worker::context::WorkerContext;
+
+use crate::error::QueueError;
 
 /// The keys of one queue; the table in the crate's documentation describes their contents.
 #[derive(Debug)]
@@ -42,18 +47,47 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
+    /// The keys, if the release of apalis-redis in this build uses the same.
+    ///
+    /// # Errors
+    /// [`QueueError::Layout`].
+    pub(crate) fn of_apalis(queue: &str) -> Result<Self, QueueError> {
+        let keys = Self::new(queue);
+        keys.compare(&apalis_redis::Config::default().queue(queue))?;
+        Ok(keys)
+    }
+
+    fn compare(&self, apalis: &apalis_redis::Config) -> Result<(), QueueError> {
+        let worker = WorkerContext::new("worker");
+        for (expected, found) in [
+            (self.data.clone(), apalis.job_data_hash()),
+            (self.meta.clone(), apalis.job_meta_hash()),
+            (self.active.clone(), apalis.active_jobs_list()),
+            (self.inflight_of("worker"), apalis.inflight_set_for(&worker)),
+            (self.workers.clone(), apalis.workers_set()),
+            (self.metadata_of("worker"), apalis.worker_metadata_key(&worker)),
+            (self.done.clone(), apalis.done_jobs_set()),
+            (self.dead.clone(), apalis.dead_jobs_set()),
+            (self.scheduled.clone(), apalis.scheduled_jobs_set()),
+        ] {
+            if expected != found {
+                return Err(QueueError::Layout { expected, found });
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn new(queue: &str) -> Self {
-        let apalis = apalis_redis::Config::default().queue(queue);
         Self {
-            data: apalis.job_data_hash(),
-            meta: apalis.job_meta_hash(),
-            active: apalis.active_jobs_list(),
-            inflight: apalis.inflight_jobs_set(),
-            workers: apalis.workers_set(),
+            data: format!("{queue}:data"),
+            meta: format!("{queue}:meta"),
+            active: format!("{queue}:active"),
+            inflight: format!("{queue}:inflight"),
+            workers: format!("{queue}:workers"),
             worker_metadata: format!("{queue}:workers:metadata"),
-            done: apalis.done_jobs_set(),
-            dead: apalis.dead_jobs_set(),
-            scheduled: apalis.scheduled_jobs_set(),
+            done: format!("{queue}:done"),
+            dead: format!("{queue}:dead"),
+            scheduled: format!("{queue}:scheduled"),
             wake: format!("{queue}:wake"),
             idle: format!("{queue}:idle"),
             older: format!("{queue}:older"),
@@ -77,15 +111,13 @@ impl Keys {
 
 #[cfg(test)]
 mod tests {
-    use apalis_core::worker::context::WorkerContext;
-
     use super::*;
 
     #[test]
-    fn a_workers_keys_are_those_that_apalis_uses() {
-        let (keys, apalis) = (Keys::new("q"), apalis_redis::Config::default().queue("q"));
-        let worker = WorkerContext::new("w-1");
-        assert_eq!(keys.inflight_of("w-1"), apalis.inflight_set_for(&worker));
-        assert_eq!(keys.metadata_of("w-1"), apalis.worker_metadata_key(&worker));
+    fn a_release_of_apalis_that_stores_queues_elsewhere_is_refused() {
+        assert!(Keys::of_apalis("q").is_ok());
+        let elsewhere = apalis_redis::Config::default().queue("q:v2");
+        let error = Keys::new("q").compare(&elsewhere).unwrap_err().to_string();
+        assert!(error.contains("the key \"q:v2:data\" where"), "{error}");
     }
 }

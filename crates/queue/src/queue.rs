@@ -41,12 +41,12 @@ impl<J: Job> Queue<J> {
     /// be called within a tokio runtime.
     ///
     /// # Errors
-    /// A setting is not valid.
+    /// A setting is not valid, or the release of apalis-redis stores queues elsewhere.
     pub fn connect_lazy(config: QueueConfig) -> Result<Self, QueueError> {
         config.validate()?;
         Ok(Self {
             connection: Connection::lazy(&config)?,
-            keys: Arc::new(Keys::new(&config.name)),
+            keys: Arc::new(Keys::of_apalis(&config.name)?),
             name: config.name.into(),
             job: PhantomData,
         })

@@ -15,6 +15,7 @@ pub const REPORT_TTL: Duration = Duration::from_secs(120);
 
 /// The latest report of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report<T> {
     /// The process.
     pub process: String,

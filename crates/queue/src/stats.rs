@@ -10,6 +10,7 @@ use crate::worker::DEAD_AFTER;
 
 /// A snapshot of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct QueueStats {
     /// Waiting jobs.
     pub depth: u64,

@@ -80,10 +80,8 @@ impl Program {
     {
         let flush_timeout = flush_timeout(&Env::process())?;
         let shutdown = ShutdownSignal::install().context("cannot wait for signals")?;
-        // Once for each process.
-        let version = settings::full_version(self.version).leak();
-        let service = telemetry::Service::new(self.name, version).namespace("throughline");
-        let telemetry = telemetry::init(&service)?;
+        let telemetry = telemetry::builder(self.name, settings::full_version(self.version));
+        let telemetry = telemetry.namespace("throughline").init()?;
         let result = work(shutdown).await;
         telemetry.shutdown(flush_timeout).await;
         result

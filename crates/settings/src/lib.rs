@@ -33,6 +33,13 @@ pub use secrecy::{ExposeSecret, SecretSlice, SecretString};
 #[derive(Clone, Default)]
 pub struct Env(HashMap<String, String>);
 
+impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Env {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
+        let pairs = pairs.into_iter();
+        Self(pairs.map(|(name, value)| (name.into(), value.into())).collect())
+    }
+}
+
 /// The names alone: values may be secrets.
 impl fmt::Debug for Env {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -116,16 +123,12 @@ impl Env {
         let pairs = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
         });
-        Self(pairs.collect())
+        pairs.collect()
     }
 
     /// These variables, for tests.
     pub fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {
-        Self(
-            pairs
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into(),
-        )
+        pairs.into_iter().collect()
     }
 
     /// The trimmed value; `None` if it is absent or empty.

@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher, black_box};
 use futures_util::FutureExt;
-use settings::Env;
 use throughline_telemetry::job::Producer;
-use throughline_telemetry::{Service, db, init_from, statement};
+use throughline_telemetry::{builder, db, statement};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -48,7 +47,7 @@ fn main() {
     };
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (_, variables) = MODES.into_iter().find(|(name, _)| *name == mode).unwrap();
-    let telemetry = init_from(&Service::new("bench", "1"), &Env::of(variables)).unwrap();
+    let telemetry = builder("bench", "1").variables(variables).init().unwrap();
     divan::main();
     // Its shutdown would wait for a collector that does not exist.
     std::mem::forget(telemetry);

@@ -23,10 +23,9 @@ use actix_web::{App, Error, HttpResponse, test, web};
 use lens::{Lens, LensConfig};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Counter;
-use settings::Env;
 use throughline_telemetry::http::server::Tracing;
 use throughline_telemetry::job::Producer;
-use throughline_telemetry::{db, init_from, metrics, propagation, span, statement};
+use throughline_telemetry::{db, init, metrics, propagation, span, statement};
 
 /// The number of requests in a round, and of rounds.
 const MEASURED: (u32, usize) = (20_000, 3);
@@ -159,7 +158,6 @@ async fn collect() {
 /// Prints the CPU time of one request in microseconds: of its thread, and of the process.
 #[actix_web::main]
 async fn measure(mode: &str) {
-    let service = throughline_telemetry::Service::new("bench", "1");
     let request = || {
         test::TestRequest::post()
             .uri("/api/orders")
@@ -171,7 +169,7 @@ async fn measure(mode: &str) {
             .peer_addr(([127, 0, 0, 1], 40_000).into())
             .to_request()
     };
-    let telemetry = init_from(&service, &Env::process()).unwrap();
+    let telemetry = init("bench", "1").unwrap();
     let statements = db::Server::new("localhost", 5432, "shop", Duration::from_secs(1));
     let app = App::new()
         .app_data(web::Data::new(statements))

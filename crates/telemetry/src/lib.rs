@@ -22,10 +22,8 @@
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::time::Duration;
 //!
-//! // OTLP over HTTP needs a TLS provider in the process, as reqwest does.
-//! let _ = rustls::crypto::ring::default_provider().install_default();
-//! let service = throughline_telemetry::Service::new("shop", env!("CARGO_PKG_VERSION"));
-//! let telemetry = throughline_telemetry::init(&service)?; // reads OTEL_*; inside a tokio runtime
+//! // Reads OTEL_*; inside a tokio runtime.
+//! let telemetry = throughline_telemetry::init("shop", env!("CARGO_PKG_VERSION"))?;
 //! tracing::info!("started");
 //! telemetry.shutdown(Duration::from_secs(5)).await; // exports what is still queued
 //! # Ok(())
@@ -33,16 +31,12 @@
 //! ```
 #![warn(missing_docs)]
 #![cfg_attr(
-    not(all(
-        feature = "actix",
-        feature = "diesel",
-        feature = "job",
-        feature = "reqwest",
-        feature = "redis"
-    )),
+    not(feature = "full"),
     allow(
         dead_code,
-        reason = "code that integrations share is compiled with any of them"
+        unused_imports,
+        unused_variables,
+        reason = "code that features share is compiled with any of them"
     )
 )]
 
@@ -71,5 +65,7 @@ pub mod span;
 pub mod template;
 
 pub use mask;
+pub use opentelemetry;
+pub use opentelemetry_sdk;
 
-pub use setup::{Service, SetupError, Telemetry, init, init_from};
+pub use setup::{Builder, SetupError, Telemetry, builder, init};

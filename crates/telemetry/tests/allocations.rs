@@ -17,10 +17,9 @@ use allocation_counter::measure;
 use futures_util::FutureExt;
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanBuilder, TraceContextExt, Tracer};
-use settings::Env;
 use throughline_telemetry::http::server::Tracing;
 use throughline_telemetry::job::{Consumer, Producer, Received};
-use throughline_telemetry::{Service, db, init_from, propagation, span, statement};
+use throughline_telemetry::{db, init, propagation, span, statement};
 use tower::{Layer, ServiceExt, service_fn};
 
 statement! {
@@ -104,7 +103,7 @@ fn the_program() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let _inside = runtime.enter();
-    let telemetry = init_from(&Service::new("counted", "1"), &Env::process()).unwrap();
+    let telemetry = init("counted", "1").unwrap();
     runtime.block_on(requests());
     count("span", || {
         tracing::info_span!("step", parcel.id = 7).in_scope(|| span::set("parcel.weight", 7_i64));

@@ -76,7 +76,7 @@ impl Config {
                 max_waiting: usize::MAX,
                 ..StoreConfig::from_env(env, "throughline-worker")?
             },
-            queue: QueueConfig::from_env(env, "orders")?,
+            queue: dispatch::queue_from_env(env)?,
             gateway: gateway(env)?,
             processing: ProcessingConfig {
                 lease: lease(env)?,

@@ -236,10 +236,7 @@ async fn a_host_that_does_not_respond_is_given_up_at_the_connect_timeout() {
     // A listener that accepts no connections: the handshake gets no response.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://{}", silent.local_addr().unwrap());
-    let config = QueueConfig {
-        connect_timeout: Duration::from_millis(50),
-        ..QueueConfig::new(url, "silent")
-    };
+    let config = QueueConfig::new(url, "silent").connect_timeout(Duration::from_millis(50));
     assert!(
         timeout(TIMEOUT, Queue::<u32>::connect(config))
             .await

@@ -40,10 +40,7 @@ async fn a_primary_that_becomes_a_replica_is_left_for_the_new_one() {
 async fn a_connection_that_swallows_everything_is_replaced_though_callers_give_up_early() {
     let redis = Redis::start().await.unwrap();
     let endpoint = Proxy::start(redis.url()).await.unwrap();
-    let config = QueueConfig {
-        response_timeout: Duration::from_millis(500),
-        ..at(&endpoint)
-    };
+    let config = at(&endpoint).response_timeout(Duration::from_millis(500));
     let queue = Queue::<u32>::connect(config).await.unwrap();
     endpoint.swallow();
     eventually("an enqueued job", TIMEOUT, async || {
@@ -57,10 +54,7 @@ async fn a_connection_that_swallows_everything_is_replaced_though_callers_give_u
 async fn a_worker_whose_connection_swallows_everything_goes_on_with_another() {
     let redis = Redis::start().await.unwrap();
     let endpoint = Proxy::start(redis.url()).await.unwrap();
-    let config = QueueConfig {
-        response_timeout: Duration::from_millis(500),
-        ..at(&endpoint)
-    };
+    let config = at(&endpoint).response_timeout(Duration::from_millis(500));
     let queue = Queue::<u32>::connect(config).await.unwrap();
     let worker = Worker::start(&queue, 4, nothing);
     worker.until_running(true).await;

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 use testkit::{Redis, eventually};
-use throughline_queue::{Delivery, Epoch, Queue, QueueConfig};
+use throughline_queue::{Delivery, Epoch, Queue};
 use tokio::sync::Semaphore;
 
 use crate::support::{TIMEOUT, Worker, config, jobs, key, nothing, queue, run_redis, until_idle};
@@ -30,10 +30,7 @@ async fn a_pause_of_a_second_does_not_stall_or_restart_an_idle_worker() {
 #[tokio::test]
 async fn a_pause_beyond_the_response_timeout_restarts_the_worker_and_it_goes_on() {
     let redis = Redis::start().await.unwrap();
-    let config = QueueConfig {
-        response_timeout: Duration::from_millis(300),
-        ..config(&redis)
-    };
+    let config = config(&redis).response_timeout(Duration::from_millis(300));
     let queue = Queue::<u32>::connect(config).await.unwrap();
     let worker = Worker::start(&queue, 4, nothing);
     queue.enqueue("before", &1).await.unwrap();

@@ -5,10 +5,9 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -17,7 +16,8 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::Temporality;
 use prost::Message;
 use reqwest::{Client, Response};
-use serde::{Deserialize, Serialize};
+#[cfg(feature = "http-json")]
+use serde::Deserialize;
 use url::Url;
 
 use crate::exception;
@@ -31,6 +31,7 @@ const MAX_RESPONSE_BYTES: usize = 4 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
     Protobuf,
+    #[cfg(feature = "http-json")]
     Json,
 }
 
@@ -99,6 +100,7 @@ impl HttpExporter {
     fn all_headers(&self) -> HeaderMap {
         let content_type = match self.encoding {
             Encoding::Protobuf => "application/x-protobuf",
+            #[cfg(feature = "http-json")]
             Encoding::Json => "application/json",
         };
         let user_agent = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"), " (Rust)");
@@ -120,12 +122,6 @@ impl HttpExporter {
             tracing::warn!("the collector rejected {rejected} records of a batch: {message}");
         }
     }
-}
-
-/// Encodes a message as OTLP/JSON.
-pub(super) fn json<M: Serialize>(message: &M) -> Result<Vec<u8>, OTelSdkError> {
-    let failed = |error| OTelSdkError::InternalFailure(format!("failed to encode OTLP/JSON: {error}"));
-    serde_json::to_vec(message).map_err(failed)
 }
 
 fn gzipped(bytes: &[u8]) -> Vec<u8> {
@@ -175,14 +171,14 @@ fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
-/// A `Retry-After`: seconds, or an HTTP date in the form that RFC 9110 has senders generate.
+/// A `Retry-After`: seconds, or an HTTP date.
 fn delay(header: &str) -> Option<Duration> {
     let header = header.trim();
     if let Ok(seconds) = header.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = DateTime::parse_from_rfc2822(header).ok()?;
-    Some((date.to_utc() - Utc::now()).to_std().unwrap_or_default())
+    let date = httpdate::parse_http_date(header).ok()?;
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
 /// The longest pause that a collector may ask for, so that it cannot stall the export.
@@ -220,21 +216,28 @@ impl Backoff {
 }
 
 /// The same message for all signals in protobuf; in JSON one field has the signal's name.
-#[derive(Message, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Message)]
+#[cfg_attr(feature = "http-json", derive(Deserialize), serde(rename_all = "camelCase"))]
 struct ExportResponse {
     #[prost(message, optional, tag = "1")]
     partial_success: Option<PartialSuccess>,
 }
 
-#[derive(Message, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Message)]
+#[cfg_attr(
+    feature = "http-json",
+    derive(Deserialize),
+    serde(default, rename_all = "camelCase")
+)]
 struct PartialSuccess {
     #[prost(int64, tag = "1")]
-    #[serde(
-        alias = "rejectedSpans",
-        alias = "rejectedLogRecords",
-        alias = "rejectedDataPoints"
+    #[cfg_attr(
+        feature = "http-json",
+        serde(
+            alias = "rejectedSpans",
+            alias = "rejectedLogRecords",
+            alias = "rejectedDataPoints"
+        )
     )]
     rejected: i64,
     #[prost(string, tag = "2")]
@@ -245,6 +248,7 @@ struct PartialSuccess {
 fn partial_success(encoding: Encoding, response: &[u8]) -> Option<PartialSuccess> {
     let response: Option<ExportResponse> = match encoding {
         Encoding::Protobuf => ExportResponse::decode(response).ok(),
+        #[cfg(feature = "http-json")]
         Encoding::Json => serde_json::from_slice(response).ok(),
     };
     let partial = response?.partial_success?;
@@ -257,6 +261,7 @@ mod tests {
         ExportLogsPartialSuccess, ExportLogsServiceResponse,
     };
 
+    use super::super::json;
     use super::*;
 
     #[tokio::test]
@@ -294,8 +299,8 @@ mod tests {
         assert_eq!(busy("30"), Some(Duration::from_secs(30)));
         assert_eq!(busy("soon"), Some(Duration::ZERO));
         assert_eq!(busy("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
-        let date = (Utc::now() + Duration::from_secs(20)).format("%a, %d %b %Y %H:%M:%S GMT");
-        let until = busy(&date.to_string()).unwrap();
+        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(20));
+        let until = busy(&date).unwrap();
         assert!((18..=20).contains(&until.as_secs()), "{until:?}");
         assert_eq!(
             retry_after(StatusCode::BAD_GATEWAY, &headers("30")),
@@ -336,7 +341,7 @@ mod tests {
         };
         for (encoding, body) in [
             (Encoding::Protobuf, response.encode_to_vec()),
-            (Encoding::Json, json(&response).unwrap()),
+            (Encoding::Json, json::encode(&response).unwrap()),
         ] {
             let partial = partial_success(encoding, &body).unwrap();
             assert_eq!((partial.rejected, partial.error_message.as_str()), (7, "too old"));

@@ -3,17 +3,28 @@
 //! minute.
 
 mod accounting;
+#[cfg(feature = "http-proto")]
+mod encoded;
+#[cfg(feature = "http-proto")]
 mod http;
+#[cfg(feature = "http-json")]
+mod json;
 mod logs;
 mod metrics;
+#[cfg(feature = "http-proto")]
 mod protobuf;
+#[cfg(feature = "http-proto")]
 mod queue;
 mod runtime;
 mod spans;
 
 pub(crate) use accounting::{Accounting, Counted, ExportReport, Signal};
+#[cfg(feature = "http-proto")]
+pub(crate) use encoded::{EncodedRecords, EncodedSpans};
+#[cfg(feature = "http-proto")]
 pub(crate) use http::{Encoding, HttpExporter};
-pub(crate) use logs::{AdmittedRecords, EncodedRecords};
+pub(crate) use logs::AdmittedRecords;
+#[cfg(feature = "http-proto")]
 pub(crate) use queue::ExportQueue;
 pub(crate) use runtime::ExportRuntime;
-pub(crate) use spans::{EncodedSpans, MaskedSpans};
+pub(crate) use spans::MaskedSpans;

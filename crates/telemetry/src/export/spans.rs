@@ -1,19 +1,14 @@
-//! The export of spans: masking and accounting in front of the queue, and the requests over HTTP.
+//! The export of spans: masking and accounting in front of the queue, and accounting behind it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::Context;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 
 use super::accounting::{Accounting, Counted};
-use super::http::{HttpExporter, json};
-use super::protobuf;
-use super::queue::ExportQueue;
 use crate::masking;
 
 /// Masks each span, then passes it to `next`.
@@ -51,28 +46,6 @@ impl SpanProcessor for MaskedSpans {
     }
 }
 
-/// Encodes each span for a request over HTTP.
-#[derive(Debug)]
-pub(crate) struct EncodedSpans(pub(crate) ExportQueue);
-
-impl SpanProcessor for EncodedSpans {
-    fn on_start(&self, _: &mut Span, _: &Context) {}
-
-    fn on_end(&self, span: SpanData) {
-        if span.span_context.is_sampled() {
-            protobuf::encode_span(&span, |span| self.0.push(&span));
-        }
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.0.flush()
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shut_down(timeout)
-    }
-}
-
 impl<E: SpanExporter> SpanExporter for Counted<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
@@ -92,14 +65,5 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.exporter.set_resource(resource);
-    }
-}
-
-/// As OTLP/JSON.
-impl SpanExporter for HttpExporter {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let resource_spans = group_spans_by_resource_and_scope(batch, &(&self.resource).into());
-        self.send(json(&ExportTraceServiceRequest { resource_spans })?)
-            .await
     }
 }

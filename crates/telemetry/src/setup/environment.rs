@@ -11,19 +11,12 @@ use settings::{Env, SettingError};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::exporter::Exporter;
 use super::limits::{self, Batch};
-use super::otlp::{self, Otlp, Variables};
 use super::sampling;
+use super::signal::{self, Signal};
 use crate::masking::RecordLimits;
 use crate::propagation::TraceContextPropagator;
-
-/// Where a signal is exported to.
-#[derive(Debug)]
-pub(super) enum Exporter {
-    Otlp(Box<Otlp>),
-    Console,
-    None,
-}
 
 #[derive(Debug)]
 pub(super) struct Environment {
@@ -50,17 +43,17 @@ pub(super) struct Environment {
 impl Environment {
     pub(super) fn from_env(env: &Env) -> Result<Self, SettingError> {
         let disabled = env.flag_or("OTEL_SDK_DISABLED", false)?;
-        let exporter = |variables| {
+        let exporter = |signal: &Signal| {
             if disabled {
                 Ok(Exporter::None)
             } else {
-                read_exporter(env, variables)
+                Exporter::from_env(env, signal)
             }
         };
         Ok(Self {
-            traces: exporter(&otlp::TRACES)?,
-            metrics: exporter(&otlp::METRICS)?,
-            logs: exporter(&otlp::LOGS)?,
+            traces: exporter(&signal::TRACES)?,
+            metrics: exporter(&signal::METRICS)?,
+            logs: exporter(&signal::LOGS)?,
             sampler: sampling::from_env(env)?,
             span_limits: limits::spans(env)?,
             span_value_length: limits::span_value_length(env)?,
@@ -103,20 +96,6 @@ fn read_ignored(env: &Env) -> Vec<(&'static str, &'static str)> {
     };
     let ignored = |[name, actual, reason]: [_; 3]| is_other(name, actual).then_some((name, reason));
     IGNORED.into_iter().filter_map(ignored).collect()
-}
-
-fn read_exporter(env: &Env, variables: &Variables) -> Result<Exporter, SettingError> {
-    let exporter = env.get(variables.exporter).unwrap_or("otlp");
-    match exporter.to_ascii_lowercase().as_str() {
-        "otlp" => Ok(Exporter::Otlp(Box::new(Otlp::from_env(env, variables)?))),
-        "console" => Ok(Exporter::Console),
-        "none" => Ok(Exporter::None),
-        _ => Err(SettingError::bad(
-            variables.exporter,
-            exporter,
-            "otlp, console or none",
-        )),
-    }
 }
 
 fn read_temporality(env: &Env) -> Result<Temporality, SettingError> {
@@ -183,9 +162,9 @@ fn read_propagators(env: &Env) -> Result<TextMapCompositePropagator, SettingErro
 
 #[cfg(test)]
 mod tests {
-    use super::otlp::Protocol;
     use super::*;
     use crate::export::Encoding;
+    use crate::setup::otlp::Protocol;
 
     #[test]
     fn a_signals_own_protocol_overrides_the_common_one() {

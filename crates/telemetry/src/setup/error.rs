@@ -1,21 +1,21 @@
 //! Why telemetry cannot be set up.
 
-use opentelemetry_otlp::ExporterBuildError;
 use settings::SettingError;
 
 /// Why telemetry cannot be set up.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SetupError {
-    /// A variable has a value that is not accepted.
-    #[error(transparent)]
-    Setting(#[from] SettingError),
-    /// An OTLP exporter cannot be built.
-    #[error("the OTLP exporter for {signal}: {source}")]
+    /// A variable has a value that is not accepted. The text names the variable, its value and what it takes.
+    #[error("{0}")]
+    Variable(String),
+    /// An OTLP exporter over gRPC cannot be built.
+    #[error("the OTLP exporter for {signal}: {reason}")]
     Exporter {
         /// `traces`, `metrics` or `logs`.
         signal: &'static str,
-        /// The error of opentelemetry-otlp.
-        source: ExporterBuildError,
+        /// What opentelemetry-otlp reports.
+        reason: String,
     },
     /// The HTTP client of the OTLP exporters cannot be built, for example for an unreadable certificate.
     #[error("the HTTP client of the OTLP exporters: {0}")]
@@ -23,13 +23,27 @@ pub enum SetupError {
     /// Another subscriber is installed already.
     #[error("a tracing subscriber is installed already")]
     SubscriberInstalled,
-    /// The patterns of [`Service::masking`](crate::Service::masking) cannot be added.
+    /// The patterns of [`Builder::mask`](crate::Builder::mask) cannot be added.
     #[error("masking: {0}")]
     Patterns(#[from] mask::TooLate),
 }
 
 impl SetupError {
-    pub(super) fn exporter(signal: &'static str) -> impl FnOnce(ExporterBuildError) -> Self {
-        move |source| Self::Exporter { signal, source }
+    /// Not a `From`: the error's type is not part of this crate's interface.
+    pub(super) fn variable(error: &SettingError) -> Self {
+        Self::Variable(error.to_string())
+    }
+
+    #[cfg(feature = "grpc")]
+    pub(super) fn exporter<E: ToString>(signal: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::Exporter {
+            signal,
+            reason: source.to_string(),
+        }
+    }
+
+    #[cfg(feature = "__otlp")]
+    pub(super) fn client<E: ToString>(error: E) -> Self {
+        Self::Client(error.to_string())
     }
 }

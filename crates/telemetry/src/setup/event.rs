@@ -4,17 +4,17 @@
 use std::borrow::Cow;
 
 use tracing::{Event, Level};
+#[cfg(feature = "log")]
 use tracing_log::NormalizeEvent;
 
 /// The event's level and target.
 pub(super) fn origin(event: &Event<'_>) -> (Level, Cow<'static, str>) {
-    match event.normalized_metadata() {
-        Some(of_log) => (*of_log.level(), Cow::Owned(of_log.target().to_owned())),
-        None => {
-            let metadata = event.metadata();
-            (*metadata.level(), Cow::Borrowed(metadata.target()))
-        }
+    #[cfg(feature = "log")]
+    if let Some(of_log) = event.normalized_metadata() {
+        return (*of_log.level(), Cow::Owned(of_log.target().to_owned()));
     }
+    let metadata = event.metadata();
+    (*metadata.level(), Cow::Borrowed(metadata.target()))
 }
 
 /// The event's name, if it was given one, as in `tracing::warn!(name: "parcel.lost", "...")`. Otherwise

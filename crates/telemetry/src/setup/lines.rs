@@ -1,10 +1,8 @@
 //! Masked log lines on stdout: JSON for machines, text for a terminal. Both end with the event's trace.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 
-use chrono::Utc;
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 use serde::Serialize;
@@ -16,6 +14,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::event;
+use super::timestamp::now;
 use crate::names;
 use crate::propagation::hexadecimal;
 use crate::span::current_request_id;
@@ -99,7 +98,9 @@ impl JsonObject {
 
 /// One line of text: time, level, target, message, fields, event name, trace. A text cannot begin another
 /// line, nor control the terminal.
-pub(super) struct TextLines;
+pub(super) struct TextLines {
+    pub(super) colored: bool,
+}
 
 impl<S, N> FormatEvent<S, N> for TextLines
 where
@@ -113,7 +114,7 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let (level, target) = event::origin(event);
-        let (color, reset) = if writer.has_ansi_escapes() {
+        let (color, reset) = if self.colored {
             (color(level), "\u{1b}[0m")
         } else {
             ("", "")
@@ -228,35 +229,6 @@ impl<F: FnMut(&str, Shown<'_>)> Visit for Fields<F> {
     }
 }
 
-/// The time in RFC 3339, UTC, with microseconds. The date and the seconds are formatted once a second.
-fn now() -> String {
-    thread_local! {
-        static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
-    }
-    let now = Utc::now();
-    let mut text = String::with_capacity(TIMESTAMP_LENGTH);
-    SECOND.with_borrow_mut(|(second, formatted)| {
-        if *second != now.timestamp() {
-            *second = now.timestamp();
-            *formatted = now.format("%Y-%m-%dT%H:%M:%S").to_string();
-        }
-        text.push_str(formatted);
-    });
-    text.push('.');
-    // A leap second is shown as the end of the second before it.
-    let micros = now.timestamp_subsec_micros().min(999_999);
-    let mut place = 100_000;
-    while place > 0 {
-        text.extend(char::from_digit(micros / place % 10, 10));
-        place /= 10;
-    }
-    text.push('Z');
-    text
-}
-
-/// The length of `2026-01-31T12:00:00.000000Z`.
-const TIMESTAMP_LENGTH: usize = 27;
-
 fn current_ids() -> Option<(String, String)> {
     let context = Context::current();
     let span = context.span();
@@ -303,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_text_neither_begins_a_line_nor_controls_the_terminal() {
-        let line = line_as(TextLines, || {
+        let line = line_as(TextLines { colored: false }, || {
             tracing::info!(name = "a\nINFO: forged", "b\r\n\u{1b}[2J\u{9b}31m\tz");
         });
         assert!(
@@ -322,7 +294,7 @@ mod tests {
         let json = line(lost);
         assert_eq!(json["event_name"], "parcel.lost");
         assert_eq!(json["field.event_name"], "other");
-        assert!(line_as(TextLines, lost).contains(" event_name=parcel.lost"));
+        assert!(line_as(TextLines { colored: false }, lost).contains(" event_name=parcel.lost"));
         assert_eq!(line(|| tracing::info!("found")).get("event_name"), None);
     }
 
@@ -344,16 +316,6 @@ mod tests {
         assert_eq!(line["amount"], 99.5);
         assert_eq!(line["paid"], true);
         assert_eq!(line["debug"], "Some(\"x\")");
-    }
-
-    #[test]
-    fn a_timestamp_is_rfc_3339_in_utc_with_microseconds() {
-        let before = Utc::now();
-        let text = now();
-        let time = chrono::DateTime::parse_from_rfc3339(&text).unwrap().to_utc();
-        assert!((before - time).num_microseconds().unwrap() <= 0 && time <= Utc::now());
-        assert_eq!(text.len(), TIMESTAMP_LENGTH);
-        assert!(text.ends_with('Z'), "{text}");
     }
 
     #[test]

@@ -1,24 +1,29 @@
-//! Starts OpenTelemetry from the environment, and shuts it down.
+//! Starts OpenTelemetry from the environment and what the program adds, and shuts it down.
 
+mod builder;
 mod environment;
 mod error;
 mod event;
+mod exporter;
 mod limits;
 mod lines;
+#[cfg(feature = "__otlp")]
 mod otlp;
 mod panics;
 mod providers;
 mod records;
 mod resource;
 mod sampling;
+mod signal;
 mod subscriber;
-mod transport;
+mod timestamp;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -30,8 +35,8 @@ use self::environment::Environment;
 use crate::export::ExportReport;
 use crate::scope;
 
+pub use builder::{Builder, builder};
 pub use error::SetupError;
-pub use resource::Service;
 
 /// Running telemetry. Hold it until the end of the program, then call [`Telemetry::shutdown`]. A program that
 /// ends without that call exports what it can within two seconds, when this is dropped.
@@ -52,35 +57,44 @@ struct Providers {
 const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Sets up traces, metrics, logs and propagation for this process, from `OTEL_*`, `ENVIRONMENT` and
-/// `RUST_LOG`. Call it once, inside a tokio runtime, before the first span. From then on a panic is a log
-/// record, masked like any other, instead of lines on stderr.
+/// `RUST_LOG`: [`builder`] with nothing added.
 ///
 /// # Errors
-/// If a variable has a value that is not accepted, no TLS provider is installed, a certificate cannot be
-/// used, a tracing subscriber is installed already, or a text was masked before the service's patterns were
-/// added.
-pub fn init(service: &Service) -> Result<Telemetry, SetupError> {
-    let telemetry = init_from(service, &Env::process())?;
-    panics::install();
-    Ok(telemetry)
+/// As [`Builder::init`].
+pub fn init(name: impl Into<String>, version: impl Into<String>) -> Result<Telemetry, SetupError> {
+    builder(name, version).init()
 }
 
-/// Like [`init`], but from the variables in `env` instead of the process's, for tests; the panic hook stays
-/// as it is.
-///
-/// # Errors
-/// As [`init`].
-pub fn init_from(service: &Service, env: &Env) -> Result<Telemetry, SetupError> {
-    if !service.patterns.is_empty() {
-        mask::add_patterns(service.patterns)?;
+impl Builder {
+    /// Sets telemetry up. Call it once, inside a tokio runtime, before the first span. From then on a panic
+    /// is a log record, masked like any other, instead of lines on stderr.
+    ///
+    /// # Errors
+    /// If a variable has a value that is not accepted, no TLS provider is installed, a certificate cannot be
+    /// used, a tracing subscriber is installed already, or a text was masked before the program's patterns
+    /// were added.
+    pub fn init(self) -> Result<Telemetry, SetupError> {
+        if !self.patterns.is_empty() {
+            mask::add_patterns(&self.patterns)?;
+        }
+        let env = self.variables.unwrap_or_else(Env::process);
+        let environment = Environment::from_env(&env).map_err(|error| SetupError::variable(&error))?;
+        let resource = resource::detect(self.service, &environment.name, &env);
+        let resource = resource.map_err(|error| SetupError::variable(&error))?;
+        let telemetry = start(environment, &resource)?;
+        if self.panic_hook {
+            panics::install();
+        }
+        Ok(telemetry)
     }
-    let environment = Environment::from_env(env)?;
-    let resource = resource::detect(service, &environment.name, env)?;
+}
+
+fn start(environment: Environment, resource: &Resource) -> Result<Telemetry, SetupError> {
     let report = Arc::new(ExportReport::default());
     let providers = Providers {
-        tracer: providers::tracer(&environment, &resource, &report)?,
-        meter: providers::meter(&environment, &resource, &report)?,
-        logger: providers::logger(&environment, &resource, &report)?,
+        tracer: providers::tracer(&environment, resource, &report)?,
+        meter: providers::meter(&environment, resource, &report)?,
+        logger: providers::logger(&environment, resource, &report)?,
     };
     let tracer = providers
         .tracer

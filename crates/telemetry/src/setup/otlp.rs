@@ -10,6 +10,8 @@ use settings::{Env, SecretSlice, SettingError};
 use url::Url;
 
 use super::limits;
+use super::signal::Signal;
+#[cfg(feature = "http-proto")]
 use crate::export::Encoding;
 use crate::intern::intern;
 
@@ -30,8 +32,43 @@ pub(super) struct Otlp {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
+    #[cfg(feature = "grpc")]
     Grpc,
+    #[cfg(feature = "http-proto")]
     Http(Encoding),
+}
+
+impl Protocol {
+    #[cfg(feature = "http-proto")]
+    const DEFAULT: Self = Self::Http(Encoding::Protobuf);
+    #[cfg(not(feature = "http-proto"))]
+    const DEFAULT: Self = Self::Grpc;
+    const TAKES: &str = if cfg!(all(feature = "grpc", feature = "http-json")) {
+        "grpc, http/protobuf or http/json"
+    } else {
+        "what the features `http-proto`, `http-json` and `grpc` of throughline-telemetry add"
+    };
+
+    fn parse(word: &str) -> Option<Self> {
+        match word.to_ascii_lowercase().as_str() {
+            #[cfg(feature = "grpc")]
+            "grpc" => Some(Self::Grpc),
+            #[cfg(feature = "http-proto")]
+            "http/protobuf" => Some(Self::Http(Encoding::Protobuf)),
+            #[cfg(feature = "http-json")]
+            "http/json" => Some(Self::Http(Encoding::Json)),
+            _ => None,
+        }
+    }
+
+    fn is_grpc(self) -> bool {
+        match self {
+            #[cfg(feature = "grpc")]
+            Self::Grpc => true,
+            #[cfg(feature = "http-proto")]
+            Self::Http(_) => false,
+        }
+    }
 }
 
 /// The contents of PEM files.
@@ -49,62 +86,21 @@ pub(super) struct Identity {
     pub(super) key: SecretSlice<u8>,
 }
 
-/// The variables of one signal.
-#[derive(Debug)]
-pub(super) struct Variables {
-    pub(super) exporter: &'static str,
-    /// As in `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`.
-    signal: &'static str,
-    path: &'static str,
-    batch_timeout: &'static str,
-}
-
-pub(super) const TRACES: Variables = Variables {
-    exporter: "OTEL_TRACES_EXPORTER",
-    signal: "TRACES",
-    path: "v1/traces",
-    batch_timeout: "OTEL_BSP_EXPORT_TIMEOUT",
-};
-pub(super) const METRICS: Variables = Variables {
-    exporter: "OTEL_METRICS_EXPORTER",
-    signal: "METRICS",
-    path: "v1/metrics",
-    batch_timeout: "OTEL_METRIC_EXPORT_TIMEOUT",
-};
-pub(super) const LOGS: Variables = Variables {
-    exporter: "OTEL_LOGS_EXPORTER",
-    signal: "LOGS",
-    path: "v1/logs",
-    batch_timeout: "OTEL_BLRP_EXPORT_TIMEOUT",
-};
-
 /// A signal's own variable and the common one.
 type Names = [&'static str; 2];
 
-impl Variables {
-    fn names(&self, of: &str) -> Names {
-        let own = intern(format!("OTEL_EXPORTER_OTLP_{}_{of}", self.signal));
-        [own, intern(format!("OTEL_EXPORTER_OTLP_{of}"))]
-    }
+fn names(signal: &Signal, of: &str) -> Names {
+    let own = intern(format!("OTEL_EXPORTER_OTLP_{}_{of}", signal.name));
+    [own, intern(format!("OTEL_EXPORTER_OTLP_{of}"))]
 }
 
 impl Otlp {
-    pub(super) fn from_env(env: &Env, variables: &Variables) -> Result<Self, SettingError> {
-        let protocol = read(
-            env,
-            variables.names("PROTOCOL"),
-            "grpc, http/protobuf or http/json",
-            |word| match word.to_ascii_lowercase().as_str() {
-                "grpc" => Some(Protocol::Grpc),
-                "http/protobuf" => Some(Protocol::Http(Encoding::Protobuf)),
-                "http/json" => Some(Protocol::Http(Encoding::Json)),
-                _ => None,
-            },
-        )?
-        .unwrap_or(Protocol::Http(Encoding::Protobuf));
+    pub(super) fn from_env(env: &Env, signal: &Signal) -> Result<Self, SettingError> {
+        let protocol = read(env, names(signal, "PROTOCOL"), Protocol::TAKES, Protocol::parse)?
+            .unwrap_or(Protocol::DEFAULT);
         let gzip = read(
             env,
-            variables.names("COMPRESSION"),
+            names(signal, "COMPRESSION"),
             "gzip or none",
             |word| match word.to_ascii_lowercase().as_str() {
                 "gzip" => Some(true),
@@ -114,23 +110,23 @@ impl Otlp {
         )?;
         let timeout = read(
             env,
-            variables.names("TIMEOUT"),
+            names(signal, "TIMEOUT"),
             "a number of milliseconds above 0",
             |text| text.parse().ok().filter(|milliseconds| *milliseconds > 0),
         )?;
         let timeout = timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
-        let batch_timeout = limits::milliseconds(env, variables.batch_timeout, 30_000)?;
-        let headers = headers(env, variables.names("HEADERS"))?;
+        let batch_timeout = limits::milliseconds(env, signal.batch_timeout, 30_000)?;
+        let headers = headers(env, names(signal, "HEADERS"))?;
         Ok(Self {
             protocol,
-            endpoint: endpoint(env, variables, protocol, !headers.is_empty())?,
+            endpoint: endpoint(env, signal, protocol, !headers.is_empty())?,
             headers,
             // The first bounds the requests for a batch, the second how long the batch waits for them.
             timeout: timeout.min(batch_timeout),
             gzip: gzip.unwrap_or_default(),
             tls: Tls {
-                authority: file(env, variables.names("CERTIFICATE"))?,
-                identity: identity(env, variables)?,
+                authority: file(env, names(signal, "CERTIFICATE"))?,
+                identity: identity(env, signal)?,
             },
         })
     }
@@ -161,24 +157,19 @@ fn first(env: &Env, names: Names) -> Option<(&'static str, &str)> {
 /// HTTP: a signal's own endpoint is used unchanged, the signal's path is added to the common one. gRPC: no
 /// path, and an endpoint without a scheme means TLS unless `..._INSECURE` is `true`. With headers, which
 /// hold API keys, a public endpoint needs TLS.
-fn endpoint(
-    env: &Env,
-    variables: &Variables,
-    protocol: Protocol,
-    has_headers: bool,
-) -> Result<Url, SettingError> {
+fn endpoint(env: &Env, signal: &Signal, protocol: Protocol, has_headers: bool) -> Result<Url, SettingError> {
     const TAKES: &str = "a URL such as http://localhost:4318 or https://otlp.example.com";
-    let grpc = protocol == Protocol::Grpc;
+    let grpc = protocol.is_grpc();
     let default = if grpc {
         "http://localhost:4317"
     } else {
         "http://localhost:4318"
     };
-    let insecure = read(env, variables.names("INSECURE"), "true or false", |text| {
+    let insecure = read(env, names(signal, "INSECURE"), "true or false", |text| {
         text.to_ascii_lowercase().parse().ok()
     })?;
-    let [own, common] = variables.names("ENDPOINT");
-    let (name, text) = first(env, variables.names("ENDPOINT")).unwrap_or((common, default));
+    let [own, common] = names(signal, "ENDPOINT");
+    let (name, text) = first(env, names(signal, "ENDPOINT")).unwrap_or((common, default));
     let bad = || SettingError::bad(name, without_secrets(text), TAKES);
 
     let scheme = if insecure == Some(true) { "http" } else { "https" };
@@ -200,7 +191,7 @@ fn endpoint(
         )?;
     }
     if !grpc && name != own {
-        let path = format!("{}/{}", url.path().trim_end_matches('/'), variables.path);
+        let path = format!("{}/{}", url.path().trim_end_matches('/'), signal.path);
         url.set_path(&path);
     }
     Ok(url)
@@ -252,11 +243,11 @@ fn file(env: &Env, names: Names) -> Result<Option<Vec<u8>>, SettingError> {
     })
 }
 
-fn identity(env: &Env, variables: &Variables) -> Result<Option<Identity>, SettingError> {
-    let certificate = file(env, variables.names("CLIENT_CERTIFICATE"))?;
-    let key = file(env, variables.names("CLIENT_KEY"))?;
-    let [_, client_certificate] = variables.names("CLIENT_CERTIFICATE");
-    let [_, client_key] = variables.names("CLIENT_KEY");
+fn identity(env: &Env, signal: &Signal) -> Result<Option<Identity>, SettingError> {
+    let certificate = file(env, names(signal, "CLIENT_CERTIFICATE"))?;
+    let key = file(env, names(signal, "CLIENT_KEY"))?;
+    let [_, client_certificate] = names(signal, "CLIENT_CERTIFICATE");
+    let [_, client_key] = names(signal, "CLIENT_KEY");
     match (certificate, key) {
         (Some(certificate), Some(key)) => Ok(Some(Identity {
             certificate,
@@ -277,6 +268,7 @@ fn identity(env: &Env, variables: &Variables) -> Result<Option<Identity>, Settin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setup::signal::TRACES;
 
     fn traces<const N: usize>(pairs: [(&str, &str); N]) -> Result<Otlp, SettingError> {
         Otlp::from_env(&Env::of(pairs), &TRACES)

@@ -1,47 +1,21 @@
 //! The resource attributes of this process, its host and its pod.
 
-use mask::Pattern;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 use percent_encoding::percent_decode_str;
 use settings::{Env, SettingError};
 
 use crate::names;
 
-/// The service that produces the telemetry. `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` override it.
+/// The service that produces the telemetry.
 #[derive(Debug, Clone)]
-pub struct Service {
-    name: &'static str,
-    version: &'static str,
-    namespace: Option<&'static str>,
-    pub(super) patterns: &'static [Pattern],
-}
-
-impl Service {
-    /// A service by its name (`service.name`) and version (`service.version`).
-    pub const fn new(name: &'static str, version: &'static str) -> Self {
-        Self {
-            name,
-            version,
-            namespace: None,
-            patterns: &[],
-        }
-    }
-
-    /// The product that the service is part of (`service.namespace`).
-    #[must_use]
-    pub const fn namespace(mut self, namespace: &'static str) -> Self {
-        self.namespace = Some(namespace);
-        self
-    }
-
-    /// Masks these patterns too: optional ones, such as [`mask::IBAN`], and the program's own.
-    #[must_use]
-    pub const fn masking(mut self, patterns: &'static [Pattern]) -> Self {
-        self.patterns = patterns;
-        self
-    }
+pub(super) struct Service {
+    pub(super) name: String,
+    pub(super) version: String,
+    /// What the program adds.
+    pub(super) attributes: Vec<KeyValue>,
 }
 
 /// Variables that manifests commonly fill from the Kubernetes downward API, those in `deploy/k8s` among them.
@@ -54,28 +28,25 @@ const DOWNWARD_API: &[(&str, &str)] = &[
     ("K8S_DEPLOYMENT_NAME", names::K8S_DEPLOYMENT_NAME),
 ];
 
-/// The attributes of the process, overridden by `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`.
-pub(super) fn detect(service: &Service, environment: &str, env: &Env) -> Result<Resource, SettingError> {
+/// The attributes of the process and of the program, overridden by `OTEL_RESOURCE_ATTRIBUTES` and
+/// `OTEL_SERVICE_NAME`.
+pub(super) fn detect(service: Service, environment: &str, env: &Env) -> Result<Resource, SettingError> {
     let mut attributes = vec![
         KeyValue::new(names::SERVICE_NAME, service.name),
         KeyValue::new(names::SERVICE_VERSION, service.version),
-        KeyValue::new(names::SERVICE_INSTANCE_ID, uuid::Uuid::new_v4().to_string()),
+        KeyValue::new(names::SERVICE_INSTANCE_ID, instance_id()),
         KeyValue::new(names::DEPLOYMENT_ENVIRONMENT_NAME, environment.to_owned()),
         KeyValue::new(names::OS_TYPE, os_type(std::env::consts::OS)),
         KeyValue::new(names::PROCESS_PID, i64::from(std::process::id())),
         KeyValue::new(names::PROCESS_RUNTIME_NAME, "rustc"),
         KeyValue::new(names::PROCESS_RUNTIME_VERSION, env!("RUSTC_VERSION")),
     ];
-    attributes.extend(
-        service
-            .namespace
-            .map(|name| KeyValue::new(names::SERVICE_NAMESPACE, name)),
-    );
     attributes.extend(host_name(env).map(|name| KeyValue::new(names::HOST_NAME, name)));
     for (variable, name) in DOWNWARD_API {
         let value = env.get(variable).map(str::to_owned);
         attributes.extend(value.map(|value| KeyValue::new(*name, value)));
     }
+    attributes.extend(service.attributes);
     attributes.extend(from_list(env)?);
     if let Some(name) = env.get("OTEL_SERVICE_NAME") {
         attributes.push(KeyValue::new(names::SERVICE_NAME, name.to_owned()));
@@ -84,6 +55,12 @@ pub(super) fn detect(service: &Service, environment: &str, env: &Env) -> Result<
         .with_detector(Box::new(TelemetryResourceDetector))
         .with_attributes(attributes)
         .build())
+}
+
+/// A random UUID, from the random bytes of the SDK.
+fn instance_id() -> String {
+    let bytes = RandomIdGenerator::default().new_trace_id().to_bytes();
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }
 
 /// `name=value,name=value`, values percent-encoded.
@@ -124,10 +101,16 @@ fn host_name(env: &Env) -> Option<String> {
 mod tests {
     use super::*;
 
-    const SERVICE: Service = Service::new("shop", "1.2.3").namespace("retail");
+    fn service() -> Service {
+        Service {
+            name: "shop".to_owned(),
+            version: "1.2.3".to_owned(),
+            attributes: vec![KeyValue::new(names::SERVICE_NAMESPACE, "retail")],
+        }
+    }
 
     fn resource<const N: usize>(pairs: [(&str, &str); N]) -> Resource {
-        detect(&SERVICE, "staging", &Env::of(pairs)).unwrap()
+        detect(service(), "staging", &Env::of(pairs)).unwrap()
     }
 
     fn value(resource: &Resource, name: &'static str) -> Option<String> {
@@ -180,7 +163,7 @@ mod tests {
     #[test]
     fn a_malformed_list_is_an_error() {
         let env = Env::of([("OTEL_RESOURCE_ATTRIBUTES", "team")]);
-        let error = detect(&SERVICE, "staging", &env).unwrap_err().to_string();
+        let error = detect(service(), "staging", &env).unwrap_err().to_string();
         assert!(error.starts_with("OTEL_RESOURCE_ATTRIBUTES: got `team`; takes a list"));
     }
 }

@@ -61,10 +61,15 @@ pub(super) fn install(
     let printable = filter_fn(|metadata| metadata.is_event() && !is_reported_by_export(metadata));
     let lines = match environment.name.as_str() {
         "development" => tracing_subscriber::fmt::layer()
-            .event_format(TextLines)
-            .with_ansi(std::io::stdout().is_terminal())
+            .with_ansi(false)
+            .event_format(TextLines {
+                colored: std::io::stdout().is_terminal(),
+            })
             .boxed(),
-        _ => tracing_subscriber::fmt::layer().event_format(JsonLines).boxed(),
+        _ => tracing_subscriber::fmt::layer()
+            .with_ansi(false)
+            .event_format(JsonLines)
+            .boxed(),
     };
     tracing_subscriber::registry()
         .with(spans)

@@ -11,7 +11,7 @@ use actix_web::{App, HttpResponse, web};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span, Tracer};
 use throughline_telemetry::http::server::Tracing;
-use throughline_telemetry::{Service, log_error, metrics, propagation, span};
+use throughline_telemetry::{log_error, metrics, propagation, span};
 
 /// The work of the program between setup and shutdown.
 #[derive(Debug, Clone, Copy)]
@@ -94,8 +94,7 @@ fn the_program() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let service = Service::new("probe", "1.0.0");
-        let telemetry = match throughline_telemetry::init(&service) {
+        let telemetry = match throughline_telemetry::init("probe", "1.0.0") {
             Ok(telemetry) => telemetry,
             Err(error) => return println!("refused: {error}"),
         };

@@ -6,8 +6,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use lens::{Lens, LensConfig, LogRecord, Metric, Point, Span, Trace, TraceId};
-use settings::Env;
-use throughline_telemetry::{Service, Telemetry, init_from};
+use throughline_telemetry::{Telemetry, builder};
 
 /// The timeout for telemetry to arrive.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -20,14 +19,15 @@ pub(crate) fn lens() -> &'static Lens {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
                 let lens = start_lens(0, 0).await;
-                let env = Env::of([
+                let variables = [
                     ("OTEL_EXPORTER_OTLP_ENDPOINT", lens.otlp_http_url().as_str()),
                     ("OTEL_BSP_SCHEDULE_DELAY", "20"),
                     ("OTEL_BLRP_SCHEDULE_DELAY", "20"),
                     ("OTEL_METRIC_EXPORT_INTERVAL", "50"),
                     ("ENVIRONMENT", "test"),
-                ]);
-                let telemetry = init_from(&Service::new("it", "1"), &env).unwrap();
+                ];
+                let telemetry = builder("it", "1").variables(variables).without_panic_hook();
+                let telemetry = telemetry.init().unwrap();
                 (lens, telemetry)
             })
         });

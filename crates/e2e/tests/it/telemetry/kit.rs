@@ -54,8 +54,8 @@ fn the_service() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let service = telemetry::Service::new("parcels", "1.0.0").namespace("kit");
-        let telemetry = telemetry::init(&service).unwrap();
+        let telemetry = telemetry::builder("parcels", "1.0.0").namespace("kit").init();
+        let telemetry = telemetry.unwrap();
         one_request().await;
         telemetry.shutdown(Duration::from_secs(60)).await;
     });
