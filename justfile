@@ -16,6 +16,10 @@ down *arguments:
 test:
     cargo xtask test
 
+# Package the crates for others, and build a service with them
+package:
+    cargo xtask package
+
 # Check the telemetry of a run against the contract, and print how often each row was seen
 telemetry-check:
     cargo xtask telemetry-check

@@ -11,6 +11,7 @@ mod fuzz_api;
 mod local;
 mod migrate;
 mod order;
+mod package;
 mod recorded_process;
 mod screenshots;
 mod siege;
@@ -35,6 +36,7 @@ enum Command {
     Up(up::Up),
     Down(down::Down),
     Test(test::Test),
+    Package(package::Package),
     Order(order::Order),
     Trace(trace::Trace),
     Traces(found::Traces),
@@ -60,6 +62,7 @@ async fn main() -> ExitCode {
         Command::Up(up) => up.run().await,
         Command::Down(down) => down.run().await,
         Command::Test(test) => test.run().await,
+        Command::Package(package) => package.run().await,
         Command::Order(order) => order.run().await,
         Command::Trace(trace) => trace.run().await,
         Command::Traces(traces) => traces.run().await,

@@ -37,6 +37,8 @@ const FEATURES: [&str; 13] = [
     "console",
     "log",
 ];
+/// The crates for others, outside the workspace.
+const PACKAGE: &str = "xtask package";
 const CHECK_FEATURE: &str = "clippy --locked --package throughline-telemetry --lib --no-default-features";
 
 impl Test {
@@ -66,11 +68,12 @@ async fn steps() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The features come last: they rebuild dependencies, which would delay the tests.
+/// The features and the packages come last: they rebuild dependencies, which would delay the tests.
 fn all_steps() -> impl Iterator<Item = String> {
     let alone = |feature| format!("{CHECK_FEATURE} --features={feature} -- -D warnings");
     let steps = STEPS.into_iter().map(str::to_owned);
-    steps.chain(FEATURES.into_iter().map(alone))
+    let package = std::iter::once(PACKAGE.to_owned());
+    steps.chain(FEATURES.into_iter().map(alone)).chain(package)
 }
 
 /// Private servers for this run, unless the environment names existing ones.

@@ -79,6 +79,7 @@
 //! when it evicted the meta, the queue writes it again. Redis Cluster is not supported: a script touches keys
 //! of several slots.
 #![warn(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod cleanup;
 mod config;
@@ -102,3 +103,8 @@ pub use crate::queue::{Job, Queue};
 pub use crate::reports::{REPORT_TTL, Report};
 pub use crate::stats::QueueStats;
 pub use crate::worker::{DEAD_AFTER, Delivery, HEARTBEAT, Pause, WorkOptions, WorkerHealth};
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

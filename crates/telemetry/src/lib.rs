@@ -30,6 +30,7 @@
 //! # }
 //! ```
 #![warn(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(feature = "full"),
     allow(
@@ -69,3 +70,8 @@ pub use opentelemetry;
 pub use opentelemetry_sdk;
 
 pub use setup::{Builder, SetupError, Telemetry, builder, init};
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -43,6 +43,7 @@ impl SetupError {
     }
 
     #[cfg(feature = "__otlp")]
+    #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
     pub(super) fn client<E: ToString>(error: E) -> Self {
         Self::Client(error.to_string())
     }

@@ -19,8 +19,9 @@ pub(crate) fn lens() -> &'static Lens {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
                 let lens = start_lens(0, 0).await;
+                let endpoint = lens.otlp_http_url();
                 let variables = [
-                    ("OTEL_EXPORTER_OTLP_ENDPOINT", lens.otlp_http_url().as_str()),
+                    ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
                     ("OTEL_BSP_SCHEDULE_DELAY", "20"),
                     ("OTEL_BLRP_SCHEDULE_DELAY", "20"),
                     ("OTEL_METRIC_EXPORT_INTERVAL", "50"),
