@@ -11,6 +11,7 @@
 //! | [`job`] | `job`, `apalis` | PRODUCER and CONSUMER spans of queued jobs, and the `messaging.*` metrics |
 //! | [`template`] | | INTERNAL spans of rendered templates |
 //! | [`metrics`] | | a service's own instruments |
+//! | [`capture`] | | spans, log records and metrics of a test, in memory |
 //! | [`exception`] | | errors as log records, with `exception.type` and `exception.message` |
 //!
 //! Spans of the service's own steps are plain `tracing` spans; they nest with the ones above in both
@@ -43,6 +44,7 @@
 
 #[cfg(feature = "redis")]
 pub mod cache;
+pub mod capture;
 #[cfg(feature = "diesel")]
 pub mod db;
 pub mod exception;
@@ -59,6 +61,7 @@ mod measures;
 pub mod metrics;
 pub mod names;
 mod operation;
+mod process;
 pub mod propagation;
 mod scope;
 mod setup;
@@ -69,7 +72,8 @@ pub use mask;
 pub use opentelemetry;
 pub use opentelemetry_sdk;
 
-pub use setup::{Builder, SetupError, Telemetry, builder, init};
+pub use export::MaskedProcessor;
+pub use setup::{BoxedLayer, Builder, SetupError, Telemetry, builder, init};
 
 /// The examples of the README compile.
 #[cfg(doctest)]

@@ -29,8 +29,9 @@ async fn add(shop: Shop) -> Result<&'static str, Box<dyn Error>> {
 
 async fn deliver(_: Delivery<Trace>) -> Result<(), Infallible> {
     let (http, url) = (reqwest::Client::new(), std::env::var("CALLED_URL").unwrap());
-    let called = Client::new(http.clone()).execute(http.get(url).build().unwrap()).await;
-    Ok(drop(called.unwrap()))
+    // Borrowed: diesel-async's trait has a method `execute` for values of all types.
+    let client = &Client::new(http.clone());
+    Ok(drop(client.execute(http.get(url).build().unwrap()).await.unwrap()))
 }
 
 fn received(job: &Delivery<Trace>) -> Received<'_> {

@@ -10,6 +10,7 @@ mod http;
 #[cfg(feature = "http-json")]
 mod json;
 mod logs;
+mod masked;
 mod metrics;
 #[cfg(feature = "http-proto")]
 mod protobuf;
@@ -24,6 +25,7 @@ pub(crate) use encoded::{EncodedRecords, EncodedSpans};
 #[cfg(feature = "http-proto")]
 pub(crate) use http::{Encoding, HttpExporter};
 pub(crate) use logs::AdmittedRecords;
+pub use masked::MaskedProcessor;
 #[cfg(feature = "http-proto")]
 pub(crate) use queue::ExportQueue;
 pub(crate) use runtime::ExportRuntime;

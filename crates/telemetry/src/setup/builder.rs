@@ -1,14 +1,40 @@
 //! What a program sets about its telemetry. All that an operator sets is in variables.
 
+use std::fmt;
+
 use mask::Pattern;
 use opentelemetry::KeyValue;
+use opentelemetry_sdk::logs::{LogExporter, LogProcessor};
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::{Instrument, Stream};
+use opentelemetry_sdk::trace::{SpanExporter, SpanProcessor};
 use settings::Env;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::{Layer, Registry};
 
+use super::additions::Additions;
 use super::resource::Service;
+use super::subscriber::{BoxedLayer, Lines};
 use crate::names;
 
-/// Sets telemetry up; [`builder`] makes one, and [`Builder::init`] ends it.
-#[derive(Debug)]
+/// Sets telemetry up; [`builder`] makes one, and [`Builder::init`] or [`Builder::layers`] ends it.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::fs::File;
+/// use throughline_telemetry::mask::IBAN;
+/// use throughline_telemetry::opentelemetry::KeyValue;
+/// # mod shop { pub fn tenant() -> String { "north".to_owned() } }
+///
+/// let telemetry = throughline_telemetry::builder(format!("shop-{}", shop::tenant()), "1.0.0")
+///     .attribute(KeyValue::new("shop.tenant", shop::tenant()))
+///     .mask(&[IBAN])
+///     .lines_to(File::create("shop.log")?)
+///     .init()?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use]
 pub struct Builder {
     pub(super) service: Service,
@@ -16,6 +42,10 @@ pub struct Builder {
     /// `None` for those of the process.
     pub(super) variables: Option<Env>,
     pub(super) panic_hook: bool,
+    pub(super) process_metrics: bool,
+    pub(super) lines: Lines,
+    pub(super) layers: Vec<BoxedLayer<Registry>>,
+    pub(super) additions: Additions,
 }
 
 /// Telemetry of the service with this name (`service.name`) and version (`service.version`).
@@ -30,6 +60,10 @@ pub fn builder(name: impl Into<String>, version: impl Into<String>) -> Builder {
         patterns: Vec::new(),
         variables: None,
         panic_hook: true,
+        process_metrics: false,
+        lines: Lines::Stdout,
+        layers: Vec::new(),
+        additions: Additions::default(),
     }
 }
 
@@ -67,5 +101,77 @@ impl Builder {
     {
         self.variables = Some(variables.into_iter().collect());
         self
+    }
+
+    /// Adds `process.cpu.time`, `process.memory.usage`, `process.thread.count` and
+    /// `process.open_file_descriptor.count`, on Linux, and of the tokio runtime that calls [`Builder::init`]
+    /// `tokio.workers`, `tokio.tasks` and `tokio.queue.depth`. They are read at each export.
+    pub fn process_metrics(mut self) -> Self {
+        self.process_metrics = true;
+        self
+    }
+
+    /// Writes lines to `writer` in place of stdout: a file, or a function that returns a writer.
+    pub fn lines_to(mut self, writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) -> Self {
+        self.lines = Lines::To(BoxMakeWriter::new(writer));
+        self
+    }
+
+    /// Writes no lines.
+    pub fn without_lines(mut self) -> Self {
+        self.lines = Lines::None;
+        self
+    }
+
+    /// Another layer of the `tracing` subscriber, which gets the spans and events that the layer itself does
+    /// not filter.
+    pub fn layer(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
+        self.layers.push(layer.boxed());
+        self
+    }
+
+    /// Another processor of spans. What it gets is masked; a span that waits in it is not counted.
+    pub fn span_processor(mut self, processor: impl SpanProcessor + 'static) -> Self {
+        self.additions.span_processor(processor);
+        self
+    }
+
+    /// Another exporter of spans, behind a queue of `OTEL_BSP_*`. What it gets is masked, and what does not fit
+    /// into the queue or fails is counted.
+    pub fn span_exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
+        self.additions.span_exporter(exporter);
+        self
+    }
+
+    /// Another processor of log records. Those of `tracing` and `log` are masked.
+    pub fn log_processor(mut self, processor: impl LogProcessor + 'static) -> Self {
+        self.additions.log_processor(processor);
+        self
+    }
+
+    /// Another exporter of log records, behind a queue of `OTEL_BLRP_*`; as [`Builder::span_exporter`].
+    pub fn log_exporter(mut self, exporter: impl LogExporter + 'static) -> Self {
+        self.additions.log_exporter(exporter);
+        self
+    }
+
+    /// Another exporter of metrics, every `OTEL_METRIC_EXPORT_INTERVAL`.
+    pub fn metric_exporter(mut self, exporter: impl PushMetricExporter) -> Self {
+        self.additions.metric_exporter(exporter);
+        self
+    }
+
+    /// A view: other buckets, attributes or names for an instrument, or none.
+    pub fn view(mut self, view: impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static) -> Self {
+        self.additions.view(view);
+        self
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("service", &self.service)
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! Starts OpenTelemetry from the environment and what the program adds, and shuts it down.
 
+mod additions;
 mod builder;
 mod environment;
 mod error;
@@ -11,6 +12,7 @@ mod lines;
 mod otlp;
 mod panics;
 mod providers;
+mod queued;
 mod records;
 mod resource;
 mod sampling;
@@ -23,20 +25,23 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use settings::Env;
 use tokio::sync::oneshot;
+use tracing::Subscriber;
+use tracing_subscriber::registry::LookupSpan;
 
 use self::environment::Environment;
+use self::subscriber::Outputs;
 use crate::export::ExportReport;
-use crate::scope;
+use crate::{process, scope};
 
 pub use builder::{Builder, builder};
 pub use error::SetupError;
+pub use subscriber::BoxedLayer;
 
 /// Running telemetry. Hold it until the end of the program, then call [`Telemetry::shutdown`]. A program that
 /// ends without that call exports what it can within two seconds, when this is dropped.
@@ -46,7 +51,7 @@ pub struct Telemetry {
     providers: Option<Providers>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Providers {
     tracer: Option<SdkTracerProvider>,
     meter: Option<SdkMeterProvider>,
@@ -73,7 +78,45 @@ impl Builder {
     /// If a variable has a value that is not accepted, no TLS provider is installed, a certificate cannot be
     /// used, a tracing subscriber is installed already, or a text was masked before the program's patterns
     /// were added.
-    pub fn init(self) -> Result<Telemetry, SetupError> {
+    pub fn init(mut self) -> Result<Telemetry, SetupError> {
+        let layers = std::mem::take(&mut self.layers);
+        self.start(|environment, outputs| subscriber::install(environment, outputs, layers))
+    }
+
+    /// Sets telemetry up without a `tracing` subscriber, for a program that has its own, and returns the layers
+    /// for it:
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), throughline_telemetry::SetupError> {
+    /// use tracing_subscriber::layer::SubscriberExt;
+    /// use tracing_subscriber::util::SubscriberInitExt;
+    ///
+    /// let (telemetry, layers) = throughline_telemetry::builder("shop", "1.0.0").layers()?;
+    /// tracing_subscriber::registry().with(layers).init();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Layers of [`Builder::layer`] are not among them.
+    ///
+    /// # Errors
+    /// As [`Builder::init`].
+    pub fn layers<S>(self) -> Result<(Telemetry, Vec<BoxedLayer<S>>), SetupError>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    {
+        let mut layers = Vec::new();
+        let telemetry = self.start(|environment, outputs| {
+            layers = subscriber::layers(environment, outputs);
+            Ok(())
+        })?;
+        Ok((telemetry, layers))
+    }
+
+    fn start(
+        mut self,
+        subscribe: impl FnOnce(&Environment, Outputs) -> Result<(), SetupError>,
+    ) -> Result<Telemetry, SetupError> {
         if !self.patterns.is_empty() {
             mask::add_patterns(&self.patterns)?;
         }
@@ -81,60 +124,88 @@ impl Builder {
         let environment = Environment::from_env(&env).map_err(|error| SetupError::variable(&error))?;
         let resource = resource::detect(self.service, &environment.name, &env);
         let resource = resource.map_err(|error| SetupError::variable(&error))?;
-        let telemetry = start(environment, &resource)?;
+        let report = Arc::new(ExportReport::default());
+        let additions = &mut self.additions;
+        let providers = Providers {
+            tracer: providers::tracer(&environment, &resource, &report, additions)?,
+            meter: providers::meter(&environment, &resource, &report, additions)?,
+            logger: providers::logger(&environment, &resource, &report, additions)?,
+        };
+        let outputs = Outputs {
+            tracer: providers
+                .tracer
+                .as_ref()
+                .map(|provider| provider.tracer_with_scope(scope::scope())),
+            logger: providers.logger.clone(),
+            lines: self.lines,
+        };
+        subscribe(&environment, outputs)?;
+        providers.install(&report);
+        if self.process_metrics && providers.meter.is_some() {
+            process::register();
+        }
+        global::set_text_map_propagator(environment.propagator);
+        for (name, reason) in environment.ignored {
+            tracing::warn!("{name} has no effect: {reason}");
+        }
         if self.panic_hook {
             panics::install();
         }
-        Ok(telemetry)
+        Ok(Telemetry {
+            providers: Some(providers),
+        })
     }
-}
-
-fn start(environment: Environment, resource: &Resource) -> Result<Telemetry, SetupError> {
-    let report = Arc::new(ExportReport::default());
-    let providers = Providers {
-        tracer: providers::tracer(&environment, resource, &report)?,
-        meter: providers::meter(&environment, resource, &report)?,
-        logger: providers::logger(&environment, resource, &report)?,
-    };
-    let tracer = providers
-        .tracer
-        .as_ref()
-        .map(|provider| provider.tracer_with_scope(scope::scope()));
-    subscriber::install(&environment, tracer, providers.logger.as_ref())?;
-
-    global::set_text_map_propagator(environment.propagator);
-    scope::enable(providers.tracer.is_some(), providers.meter.is_some());
-    if let Some(provider) = &providers.tracer {
-        global::set_tracer_provider(provider.clone());
-    }
-    if let Some(provider) = &providers.meter {
-        global::set_meter_provider(provider.clone());
-        report.register_metrics();
-    }
-    for (name, reason) in environment.ignored {
-        tracing::warn!("{name} has no effect: {reason}");
-    }
-    Ok(Telemetry {
-        providers: Some(providers),
-    })
 }
 
 impl Telemetry {
+    /// The provider of spans; `None` if they are not exported.
+    pub fn tracer_provider(&self) -> Option<&SdkTracerProvider> {
+        self.providers.as_ref()?.tracer.as_ref()
+    }
+
+    /// The provider of instruments; `None` if metrics are not exported.
+    pub fn meter_provider(&self) -> Option<&SdkMeterProvider> {
+        self.providers.as_ref()?.meter.as_ref()
+    }
+
+    /// The provider of log records; `None` if they are not exported. What is emitted to it directly is not
+    /// masked.
+    pub fn logger_provider(&self) -> Option<&SdkLoggerProvider> {
+        self.providers.as_ref()?.logger.as_ref()
+    }
+
+    /// Exports what is queued now, such as before a process is frozen.
+    ///
+    /// # Errors
+    /// If an exporter fails, or has not ended within `timeout`; it continues then.
+    pub async fn force_flush(&self, timeout: Duration) -> OTelSdkResult {
+        let Some(providers) = self.providers.clone() else {
+            return Err(OTelSdkError::AlreadyShutdown);
+        };
+        on_a_thread(timeout, move || providers.force_flush()).await
+    }
+
     /// Exports what is still queued and stops; gives up after `timeout`.
     pub async fn shutdown(mut self, timeout: Duration) {
         let Some(providers) = self.providers.take() else {
             return;
         };
-        let (sender, result) = oneshot::channel();
-        // Not `spawn_blocking`: the runtime waits for such threads even after the timeout.
-        std::thread::spawn(move || sender.send(providers.shutdown(timeout)));
-        match tokio::time::timeout(timeout, result).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!("telemetry was not exported to the end: {error}"),
-            Ok(Err(_)) | Err(_) => {
-                tracing::warn!("telemetry was not exported to the end within {timeout:?}");
-            }
+        if let Err(error) = on_a_thread(timeout, move || providers.shutdown(timeout)).await {
+            tracing::warn!("telemetry was not exported to the end: {error}");
         }
+    }
+}
+
+/// Not `spawn_blocking`: the runtime waits for such threads even after the timeout.
+async fn on_a_thread(
+    timeout: Duration,
+    work: impl FnOnce() -> OTelSdkResult + Send + 'static,
+) -> OTelSdkResult {
+    let (sender, result) = oneshot::channel();
+    std::thread::spawn(move || sender.send(work()));
+    match tokio::time::timeout(timeout, result).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(_)) | Err(_) => Err(OTelSdkError::Timeout(timeout)),
     }
 }
 
@@ -148,6 +219,26 @@ impl Drop for Telemetry {
 }
 
 impl Providers {
+    /// As the process's.
+    fn install(&self, report: &Arc<ExportReport>) {
+        scope::enable(self.tracer.is_some(), self.meter.is_some());
+        if let Some(provider) = &self.tracer {
+            global::set_tracer_provider(provider.clone());
+        }
+        if let Some(provider) = &self.meter {
+            global::set_meter_provider(provider.clone());
+            report.register_metrics();
+        }
+    }
+
+    /// Blocks.
+    fn force_flush(&self) -> OTelSdkResult {
+        let spans = self.tracer.as_ref().map(SdkTracerProvider::force_flush);
+        let records = self.logger.as_ref().map(SdkLoggerProvider::force_flush);
+        let metrics = self.meter.as_ref().map(SdkMeterProvider::force_flush);
+        [spans, records, metrics].into_iter().flatten().collect()
+    }
+
     /// Shuts down spans and log records at the same time, so that neither uses up the other's time, then
     /// metrics in the time that is left: they count what the other two lost. Blocks.
     fn shutdown(self, timeout: Duration) -> OTelSdkResult {

@@ -11,9 +11,11 @@ use opentelemetry_sdk::trace::SdkTracer;
 use tracing::subscriber::Interest;
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::filter::{DynFilterFn, FilterExt, FilterFn, LevelFilter, filter_fn};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::{Context as LayerContext, Filter, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use super::environment::Environment;
 use super::error::SetupError;
@@ -35,49 +37,116 @@ const FRAMEWORKS: &[&str] = &[
     "redis",
 ];
 
+/// A layer for a subscriber of the program's own.
+pub type BoxedLayer<S> = Box<dyn Layer<S> + Send + Sync>;
+
+/// Where lines are written to.
+pub(super) enum Lines {
+    Stdout,
+    To(BoxMakeWriter),
+    None,
+}
+
+/// What the layers are made from.
+pub(super) struct Outputs {
+    pub(super) tracer: Option<SdkTracer>,
+    pub(super) logger: Option<SdkLoggerProvider>,
+    pub(super) lines: Lines,
+}
+
+/// `added` are layers of the program.
 pub(super) fn install(
     environment: &Environment,
-    tracer: Option<SdkTracer>,
-    logger: Option<&SdkLoggerProvider>,
+    outputs: Outputs,
+    added: Vec<BoxedLayer<Registry>>,
 ) -> Result<(), SetupError> {
-    // `Environment` has checked the directives.
-    let level = || EnvFilter::new(&environment.log_level);
-    let max_level = max_level(tracer.is_some(), &level());
-    let spans = tracer.map(|tracer| {
-        tracing_opentelemetry::layer()
-            .with_tracer(tracer)
-            .with_location(false)
-            .with_target(false)
-            .with_threads(false)
-            .with_tracked_inactivity(false)
-            .with_error_records_to_exceptions(false)
-            .with_error_fields_to_exceptions(false)
-            .with_filter(service_spans())
-    });
-    let records = logger.map(|provider| {
-        let recordable = filter_fn(|metadata| metadata.is_event() && !is_of_sdk(metadata));
-        Records::new(provider, environment.log_limits).with_filter(recordable.and(level()))
-    });
-    let printable = filter_fn(|metadata| metadata.is_event() && !is_reported_by_export(metadata));
-    let lines = match environment.name.as_str() {
-        "development" => tracing_subscriber::fmt::layer()
-            .with_ansi(false)
+    let max_level = max_level(outputs.tracer.is_some(), &level(environment));
+    let installed = if added.is_empty() {
+        let Outputs {
+            tracer,
+            logger,
+            lines,
+        } = outputs;
+        tracing_subscriber::registry()
+            .with(tracer.map(spans))
+            .with(logger.map(|provider| records(environment, &provider)))
+            .with(line_layer(environment, lines))
+            .with(max_level)
+            .try_init()
+    } else {
+        // The program's layers may take more than the others.
+        let layers = layers(environment, outputs);
+        tracing_subscriber::registry().with(added).with(layers).try_init()
+    };
+    installed.map_err(|_| SetupError::SubscriberInstalled)
+}
+
+/// The layers, for a subscriber of the program's own.
+pub(super) fn layers<S>(environment: &Environment, outputs: Outputs) -> Vec<BoxedLayer<S>>
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+{
+    let Outputs {
+        tracer,
+        logger,
+        lines,
+    } = outputs;
+    let spans = tracer.map(|tracer| spans(tracer).boxed());
+    let records = logger.map(|provider| records(environment, &provider).boxed());
+    let lines = line_layer(environment, lines).map(Layer::boxed);
+    [spans, records, lines].into_iter().flatten().collect()
+}
+
+/// `Environment` has checked the directives.
+fn level(environment: &Environment) -> EnvFilter {
+    EnvFilter::new(&environment.log_level)
+}
+
+fn spans<S>(tracer: SdkTracer) -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        .with_location(false)
+        .with_target(false)
+        .with_threads(false)
+        .with_tracked_inactivity(false)
+        .with_error_records_to_exceptions(false)
+        .with_error_fields_to_exceptions(false)
+        .with_filter(service_spans())
+}
+
+fn records<S>(environment: &Environment, provider: &SdkLoggerProvider) -> impl Layer<S> + Send + Sync + use<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+{
+    let recordable = filter_fn(|metadata| metadata.is_event() && !is_of_sdk(metadata));
+    Records::new(provider, environment.log_limits).with_filter(recordable.and(level(environment)))
+}
+
+fn line_layer<S>(environment: &Environment, lines: Lines) -> Option<impl Layer<S> + Send + Sync + use<S>>
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+{
+    let is_text = environment.name == "development";
+    let layer = tracing_subscriber::fmt::layer().with_ansi(false);
+    let layer = match lines {
+        Lines::None => return None,
+        Lines::Stdout if is_text => layer
             .event_format(TextLines {
                 colored: std::io::stdout().is_terminal(),
             })
             .boxed(),
-        _ => tracing_subscriber::fmt::layer()
-            .with_ansi(false)
-            .event_format(JsonLines)
+        Lines::Stdout => layer.event_format(JsonLines).boxed(),
+        Lines::To(writer) if is_text => layer
+            .event_format(TextLines { colored: false })
+            .with_writer(writer)
             .boxed(),
+        Lines::To(writer) => layer.event_format(JsonLines).with_writer(writer).boxed(),
     };
-    tracing_subscriber::registry()
-        .with(spans)
-        .with(records)
-        .with(lines.with_filter(printable.and(level())))
-        .with(max_level)
-        .try_init()
-        .map_err(|_| SetupError::SubscriberInstalled)
+    let printable = filter_fn(|metadata| metadata.is_event() && !is_reported_by_export(metadata));
+    Some(layer.with_filter(printable.and(level(environment))))
 }
 
 /// Filters by the highest level that any layer takes. Without it the registry stores spans that no layer

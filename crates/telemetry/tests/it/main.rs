@@ -7,6 +7,7 @@
     clippy::as_conversions
 )]
 
+mod additions;
 mod app;
 mod cache;
 mod collectors;

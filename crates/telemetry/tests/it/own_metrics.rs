@@ -32,3 +32,21 @@ async fn a_services_own_instruments_have_unit_and_description() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_process_and_its_runtime_are_measured() {
+    lens();
+    for (name, unit, attributes) in [
+        ("process.cpu.time", "s", &[("cpu.mode", "user")][..]),
+        ("process.memory.usage", "By", &[]),
+        ("process.thread.count", "{thread}", &[]),
+        ("process.open_file_descriptor.count", "{file_descriptor}", &[]),
+        ("tokio.workers", "{thread}", &[]),
+        ("tokio.tasks", "{task}", &[]),
+        ("tokio.queue.depth", "{task}", &[]),
+    ] {
+        let (metric, _) = point(name, attributes).await;
+        assert_eq!(metric.unit, unit, "{name}");
+        assert_eq!(metric.kind, MetricKind::Sum, "{name}");
+    }
+}

@@ -27,7 +27,8 @@ pub(crate) fn lens() -> &'static Lens {
                     ("OTEL_METRIC_EXPORT_INTERVAL", "50"),
                     ("ENVIRONMENT", "test"),
                 ];
-                let telemetry = builder("it", "1").variables(variables).without_panic_hook();
+                let telemetry = builder("it", "1").variables(variables).process_metrics();
+                let telemetry = telemetry.without_panic_hook();
                 let telemetry = telemetry.init().unwrap();
                 (lens, telemetry)
             })

@@ -8,8 +8,8 @@ use opentelemetry_sdk::metrics::MeterProviderBuilder;
 use opentelemetry_sdk::trace::{SimpleSpanProcessor, SpanProcessor};
 use opentelemetry_stdout::{LogExporter, MetricExporter, SpanExporter};
 
-use super::queued;
 use crate::export::{Accounting, Counted};
+use crate::setup::queued;
 
 pub(super) fn spans(accounting: &Arc<Accounting>) -> Box<dyn SpanProcessor> {
     let exporter = Counted::new(SpanExporter::default(), accounting, None);

@@ -15,11 +15,12 @@ use opentelemetry_sdk::metrics::{MeterProviderBuilder, Temporality};
 use opentelemetry_sdk::trace::SpanProcessor;
 use settings::ExposeSecret;
 
-use super::{queued, tls};
+use super::tls;
 use crate::export::{Accounting, Counted, ExportRuntime};
 use crate::setup::error::SetupError;
 use crate::setup::limits::Batch;
 use crate::setup::otlp::{Otlp, Tls};
+use crate::setup::queued;
 
 pub(super) fn spans(
     otlp: &Otlp,

@@ -11,13 +11,14 @@ use reqwest::Client;
 use reqwest::redirect::Policy;
 use settings::ExposeSecret;
 
-use super::{queued, tls};
+use super::tls;
 use crate::export::{
     Accounting, Counted, EncodedRecords, EncodedSpans, Encoding, ExportQueue, ExportRuntime, HttpExporter,
 };
 use crate::setup::error::SetupError;
 use crate::setup::limits::Batch;
 use crate::setup::otlp::Otlp;
+use crate::setup::queued;
 
 pub(super) fn spans(
     otlp: &Otlp,

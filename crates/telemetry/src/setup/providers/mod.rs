@@ -6,7 +6,6 @@ mod console;
 mod grpc;
 #[cfg(feature = "http-proto")]
 mod http;
-mod queued;
 #[cfg(feature = "__otlp")]
 mod tls;
 
@@ -17,6 +16,7 @@ use opentelemetry_sdk::logs::{LogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider};
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanProcessor};
 
+use super::additions::{Additions, Surroundings};
 use super::environment::Environment;
 use super::error::SetupError;
 use super::exporter::Exporter;
@@ -24,10 +24,12 @@ use super::exporter::Exporter;
 use super::otlp::Protocol;
 use crate::export::{Accounting, AdmittedRecords, ExportReport, MaskedSpans, Signal};
 
+/// `additions` loses those for spans.
 pub(super) fn tracer(
     environment: &Environment,
     resource: &Resource,
     report: &Arc<ExportReport>,
+    additions: &mut Additions,
 ) -> Result<Option<SdkTracerProvider>, SetupError> {
     let batch = environment.span_batch;
     let accounting = Accounting::new(Signal::Traces, batch.queue, report);
@@ -43,24 +45,39 @@ pub(super) fn tracer(
             Protocol::Http(encoding) => Some(http::spans(otlp, encoding, resource, batch, &accounting)?),
         },
     };
-    let Some(next) = next else { return Ok(None) };
-    let spans = MaskedSpans {
-        next,
-        accounting,
-        value_length: environment.span_value_length,
-    };
-    let provider = SdkTracerProvider::builder()
+    let added = std::mem::take(&mut additions.spans);
+    if next.is_none() && added.is_empty() {
+        return Ok(None);
+    }
+    let value_length = environment.span_value_length;
+    let mut provider = SdkTracerProvider::builder()
         .with_resource(resource.clone())
         .with_sampler(environment.sampler.clone())
-        .with_span_limits(environment.span_limits)
-        .with_span_processor(spans);
+        .with_span_limits(environment.span_limits);
+    if let Some(next) = next {
+        provider = provider.with_span_processor(MaskedSpans {
+            next,
+            accounting,
+            value_length,
+        });
+    }
+    let surroundings = Surroundings {
+        batch,
+        value_length,
+        report,
+    };
+    let provider = added
+        .into_iter()
+        .fold(provider, |provider, add| add(provider, surroundings));
     Ok(Some(provider.build()))
 }
 
+/// `additions` loses those for log records.
 pub(super) fn logger(
     environment: &Environment,
     resource: &Resource,
     report: &Arc<ExportReport>,
+    additions: &mut Additions,
 ) -> Result<Option<SdkLoggerProvider>, SetupError> {
     let batch = environment.log_batch;
     let accounting = Accounting::new(Signal::Logs, batch.queue, report);
@@ -76,23 +93,46 @@ pub(super) fn logger(
             Protocol::Http(encoding) => Some(http::records(otlp, encoding, resource, batch, &accounting)?),
         },
     };
-    let Some(next) = next else { return Ok(None) };
-    let provider = SdkLoggerProvider::builder()
-        .with_resource(resource.clone())
-        .with_log_processor(AdmittedRecords { next, accounting });
+    let added = std::mem::take(&mut additions.records);
+    if next.is_none() && added.is_empty() {
+        return Ok(None);
+    }
+    let mut provider = SdkLoggerProvider::builder().with_resource(resource.clone());
+    if let Some(next) = next {
+        provider = provider.with_log_processor(AdmittedRecords { next, accounting });
+    }
+    let surroundings = Surroundings {
+        batch,
+        value_length: environment.log_limits.value_length,
+        report,
+    };
+    let provider = added
+        .into_iter()
+        .fold(provider, |provider, add| add(provider, surroundings));
     Ok(Some(provider.build()))
 }
 
+/// `additions` loses those for metrics.
 pub(super) fn meter(
     environment: &Environment,
     resource: &Resource,
     report: &Arc<ExportReport>,
+    additions: &mut Additions,
 ) -> Result<Option<SdkMeterProvider>, SetupError> {
     let accounting = Accounting::new(Signal::Metrics, 0, report);
     let (interval, temporality) = (environment.metric_interval, environment.temporality);
+    let added = std::mem::take(&mut additions.metrics);
     let provider = SdkMeterProvider::builder().with_resource(resource.clone());
+    let views = std::mem::take(&mut additions.views);
+    let provider = views
+        .into_iter()
+        .fold(provider, |provider, add| add(provider, ()));
+    let is_added = !added.is_empty();
+    let provider = added
+        .into_iter()
+        .fold(provider, |provider, add| add(provider, interval));
     let provider: Option<MeterProviderBuilder> = match &environment.metrics {
-        Exporter::None => None,
+        Exporter::None => is_added.then_some(provider),
         #[cfg(feature = "console")]
         Exporter::Console => Some(console::metrics(provider, interval, &accounting)),
         #[cfg(feature = "__otlp")]

@@ -7,9 +7,9 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, PeriodicReader};
 use opentelemetry_sdk::trace::{self, BatchSpanProcessor, SpanExporter, SpanProcessor};
 
-use crate::setup::limits::Batch;
+use super::limits::Batch;
 
-pub(super) fn spans(batch: Batch, exporter: impl SpanExporter + 'static) -> Box<dyn SpanProcessor> {
+pub(in crate::setup) fn spans(batch: Batch, exporter: impl SpanExporter + 'static) -> Box<dyn SpanProcessor> {
     let config = trace::BatchConfigBuilder::default()
         .with_max_queue_size(batch.queue)
         .with_max_export_batch_size(batch.size)
@@ -17,7 +17,7 @@ pub(super) fn spans(batch: Batch, exporter: impl SpanExporter + 'static) -> Box<
     Box::new(BatchSpanProcessor::new(exporter, config.build()))
 }
 
-pub(super) fn records(batch: Batch, exporter: impl LogExporter + 'static) -> Box<dyn LogProcessor> {
+pub(in crate::setup) fn records(batch: Batch, exporter: impl LogExporter + 'static) -> Box<dyn LogProcessor> {
     let config = logs::BatchConfigBuilder::default()
         .with_max_queue_size(batch.queue)
         .with_max_export_batch_size(batch.size)
@@ -26,7 +26,7 @@ pub(super) fn records(batch: Batch, exporter: impl LogExporter + 'static) -> Box
     Box::new(processor.with_batch_config(config.build()).build())
 }
 
-pub(super) fn periodic(
+pub(in crate::setup) fn periodic(
     provider: MeterProviderBuilder,
     interval: Duration,
     exporter: impl PushMetricExporter,

@@ -1,0 +1,131 @@
+//! Metrics of the process and of its tokio runtime, read at every export. On Linux the process's come from
+//! `/proc`; elsewhere only tokio's exist. [`Builder::process_metrics`](crate::Builder::process_metrics) adds them.
+
+use std::fs;
+
+use opentelemetry::KeyValue;
+use tokio::runtime::{Handle, RuntimeMetrics};
+
+use crate::names;
+use crate::scope::meter;
+
+/// The kernel's unit of CPU time in `/proc`, per second: USER_HZ, which is 100 on all but historical machines.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Registers the instruments with the installed meter provider.
+pub(crate) fn register() {
+    if let Ok(runtime) = Handle::try_current() {
+        tokio(&runtime.metrics());
+    }
+    if cfg!(target_os = "linux") {
+        process();
+    }
+}
+
+fn tokio(runtime: &RuntimeMetrics) {
+    let reads: [(&str, &str, &str, fn(&RuntimeMetrics) -> usize); 3] = [
+        (
+            "tokio.workers",
+            "{thread}",
+            "Worker threads of the runtime.",
+            RuntimeMetrics::num_workers,
+        ),
+        (
+            "tokio.tasks",
+            "{task}",
+            "Tasks that have not ended.",
+            RuntimeMetrics::num_alive_tasks,
+        ),
+        (
+            "tokio.queue.depth",
+            "{task}",
+            "Tasks that wait in the runtime's shared queue.",
+            RuntimeMetrics::global_queue_depth,
+        ),
+    ];
+    for (name, unit, description, read) in reads {
+        let runtime = runtime.clone();
+        up_down(name, unit, description, move || {
+            i64::try_from(read(&runtime)).ok()
+        });
+    }
+}
+
+fn process() {
+    meter()
+        .f64_observable_counter("process.cpu.time")
+        .with_unit("s")
+        .with_description("Total CPU seconds broken down by different states.")
+        .with_callback(|counter| {
+            let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+            for (mode, seconds) in cpu_time(&stat) {
+                counter.observe(seconds, &[KeyValue::new(names::CPU_MODE, mode)]);
+            }
+        })
+        .build();
+    up_down(
+        "process.memory.usage",
+        "By",
+        "The amount of physical memory in use.",
+        || Some(status("VmRSS:")? * 1024),
+    );
+    up_down(
+        "process.thread.count",
+        "{thread}",
+        "Process threads count.",
+        || status("Threads:"),
+    );
+    up_down(
+        "process.open_file_descriptor.count",
+        "{file_descriptor}",
+        "Number of file descriptors in use by the process.",
+        || i64::try_from(fs::read_dir("/proc/self/fd").ok()?.count()).ok(),
+    );
+}
+
+fn up_down(
+    name: &'static str,
+    unit: &'static str,
+    description: &'static str,
+    read: impl Fn() -> Option<i64> + Send + Sync + 'static,
+) {
+    meter()
+        .i64_observable_up_down_counter(name)
+        .with_unit(unit)
+        .with_description(description)
+        .with_callback(move |counter| {
+            if let Some(value) = read() {
+                counter.observe(value, &[]);
+            }
+        })
+        .build();
+}
+
+/// Seconds in user and system mode, from the fields after the name, which may contain anything but `)`.
+fn cpu_time(stat: &str) -> Vec<(&'static str, f64)> {
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let times = fields.skip(11).filter_map(|ticks| ticks.parse::<f64>().ok());
+    ["user", "system"]
+        .into_iter()
+        .zip(times.map(|ticks| ticks / TICKS_PER_SECOND))
+        .collect()
+}
+
+/// A number of `/proc/self/status`.
+fn status(name: &str) -> Option<i64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_read_past_any_name_of_the_process() {
+        let stat = "7 (a) 1 2) S 1 7 7 0 -1 4194560 900 0 0 0 250 50 3 4 20 0 9 0 100";
+        assert_eq!(cpu_time(stat), [("user", 2.5), ("system", 0.5)]);
+        assert!(cpu_time("").is_empty());
+    }
+}
