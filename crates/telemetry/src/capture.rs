@@ -32,7 +32,7 @@ use opentelemetry::{Context, InstrumentationScope, KeyValue};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord};
 use opentelemetry_sdk::metrics::Temporality;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, Span, SpanData, SpanProcessor};
 
@@ -234,7 +234,7 @@ impl LogProcessor for InMemory {
 impl PushMetricExporter for InMemory {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let scopes = metrics.scope_metrics();
-        let metrics = scopes.flat_map(|scope| scope.metrics());
+        let metrics = scopes.flat_map(ScopeMetrics::metrics);
         let points = metrics.map(|metric| (metric.name().to_owned(), of_metric(metric.data())));
         captured().points = points.collect();
         Ok(())

@@ -23,32 +23,30 @@ pub(crate) fn register() {
 }
 
 fn tokio(runtime: &RuntimeMetrics) {
-    let reads: [(&str, &str, &str, fn(&RuntimeMetrics) -> usize); 3] = [
-        (
-            "tokio.workers",
-            "{thread}",
-            "Worker threads of the runtime.",
-            RuntimeMetrics::num_workers,
-        ),
-        (
-            "tokio.tasks",
-            "{task}",
-            "Tasks that have not ended.",
-            RuntimeMetrics::num_alive_tasks,
-        ),
-        (
-            "tokio.queue.depth",
-            "{task}",
-            "Tasks that wait in the runtime's shared queue.",
-            RuntimeMetrics::global_queue_depth,
-        ),
-    ];
-    for (name, unit, description, read) in reads {
+    let add = |name, unit, description, read: fn(&RuntimeMetrics) -> usize| {
         let runtime = runtime.clone();
         up_down(name, unit, description, move || {
             i64::try_from(read(&runtime)).ok()
         });
-    }
+    };
+    add(
+        "tokio.workers",
+        "{thread}",
+        "Worker threads of the runtime.",
+        RuntimeMetrics::num_workers,
+    );
+    add(
+        "tokio.tasks",
+        "{task}",
+        "Tasks that have not ended.",
+        RuntimeMetrics::num_alive_tasks,
+    );
+    add(
+        "tokio.queue.depth",
+        "{task}",
+        "Tasks that wait in the runtime's shared queue.",
+        RuntimeMetrics::global_queue_depth,
+    );
 }
 
 fn process() {
