@@ -13,12 +13,11 @@ use std::time::Duration;
 use actix_web::web::{self, Html, Path};
 use actix_web::{App, HttpServer};
 use throughline_telemetry::http::server::{ServerSpan, Tracing};
-use throughline_telemetry::{Service, init, template};
+use throughline_telemetry::{init, template};
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let telemetry = init(&Service::new("parcels", env!("CARGO_PKG_VERSION")))?;
+    let telemetry = init("parcels", env!("CARGO_PKG_VERSION"))?;
     let app = || {
         let tracing = Tracing::new()
             .exclude("/health")

@@ -10,13 +10,12 @@ use std::time::Duration;
 use apalis::prelude::{MemoryStorage, TaskSink, WorkerBuilder, WorkerContext};
 use apalis_core::task::Task;
 use throughline_telemetry::job::{Consumer, JobTrace, Producer};
-use throughline_telemetry::{Service, init, span};
+use throughline_telemetry::{init, span};
 use tracing::Instrument;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let telemetry = init(&Service::new("parcels", env!("CARGO_PKG_VERSION")))?;
+    let telemetry = init("parcels", env!("CARGO_PKG_VERSION"))?;
     let mut parcels = MemoryStorage::new();
 
     let producer = Producer::new("parcels", "localhost", 6379);

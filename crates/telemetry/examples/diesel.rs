@@ -12,7 +12,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use throughline_telemetry::db::{Server, commented, trace_connections};
-use throughline_telemetry::{Service, init, statement};
+use throughline_telemetry::{init, statement};
 use tracing::Instrument;
 
 diesel::table! { pg_class (oid) { oid -> Oid, relname -> Text, } }
@@ -23,8 +23,7 @@ const SLOW: Duration = Duration::from_millis(100);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let telemetry = init(&Service::new("parcels", env!("CARGO_PKG_VERSION")))?;
+    let telemetry = init("parcels", env!("CARGO_PKG_VERSION"))?;
     trace_connections(SLOW)?;
     let url = std::env::var("DATABASE_URL")?;
     // A trace does not begin with a statement, so there is a span around it.

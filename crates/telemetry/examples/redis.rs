@@ -9,13 +9,12 @@ use std::time::Duration;
 
 use redis::AsyncCommands;
 use throughline_telemetry::cache::{Connection, Server};
-use throughline_telemetry::{Service, init};
+use throughline_telemetry::init;
 use tracing::Instrument;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let telemetry = init(&Service::new("parcels", env!("CARGO_PKG_VERSION")))?;
+    let telemetry = init("parcels", env!("CARGO_PKG_VERSION"))?;
     let client = redis::Client::open(std::env::var("REDIS_URL")?)?;
     let plain = client.get_multiplexed_async_connection().await?;
     // Keys are shown as the patterns that they match, or as `?`.

@@ -8,13 +8,12 @@ use std::error::Error;
 use std::time::Duration;
 
 use throughline_telemetry::http::client::{Call, CallTracing, Client};
-use throughline_telemetry::{Service, init};
+use throughline_telemetry::init;
 use tracing::Instrument;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let telemetry = init(&Service::new("parcels", env!("CARGO_PKG_VERSION")))?;
+    let telemetry = init("parcels", env!("CARGO_PKG_VERSION"))?;
     let url = std::env::args()
         .nth(1)
         .unwrap_or("http://localhost:8080".to_owned());
