@@ -10,8 +10,8 @@ use lens::{Lens, LensConfig, Span, Trace};
 use testkit::{Postgres, Redis};
 use tokio::process::{Child, Command};
 
-/// Package the crates for others, and build a service with them outside the workspace, whose request must be one
-/// trace
+/// Package the crates for others, and build a service with them outside the workspace, whose request must be
+/// one trace
 #[derive(clap::Args)]
 pub(crate) struct Package {}
 
@@ -74,8 +74,8 @@ async fn package(target: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(packages)
 }
 
-/// A copy of `xtask/consumer` that takes the crates from the packages. The other dependencies have the versions of
-/// the workspace.
+/// A copy of `xtask/consumer` that takes the crates from the packages. The other dependencies have the
+/// versions of the workspace.
 fn write_consumer(folder: &Path, packages: &[PathBuf]) -> anyhow::Result<PathBuf> {
     let source = testkit::workspace().join("xtask/consumer");
     fs::create_dir_all(folder.join("src"))?;

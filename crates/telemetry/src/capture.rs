@@ -18,8 +18,8 @@
 //! ```
 //!
 //! Providers are global, so the first capture of a process sets them up, and a program that has called `init`
-//! cannot capture. Tests that run at the same time have their own spans and log records, by the trace; metrics
-//! are those of the process since the capture began.
+//! cannot capture. Tests that run at the same time have their own spans and log records, by the trace;
+//! metrics are those of the process since the capture began.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};

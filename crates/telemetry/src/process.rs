@@ -1,5 +1,6 @@
 //! Metrics of the process and of its tokio runtime, read at every export. On Linux the process's come from
-//! `/proc`; elsewhere only tokio's exist. [`Builder::process_metrics`](crate::Builder::process_metrics) adds them.
+//! `/proc`; elsewhere only tokio's exist. [`Builder::process_metrics`](crate::Builder::process_metrics) adds
+//! them.
 
 use std::fs;
 
@@ -9,7 +10,7 @@ use tokio::runtime::{Handle, RuntimeMetrics};
 use crate::names;
 use crate::scope::meter;
 
-/// The kernel's unit of CPU time in `/proc`, per second: USER_HZ, which is 100 on all but historical machines.
+/// The kernel's unit of CPU time in `/proc`, per second: USER_HZ, which is 100 on all machines of today.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Registers the instruments with the installed meter provider.

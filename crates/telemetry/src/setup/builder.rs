@@ -136,8 +136,8 @@ impl Builder {
         self
     }
 
-    /// Another exporter of spans, behind a queue of `OTEL_BSP_*`. What it gets is masked, and what does not fit
-    /// into the queue or fails is counted.
+    /// Another exporter of spans, behind a queue of `OTEL_BSP_*`. What it gets is masked, and what does not
+    /// fit into the queue or fails is counted.
     pub fn span_exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
         self.additions.span_exporter(exporter);
         self

@@ -1,4 +1,5 @@
-//! `OTEL_TRACES_EXPORTER` and its like: where a signal is exported to. The crate's features decide what exists.
+//! `OTEL_TRACES_EXPORTER` and its like: where a signal is exported to. The crate's features decide what
+//! exists.
 
 use settings::{Env, SettingError};
 

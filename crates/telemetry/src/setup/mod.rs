@@ -83,8 +83,8 @@ impl Builder {
         self.start(|environment, outputs| subscriber::install(environment, outputs, layers))
     }
 
-    /// Sets telemetry up without a `tracing` subscriber, for a program that has its own, and returns the layers
-    /// for it:
+    /// Sets telemetry up without a `tracing` subscriber, for a program that has its own, and returns the
+    /// layers for it:
     ///
     /// ```no_run
     /// # async fn run() -> Result<(), throughline_telemetry::SetupError> {

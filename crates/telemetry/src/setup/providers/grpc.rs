@@ -1,5 +1,5 @@
-//! OTLP over gRPC, which is left to `opentelemetry-otlp`: it needs tonic's generated clients, and what the own
-//! encoding saves is not worth a second exporter for the less common protocol.
+//! OTLP over gRPC, which is left to `opentelemetry-otlp`: it needs tonic's generated clients, and what the
+//! own encoding saves is not worth a second exporter for the less common protocol.
 
 use std::sync::Arc;
 use std::time::Duration;
