@@ -9,8 +9,8 @@ use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
 use crate::masking;
 
-/// Masks each span, then passes it to a processor.
-/// [`Builder::span_processor`](crate::Builder::span_processor) does so by itself; this is for those who make their own tracer provider.
+/// Masks each span, then passes it to a processor, for a tracer provider that the program makes.
+/// [`Builder::span_processor`](crate::Builder::span_processor) masks by itself.
 #[derive(Debug)]
 pub struct MaskedProcessor<P> {
     next: P,
