@@ -13,6 +13,7 @@ mod cache;
 mod collectors;
 mod connections;
 mod environment;
+mod guide;
 mod http_client;
 mod http_server;
 mod jobs;
