@@ -12,6 +12,7 @@ mod deploy;
 mod documentation;
 mod mistakes;
 mod modules;
+mod quotes;
 mod recipes;
 mod references;
 mod stack;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const DOCUMENTS: [&str; 17] = [
+const DOCUMENTS: [&str; 19] = [
     "README.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
@@ -14,8 +14,10 @@ const DOCUMENTS: [&str; 17] = [
     "docs/capacity.md",
     "docs/console.md",
     "docs/disaster.md",
+    "docs/guide.md",
     "docs/kit.md",
     "docs/lens.md",
+    "docs/migrating.md",
     "docs/operating.md",
     "docs/reliability.md",
     "docs/security.md",
