@@ -9,12 +9,11 @@ for _, finished in ipairs({ KEYS[1], KEYS[2] }) do
     if room > 0 then
         for _, id in ipairs(redis.call('SPOP', finished, room)) do
             local meta = KEYS[4] .. ':' .. id
-            local status = redis.call('HGET', meta, 'status')
+            local fields = redis.call('HMGET', meta, 'status', 'parked')
             -- Enqueueing a job again removes it from these sets. A job that is not finished must never be
             -- deleted.
-            if not status or is_finished(status) then
-                redis.call('HDEL', KEYS[3], id)
-                redis.call('DEL', meta)
+            if not fields[1] or is_finished(fields[1]) then
+                delete_job(KEYS[3], meta, id, fields[2])
             end
             taken = taken + 1
         end

@@ -4,7 +4,7 @@
 -- every job that Redis knows is: a payload and a meta do not prove that the list still has the id.
 --
 -- KEYS: 1 data  2 meta prefix  3 active  4 done  5 dead  6 wake channel  7 older jobs  8 idle  9 epoch
---       10 jobs since
+--       10 jobs since  11 later
 -- ARGV: 1 how many jobs may wait (none while KEYS[7] exists), -1 for no limit
 --       2 `1` to trust only the active list, else `0`  then id, payload, id, payload, ...
 -- Returns one number per job: 1 new, 0 already queued, 2 not enqueued because the queue is full.
@@ -22,11 +22,15 @@ local added = 0
 for i = 3, #ARGV, 2 do
     local id, payload = ARGV[i], ARGV[i + 1]
     local meta = KEYS[2] .. ':' .. id
-    local status = redis.call('HGET', meta, 'status')
+    local fields = redis.call('HMGET', meta, 'status', 'parked')
+    local status, parked = fields[1], fields[2]
     local has_payload = redis.call('HEXISTS', KEYS[1], id) == 1
     local finished = is_finished(status)
 
     local queued = has_payload and status and not finished and not verify
+    if parked == 'later' then
+        queued = not verify or redis.call('ZSCORE', KEYS[11], id) ~= false
+    end
     if not queued and (has_payload or status) and (verify or not finished) and waits(KEYS[3], id) then
         if finished then
             redis.call('DEL', meta)
@@ -41,7 +45,7 @@ for i = 3, #ARGV, 2 do
     elseif added >= room then
         table.insert(outcome, 2)
     else
-        if has_payload or status then
+        if has_payload or status or parked then
             redis.call('SREM', KEYS[4], id)
             redis.call('SREM', KEYS[5], id)
             redis.call('DEL', meta)

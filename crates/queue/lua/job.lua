@@ -58,15 +58,49 @@ local function wake(idle, channel, count)
     end
 end
 
+-- Deletes a finished job, or one whose record lies elsewhere. `parked` is the field of its meta of that name:
+-- with `later` the meta stays, and only says so.
+local function delete_job(data, meta, id, parked)
+    redis.call('HDEL', data, id)
+    redis.call('DEL', meta)
+    if parked == 'later' then
+        redis.call('HSET', meta, 'parked', parked)
+    end
+end
+
+-- Stores a job for its attempt of this number, which is due after `delay` ms.
+local function park_until(keys, id, payload, attempt, delay)
+    local due = string.format('%d', now_ms() + delay)
+    redis.call('HSET', keys.record .. ':' .. id, 'payload', payload, 'attempt', attempt, 'due', due)
+    redis.call('ZADD', keys.later, due, id)
+    redis.call('HSET', keys.meta .. ':' .. id, 'parked', 'later')
+end
+
+-- Puts a job that is neither waiting nor in flight into the active list, for its attempt of this number.
+local function activate(keys, id, payload, attempt)
+    local meta = keys.meta .. ':' .. id
+    redis.call('SREM', keys.done, id)
+    redis.call('SREM', keys.dead, id)
+    redis.call('DEL', meta)
+    redis.call('HSET', keys.data, id, payload)
+    write_meta(meta, now_ms())
+    redis.call('HSET', meta, 'attempt', attempt)
+    redis.call('RPUSH', keys.active, id)
+end
+
 -- Moves the jobs of an inflight set back to the active list with `push` (LPUSH or RPUSH), except those in
--- `running`.
+-- `running`. A job whose failure is recorded, and whose acknowledgement is missing, is acknowledged instead.
 -- Returns how many it moved, and how many it dropped because their payload is lost.
 local function put_back(inflight, running, push, active, data, meta_prefix)
     local returned, lost = 0, 0
     for _, id in ipairs(redis.call('SMEMBERS', inflight)) do
         if not running[id] then
+            local meta = meta_prefix .. ':' .. id
+            local parked = redis.call('HGET', meta, 'parked')
             redis.call('SREM', inflight, id)
-            if mend(data, meta_prefix, id) then
+            if parked then
+                delete_job(data, meta, id, parked)
+            elseif mend(data, meta_prefix, id) then
                 redis.call(push, active, id)
                 returned = returned + 1
             else

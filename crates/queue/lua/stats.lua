@@ -1,8 +1,10 @@
 -- Measures a queue. O(1): independent of the backlog and of the number of workers.
 --
--- KEYS: 1 active  2 data  3 done  4 dead  5 workers  6 meta prefix
+-- KEYS: 1 active  2 data  3 done  4 dead  5 workers  6 meta prefix  7 later
+--       8 dead letters
 -- ARGV: 1 seconds without a heartbeat after which a worker is dead
--- Returns {waiting, in flight, age of the oldest waiting job in ms or -1, live workers}.
+-- Returns {waiting, in flight, age of the oldest waiting job in ms or -1, live workers, waiting for their
+-- time, dead letters}.
 
 local time = redis.call('TIME')
 local waiting = redis.call('LLEN', KEYS[1])
@@ -27,4 +29,5 @@ if oldest then
 end
 
 local workers = redis.call('ZCOUNT', KEYS[5], '(' .. (time[1] - ARGV[1]), '+inf')
-return { waiting, in_flight, age, workers }
+local later, dead_letters = redis.call('ZCARD', KEYS[7]), redis.call('ZCARD', KEYS[8])
+return { waiting, in_flight, age, workers, later, dead_letters }

@@ -22,15 +22,15 @@ const WORKERS_CHUNK: usize = 100;
 
 /// A job that was enqueued longer ago, and does not wait, is not taken for one in flight, whatever the
 /// workers' sets say. It bounds how long a wrong entry in Redis can hold back a job.
-const IN_FLIGHT_LIMIT: Duration = Duration::from_secs(600);
+pub(crate) const IN_FLIGHT_LIMIT: Duration = Duration::from_secs(600);
 
 /// The result of enqueueing one job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enqueued {
     /// The job was unknown, finished or lost, and waits now.
     New,
-    /// The job already waits or is in flight: nothing was changed. Also returned for a job that this call
-    /// enqueued, when the connection broke before the response and the call was repeated.
+    /// The job already waits, also for its time, or is in flight: nothing was changed. Also returned for a
+    /// job that this call enqueued, when the connection broke before the response and the call was repeated.
     AlreadyQueued,
     /// The queue is full, or older jobs go first (see [`Queue::enqueue_within`]): nothing was changed.
     Full,
@@ -127,9 +127,9 @@ impl<J: Job> Queue<J> {
         Ok(outcome)
     }
 
-    /// Whether each of these jobs waits or is in flight, in their order. Reads the lists themselves, so it
-    /// costs O(number of waiting jobs) for each job that Redis knows and that is not finished, and one
-    /// command per worker if any of those does not wait.
+    /// Whether each of these jobs waits, also for its time, or is in flight, in their order. Reads the lists
+    /// themselves, so it costs O(number of waiting jobs) for each job that Redis knows and that is not
+    /// finished, and one command per worker if any of those does not wait.
     ///
     /// A job counts as in flight only within 10 min after it was enqueued.
     ///
@@ -142,7 +142,7 @@ impl<J: Job> Queue<J> {
         let mut places: Vec<u8> = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(LOOKUP_CHUNK) {
             let mut script = scripts::QUEUED.prepare_invoke();
-            script.key(&[&keys.data, &keys.meta, &keys.active]);
+            script.key(&[&keys.data, &keys.meta, &keys.active, &keys.later]);
             script.arg(IN_FLIGHT_LIMIT.as_secs() * 1000).arg(chunk);
             let response: Vec<u8> = self.connection.run("look up jobs", &script).await?;
             places.extend(response);
@@ -208,16 +208,12 @@ impl<J: Job> Queue<J> {
         let mut script = scripts::ENQUEUE.prepare_invoke();
         script.key(&[&keys.data, &keys.meta, &keys.active, &keys.done, &keys.dead]);
         script.key(&[&keys.wake, &keys.older, &keys.idle, &keys.epoch, &keys.jobs_since]);
+        script.key(&keys.later);
         script
             .arg(limit.map_or(-1, i64::from))
             .arg(u8::from(trust == Trust::List));
         for (id, job) in jobs {
-            check_id(id)?;
-            let payload = serde_json::to_vec(job).map_err(|source| QueueError::Encode {
-                id: id.to_owned(),
-                source,
-            })?;
-            script.arg(id).arg(payload);
+            script.arg(id).arg(encode(id, job)?);
         }
         let outcome: Vec<u8> = self.connection.run("enqueue", &script).await?;
         let enqueued = |number| match number {
@@ -227,6 +223,15 @@ impl<J: Job> Queue<J> {
         };
         Ok(outcome.into_iter().map(enqueued).collect())
     }
+}
+
+/// The payload of a job, whose id is valid.
+pub(crate) fn encode<J: Job>(id: &str, job: &J) -> Result<Vec<u8>, QueueError> {
+    check_id(id)?;
+    serde_json::to_vec(job).map_err(|source| QueueError::Encode {
+        id: id.to_owned(),
+        source,
+    })
 }
 
 /// apalis parses an id as a number or a ULID where it can, and writes it back in its own format: `007` would

@@ -44,6 +44,12 @@ pub(crate) struct Keys {
     pub(crate) jobs_since: String,
     /// Hash, process to the time and the text of its latest report: `{queue}:reports`. Not used by apalis.
     pub(crate) reports: String,
+    /// Sorted set of ids that wait for their time, by that time in ms since 1970: `{queue}:later`. Also the
+    /// prefix of one hash per such job, `{queue}:later:{id}`. Not used by apalis.
+    pub(crate) later: String,
+    /// Sorted set of ids of dead letters, by the time of their failure in ms since 1970:
+    /// `{queue}:dead_letters`. Also the prefix of one hash per dead letter. Not used by apalis.
+    pub(crate) dead_letters: String,
 }
 
 impl Keys {
@@ -95,6 +101,8 @@ impl Keys {
             epoch_reported: format!("{queue}:epoch:told"),
             jobs_since: format!("{queue}:epoch:jobs_since"),
             reports: format!("{queue}:reports"),
+            later: format!("{queue}:later"),
+            dead_letters: format!("{queue}:dead_letters"),
         }
     }
 

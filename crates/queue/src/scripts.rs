@@ -13,6 +13,12 @@ macro_rules! script {
 }
 
 pub(crate) static ENQUEUE: LazyLock<Script> = script!("../lua/enqueue.lua");
+pub(crate) static ENQUEUE_LATER: LazyLock<Script> = script!("../lua/enqueue_later.lua");
+pub(crate) static MOVE_DUE: LazyLock<Script> = script!("../lua/move_due.lua");
+pub(crate) static FAIL: LazyLock<Script> = script!("../lua/fail.lua");
+pub(crate) static DEAD_LETTERS: LazyLock<Script> = script!("../lua/dead_letters.lua");
+pub(crate) static REDRIVE: LazyLock<Script> = script!("../lua/redrive.lua");
+pub(crate) static DELETE_DEAD_LETTERS: LazyLock<Script> = script!("../lua/delete_dead_letters.lua");
 pub(crate) static QUEUED: LazyLock<Script> = script!("../lua/queued.lua");
 pub(crate) static REPORT: LazyLock<Script> = script!("../lua/report.lua");
 pub(crate) static REPORTS: LazyLock<Script> = script!("../lua/reports.lua");

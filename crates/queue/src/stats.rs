@@ -21,6 +21,10 @@ pub struct QueueStats {
     pub oldest_age: Option<Duration>,
     /// Workers whose last heartbeat is younger than [`DEAD_AFTER`](crate::DEAD_AFTER).
     pub workers: u64,
+    /// Jobs that wait for their time: of [`Queue::enqueue_later`], or for their next attempt.
+    pub later: u64,
+    /// Dead letters.
+    pub dead_letters: u64,
 }
 
 impl<J: Job> Queue<J> {
@@ -38,9 +42,11 @@ impl<J: Job> Queue<J> {
             &keys.dead,
             &keys.workers,
             &keys.meta,
+            &keys.later,
+            &keys.dead_letters,
         ]);
         script.arg(DEAD_AFTER.as_secs());
-        let (depth, in_flight, age_ms, workers): (u64, u64, i64, u64) =
+        let (depth, in_flight, age_ms, workers, later, dead_letters): (u64, u64, i64, u64, u64, u64) =
             self.connection.run("measure the queue", &script).await?;
         let oldest_age = u64::try_from(age_ms).ok().map(Duration::from_millis);
         Ok(QueueStats {
@@ -48,6 +54,8 @@ impl<J: Job> Queue<J> {
             in_flight,
             oldest_age,
             workers,
+            later,
+            dead_letters,
         })
     }
 }

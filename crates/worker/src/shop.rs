@@ -174,6 +174,7 @@ pub(crate) fn delivery(job: ProcessOrder) -> Delivery<ProcessOrder> {
     Delivery {
         id: job.job_id(),
         job,
+        attempt: 1,
         enqueued_at: SystemTime::now(),
         waited: Duration::ZERO,
         worker: Arc::from("worker-test"),

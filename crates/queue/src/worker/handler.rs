@@ -18,6 +18,7 @@ use tokio_util::sync::{CancellationToken, PollSemaphore};
 use tower::{Service, ServiceExt};
 
 use super::delivery::Delivery;
+use super::failures::{FailedAttempt, Failures};
 use super::health::{JobGuard, WorkerHealth};
 use super::pause::Gate;
 use super::payload::Payload;
@@ -34,6 +35,16 @@ pub(crate) struct Handler<S> {
     pub(crate) abandon: CancellationToken,
     pub(crate) health: WorkerHealth,
     pub(crate) gate: Gate,
+    /// Where jobs with an unreadable payload go; without it they are dropped.
+    pub(crate) failures: Option<Failures>,
+}
+
+/// A job as it was fetched.
+struct Fetched {
+    id: String,
+    attempt: u32,
+    enqueued_at: Option<String>,
+    slot: Option<OwnedSemaphorePermit>,
 }
 
 impl<S, J> Service<Task<Payload<J>>> for Handler<S>
@@ -58,32 +69,38 @@ where
     }
 
     fn call(&mut self, task: Task<Payload<J>>) -> Self::Future {
-        let slot = self.slot.take();
-        let id = task.task_id().map(ToString::to_string).unwrap_or_default();
-        let enqueued_at = task.metadata().get("enqueued_at").map(str::to_owned);
-        let (Payload(payload), _) = task.take();
-
-        let job = match payload {
-            Ok(job) => job,
-            Err(error) => {
-                tracing::error!(
-                    messaging.message.id = id,
-                    exception.type = type_name_of_val(&error),
-                    exception.message = %error,
-                    "a job's payload cannot be read; the job is dropped"
-                );
-                self.registration.job_finished(Finished {
-                    id: id.into(),
-                    enqueued_at: enqueued_at.unwrap_or_default(),
-                    outcome: JobOutcome::Unreadable,
-                });
-                // After any other error apalis would put the job into `:scheduled`, for 25 more attempts.
-                return Box::pin(async move { Err(AbortError::new(error).into()) });
-            }
+        let metadata = |name| task.metadata().get(name);
+        let fetched = Fetched {
+            id: task.task_id().map(ToString::to_string).unwrap_or_default(),
+            attempt: metadata("attempt")
+                .and_then(|number| number.parse().ok())
+                .unwrap_or(1),
+            enqueued_at: metadata("enqueued_at").map(str::to_owned),
+            slot: self.slot.take(),
         };
+        let (Payload(payload), _) = task.take();
+        match payload {
+            Ok(job) => self.start(fetched, job),
+            Err(error) => self.reject(fetched, error),
+        }
+    }
+}
 
+impl<S> Handler<S> {
+    fn start<J>(&self, fetched: Fetched, job: J) -> BoxFuture<'static, Result<(), BoxDynError>>
+    where
+        S: Service<Delivery<J>, Response = (), Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+        J: Send + 'static,
+    {
+        let Fetched {
+            id,
+            attempt,
+            enqueued_at,
+            slot,
+        } = fetched;
         let worker = Arc::clone(&self.registration.name);
-        let delivery = Delivery::new(id, job, enqueued_at.as_deref(), worker);
+        let delivery = Delivery::new(id, job, attempt, enqueued_at.as_deref(), worker);
         let job = Running {
             id: delivery.id.as_str().into(),
             enqueued_at: enqueued_at.unwrap_or_default(),
@@ -99,6 +116,46 @@ where
                 // An abandoned job never completes, so that apalis does not acknowledge it.
                 Ok(Ended::Abandoned) | Err(_) => pending().await,
             }
+        })
+    }
+
+    /// A job with an unreadable payload ends as a dead letter, if failures are recorded.
+    fn reject(
+        &self,
+        fetched: Fetched,
+        error: serde_json::Error,
+    ) -> BoxFuture<'static, Result<(), BoxDynError>> {
+        let kind = type_name_of_val(&error);
+        let fate = match self.failures {
+            Some(_) => "is a dead letter",
+            None => "is dropped",
+        };
+        tracing::error!(
+            messaging.message.id = fetched.id,
+            exception.type = kind,
+            exception.message = %error,
+            "a job's payload cannot be read; the job {fate}"
+        );
+        let (failures, registration) = (self.failures.clone(), Arc::clone(&self.registration));
+        Box::pin(async move {
+            if let Some(failures) = failures {
+                let failed = FailedAttempt {
+                    id: &fetched.id,
+                    worker: &registration.name,
+                    number: fetched.attempt,
+                    error_type: kind,
+                    error_message: &error.to_string(),
+                };
+                failures.record(&failed, None).await;
+            }
+            registration.job_finished(Finished {
+                id: fetched.id.into(),
+                enqueued_at: fetched.enqueued_at.unwrap_or_default(),
+                outcome: JobOutcome::Unreadable,
+            });
+            drop(fetched.slot);
+            // After any other error apalis would put the job into `:scheduled`, for 25 more attempts.
+            Err(AbortError::new(error).into())
         })
     }
 }
@@ -151,7 +208,7 @@ impl Running {
     }
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

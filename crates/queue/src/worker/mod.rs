@@ -2,6 +2,7 @@
 //! parts replaced that failed in tests. Start reading at `supervisor.rs`.
 
 mod delivery;
+mod failures;
 mod handler;
 mod health;
 mod listener;
@@ -12,14 +13,19 @@ mod payload;
 mod poll;
 mod registration;
 mod registry;
+mod retry;
 mod supervisor;
 mod upkeep;
 
 use std::convert::Infallible;
+use std::fmt::Display;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
+use self::failures::Failures;
+use self::retry::Retrying;
 use self::supervisor::Supervisor;
 use crate::error::QueueError;
 use crate::queue::{Job, Queue};
@@ -28,6 +34,7 @@ pub use self::delivery::Delivery;
 pub use self::health::WorkerHealth;
 pub use self::options::WorkOptions;
 pub use self::pause::Pause;
+pub use self::retry::RetryPolicy;
 pub(crate) use self::upkeep::Upkeep;
 pub use self::upkeep::{DEAD_AFTER, HEARTBEAT};
 
@@ -53,9 +60,46 @@ impl<J: Job> Queue<J> {
         S: Service<Delivery<J>, Response = (), Error = Infallible> + Clone + Send + 'static,
         S::Future: Send,
     {
-        Supervisor::new(self.clone(), options, service)?
+        Supervisor::new(self.clone(), options, service, None)?
             .run(&shutdown)
             .await;
+        Ok(())
+    }
+
+    /// Like [`work`](Self::work), for a service that may fail: a job whose attempt returned an error or
+    /// panicked is attempted again after a backoff, or becomes a [dead letter](crate::DeadLetter) after its
+    /// last attempt. So does one whose payload does not deserialize, at once. Also delivers the jobs of
+    /// [`enqueue_later`](Self::enqueue_later).
+    ///
+    /// A failure is recorded before the job is acknowledged, by one script. While Redis is unavailable the
+    /// job keeps its slot and the worker tries again.
+    ///
+    /// # Errors
+    /// As for [`work`](Self::work).
+    pub async fn work_with_retries<S>(
+        &self,
+        options: WorkOptions,
+        policy: RetryPolicy,
+        service: S,
+        shutdown: CancellationToken,
+    ) -> Result<(), QueueError>
+    where
+        S: Service<Delivery<J>, Response = ()> + Clone + Send + 'static,
+        S::Future: Send,
+        S::Error: Display,
+    {
+        let failures = Failures::new(self);
+        let scheduled = Arc::clone(&failures.scheduled);
+        let service = Retrying {
+            service,
+            policy: Arc::new(policy),
+            failures: failures.clone(),
+        };
+        let work = Supervisor::new(self.clone(), options, service, Some(failures))?;
+        tokio::select! {
+            () = work.run(&shutdown) => {}
+            () = self.move_due_jobs(&scheduled) => {}
+        }
         Ok(())
     }
 }

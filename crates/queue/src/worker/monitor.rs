@@ -11,6 +11,7 @@ use tokio_util::sync::{CancellationToken, PollSemaphore};
 use tower::Service;
 
 use super::delivery::Delivery;
+use super::failures::Failures;
 use super::handler::Handler;
 use super::health::WorkerHealth;
 use super::pause::{Gate, Pause};
@@ -39,6 +40,7 @@ pub(crate) struct Parts<S> {
     pub(crate) registry: Arc<Registry>,
     pub(crate) health: WorkerHealth,
     pub(crate) pause: Pause,
+    pub(crate) failures: Option<Failures>,
 }
 
 /// The settings of apalis-redis. `tests/it/apalis_settings.rs` shows how its defaults fail.
@@ -90,6 +92,7 @@ where
                 abandon: parts.abandon.clone(),
                 health: parts.health.clone(),
                 gate: Gate::new(parts.pause.clone()),
+                failures: parts.failures.clone(),
             };
             WorkerBuilder::new(&*registration.name)
                 .backend(backend)

@@ -15,6 +15,7 @@ use tower::Service;
 use uuid::Uuid;
 
 use super::delivery::Delivery;
+use super::failures::Failures;
 use super::health::WorkerHealth;
 use super::listener::Listener;
 use super::monitor::{self, Parts};
@@ -57,7 +58,13 @@ where
     S: Service<Delivery<J>, Response = (), Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
 {
-    pub(crate) fn new(queue: Queue<J>, options: WorkOptions, service: S) -> Result<Self, QueueError> {
+    /// With `failures`, a job with an unreadable payload becomes a dead letter.
+    pub(crate) fn new(
+        queue: Queue<J>,
+        options: WorkOptions,
+        service: S,
+        failures: Option<Failures>,
+    ) -> Result<Self, QueueError> {
         let invalid = || QueueError::InvalidConcurrency(options.concurrency);
         let concurrency = u32::try_from(options.concurrency).map_err(|_| invalid())?;
         if !(1..=10_000).contains(&concurrency) {
@@ -73,6 +80,7 @@ where
             registry: Arc::default(),
             health: options.health.clone(),
             pause: options.pause.clone(),
+            failures,
         };
         let upkeep = Upkeep::new(&queue);
         Ok(Self {

@@ -19,6 +19,7 @@ mod failover;
 mod outage;
 mod pause;
 mod reports;
+mod retries;
 mod shutdown;
 mod stats;
 mod support;
