@@ -244,7 +244,7 @@ fn received(job: &Job) -> Received<'_> {
         message_id: &job.id,
         sent_in: &job.job.trace,
         previous_attempt: None,
-        attempt: 1,
+        attempt: job.attempt.into(),
         waited: job.waited,
         client_id: &job.worker,
     }
