@@ -3,7 +3,7 @@
 //
 // ```sh
 // psql postgres://localhost/parcels -c "CREATE TABLE parcels \
-//   (id bigserial PRIMARY KEY, address text NOT NULL, state text NOT NULL DEFAULT 'packed')"
+//   (id bigserial PRIMARY KEY, recipient text NOT NULL, state text NOT NULL DEFAULT 'packed')"
 // DATABASE_URL=postgres://localhost/parcels REDIS_URL=redis://localhost CARRIER_URL=http://localhost:9000 \
 //   cargo run -p throughline-telemetry --features full --example guide
 // ```
@@ -41,7 +41,7 @@ use tower::{Layer, service_fn};
 diesel::table! {
     parcels (id) {
         id -> BigInt,
-        address -> Text,
+        recipient -> Text,
         state -> Text,
     }
 }
@@ -144,13 +144,13 @@ fn pool(url: &str) -> Result<Pool<AsyncPgConnection>, Box<dyn Error>> {
 
 #[derive(Deserialize)]
 struct NewParcel {
-    address: String,
+    recipient: String,
 }
 
 async fn add(shop: Data<Shop>, parcel: Json<NewParcel>) -> Result<Json<i64>, ShopError> {
-    let id = shop.store(&parcel.address).await?;
+    let id = shop.store(&parcel.recipient).await?;
     shop.send(id).await?;
-    tracing::info!(parcel.id = id, "a parcel was stored for {}", parcel.address);
+    tracing::info!(parcel.id = id, "a parcel was stored for {}", parcel.recipient);
     Ok(Json(id))
 }
 
@@ -159,9 +159,9 @@ async fn show(shop: Data<Shop>, id: Path<i64>) -> Result<String, ShopError> {
 }
 
 impl Shop {
-    async fn store(&self, address: &str) -> Result<i64, ShopError> {
+    async fn store(&self, recipient: &str) -> Result<i64, ShopError> {
         let mut connection = self.database.get().await?;
-        let insert = diesel::insert_into(parcels::table).values(parcels::address.eq(address));
+        let insert = diesel::insert_into(parcels::table).values(parcels::recipient.eq(recipient));
         let insert = insert.returning(parcels::id);
         Ok(insert.get_result(&mut connection).await?)
     }

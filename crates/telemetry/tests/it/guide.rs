@@ -20,7 +20,7 @@ mod service {
     }
 }
 
-const TABLE: &str = "CREATE TABLE parcels (id bigserial PRIMARY KEY, address text NOT NULL, \
+const TABLE: &str = "CREATE TABLE parcels (id bigserial PRIMARY KEY, recipient text NOT NULL, \
                      state text NOT NULL DEFAULT 'packed')";
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -88,7 +88,7 @@ async fn the_service_of_the_guide_has_one_trace_from_the_request_to_the_call_of_
     let caller = caller();
     let parcel = client.post(format!("{url}/parcels"));
     let parcel = parcel.header("traceparent", &caller.traceparent);
-    let parcel = parcel.json(&serde_json::json!({ "address": "joe@example.com" }));
+    let parcel = parcel.json(&serde_json::json!({ "recipient": "joe@example.com" }));
     let response = parcel.send().await.unwrap().error_for_status().unwrap();
     assert_eq!(response.text().await.unwrap(), "1");
     let trace = eventually("the trace of the parcel", || {
