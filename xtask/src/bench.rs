@@ -11,7 +11,7 @@ use crate::signals::Signals;
 /// Measure what the product does, and what tracing costs it
 #[derive(clap::Args)]
 pub(crate) struct Bench {
-    /// Only these: price, life, events, backlog, large, retention, soak, fleet, console, lens
+    /// Only these: price, life, events, backlog, large, retention, soak, fleet, console, lens, queue
     benchmarks: Vec<Benchmark>,
     /// One short round of each, to see that it runs
     #[arg(long)]

@@ -15,6 +15,7 @@
 //! | `viewer` | spans that lens receives on one core, and its pages, with its memory full |
 //! | `exports`, `pages` | telemetry to send; the server time of pages |
 //! | `stored` | the table of `large`, `retention` and `console` |
+//! | `queues`, `skip_locked` | PostgreSQL alone as a queue, beside PostgreSQL and Redis |
 //! | `floor` | the same statements in pgbench: what PostgreSQL alone does a second |
 //! | `soak` | a steady rate for a long time: growth and drift |
 //! | `fleet` | what more workers and more apis cost PostgreSQL and Redis |
@@ -38,9 +39,11 @@ mod mode;
 mod pages;
 mod price;
 mod process;
+mod queues;
 mod retention;
 mod servers;
 mod size;
+mod skip_locked;
 mod soak;
 mod stats;
 mod stored;
@@ -78,11 +81,13 @@ pub enum Benchmark {
     Console,
     /// The receiver and viewer of telemetry.
     Lens,
+    /// A queue in PostgreSQL alone.
+    Queue,
 }
 
 impl Benchmark {
     /// Every benchmark, in the order of BENCHMARKS.md.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Price,
         Self::Life,
         Self::Events,
@@ -93,6 +98,7 @@ impl Benchmark {
         Self::Fleet,
         Self::Console,
         Self::Lens,
+        Self::Queue,
     ];
 }
 
@@ -109,6 +115,7 @@ impl fmt::Display for Benchmark {
             Self::Fleet => "fleet",
             Self::Console => "console",
             Self::Lens => "lens",
+            Self::Queue => "queue",
         })
     }
 }
@@ -148,6 +155,7 @@ pub async fn run(
             Benchmark::Fleet => fleet::run(&environment, size).await?,
             Benchmark::Console => console::run(&environment, size).await?,
             Benchmark::Lens => viewer::run(&environment, size).await?,
+            Benchmark::Queue => queues::run(&environment, size).await?,
         }
     }
     Ok(())

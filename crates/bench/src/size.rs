@@ -38,6 +38,9 @@ pub struct Size {
     pub lens_memory: &'static str,
     /// Exports of metrics that it gets before.
     pub lens_metrics: u32,
+    /// Orders that are due at once for each kind of queue, and how long single ones are created.
+    pub drained: i32,
+    pub single: Duration,
     /// Requests of each page of the console and of lens.
     pub page_requests: usize,
 }
@@ -63,6 +66,8 @@ impl Size {
         idle: Duration::from_secs(60),
         lens_memory: "256MiB",
         lens_metrics: 200,
+        drained: 20_000,
+        single: Duration::from_secs(10),
         page_requests: 50,
     };
     /// Some seconds of measurements, to check that every benchmark runs.
@@ -85,6 +90,8 @@ impl Size {
         idle: Duration::from_secs(1),
         lens_memory: "32MiB",
         lens_metrics: 5,
+        drained: 500,
+        single: Duration::from_secs(1),
         page_requests: 3,
     };
 }
