@@ -25,10 +25,8 @@ pub(crate) async fn resolve<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    let proxies = request.app_data::<Data<TrustedProxies>>();
-    if let (Some(proxies), Some(peer)) = (proxies, request.peer_addr()) {
-        let client = proxies.client(peer.ip().to_canonical(), request.headers());
-        request.extensions_mut().insert(ClientAddress(client));
+    if let Some(proxies) = request.app_data::<Data<TrustedProxies>>() {
+        proxies.resolve(&request);
     }
     next.call(request).await
 }

@@ -12,7 +12,6 @@ use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, KeyValue, Value};
 use uuid::Uuid;
 
-use super::inbound::ClientAddress;
 use super::options::{Options, ResponseHead};
 use crate::metrics::{histogram, up_down_counter};
 use crate::names;
@@ -89,16 +88,6 @@ pub(super) struct Extras {
     /// Further attributes of the span and of `http.server.request.duration`.
     shared_attributes: Vec<KeyValue>,
     _active: Option<Active>,
-}
-
-/// Inserts the client's address where a trusted proxy named it, so that the request's span has it.
-pub(super) fn insert_client_address(options: &Options, request: &ServiceRequest) {
-    if let (false, Some(peer)) = (options.proxies.is_empty(), request.peer_addr()) {
-        let client = options
-            .proxies
-            .client(peer.ip().to_canonical(), request.headers());
-        request.extensions_mut().insert(ClientAddress(client));
-    }
 }
 
 impl Extras {

@@ -4,7 +4,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
+use actix_web::HttpMessage;
+use actix_web::dev::ServiceRequest;
 use actix_web::http::header::HeaderMap;
+
+use super::inbound::ClientAddress;
 
 /// A network in CIDR notation; an address alone is a network of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +98,16 @@ impl TrustedProxies {
             (Some(one), Some(other)) if one != other => peer,
             (Some(client), _) | (None, Some(client)) => client,
             (None, None) => peer,
+        }
+    }
+
+    /// Inserts the client's address into the request's extensions, as [`ClientAddress`], unless no proxy is
+    /// trusted. Called by a middleware outside of [`Tracing`](super::Tracing), it also serves paths that are
+    /// not traced.
+    pub fn resolve(&self, request: &ServiceRequest) {
+        if let (false, Some(peer)) = (self.is_empty(), request.peer_addr()) {
+            let client = self.client(peer.ip().to_canonical(), request.headers());
+            request.extensions_mut().insert(ClientAddress(client));
         }
     }
 

@@ -10,7 +10,7 @@ use actix_web::{Error, HttpMessage};
 use opentelemetry::trace::{SpanBuilder, SpanKind};
 use opentelemetry::{Context, KeyValue};
 
-use super::extras::{Extras, insert_client_address};
+use super::extras::Extras;
 use super::inbound::{ClientAddress, Inbound};
 use super::options::Options;
 use super::route::Route;
@@ -107,7 +107,7 @@ impl Request {
             .flatten()
             .map(|template| Route::of(method_name, template));
         let own_name = options.and_then(|options| {
-            insert_client_address(options, request);
+            options.proxies.resolve(request);
             options.span_name(request)
         });
         let is_named = own_name.is_some();
