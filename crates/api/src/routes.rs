@@ -27,6 +27,11 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
         .service(timed(resource("/api/orders/retry", "POST").post(bulk::retry)))
         .service(timed(resource("/api/orders/cancel", "POST").post(bulk::cancel)))
         .service(timed(
+            resource("/api/orders/{id}", "DELETE, GET, HEAD")
+                .route(get(read::read))
+                .delete(cancel::cancel),
+        ))
+        .service(timed(
             resource("/api/operations", "GET, HEAD").route(get(operation::list)),
         ))
         .service(timed(
@@ -34,11 +39,6 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
         ))
         .service(timed(resource("/api/queue/pause", "POST").post(queue::pause)))
         .service(timed(resource("/api/queue/resume", "POST").post(queue::resume)))
-        .service(timed(
-            resource("/api/orders/{id}", "DELETE, GET, HEAD")
-                .route(get(read::read))
-                .delete(cancel::cancel),
-        ))
         .service(timed(
             resource("/api/orders/{id}/events", "GET, HEAD").route(get(events::events)),
         ))

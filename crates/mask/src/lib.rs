@@ -17,6 +17,7 @@ mod scanner;
 mod secret;
 mod separator;
 mod token;
+mod uuid;
 mod wide;
 
 use std::borrow::Cow;

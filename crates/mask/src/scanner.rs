@@ -8,7 +8,7 @@
 use crate::bytes::{byte_before, count_reads, starts};
 use crate::encoded::Encoded;
 use crate::found::Found;
-use crate::{card, email, phone, secret, token, wide};
+use crate::{card, email, phone, secret, token, uuid, wide};
 
 /// Finds what is masked, from the start of the text to its end.
 pub(crate) struct Scanner<'a> {
@@ -78,8 +78,14 @@ impl Iterator for Scanner<'_> {
     fn next(&mut self) -> Option<Found> {
         let text = self.text;
         let mut before = byte_before(text, self.from);
-        for (index, &here) in text.iter().enumerate().skip(self.from) {
+        let mut index = self.from;
+        while let Some(&here) = text.get(index) {
             count_reads(1);
+            if !before.is_ascii_alphanumeric() && uuid::starts(text, index) {
+                index += uuid::LENGTH;
+                before = byte_before(text, index);
+                continue;
+            }
             let found = match here {
                 b'@' | b'%' | b'+' | b'(' | b'=' | b':' => self.at_sign(index, here),
                 b'0'..=b'9' if !before.is_ascii_digit() => {
@@ -94,6 +100,7 @@ impl Iterator for Scanner<'_> {
                 return Some(found);
             }
             before = here;
+            index += 1;
         }
         self.from = text.len();
         None

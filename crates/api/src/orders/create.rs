@@ -71,7 +71,8 @@ async fn create_uncancelled(
     once: Option<Once>,
 ) -> Result<Created, Problem> {
     let create = async move { create_order(&state, caller.customer(), new, once.as_ref()).await };
-    let created = tokio::spawn(create.with_current_context()).await;
+    // A box, because tokio moves what it spawns several times, and this is large.
+    let created = tokio::spawn(Box::pin(create).with_current_context()).await;
     created.map_err(|panic| Problem::internal(&panic))?
 }
 

@@ -109,7 +109,9 @@ impl<S> Handler<S> {
             _counted: self.health.job_started(),
         };
         self.registration.job_started(&job.id);
-        let task = tokio::spawn(job.run(self.service.clone(), delivery, self.abandon.clone()));
+        // A box, because tokio moves what it spawns several times, and this is large.
+        let running = Box::pin(job.run(self.service.clone(), delivery, self.abandon.clone()));
+        let task = tokio::spawn(running);
         Box::pin(async move {
             match task.await {
                 Ok(Ended::Finished) => Ok(()),

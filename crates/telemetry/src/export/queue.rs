@@ -69,7 +69,10 @@ impl ExportQueue {
         batch.push(record);
         if batch.len() >= self.batch_size {
             // After a shutdown nothing is sent.
-            let _ = self.messages.send(Message::Full(std::mem::take(&mut *batch)));
+            let next = batch.successor();
+            let _ = self
+                .messages
+                .send(Message::Full(std::mem::replace(&mut *batch, next)));
         }
     }
 

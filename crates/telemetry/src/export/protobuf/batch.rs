@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::Resource;
 
-use super::message::Message;
+use super::message::{Message, delimited_len};
 
 /// Bytes reserved for the records of a scope: about 40 spans.
 const CAPACITY: usize = 16 << 10;
@@ -83,20 +83,50 @@ impl Batch {
         self.len += 1;
     }
 
-    /// The request.
-    pub(in crate::export) fn into_request(self, resource: &Resource) -> Vec<u8> {
-        let mut request = Message::new();
-        request.nested(1, |message| {
-            message.nested(1, |message| message.resource(resource));
-            for scope in self.scopes {
-                message.nested(2, |message| {
-                    message.nested(1, |message| message.scope(&scope.name, &scope.library));
-                    message.fields(&scope.records);
-                    message.text(3, scope.library.schema_url().unwrap_or_default());
-                });
-            }
-            message.text(3, resource.schema_url().unwrap_or_default());
+    /// An empty batch with room for as many records again, so that they are not moved while it grows.
+    pub(in crate::export) fn successor(&self) -> Self {
+        let scopes = self.scopes.iter().map(|scope| Scope {
+            name: scope.name.clone(),
+            library: scope.library.clone(),
+            records: Vec::with_capacity(scope.records.len() * 5 / 4),
         });
+        Self {
+            len: 0,
+            scopes: scopes.collect(),
+        }
+    }
+
+    /// The request. Its lengths are known before it is written, so that nothing is moved.
+    pub(in crate::export) fn into_request(self, resource: &Resource) -> Vec<u8> {
+        let mut head = Message::new();
+        head.nested(1, |message| message.resource(resource));
+        head.text(3, resource.schema_url().unwrap_or_default());
+        let scopes: Vec<_> = self.scopes.iter().filter_map(Scope::head).collect();
+        let of_scope = |(head, records): &(Message, &[u8])| head.len() + records.len();
+        let length = scopes
+            .iter()
+            .map(|scope| delimited_len(of_scope(scope)))
+            .sum::<usize>()
+            + head.len();
+
+        let mut request = Message::with_capacity(delimited_len(length));
+        request.open(1, length);
+        request.fields(head.as_bytes());
+        for scope in &scopes {
+            request.open(2, of_scope(scope));
+            request.fields(scope.0.as_bytes());
+            request.fields(scope.1);
+        }
         request.into_bytes()
+    }
+}
+
+impl Scope {
+    /// What comes before its records, and these; `None` without any.
+    fn head(&self) -> Option<(Message, &[u8])> {
+        let mut head = Message::new();
+        head.nested(1, |message| message.scope(&self.name, &self.library));
+        head.text(3, self.library.schema_url().unwrap_or_default());
+        (!self.records.is_empty()).then_some((head, self.records.as_slice()))
     }
 }

@@ -14,6 +14,14 @@ impl Message {
         Self(Vec::new())
     }
 
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
@@ -101,6 +109,11 @@ impl Message {
     }
 }
 
+/// The length of a nested message of `length` with its key and its length. Its field number is below 16.
+pub(super) fn delimited_len(length: usize) -> usize {
+    1 + prost::length_delimiter_len(length) + length
+}
+
 /// Nanoseconds since 1970, 0 for an earlier time.
 pub(super) fn nanoseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -138,6 +151,12 @@ impl Message {
                 }
             }
         }
+    }
+
+    /// A message within this one whose fields follow, and whose length is known.
+    pub(super) fn open(&mut self, field: u8, length: usize) {
+        self.key(field, DELIMITED);
+        self.length(length);
     }
 
     fn key(&mut self, field: u8, wire_type: u64) {
@@ -192,8 +211,7 @@ impl Message {
     }
 
     pub(super) fn bytes(&mut self, field: u8, bytes: &[u8]) {
-        self.key(field, DELIMITED);
-        self.length(bytes.len());
+        self.open(field, bytes.len());
         self.0.extend_from_slice(bytes);
     }
 }
