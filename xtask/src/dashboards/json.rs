@@ -36,14 +36,22 @@ pub(super) fn dashboard(board: &Board) -> Value {
 fn links() -> Value {
     json!([
         {
-            "type": "dashboards", "title": "Throughline", "tags": ["throughline"], "asDropdown": true,
-            "includeVars": true, "keepTime": true
+            "type": "dashboards", "title": "Throughline", "url": "", "targetBlank": false, "icon": "external link",
+            "tooltip": "", "tags": ["throughline"], "asDropdown": true, "includeVars": true, "keepTime": true
         },
-        { "type": "link", "title": "Runbooks", "url": "${runbooks}/README.md", "targetBlank": true },
-        { "type": "link", "title": "lens", "url": "${lens}/", "targetBlank": true },
-        { "type": "link", "title": "Jaeger", "url": "${jaeger}/search", "targetBlank": true },
-        { "type": "link", "title": "Console", "url": "${console}/", "targetBlank": true }
+        link("Runbooks", "${runbooks}/README.md"),
+        link("lens", "${lens}/"),
+        link("Jaeger", "${jaeger}/search"),
+        link("Console", "${console}/"),
     ])
+}
+
+/// In a tab of its own. The schema requires every field.
+fn link(title: &str, url: &str) -> Value {
+    json!({
+        "type": "link", "title": title, "url": url, "targetBlank": true, "icon": "external link", "tooltip": "",
+        "tags": [], "asDropdown": false, "includeVars": false, "keepTime": false
+    })
 }
 
 fn variables() -> Value {
@@ -68,8 +76,12 @@ fn variables() -> Value {
 fn alerts_as_annotations() -> Value {
     json!({
         "name": "Alerts", "enable": true, "iconColor": "red", "datasource": datasource(),
-        "expr": "max by (alertname, severity) (ALERTS{alertstate=\"firing\"})",
-        "titleFormat": "{{alertname}}", "tagKeys": "severity", "step": "60s"
+        "target": {
+            "refId": "Alerts", "expr": "max by (alertname, severity) (ALERTS{alertstate=\"firing\"})",
+            "interval": "60s"
+        },
+        // Fields of the datasource, which the schema does not know.
+        "titleFormat": "{{alertname}}", "tagKeys": "severity"
     })
 }
 
@@ -138,11 +150,11 @@ fn targets(panel: &Panel) -> Vec<Value> {
 fn panel_links(panel: &Panel) -> Vec<Value> {
     let runbook = panel.alert.map(|name| {
         let url = format!("${{runbooks}}/{name}.md");
-        json!({ "title": format!("Runbook: {name}"), "url": url, "targetBlank": true })
+        link(&format!("Runbook: {name}"), &url)
     });
     let traces = panel.traces.map(|search| {
         let url = format!("${{lens}}/?q={}", percent_encoded(search));
-        json!({ "title": format!("Traces: {search}"), "url": url, "targetBlank": true })
+        link(&format!("Traces: {search}"), &url)
     });
     runbook.into_iter().chain(traces).collect()
 }
@@ -180,12 +192,14 @@ fn defaults(panel: &Panel) -> Value {
 fn options(kind: Kind) -> Value {
     match kind {
         Kind::Lines | Kind::Stacked => json!({
-            "legend": { "showLegend": true, "displayMode": "list", "placement": "bottom" },
+            "legend": { "showLegend": true, "displayMode": "list", "placement": "bottom", "calcs": [] },
             "tooltip": { "mode": "multi", "sort": "desc" }
         }),
         Kind::Stat => json!({
-            "colorMode": "value", "graphMode": "area", "reduceOptions": { "calcs": ["lastNotNull"] }
+            "colorMode": "value", "graphMode": "area", "reduceOptions": { "calcs": ["lastNotNull"] },
+            "justifyMode": "auto", "orientation": "auto", "textMode": "auto", "wideLayout": true,
+            "showPercentChange": false, "percentChangeColorMode": "standard"
         }),
-        Kind::Table => json!({ "showHeader": true }),
+        Kind::Table => json!({ "showHeader": true, "frameIndex": 0 }),
     }
 }

@@ -20,7 +20,8 @@ pub(super) fn queries() -> Vec<String> {
     let of_board = |board: &Value| {
         let panels = list(&board["panels"]).iter();
         let targets = panels.flat_map(|panel| list(&panel["targets"]));
-        let queries = targets.chain(list(&board["annotations"]["list"]));
+        let annotations = list(&board["annotations"]["list"]).iter();
+        let queries = targets.chain(annotations.map(|it| &it["target"]));
         queries.map(|it| text(&it["expr"]).to_owned()).collect::<Vec<_>>()
     };
     boards().iter().flat_map(of_board).collect()
@@ -54,7 +55,7 @@ fn no_panel_names_what_does_not_exist() {
         }
         for annotation in list(&board["annotations"]["list"]) {
             assert!(
-                known.unknown(text(&annotation["expr"])).is_empty(),
+                known.unknown(text(&annotation["target"]["expr"])).is_empty(),
                 "{annotation}"
             );
         }
