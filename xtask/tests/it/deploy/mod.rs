@@ -1,5 +1,6 @@
 //! What `deploy` and the runbooks contain works, and names only what exists.
 
+mod collector;
 mod dashboards;
 mod manifests;
 mod names;
