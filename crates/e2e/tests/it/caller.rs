@@ -30,6 +30,10 @@ pub(crate) fn ada() -> Client {
 
 /// A token of HS256 that expires in an hour.
 pub(crate) fn token(customer: &str, scope: &str) -> String {
+    token_signed_with(SECRET, customer, scope)
+}
+
+pub(crate) fn token_signed_with(secret: &str, customer: &str, scope: &str) -> String {
     let expires = SystemTime::now() + Duration::from_secs(3600);
     let expires = expires.duration_since(UNIX_EPOCH).unwrap().as_secs();
     let claims = json!({
@@ -38,7 +42,7 @@ pub(crate) fn token(customer: &str, scope: &str) -> String {
     let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = json!({ "alg": "HS256", "typ": "JWT" });
     let message = format!("{}.{}", encode(&header), encode(&claims));
-    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&key, message.as_bytes()));
     format!("{message}.{signature}")
 }

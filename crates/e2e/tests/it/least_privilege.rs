@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::shop::{TIMEOUT, binaries, widget};
 
-const PASSWORD: &str = "4e57d0f1a2";
+pub(crate) const PASSWORD: &str = "4e57d0f1a2";
 
 /// The same database as another role. Test servers ask for no password.
 fn url_as(role: &str, url: &str) -> String {
@@ -19,7 +19,7 @@ fn url_as(role: &str, url: &str) -> String {
 }
 
 /// Creates the users of the file, with a password, and gives the URL of the programs' user.
-async fn restrict(redis: &Redis) -> String {
+pub(crate) async fn restrict(redis: &Redis) -> String {
     let users = std::fs::read_to_string(workspace().join("deploy/redis/users.acl")).unwrap();
     let mut connection = redis.connect().await.unwrap();
     // The user that this connection has comes last.

@@ -26,6 +26,7 @@ mod overload;
 mod releases;
 mod restore;
 mod retries;
+mod rotation;
 mod shop;
 mod shutdown;
 mod siege;
