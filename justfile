@@ -52,6 +52,10 @@ screenshots:
 dashboards *arguments:
     cargo xtask dashboards {{ arguments }}
 
+# Write the Helm chart from the manifests of Kubernetes
+chart *arguments:
+    cargo xtask chart {{ arguments }}
+
 # Print a signed token for local use
 token *arguments:
     cargo xtask token {{ arguments }}

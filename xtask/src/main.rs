@@ -3,6 +3,7 @@
 mod api;
 mod bench;
 mod chaos;
+mod chart;
 mod dashboards;
 mod down;
 mod drill;
@@ -52,6 +53,7 @@ enum Command {
     Siege(siege::Run),
     Screenshots(screenshots::Screenshots),
     Dashboards(dashboards::Dashboards),
+    Chart(chart::Chart),
 }
 
 #[tokio::main]
@@ -78,6 +80,7 @@ async fn main() -> ExitCode {
         Command::Siege(siege) => siege.run().await,
         Command::Screenshots(screenshots) => screenshots.run().await,
         Command::Dashboards(dashboards) => dashboards.run(),
+        Command::Chart(chart) => chart.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

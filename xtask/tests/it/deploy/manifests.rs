@@ -1,7 +1,7 @@
 //! The manifests for Kubernetes and docker compose refer to what exists, and meet the rules that the overlays
 //! rely on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,9 +10,12 @@ use serde_json::Value;
 
 use super::names::Series;
 use super::{list, read, root, text};
+use crate::xtask::Xtask;
 
 const OVERLAYS: [&str; 2] = ["production", "development"];
 const COLLECTOR: &str = "deploy/k8s/collector";
+/// It contains the collector.
+const SAMPLING: &str = "deploy/k8s/collector-sampling";
 const SECRETS: &str = "deploy/k8s/secret.example.yaml";
 
 /// The documents of a file.
@@ -81,7 +84,7 @@ fn workloads(objects: &[Value]) -> Vec<&Value> {
 
 #[test]
 fn every_pod_is_restricted_and_has_an_account_limits_and_probes() {
-    let collector = ("collector", resources(&root().join(COLLECTOR)));
+    let collector = ("collector", resources(&root().join(SAMPLING)));
     let overlays = OVERLAYS.map(|name| (name, overlay(name)));
     for (name, objects) in overlays.into_iter().chain([collector]) {
         let accounts = names(&objects, "ServiceAccount");
@@ -262,22 +265,88 @@ fn workers_are_scaled_by_metrics_that_exist() {
     }
 }
 
+/// What a program prints, as objects; `None` if it is not installed.
+fn rendered(program: &str, arguments: &[&str]) -> Option<Vec<Value>> {
+    let Ok(output) = Command::new(program).args(arguments).current_dir(root()).output() else {
+        eprintln!("{program} is not installed");
+        return None;
+    };
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let rendered = String::from_utf8(output.stdout).unwrap();
+    Some(serde_saphyr::from_multiple(&rendered).unwrap())
+}
+
+fn kustomized(overlay: &str) -> Option<Vec<Value>> {
+    rendered(
+        "kubectl",
+        &["kustomize", &format!("deploy/k8s/overlays/{overlay}")],
+    )
+}
+
+#[test]
+fn the_chart_is_that_of_its_source() {
+    Xtask::new("chart").run("chart --check").succeeds();
+}
+
+/// helm renders the objects of the overlay, where helm and kubectl are installed.
+#[test]
+fn the_chart_has_the_objects_of_production() {
+    let chart = ["template", "throughline", "deploy/helm"];
+    let Some((expected, installed)) = kustomized("production").zip(rendered("helm", &chart)) else {
+        return;
+    };
+    let by_name = |objects: Vec<Value>| -> BTreeMap<String, Value> {
+        let named = objects.into_iter().filter(Value::is_object).map(|mut object| {
+            // helm has the namespace as an argument, and its hooks only in an upgrade.
+            let metadata = object["metadata"].as_object_mut().unwrap();
+            metadata.remove("namespace");
+            if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+                annotations.retain(|name, _| !name.starts_with("helm.sh/"));
+            }
+            (
+                format!("{} {}", text(&object["kind"]), object["metadata"]["name"]),
+                object,
+            )
+        });
+        named.collect()
+    };
+    let (mut expected, installed) = (by_name(expected), by_name(installed));
+    expected.retain(|name, _| !name.starts_with("Namespace "));
+    let names = |objects: &BTreeMap<String, Value>| objects.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&installed), names(&expected));
+    for (name, object) in &expected {
+        assert_eq!(&installed[name], object, "{name}");
+    }
+    let upgrade = rendered(
+        "helm",
+        &[&chart[..], &["--is-upgrade", "--set=keda=false,ingress=false"]].concat(),
+    );
+    let upgrade = upgrade.unwrap();
+    let job = of_kind(&upgrade, "Job").remove(0);
+    assert_eq!(job["metadata"]["annotations"]["helm.sh/hook"], "pre-upgrade");
+    assert_eq!(of_kind(&upgrade, "HorizontalPodAutoscaler").len(), 2);
+    assert_eq!(
+        of_kind(&upgrade, "Ingress").len() + of_kind(&upgrade, "ScaledObject").len(),
+        0
+    );
+    let lint = Command::new("helm")
+        .args(["lint", "--strict", "deploy/helm"])
+        .current_dir(root())
+        .output();
+    assert!(lint.unwrap().status.success());
+}
+
 /// kubectl renders the overlays with their patches, where it is installed; the other tests need no kubectl.
 #[test]
 fn kustomize_renders_the_overlays() {
     for name in OVERLAYS {
-        let folder = root().join("deploy/k8s/overlays").join(name);
-        let Ok(output) = Command::new("kubectl").arg("kustomize").arg(folder).output() else {
-            eprintln!("kubectl is not installed");
+        let Some(objects) = kustomized(name) else {
             return;
         };
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let rendered = String::from_utf8(output.stdout).unwrap();
-        let objects: Vec<Value> = serde_saphyr::from_multiple(&rendered).unwrap();
         let namespace = if name == "production" {
             "throughline"
         } else {
@@ -343,6 +412,39 @@ fn the_collector_in_a_cluster_masks_and_names_as_the_one_of_compose() {
         let masks = !parts("receivers").contains(&"otlp") || parts("processors").contains(&"redaction");
         assert!(masks, "{name}");
     }
+}
+
+/// What samples in a layer of its own is what one collector samples with, and all spans of a trace get there.
+#[test]
+fn several_samplers_decide_as_one_does() {
+    let read = |path: String| documents(&root().join(path)).remove(0);
+    let cluster = read(format!("{COLLECTOR}/collector.yaml"));
+    let sampler = read(format!("{SAMPLING}/sampling.yaml"));
+    for kind in ["processors", "exporters", "extensions"] {
+        for (name, part) in sampler[kind].as_object().unwrap() {
+            assert_eq!(&cluster[kind][name], part, "{name}");
+        }
+    }
+    assert_eq!(cluster["service"]["telemetry"], sampler["service"]["telemetry"]);
+    let processors = &sampler["service"]["pipelines"]["traces"]["processors"];
+    assert!(list(processors).contains(&"tail_sampling".into()), "{processors}");
+    let first = read(format!("{SAMPLING}/load-balancing.yaml"));
+    let balancing = &first["exporters"]["load_balancing"];
+    assert_eq!(balancing["routing_key"], "traceID");
+    assert_eq!(
+        first["service"]["pipelines"]["traces"]["exporters"][0],
+        "load_balancing"
+    );
+    let objects = resources(&root().join(SAMPLING));
+    let host = text(&balancing["resolver"]["dns"]["hostname"]).split('.').next();
+    let services = of_kind(&objects, "Service").into_iter();
+    let mut headless = services.filter(|it| it["spec"]["clusterIP"] == "None");
+    let service = headless.next().unwrap();
+    assert_eq!(service["metadata"]["name"].as_str(), host);
+    assert_eq!(
+        balancing["resolver"]["dns"]["port"],
+        service["spec"]["ports"][0]["port"].to_string()
+    );
 }
 
 /// docker compose mounts files that exist, and its services depend on each other.
