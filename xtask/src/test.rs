@@ -22,12 +22,14 @@ const STEPS: [&str; 4] = [
 ];
 
 /// The features of `throughline-telemetry`. It must compile with each of them alone, and without any.
-const FEATURES: [&str; 13] = [
+const FEATURES: [&str; 15] = [
     "",
     "actix",
     "diesel",
+    "diesel-async",
     "job",
     "apalis",
+    "queue",
     "reqwest",
     "reqwest-middleware",
     "redis",

@@ -8,7 +8,6 @@
 //   cargo run -p throughline-telemetry --features full --example guide
 // ```
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::env;
 use std::error::Error;
@@ -19,24 +18,21 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Json, Path};
 use actix_web::{App, HttpServer, ResponseError};
 use diesel::prelude::*;
-use diesel_async::pooled_connection::AsyncDieselConnectionManager;
 use diesel_async::pooled_connection::deadpool::{Pool, PoolError};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
-use serde::{Deserialize, Serialize};
-use throughline_queue::{Delivery, Queue, QueueConfig, QueueError, WorkOptions};
+use serde::Deserialize;
+use throughline_queue::{Delivery, QueueConfig, QueueError};
 use throughline_telemetry::cache::{self, Connection};
-use throughline_telemetry::db::{self, PoolState, commented, observe_pool, trace_connections};
+use throughline_telemetry::db::{self, commented, traced_pool};
 use throughline_telemetry::http::client::Client;
 use throughline_telemetry::http::server::Tracing;
-use throughline_telemetry::job::{self, Consumer, Producer, Received};
+use throughline_telemetry::job::{self, TracedQueue};
 use throughline_telemetry::mask::IBAN;
 use throughline_telemetry::opentelemetry::KeyValue;
 use throughline_telemetry::opentelemetry::metrics::Counter;
 use throughline_telemetry::{builder, log_error, log_warn, metrics, span, statement};
-use tokio_util::sync::CancellationToken;
-use tower::{Layer, service_fn};
 
 diesel::table! {
     parcels (id) {
@@ -70,9 +66,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn serve() -> Result<(), Box<dyn Error>> {
     let shop = Shop::connect().await?;
-    let stop = CancellationToken::new();
-    let jobs = shop.jobs.clone();
-    let working = jobs.work(WorkOptions::default(), deliveries(shop.clone()), stop.clone());
+    let (jobs, carrying) = (shop.jobs.clone(), shop.clone());
     let app = move || {
         App::new()
             .app_data(Data::new(shop.clone()))
@@ -83,15 +77,9 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     };
     let port = env::var("PORT").unwrap_or("8080".to_owned()).parse()?;
     let server = HttpServer::new(app).h1_allow_half_closed(false);
-    let server = server.bind(("0.0.0.0", port))?.run();
-    let serving = async {
-        let served = server.await; // until SIGTERM
-        stop.cancel();
-        served
-    };
-    let (served, worked) = tokio::join!(serving, working);
-    served?;
-    worked?;
+    let server = server.bind(("0.0.0.0", port))?.run(); // until SIGTERM
+    jobs.work_while(server, move |job| deliver(carrying.clone(), job))
+        .await??;
     Ok(())
 }
 
@@ -101,8 +89,7 @@ struct Shop {
     database: Pool<AsyncPgConnection>,
     server: db::Server,
     cache: Connection<MultiplexedConnection>,
-    jobs: Queue<Deliver>,
-    producer: Producer,
+    jobs: TracedQueue<i64>,
     carrier: Client,
     carrier_url: String,
 }
@@ -115,31 +102,14 @@ impl Shop {
             .await?;
         Ok(Self {
             server: db::Server::from_url(&database, SLOW),
-            database: pool(&database)?,
+            database: traced_pool(&database, SLOW)?,
             cache: Connection::new(plain, cache::Server::new("localhost", 6379, 0))
                 .key_patterns(["parcel:*"]),
-            jobs: Queue::connect(QueueConfig::new(redis, "deliveries")).await?,
-            producer: Producer::new("deliveries", "localhost", 6379),
+            jobs: TracedQueue::connect(QueueConfig::new(redis, "deliveries")).await?,
             carrier: Client::new(reqwest::Client::new()),
             carrier_url: env::var("CARRIER_URL")?,
         })
     }
-}
-
-fn pool(url: &str) -> Result<Pool<AsyncPgConnection>, Box<dyn Error>> {
-    trace_connections(SLOW)?; // before the first connection
-    let pool = Pool::builder(AsyncDieselConnectionManager::new(url)).build()?;
-    let observed = pool.clone();
-    observe_pool("parcels", move || {
-        let status = observed.status();
-        PoolState {
-            idle: status.available,
-            used: status.size.saturating_sub(status.available),
-            max: status.max_size,
-            pending: status.waiting,
-        }
-    });
-    Ok(pool)
 }
 
 #[derive(Deserialize)]
@@ -213,45 +183,15 @@ impl ResponseError for ShopError {
     }
 }
 
-/// A job. The trace context travels in it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Deliver {
-    parcel: i64,
-    trace: HashMap<String, String>,
-}
-
 impl Shop {
     async fn send(&self, parcel: i64) -> Result<(), ShopError> {
-        let id = &format!("parcel-{parcel}");
-        let enqueue = |trace| async move { self.jobs.enqueue(id, &Deliver { parcel, trace }).await };
-        self.producer.send(id, enqueue, |_| "redis").await?;
+        self.jobs.enqueue(&format!("parcel-{parcel}"), parcel).await?;
         Ok(())
     }
 }
 
-type Job = Delivery<Deliver>;
-
-/// The service of jobs: what [`deliver`] does, in a span for each job.
-fn deliveries(
-    shop: Shop,
-) -> impl tower::Service<Job, Response = (), Error = Infallible, Future: Send> + Clone + Send + 'static {
-    let deliver = service_fn(move |job| deliver(shop.clone(), job));
-    Consumer::new("deliveries").layer(received).layer(deliver)
-}
-
-fn received(job: &Job) -> Received<'_> {
-    Received {
-        message_id: &job.id,
-        sent_in: &job.job.trace,
-        previous_attempt: None,
-        attempt: job.attempt.into(),
-        waited: job.waited,
-        client_id: &job.worker,
-    }
-}
-
-async fn deliver(shop: Shop, job: Job) -> Result<(), Infallible> {
-    let parcel = job.job.parcel;
+async fn deliver(shop: Shop, delivery: Delivery<i64>) -> Result<(), Infallible> {
+    let parcel = delivery.job;
     span::set("parcel.id", parcel);
     if let Err(error) = shop.hand_over(parcel).await {
         log_error!(error, parcel.id = parcel, "the parcel was not handed over");

@@ -1,9 +1,12 @@
 //! The Rust code of the guide is quoted: from a program that runs, and from documentation that is compiled.
+//! The kit's README shows the whole service that `cargo xtask package` runs.
 
 use std::fs;
 use std::path::Path;
 
 const GUIDE: &str = include_str!("../../../docs/guide.md");
+const KIT: &str = include_str!("../../../crates/telemetry/README.md");
+const SERVICE: &str = include_str!("../../consumer/src/main.rs");
 const SOURCES: [&str; 4] = [
     "crates/telemetry/examples/guide.rs",
     "crates/telemetry/examples/apalis.rs",
@@ -28,6 +31,16 @@ fn the_code_of_the_guide_is_quoted() {
     };
     let unknown: Vec<&str> = quotes.filter(is_unknown).collect();
     assert!(unknown.is_empty(), "{}", unknown.join("\n\n"));
+}
+
+#[test]
+fn the_readme_of_the_kit_shows_a_traced_service_of_fewer_than_25_lines_beside_its_imports() {
+    assert!(
+        KIT.contains(&format!("```rust,no_run\n{SERVICE}```")),
+        "{SERVICE}"
+    );
+    let is_counted = |line: &&str| !(line.is_empty() || line.starts_with("//") || line.starts_with("use "));
+    assert!(SERVICE.lines().filter(is_counted).count() < 25, "{SERVICE}");
 }
 
 /// Without indentation, the marks of documentation, and the lines that it hides.

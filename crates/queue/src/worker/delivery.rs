@@ -23,6 +23,18 @@ pub struct Delivery<J> {
 }
 
 impl<J> Delivery<J> {
+    /// The same delivery of what `change` makes of the job.
+    pub fn map<T>(self, change: impl FnOnce(J) -> T) -> Delivery<T> {
+        Delivery {
+            id: self.id,
+            job: change(self.job),
+            attempt: self.attempt,
+            enqueued_at: self.enqueued_at,
+            waited: self.waited,
+            worker: self.worker,
+        }
+    }
+
     /// `enqueued_at` is in ms since 1970, as the enqueue script writes it. Without it, as from another
     /// producer, the job counts as enqueued now.
     pub(crate) fn new(id: String, job: J, attempt: u32, enqueued_at: Option<&str>, worker: Arc<str>) -> Self {

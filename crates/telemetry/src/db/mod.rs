@@ -63,6 +63,8 @@
 //!   its caller, unless [`carried`](crate::span::carried) takes it there.
 
 mod address;
+#[cfg(feature = "diesel-async")]
+mod async_pool;
 mod connection;
 mod description;
 mod error;
@@ -74,6 +76,8 @@ mod server;
 mod sql;
 mod statement;
 
+#[cfg(feature = "diesel-async")]
+pub use async_pool::traced_pool;
 pub use connection::{ConnectionTracing, trace_connections};
 pub use error::{no_response, sqlstate};
 pub use pool::{PoolMetrics, PoolState, observe_pool};

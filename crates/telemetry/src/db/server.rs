@@ -158,26 +158,28 @@ impl Server {
         }
     }
 
+    /// The name that the conventions give a pool without one: `host:port/database`.
+    pub(super) fn pool_name(&self) -> String {
+        let parts = [names::SERVER_ADDRESS, names::SERVER_PORT].map(|name| self.attribute(name));
+        let host = parts.into_iter().flatten().collect::<Vec<_>>().join(":");
+        match self.attribute(names::DB_NAMESPACE) {
+            Some(database) if host.is_empty() => database,
+            Some(database) => format!("{host}/{database}"),
+            None => host,
+        }
+    }
+
+    fn attribute(&self, name: &str) -> Option<String> {
+        let mut attributes = self.attributes.iter();
+        let attribute = attributes.find(|it| it.key.as_str() == name)?;
+        Some(attribute.value.as_str().into_owned())
+    }
+
     /// Starts the span of a new connection.
     pub(super) fn connect(&self) -> Connecting {
-        let value = |name: &str| {
-            let mut attributes = self.attributes.iter();
-            let attribute = attributes.find(|it| it.key.as_str() == name);
-            attribute.map(|it| it.value.as_str().into_owned())
-        };
-        let database = value(names::DB_NAMESPACE);
-        // The name that the conventions give a pool without one.
-        let pool = [value(names::SERVER_ADDRESS), value(names::SERVER_PORT)]
-            .into_iter()
-            .flatten();
-        let pool = pool.collect::<Vec<_>>().join(":");
-        let pool = match &database {
-            Some(database) if pool.is_empty() => database.clone(),
-            Some(database) => format!("{pool}/{database}"),
-            None => pool,
-        };
-        let pool = KeyValue::new(names::DB_CLIENT_CONNECTION_POOL_NAME, pool);
+        let pool = KeyValue::new(names::DB_CLIENT_CONNECTION_POOL_NAME, self.pool_name());
         let series = Series::new(&instruments().connect, [pool]);
+        let database = self.attribute(names::DB_NAMESPACE);
         let name = database.map_or_else(|| CONNECT.to_owned(), |it| format!("{CONNECT} {it}"));
         let span = SpanBuilder::from_name(name).with_kind(SpanKind::Client);
         Connecting(Operation::start(span, &Context::current(), series, || {

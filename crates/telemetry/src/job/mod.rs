@@ -31,14 +31,20 @@
 //!
 //! With the feature `apalis`, the context is in the metadata of apalis' tasks instead, as apalis' own
 //! `opentelemetry` feature has it: `Producer::push` and `Consumer::task_layer` need no field in the payload.
+//!
+//! With the feature `queue`, `TracedQueue` is a queue of `throughline-queue` that does all of this itself.
 
 mod consumer;
 mod producer;
+#[cfg(feature = "queue")]
+mod queue;
 mod system;
 #[cfg(feature = "apalis")]
 mod task;
 
 pub use consumer::{Consumer, ConsumerLayer, ConsumerService, JobTrace, Processing, Received, fail};
 pub use producer::{Producer, SharedSpan};
+#[cfg(feature = "queue")]
+pub use queue::{Traced, TracedQueue};
 #[cfg(feature = "apalis")]
 pub use task::{context_of, tracing_context};

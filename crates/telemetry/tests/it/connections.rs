@@ -11,7 +11,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncC
 use futures_util::FutureExt as _;
 use lens::{PointValue, Span, SpanKind, Status, TraceId};
 use opentelemetry::trace::FutureExt as _;
-use throughline_telemetry::db::{ConnectionTracing, Server, commented, trace_connections};
+use throughline_telemetry::db::{ConnectionTracing, Server, commented, trace_connections, traced_pool};
 use throughline_telemetry::http::server::Tracing;
 use throughline_telemetry::span::carried;
 use throughline_telemetry::statement;
@@ -333,4 +333,29 @@ async fn a_connection_can_be_traced_alone_and_its_work_be_carried_to_another_thr
     let span = statements(id, 1).await.remove(0);
     assert_eq!(attribute(&span, "server.address").unwrap(), "named.example.com");
     assert_eq!(attribute(&span, "db.query.slow").unwrap(), "true");
+}
+
+#[tokio::test]
+async fn a_traced_pool_has_spans_of_its_statements_and_is_measured() {
+    let (database, _) = connect().await;
+    let pool = traced_pool(database.url(), SLOW).unwrap();
+    let read = async {
+        let mut connection = pool.get().await.unwrap();
+        vans::table.count().get_result::<i64>(&mut connection).await
+    };
+    let (id, read) = within_a_trace(read).await;
+    assert_eq!(read.unwrap(), 0);
+    let names: Vec<_> = statements(id, 2).await.into_iter().map(|it| it.name).collect();
+    assert!(
+        names[0].starts_with("CONNECT ") && names[1] == "SELECT vans",
+        "{names:?}"
+    );
+    let url = url::Url::parse(database.url()).unwrap();
+    let port = url.port().unwrap();
+    let pool = format!("{}:{port}{}", url.host_str().unwrap(), url.path());
+    let idle = [
+        ("db.client.connection.pool.name", pool.as_str()),
+        ("db.client.connection.state", "idle"),
+    ];
+    point("db.client.connection.count", &idle).await;
 }

@@ -25,3 +25,4 @@ mod probe;
 mod server_options;
 mod statements;
 mod support;
+mod traced_queue;

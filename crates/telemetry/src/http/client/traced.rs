@@ -7,7 +7,7 @@ use super::call::Call;
 use super::tracing::{CallTracing, error_type};
 
 /// A traced [`reqwest::Client`]. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Client {
     pub(super) client: reqwest::Client,
     tracing: CallTracing,
