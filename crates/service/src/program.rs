@@ -81,7 +81,7 @@ impl Program {
         let flush_timeout = flush_timeout(&Env::process())?;
         let shutdown = ShutdownSignal::install().context("cannot wait for signals")?;
         let telemetry = telemetry::builder(self.name, settings::full_version(self.version));
-        let telemetry = telemetry.namespace("throughline").init()?;
+        let telemetry = telemetry.namespace("throughline").process_metrics().init()?;
         let result = work(shutdown).await;
         telemetry.shutdown(flush_timeout).await;
         result

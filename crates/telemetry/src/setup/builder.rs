@@ -104,8 +104,9 @@ impl Builder {
     }
 
     /// Adds `process.cpu.time`, `process.memory.usage`, `process.thread.count` and
-    /// `process.open_file_descriptor.count`, on Linux, and of the tokio runtime that calls [`Builder::init`]
-    /// `tokio.workers`, `tokio.tasks` and `tokio.queue.depth`. They are read at each export.
+    /// `process.open_file_descriptor.count`, on Linux, and `tokio.workers`, `tokio.tasks` and
+    /// `tokio.queue.depth`: of the runtime that calls [`Builder::init`], and of the threads of an actix-web
+    /// server with `Tracing`, each of which has a runtime. They are read at each export.
     pub fn process_metrics(mut self) -> Self {
         self.process_metrics = true;
         self

@@ -1,4 +1,4 @@
-//! Telemetry itself: what is dropped, and the collector.
+//! Telemetry itself: what is dropped, the processes that send it, and the collector.
 
 use crate::dashboards::panel::Kind::Lines;
 use crate::dashboards::panel::{Board, Panel, Row};
@@ -50,6 +50,63 @@ pub(super) const TELEMETRY: Board = Board {
                     ],
                 )
                 .alert("WorkersMissing"),
+            ],
+        },
+        Row {
+            title: "Processes",
+            panels: &[
+                Panel::new(
+                    Lines,
+                    "CPU",
+                    "Cores in use, by process.",
+                    "short",
+                    &[
+                        (
+                            "sum by (job, instance) (rate(process_cpu_time_seconds_total[$__rate_interval]))",
+                            "{{job}} {{instance}}",
+                        ),
+                    ],
+                ),
+                Panel::new(
+                    Lines,
+                    "Memory",
+                    "Resident, by process.",
+                    "bytes",
+                    &[
+                        (
+                            "process_memory_usage_bytes",
+                            "{{job}} {{instance}}",
+                        ),
+                    ],
+                ),
+                Panel::new(
+                    Lines,
+                    "Threads and open files",
+                    "The largest of each program.",
+                    "short",
+                    &[
+                        (
+                            "max by (job) (process_thread_count)",
+                            "{{job}} threads",
+                        ),
+                        (
+                            "max by (job) (process_open_file_descriptor_count)",
+                            "{{job}} files",
+                        ),
+                    ],
+                ),
+                Panel::new(
+                    Lines,
+                    "Tasks that wait for a thread",
+                    "In the shared queues of tokio's runtimes. It stays near 0 while no thread is blocked.",
+                    "short",
+                    &[
+                        (
+                            "sum by (job, instance) (tokio_queue_depth)",
+                            "{{job}} {{instance}}",
+                        ),
+                    ],
+                ),
             ],
         },
         Row {

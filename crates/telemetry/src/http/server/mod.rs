@@ -60,6 +60,7 @@ use opentelemetry::{Context, KeyValue};
 
 use self::options::{Headers, Options};
 use self::request::{Local, Request};
+use crate::process;
 use crate::span::Untraced;
 
 pub use body::TracedBody;
@@ -240,6 +241,8 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
+        // Each worker of actix-web makes the app once, on its own thread.
+        process::add_of_thread();
         std::future::ready(Ok(TracingService {
             service,
             tracing: self.clone(),

@@ -1,39 +1,41 @@
-//! Metrics of the process and of its tokio runtime, read at every export. On Linux the process's come from
+//! Metrics of the process and of its tokio runtimes, read at every export. On Linux the process's come from
 //! `/proc`; elsewhere only tokio's exist. [`Builder::process_metrics`](crate::Builder::process_metrics) adds
 //! them.
+
+mod runtimes;
 
 use std::fs;
 
 use opentelemetry::KeyValue;
-use tokio::runtime::{Handle, RuntimeMetrics};
+use tokio::runtime::RuntimeMetrics;
 
 use crate::names;
 use crate::scope::meter;
+
+pub(crate) use runtimes::add_of_thread;
 
 /// The kernel's unit of CPU time in `/proc`, per second: USER_HZ, which is 100 on all machines of today.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Registers the instruments with the installed meter provider.
 pub(crate) fn register() {
-    if let Ok(runtime) = Handle::try_current() {
-        tokio(&runtime.metrics());
-    }
+    runtimes::add_current();
+    tokio();
     if cfg!(target_os = "linux") {
         process();
     }
 }
 
-fn tokio(runtime: &RuntimeMetrics) {
+fn tokio() {
     let add = |name, unit, description, read: fn(&RuntimeMetrics) -> usize| {
-        let runtime = runtime.clone();
         up_down(name, unit, description, move || {
-            i64::try_from(read(&runtime)).ok()
+            i64::try_from(runtimes::sum(read)).ok()
         });
     };
     add(
         "tokio.workers",
         "{thread}",
-        "Worker threads of the runtime.",
+        "Worker threads of the runtimes.",
         RuntimeMetrics::num_workers,
     );
     add(
@@ -45,7 +47,7 @@ fn tokio(runtime: &RuntimeMetrics) {
     add(
         "tokio.queue.depth",
         "{task}",
-        "Tasks that wait in the runtime's shared queue.",
+        "Tasks that wait in the runtimes' shared queues.",
         RuntimeMetrics::global_queue_depth,
     );
 }
