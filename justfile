@@ -56,6 +56,10 @@ dashboards *arguments:
 chart *arguments:
     cargo xtask chart {{ arguments }}
 
+# Write the registry of spans, metrics and events from the telemetry contract
+registry *arguments:
+    cargo xtask registry {{ arguments }}
+
 # Print a signed token for local use
 token *arguments:
     cargo xtask token {{ arguments }}

@@ -14,6 +14,7 @@ mod migrate;
 mod order;
 mod package;
 mod recorded_process;
+mod registry;
 mod screenshots;
 mod siege;
 mod signals;
@@ -54,6 +55,7 @@ enum Command {
     Screenshots(screenshots::Screenshots),
     Dashboards(dashboards::Dashboards),
     Chart(chart::Chart),
+    Registry(registry::Registry),
 }
 
 #[tokio::main]
@@ -81,6 +83,7 @@ async fn main() -> ExitCode {
         Command::Screenshots(screenshots) => screenshots.run().await,
         Command::Dashboards(dashboards) => dashboards.run(),
         Command::Chart(chart) => chart.run(),
+        Command::Registry(registry) => registry.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -7,12 +7,10 @@ use telemetry::metrics::counter;
 
 static CREATED: LazyLock<Counter<u64>> =
     LazyLock::new(|| counter("orders.created", "{order}", "Orders created."));
-static CANCELLED: LazyLock<Counter<u64>> = LazyLock::new(|| {
-    let what = "Orders cancelled before a worker claimed them.";
-    counter("orders.cancelled", "{order}", what)
-});
+static CANCELLED: LazyLock<Counter<u64>> =
+    LazyLock::new(|| counter("orders.cancelled", "{order}", "Orders that were cancelled."));
 static UNREADABLE: LazyLock<Counter<u64>> = LazyLock::new(|| {
-    let what = "Orders that a request left for another version of the program, which can read them.";
+    let what = "Orders that were left for another version of the program, which can read them.";
     counter("orders.unreadable", "{order}", what)
 });
 

@@ -41,7 +41,7 @@ static PROCESSING_DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
     histogram("orders.processing.duration", "s", what, PROCESSING_BUCKETS)
 });
 static UNREADABLE: LazyLock<Counter<u64>> = LazyLock::new(|| {
-    let what = "Claimed orders that were left for another version of the program.";
+    let what = "Orders that were left for another version of the program, which can read them.";
     counter("orders.unreadable", "{order}", what)
 });
 static RECONCILED: LazyLock<Counter<u64>> = LazyLock::new(|| {

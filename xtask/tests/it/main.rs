@@ -15,6 +15,7 @@ mod modules;
 mod quotes;
 mod recipes;
 mod references;
+mod registry;
 mod stack;
 mod words;
 mod xtask;

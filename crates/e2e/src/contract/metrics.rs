@@ -19,6 +19,8 @@ pub(super) struct MetricRow {
     pub(super) name: &'static str,
     pub(super) unit: &'static str,
     pub(super) kind: Kind,
+    /// What it measures: the description that it is exported with. `None` if it is one of the conventions.
+    pub(super) brief: Option<&'static str>,
     /// The attributes that each point has.
     pub(super) always: &'static [&'static str],
     /// The attributes that a point may have as well.
@@ -60,8 +62,23 @@ const fn row(
         name,
         unit,
         kind,
+        brief: None,
         always,
         allowed,
+    }
+}
+
+/// A metric that is in no convention.
+const fn own(
+    name: &'static str,
+    unit: &'static str,
+    kind: Kind,
+    attributes: &'static [&'static str],
+    brief: &'static str,
+) -> MetricRow {
+    MetricRow {
+        brief: Some(brief),
+        ..row(name, unit, kind, attributes, &[])
     }
 }
 
@@ -147,40 +164,137 @@ pub(super) const ROWS: &[MetricRow] = &[
         POOL,
         &[],
     ),
-    row("queue.depth", "{message}", Kind::Gauge, &[], &[]),
-    row("queue.in_flight", "{message}", Kind::Gauge, &[], &[]),
-    row("queue.oldest_age", "s", Kind::Gauge, &[], &[]),
-    row(
+    own("queue.depth", "{message}", Kind::Gauge, &[], "Jobs that wait."),
+    own(
+        "queue.in_flight",
+        "{message}",
+        Kind::Gauge,
+        &[],
+        "Jobs that a worker has and did not finish yet.",
+    ),
+    own(
+        "queue.oldest_age",
+        "s",
+        Kind::Gauge,
+        &[],
+        "Age of the oldest job in Redis, or lag of the oldest due order in PostgreSQL that has none.",
+    ),
+    own(
         "queue.reconciled",
         "{message}",
         Kind::Counter,
         &["queue.reason"],
-        &[],
+        "Jobs that were dispatched again because their orders fell due.",
     ),
-    row("orders.created", "{order}", Kind::Counter, &[], &[]),
-    row("orders.completed", "{order}", Kind::Counter, &[], &[]),
-    row(
+    own("orders.created", "{order}", Kind::Counter, &[], "Orders created."),
+    own(
+        "orders.completed",
+        "{order}",
+        Kind::Counter,
+        &[],
+        "Orders that were completed.",
+    ),
+    own(
         "orders.failed",
         "{order}",
         Kind::Counter,
         &["order.failure.code"],
-        &[],
+        "Orders that failed for good.",
     ),
-    row("orders.cancelled", "{order}", Kind::Counter, &[], &[]),
-    row("orders.unfinished.age", "s", Kind::Gauge, &[], &[]),
-    row(
+    own(
+        "orders.cancelled",
+        "{order}",
+        Kind::Counter,
+        &[],
+        "Orders that were cancelled.",
+    ),
+    own(
+        "orders.unfinished.age",
+        "s",
+        Kind::Gauge,
+        &[],
+        "Age of the oldest order that is not final, in PostgreSQL.",
+    ),
+    own(
         "orders.waiting",
         "{order}",
         Kind::Gauge,
         &["order.waiting.reason"],
+        "Pending orders, by what they wait for. At 100,000 in all: at least that many.",
+    ),
+    own(
+        "orders.unreadable",
+        "{order}",
+        Kind::Counter,
+        &[],
+        "Orders that were left for another version of the program, which can read them.",
+    ),
+    own(
+        "orders.processing.duration",
+        "s",
+        PROCESSING,
+        &[],
+        "From an order's creation to its final state.",
+    ),
+    own(
+        "payment.gateway.available",
+        "1",
+        Kind::Gauge,
+        &[],
+        "1 if orders are charged, 0 while the circuit breaker is open.",
+    ),
+    own(
+        "payment.gateway.rate",
+        "{request}/s",
+        Kind::Gauge,
+        &[],
+        "Requests to the payment gateway that this worker allows itself; absent while unlimited.",
+    ),
+    own(
+        "telemetry.spans.dropped",
+        "{span}",
+        Kind::Counter,
+        &[],
+        "Spans that did not reach the collector.",
+    ),
+    own(
+        "telemetry.logs.dropped",
+        "{log_record}",
+        Kind::Counter,
+        &[],
+        "Log records that did not reach the collector.",
+    ),
+    row("process.cpu.time", "s", Kind::Counter, &["cpu.mode"], &[]),
+    row("process.memory.usage", "By", Kind::UpDown, &[], &[]),
+    row("process.thread.count", "{thread}", Kind::UpDown, &[], &[]),
+    row(
+        "process.open_file_descriptor.count",
+        "{file_descriptor}",
+        Kind::UpDown,
+        &[],
         &[],
     ),
-    row("orders.unreadable", "{order}", Kind::Counter, &[], &[]),
-    row("orders.processing.duration", "s", PROCESSING, &[], &[]),
-    row("payment.gateway.available", "1", Kind::Gauge, &[], &[]),
-    row("payment.gateway.rate", "{request}/s", Kind::Gauge, &[], &[]),
-    row("telemetry.spans.dropped", "{span}", Kind::Counter, &[], &[]),
-    row("telemetry.logs.dropped", "{log_record}", Kind::Counter, &[], &[]),
+    own(
+        "tokio.workers",
+        "{thread}",
+        Kind::UpDown,
+        &[],
+        "Worker threads of the runtimes.",
+    ),
+    own(
+        "tokio.tasks",
+        "{task}",
+        Kind::UpDown,
+        &[],
+        "Tasks that have not ended.",
+    ),
+    own(
+        "tokio.queue.depth",
+        "{task}",
+        Kind::UpDown,
+        &[],
+        "Tasks that wait in the runtimes' shared queues.",
+    ),
 ];
 
 /// Values of a metric's attribute. A run must show each of them.
@@ -200,6 +314,7 @@ pub(super) const VALUES: &[(&str, &str, &[&str])] = &[
         "db.client.connection.state",
         &["idle", "used"],
     ),
+    ("process.cpu.time", "cpu.mode", &["user", "system"]),
 ];
 
 pub(super) fn row_of(metric: &Metric) -> Option<&'static MetricRow> {

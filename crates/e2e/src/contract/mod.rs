@@ -3,7 +3,9 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `spans`, `metrics`, `resource` | the rows: names, types, units, buckets |
+//! | `spans`, `metrics`, `events`, `resource` | the rows: names, types, units, buckets |
+//! | `attributes` | the types of attributes, and those that are in no convention |
+//! | `registry` | the rows as a registry of OpenTelemetry Weaver |
 //! | `prometheus` | the names of the metrics in Prometheus |
 //! | `applies` | which spans must have an attribute |
 //! | `rows` | each span, point and resource against its row |
@@ -12,10 +14,13 @@
 //! | `signals` | rules between signals: error types, logs, personal data |
 
 mod applies;
+mod attributes;
 mod capture;
 mod endpoints;
+mod events;
 mod metrics;
 mod prometheus;
+mod registry;
 mod report;
 mod resource;
 mod rows;
@@ -26,6 +31,7 @@ mod traces;
 pub use capture::{Capture, Inbound, Line};
 pub use endpoints::UNTRACED;
 pub use prometheus::{Series, exported_name, series};
+pub use registry::{Definitions, MANIFEST, registry};
 pub use report::{Broken, Report, Row, Rule};
 
 /// Checks the capture against every row and every rule.

@@ -1,6 +1,6 @@
 //! The rows of resource attributes, by which each process describes itself.
 
-use super::spans::Type::{self, Int, Text};
+use super::attributes::Type::{self, Int, Text};
 
 /// Attributes of every resource.
 pub(super) const ALWAYS: &[(&str, Type)] = &[

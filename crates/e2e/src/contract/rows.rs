@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use lens::{Attributes, Metric, PointValue, Span, Status, Value};
 
 use super::applies::CARD_DECLINED;
+use super::attributes::{Attribute, Presence, own_of_spans};
 use super::metrics::{self, Kind, MetricRow};
-use super::spans::{self, Attribute, OUTCOMES, OWN, Presence, SpanRow};
+use super::spans::{self, OUTCOMES, SpanRow};
 use super::{Capture, Report, Rule, applies, resource};
 
 /// A metric with more points has an attribute whose set of values is not bounded.
@@ -34,10 +35,10 @@ fn span_rows(capture: &Capture, report: &mut Report) {
         report.row("spans", title, of_row(row).len());
     }
     for row in spans::ROWS {
-        attribute_rows(row.title, row.attributes, &of_row(row), report);
+        attribute_rows(row.title, row.attributes.iter(), &of_row(row), report);
     }
     let all: Vec<&Span> = capture.spans().collect();
-    attribute_rows("own attributes", OWN, &all, report);
+    attribute_rows("own attributes", own_of_spans(), &all, report);
     for step in spans::STEPS {
         let seen = all.iter().filter(|span| span.name == *step);
         report.row("steps", *step, seen.count());
@@ -74,7 +75,12 @@ fn outcome_rows(spans: &[&Span], report: &mut Report) {
     }
 }
 
-fn attribute_rows(table: &'static str, attributes: &[Attribute], spans: &[&Span], report: &mut Report) {
+fn attribute_rows<'a>(
+    table: &'static str,
+    attributes: impl Iterator<Item = &'a Attribute>,
+    spans: &[&Span],
+    report: &mut Report,
+) {
     for attribute in attributes {
         let has = |span: &&&Span| span.attributes.get(attribute.name).is_some();
         report.row(table, attribute.name, spans.iter().filter(has).count());
@@ -105,11 +111,11 @@ fn check_span(span: &Span, report: &mut Report) {
 }
 
 fn check_attributes(span: &Span, row: &SpanRow, report: &mut Report) {
-    for attribute in row.attributes.iter().chain(OWN) {
+    for attribute in row.attributes.iter().chain(own_of_spans()) {
         let applies = match attribute.presence {
             Presence::Always => true,
-            Presence::Where(applies) => applies(span),
-            Presence::Once => false,
+            Presence::Where(_, applies) => applies(span),
+            Presence::Once | Presence::NotOnSpans => false,
         };
         if applies && span.attributes.get(attribute.name).is_none() {
             let what = format!("{} has no {}", shown(span), attribute.name);
@@ -118,7 +124,8 @@ fn check_attributes(span: &Span, row: &SpanRow, report: &mut Report) {
     }
     let mut names = HashSet::new();
     for (name, value) in span.attributes.iter() {
-        let known = row.attributes.iter().chain(OWN).find(|it| it.name == name);
+        let mut known = row.attributes.iter().chain(own_of_spans());
+        let known = known.find(|it| it.name == name);
         match known {
             None => {
                 let what = format!("{} has {name}={value}", shown(span));
@@ -250,8 +257,10 @@ fn check_metric(metric: &Metric, report: &mut Report) {
         return report.break_rule(Rule::MetricUnknown, what);
     };
     let what = format!("{} of {}", row.name, metric.service);
-    if metric.unit != row.unit || !row.kind.fits(metric) || !has_buckets(metric, row.kind) {
-        let shape = format!("{what} is {:?} in {}", metric.kind, metric.unit);
+    let is_described = row.brief.is_none_or(|brief| brief == metric.description);
+    if metric.unit != row.unit || !is_described || !row.kind.fits(metric) || !has_buckets(metric, row.kind) {
+        let (kind, unit, description) = (metric.kind, &metric.unit, &metric.description);
+        let shape = format!("{what} is {kind:?} in {unit}: {description}");
         report.break_rule(Rule::MetricShape, shape);
     }
     if metric.points.len() > MAX_POINTS {

@@ -8,30 +8,10 @@ use lens::{Attributes, LogRecord, Metric, Scope, Severity, Span, SpanId, TraceId
 
 use super::rows::shown;
 use super::spans::{self, DATABASE};
-use super::{Capture, Report, Rule};
+use super::{Capture, Report, Rule, events};
 
 /// The lowest severity that is exported by default.
 const INFO: Severity = Severity(9);
-/// The events whose records have a name, with the attributes that they always have. The run shows all that
-/// are not in [`RARE_EVENTS`].
-const EVENTS: &[(&str, &[&str])] = &[
-    ("auth.failed", &["error.type", "client.address"]),
-    ("order.cancelled", &["order.id", "order.actor"]),
-    ("console.session_started", &["order.actor"]),
-    ("order.retried", &["order.id", "order.actor"]),
-    (
-        "operation.started",
-        &["order.operation.id", "order.operation.kind", "order.actor"],
-    ),
-    (
-        "operation.finished",
-        &["order.operation.id", "order.operation.kind", "order.actor"],
-    ),
-    ("queue.paused", &["order.actor"]),
-    ("queue.resumed", &["order.actor"]),
-];
-/// A start without authentication, and an issuer that is unavailable for a day.
-const RARE_EVENTS: &[&str] = &["auth.disabled", "auth.keys_expired"];
 /// The replacements of personal data and secrets.
 const MASKS: &[&str] = &["[email]", "[phone]", "[card]", "[token]", "[secret]"];
 
@@ -120,9 +100,9 @@ fn logs(capture: &Capture, report: &mut Report) {
             _ => report.break_rule(Rule::Exception, what()),
         }
     }
-    for (event, _) in EVENTS {
-        let records = capture.logs.iter().filter(|log| log.event_name == *event);
-        report.row("events", *event, records.count());
+    for row in events::ROWS.iter().filter(|row| !row.is_rare) {
+        let records = capture.logs.iter().filter(|log| log.event_name == row.name);
+        report.row("events", row.name, records.count());
     }
     report.row(TABLE, "record with a severity", capture.logs.len());
     report.row(TABLE, "record with trace_id and span_id", correlated);
@@ -136,9 +116,9 @@ fn logs(capture: &Capture, report: &mut Report) {
 fn is_event(log: &LogRecord) -> bool {
     let name = log.event_name.as_str();
     let has = |attribute: &&str| log.attributes.get(attribute).is_some();
-    match EVENTS.iter().find(|(event, _)| *event == name) {
-        Some((_, attributes)) => attributes.iter().all(has),
-        None => name.is_empty() || RARE_EVENTS.contains(&name),
+    match events::row_of(name) {
+        Some(row) => row.attributes.iter().all(has),
+        None => name.is_empty(),
     }
 }
 
@@ -242,19 +222,4 @@ fn texts_of_metric(metric: &Metric) -> impl Iterator<Item = String> {
     points
         .flat_map(|point| texts(&point.attributes))
         .chain(own.into_iter().cloned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_event_is_documented() {
-        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/telemetry.md");
-        let docs = std::fs::read_to_string(docs).unwrap();
-        let names = EVENTS.iter().map(|(name, _)| name).chain(RARE_EVENTS);
-        for name in names {
-            assert!(docs.contains(&format!("| `{name}` |")), "{name}");
-        }
-    }
 }

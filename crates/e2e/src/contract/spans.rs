@@ -1,70 +1,19 @@
-//! The rows of spans and of their attributes.
+//! The rows of spans.
 
-use lens::{Span, SpanKind, Value};
+use lens::{Span, SpanKind};
 
-use super::applies::{
-    ERRORS, FAILURES, creates, error, fails_its_order, has_response, has_unknown_method, is_of_one_order,
-    pays, sqlstate,
-};
-
-/// The type of an attribute's value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
-    Text,
-    Int,
-    Double,
-    Bool,
-}
-
-impl Type {
-    pub(super) fn fits(self, value: &Value) -> bool {
-        match self {
-            Self::Text => value.as_str().is_some(),
-            Self::Int => value.as_i64().is_some(),
-            Self::Double => value.as_f64().is_some(),
-            Self::Bool => value.as_bool().is_some(),
-        }
-    }
-}
-
-/// When a span has an attribute.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Presence {
-    /// Every span.
-    Always,
-    /// Every span for which this is true.
-    Where(fn(&Span) -> bool),
-    /// At least one span of a run: the span does not show whether it applies.
-    Once,
-}
-
-/// A row of attributes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Attribute {
-    pub(super) name: &'static str,
-    pub(super) kind: Type,
-    pub(super) presence: Presence,
-}
-
-const fn attribute(name: &'static str, kind: Type, presence: Presence) -> Attribute {
-    Attribute { name, kind, presence }
-}
-
-const fn always(name: &'static str, kind: Type) -> Attribute {
-    attribute(name, kind, Presence::Always)
-}
-
-const fn once(name: &'static str, kind: Type) -> Attribute {
-    attribute(name, kind, Presence::Once)
-}
+use super::applies::{ERRORS, FAILURES, error, has_response, has_unknown_method, sqlstate};
+use super::attributes::{Attribute, FAILED, Presence, Type, always, attribute, once};
 
 use Presence::Where;
-use Type::{Bool, Double, Int, Text};
+use Type::{Int, Text};
 
 /// A row of spans.
 #[derive(Debug)]
 pub(super) struct SpanRow {
     pub(super) title: &'static str,
+    /// What it is, and how it is named.
+    pub(super) brief: &'static str,
     pub(super) kind: SpanKind,
     /// Whether a span of this kind belongs to this row.
     is_one: fn(&Span) -> bool,
@@ -82,6 +31,8 @@ impl SpanRow {
         self.errors.iter().copied().flatten().copied()
     }
 }
+
+const RESPONDED: Presence = Where("If there is a response.", has_response);
 
 pub(super) const HTTP_SERVER: &str = "http.server.request.duration";
 pub(super) const HTTP_CLIENT: &str = "http.client.request.duration";
@@ -112,6 +63,7 @@ pub(super) const STEPS: &[&str] = &[
 pub(super) const ROWS: &[SpanRow] = &[
     SpanRow {
         title: "HTTP server",
+        brief: "A request, from its head to the last byte of its response: `{http.request.method} {http.route}`.",
         kind: SpanKind::Server,
         is_one: |_| true,
         name: |span| {
@@ -125,14 +77,18 @@ pub(super) const ROWS: &[SpanRow] = &[
             always("http.request.method", Text),
             always("url.path", Text),
             always("url.scheme", Text),
-            attribute("error.type", Text, Where(Span::failed)),
-            attribute("http.response.status_code", Int, Where(has_response)),
+            attribute("error.type", Text, FAILED),
+            attribute("http.response.status_code", Int, RESPONDED),
             // `endpoints` checks its presence and value.
             once("http.route", Text),
             once("url.query", Text),
             always("server.port", Int),
             always("network.protocol.name", Text),
-            attribute("http.request.method_original", Text, Where(has_unknown_method)),
+            attribute(
+                "http.request.method_original",
+                Text,
+                Where("If the method is not a known one.", has_unknown_method),
+            ),
             always("client.address", Text),
             always("network.peer.address", Text),
             always("network.peer.port", Int),
@@ -145,6 +101,7 @@ pub(super) const ROWS: &[SpanRow] = &[
     },
     SpanRow {
         title: "HTTP client",
+        brief: "A call of another service, to the head of its response: `{http.request.method}`.",
         kind: SpanKind::Client,
         is_one: |span| !is_database(span),
         name: |span| method(span).map(str::to_owned),
@@ -153,11 +110,11 @@ pub(super) const ROWS: &[SpanRow] = &[
             always("server.address", Text),
             always("server.port", Int),
             always("url.full", Text),
-            attribute("error.type", Text, Where(Span::failed)),
-            attribute("http.response.status_code", Int, Where(has_response)),
+            attribute("error.type", Text, FAILED),
+            attribute("http.response.status_code", Int, RESPONDED),
             // `traces` checks its presence and value.
             once("http.request.resend_count", Int),
-            attribute("network.protocol.version", Text, Where(has_response)),
+            attribute("network.protocol.version", Text, RESPONDED),
         ],
         errors: &[&[
             "body", CANCELLED, "connect", PANIC, "redirect", "request", "timeout",
@@ -166,6 +123,7 @@ pub(super) const ROWS: &[SpanRow] = &[
     },
     SpanRow {
         title: "PostgreSQL",
+        brief: "A statement: `{db.operation.name} {db.collection.name}`.",
         kind: SpanKind::Client,
         is_one: |span| is_database(span) && !is_redis(span),
         name: |span| Some(span.attributes.get_str("db.query.summary")?.to_owned()),
@@ -176,9 +134,11 @@ pub(super) const ROWS: &[SpanRow] = &[
             attribute(
                 "db.response.status_code",
                 Text,
-                Where(|span| sqlstate(span).is_some()),
+                Where("If `error.type` stands for an SQLSTATE.", |span| {
+                    sqlstate(span).is_some()
+                }),
             ),
-            attribute("error.type", Text, Where(Span::failed)),
+            attribute("error.type", Text, FAILED),
             always("server.port", Int),
             always("db.query.text", Text),
             always("db.operation.name", Text),
@@ -208,6 +168,7 @@ pub(super) const ROWS: &[SpanRow] = &[
     },
     SpanRow {
         title: "Redis as a cache",
+        brief: "A command: `{db.operation.name}`.",
         kind: SpanKind::Client,
         is_one: is_redis,
         name: |span| Some(span.attributes.get_str("db.operation.name")?.to_owned()),
@@ -215,11 +176,13 @@ pub(super) const ROWS: &[SpanRow] = &[
             always("db.operation.name", Text),
             always("db.system.name", Text),
             always("db.namespace", Text),
-            attribute("error.type", Text, Where(Span::failed)),
+            attribute("error.type", Text, FAILED),
             attribute(
                 "db.response.status_code",
                 Text,
-                Where(|span| error(span) == Some("server")),
+                Where("If Redis rejected the command.", |span| {
+                    error(span) == Some("server")
+                }),
             ),
             always("server.port", Int),
             always("db.query.text", Text),
@@ -238,6 +201,7 @@ pub(super) const ROWS: &[SpanRow] = &[
     },
     SpanRow {
         title: "send",
+        brief: "A job is put into the queue: `send {messaging.destination.name}`.",
         kind: SpanKind::Producer,
         is_one: |_| true,
         name: |span| destination(span).map(|queue| format!("send {queue}")),
@@ -246,7 +210,7 @@ pub(super) const ROWS: &[SpanRow] = &[
             always("messaging.operation.type", Text),
             always("messaging.system", Text),
             always("messaging.destination.name", Text),
-            attribute("error.type", Text, Where(Span::failed)),
+            attribute("error.type", Text, FAILED),
             always("messaging.message.id", Text),
             always("server.address", Text),
             always("server.port", Int),
@@ -256,6 +220,7 @@ pub(super) const ROWS: &[SpanRow] = &[
     },
     SpanRow {
         title: "process",
+        brief: "An attempt at a job: `process {messaging.destination.name}`.",
         kind: SpanKind::Consumer,
         is_one: |_| true,
         name: |span| destination(span).map(|queue| format!("process {queue}")),
@@ -264,7 +229,7 @@ pub(super) const ROWS: &[SpanRow] = &[
             always("messaging.operation.type", Text),
             always("messaging.system", Text),
             always("messaging.destination.name", Text),
-            attribute("error.type", Text, Where(Span::failed)),
+            attribute("error.type", Text, FAILED),
             always("messaging.message.id", Text),
             always("messaging.client.id", Text),
             always("queue.attempt", Int),
@@ -275,6 +240,7 @@ pub(super) const ROWS: &[SpanRow] = &[
     },
     SpanRow {
         title: "step",
+        brief: "A step of the product, by one of these names: {steps}.",
         kind: SpanKind::Internal,
         is_one: |_| true,
         name: |span| {
@@ -283,37 +249,10 @@ pub(super) const ROWS: &[SpanRow] = &[
                 .find(|step| **step == span.name)
                 .map(|step| (*step).to_owned())
         },
-        attributes: &[attribute("error.type", Text, Where(Span::failed))],
+        attributes: &[attribute("error.type", Text, FAILED)],
         errors: &[ERRORS, &["abandoned", "lease_lost"]],
         metric: None,
     },
-];
-
-/// Attributes that are in no convention. Any span may have them.
-pub(super) const OWN: &[Attribute] = &[
-    attribute("order.id", Text, Where(is_of_one_order)),
-    once("order.status", Text),
-    attribute("order.amount", Double, Where(creates)),
-    attribute("order.currency", Text, Where(creates)),
-    attribute("order.high_value", Bool, Where(creates)),
-    attribute("order.items", Int, Where(creates)),
-    attribute("payment.method", Text, Where(pays)),
-    once("payment.id", Text),
-    once("payment.gateway", Text),
-    attribute("order.failure.code", Text, Where(fails_its_order)),
-    once("queue.attempt", Int),
-    once("queue.wait_ms", Int),
-    once("queue.reason", Text),
-    once("analytics.total_orders", Int),
-    once("analytics.pending_orders", Int),
-    once("db.query.slow", Bool),
-    once("db.n_plus_one.suspected", Bool),
-    once("http.request.id", Text),
-    attribute(
-        "http.auth.present",
-        Bool,
-        Where(|span| span.kind == SpanKind::Server),
-    ),
 ];
 
 /// The error.type of an operation that was dropped, or that panicked, before its end.

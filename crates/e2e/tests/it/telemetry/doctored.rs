@@ -250,6 +250,9 @@ broken_by! {
     a_metric_in_milliseconds: MetricShape, |capture| {
         metric(capture, "http.server.request.duration").unit = "ms".to_owned();
     };
+    a_metric_of_another_description: MetricShape, |capture| {
+        metric(capture, "orders.created").description = "Orders that were created.".to_owned();
+    };
     a_counter_that_shrinks: MetricShape, |capture| metric(capture, "orders.created").monotonic = false;
     buckets_of_another_kind: MetricShape, |capture| {
         let points = &mut metric(capture, "db.client.operation.duration").points;
