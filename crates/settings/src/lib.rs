@@ -132,6 +132,12 @@ impl Env {
         pairs.into_iter().collect()
     }
 
+    /// The names of the variables that are not empty, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let names = self.0.keys().map(String::as_str);
+        names.filter(|name| self.get(name).is_some())
+    }
+
     /// The trimmed value; `None` if it is absent or empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0
@@ -283,7 +289,8 @@ mod tests {
 
     #[test]
     fn an_empty_value_counts_as_absent() {
-        let env = Env::of([("PORT", " ")]);
+        let env = Env::of([("PORT", " "), ("HOST", "h")]);
+        assert_eq!(env.names().collect::<Vec<_>>(), ["HOST"]);
         assert_eq!(env.or("PORT", 8080_u16, "a port"), Ok(8080));
         assert!(env.required("PORT", "a port").is_err());
     }
