@@ -22,10 +22,12 @@ pub(crate) enum Signal {
     Logs,
 }
 
-/// The accounting of one signal's export.
+/// The accounting of one exporter.
 #[derive(Debug)]
 pub(crate) struct Accounting {
     signal: Signal,
+    /// Which of the report's exporters it is.
+    exporter: usize,
     capacity: usize,
     /// An upper bound of the records in the processor's queue.
     queued: AtomicUsize,
@@ -38,6 +40,7 @@ impl Accounting {
     pub(crate) fn new(signal: Signal, capacity: usize, report: &Arc<ExportReport>) -> Arc<Self> {
         Arc::new(Self {
             signal,
+            exporter: report.exporters.fetch_add(1, Ordering::Relaxed),
             capacity,
             queued: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -69,7 +72,7 @@ impl Accounting {
             self.report.add_dropped(self.signal, records);
         }
         let error = result.as_ref().err().map(ToString::to_string);
-        if let Some(entry) = self.report.after_export(self.signal, error, Instant::now()) {
+        if let Some(entry) = self.report.after_export(self.exporter, error, Instant::now()) {
             entry.log();
         }
     }
@@ -110,6 +113,8 @@ impl<E> Counted<E> {
 /// The totals that all signals have dropped, and when they were last logged.
 #[derive(Debug, Default)]
 pub(crate) struct ExportReport {
+    /// How many there are.
+    exporters: AtomicUsize,
     spans: AtomicU64,
     logs: AtomicU64,
     last: Mutex<LastEntry>,
@@ -122,8 +127,8 @@ struct LastEntry {
     was_outage: bool,
     spans: u64,
     logs: u64,
-    /// The signals whose last export failed.
-    failing: Vec<Signal>,
+    /// The exporters whose last export failed.
+    failing: Vec<usize>,
 }
 
 /// A log entry.
@@ -131,7 +136,7 @@ struct LastEntry {
 enum Entry {
     /// How many spans and log records were dropped since the last entry, and why.
     Lost { reason: String, spans: u64, logs: u64 },
-    /// All signals are exported again after an outage.
+    /// All exporters succeed again after an outage.
     Resumed,
 }
 
@@ -174,11 +179,11 @@ impl ExportReport {
     }
 
     /// The entry to log after an export. Only the exporters' threads take the lock, never a request's.
-    fn after_export(&self, signal: Signal, error: Option<String>, now: Instant) -> Option<Entry> {
+    fn after_export(&self, exporter: usize, error: Option<String>, now: Instant) -> Option<Entry> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.failing.retain(|failing| *failing != signal);
+        last.failing.retain(|failing| *failing != exporter);
         if error.is_some() {
-            last.failing.push(signal);
+            last.failing.push(exporter);
         }
         let is_early = |at| now.saturating_duration_since(at) < REPORT_INTERVAL;
         if last.at.is_some_and(is_early) {
@@ -228,6 +233,8 @@ mod tests {
         Some(Entry::Lost { reason, spans, logs })
     }
 
+    const TRACES: usize = 0;
+    const LOGS: usize = 1;
     const REFUSED: &str = "does not reach the collector: refused";
 
     #[test]
@@ -238,33 +245,27 @@ mod tests {
         let refused = || Some("refused".to_owned());
 
         report.add_dropped(Signal::Traces, 5);
-        assert_eq!(
-            report.after_export(Signal::Traces, refused(), start),
-            lost(REFUSED, 5, 0)
-        );
+        assert_eq!(report.after_export(TRACES, refused(), start), lost(REFUSED, 5, 0));
         report.add_dropped(Signal::Logs, 7);
-        assert_eq!(report.after_export(Signal::Logs, refused(), after(5)), None);
+        assert_eq!(report.after_export(LOGS, refused(), after(5)), None);
         report.add_dropped(Signal::Traces, 1);
         assert_eq!(
-            report.after_export(Signal::Logs, refused(), after(60)),
+            report.after_export(LOGS, refused(), after(60)),
             lost(REFUSED, 1, 7)
         );
     }
 
     #[test]
-    fn the_end_of_an_outage_is_logged_when_all_signals_are_exported() {
+    fn the_end_of_an_outage_is_logged_when_all_exporters_succeed() {
         let report = ExportReport::default();
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        for signal in [Signal::Traces, Signal::Logs] {
-            report.after_export(signal, Some("refused".to_owned()), start);
+        for exporter in [TRACES, LOGS] {
+            report.after_export(exporter, Some("refused".to_owned()), start);
         }
-        assert_eq!(report.after_export(Signal::Traces, None, after(61)), None);
-        assert_eq!(
-            report.after_export(Signal::Logs, None, after(62)),
-            Some(Entry::Resumed)
-        );
-        assert_eq!(report.after_export(Signal::Traces, None, after(200)), None);
+        assert_eq!(report.after_export(TRACES, None, after(61)), None);
+        assert_eq!(report.after_export(LOGS, None, after(62)), Some(Entry::Resumed));
+        assert_eq!(report.after_export(TRACES, None, after(200)), None);
     }
 
     #[test]
@@ -275,7 +276,7 @@ mod tests {
         assert_eq!(admitted, [true, true, false]);
         assert_eq!(report.spans.load(Ordering::Relaxed), 1);
         assert_eq!(
-            report.after_export(Signal::Traces, None, Instant::now()),
+            report.after_export(TRACES, None, Instant::now()),
             lost("is produced faster than the collector accepts it", 1, 0)
         );
         accounting.dequeued(2);
