@@ -22,7 +22,7 @@ const STEPS: [&str; 4] = [
 ];
 
 /// The features of `throughline-telemetry`. It must compile with each of them alone, and without any.
-const FEATURES: [&str; 15] = [
+const FEATURES: [&str; 16] = [
     "",
     "actix",
     "diesel",
@@ -37,6 +37,7 @@ const FEATURES: [&str; 15] = [
     "http-json",
     "grpc",
     "console",
+    "config-file",
     "log",
 ];
 /// The crates for others, outside the workspace.

@@ -1,4 +1,4 @@
-//! What a program adds to the providers that the environment describes.
+//! What a program adds to the providers of the configuration.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::export::{
     Accounting, AdmittedRecords, Counted, ExportReport, MaskedProcessor, MaskedSpans, Signal,
 };
 
-/// What an addition may need of the environment.
+/// What an addition may need of the configuration.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Surroundings<'a> {
     pub(super) batch: Batch,

@@ -1,4 +1,4 @@
-//! What a program sets about its telemetry. All that an operator sets is in variables.
+//! What a program sets about its telemetry. All that an operator sets is in variables, or a file.
 
 use std::fmt;
 
@@ -49,7 +49,7 @@ pub struct Builder {
 }
 
 /// Telemetry of the service with this name (`service.name`) and version (`service.version`).
-/// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` override both.
+/// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`, or `resource` of a configuration file, override both.
 pub fn builder(name: impl Into<String>, version: impl Into<String>) -> Builder {
     Builder {
         service: Service {
@@ -74,7 +74,7 @@ impl Builder {
     }
 
     /// An attribute of the resource, on every span, metric and log record of the process.
-    /// `OTEL_RESOURCE_ATTRIBUTES` overrides it.
+    /// `OTEL_RESOURCE_ATTRIBUTES`, or `resource` of a configuration file, overrides it.
     pub fn attribute(mut self, attribute: KeyValue) -> Self {
         self.service.attributes.push(attribute);
         self
@@ -137,8 +137,8 @@ impl Builder {
         self
     }
 
-    /// Another exporter of spans, behind a queue of `OTEL_BSP_*`. What it gets is masked, and what does not
-    /// fit into the queue or fails is counted.
+    /// Another exporter of spans, behind a queue of `OTEL_BSP_*` or of a configuration file's first
+    /// processor. What it gets is masked, and what does not fit into the queue or fails is counted.
     pub fn span_exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
         self.additions.span_exporter(exporter);
         self
@@ -150,13 +150,15 @@ impl Builder {
         self
     }
 
-    /// Another exporter of log records, behind a queue of `OTEL_BLRP_*`; as [`Builder::span_exporter`].
+    /// Another exporter of log records, behind a queue of `OTEL_BLRP_*` or of a configuration file's first
+    /// processor; as [`Builder::span_exporter`].
     pub fn log_exporter(mut self, exporter: impl LogExporter + 'static) -> Self {
         self.additions.log_exporter(exporter);
         self
     }
 
-    /// Another exporter of metrics, every `OTEL_METRIC_EXPORT_INTERVAL`.
+    /// Another exporter of metrics, every `OTEL_METRIC_EXPORT_INTERVAL`, or as a configuration file's first
+    /// reader.
     pub fn metric_exporter(mut self, exporter: impl PushMetricExporter) -> Self {
         self.additions.metric_exporter(exporter);
         self

@@ -9,6 +9,10 @@ pub enum SetupError {
     /// A variable has a value that is not accepted. The text names the variable, its value and what it takes.
     #[error("{0}")]
     Variable(String),
+    /// The file of `OTEL_CONFIG_FILE` is not accepted. The text has its path, the line, the key and what the
+    /// key takes.
+    #[error("OTEL_CONFIG_FILE: {0}")]
+    File(String),
     /// An OTLP exporter over gRPC cannot be built.
     #[error("the OTLP exporter for {signal}: {reason}")]
     Exporter {

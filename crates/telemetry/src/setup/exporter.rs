@@ -25,6 +25,16 @@ const TAKES: &str = if cfg!(all(feature = "__otlp", feature = "console")) {
 };
 
 impl Exporter {
+    pub(super) fn is_console(&self) -> bool {
+        match self {
+            #[cfg(feature = "__otlp")]
+            Self::Otlp(_) => false,
+            #[cfg(feature = "console")]
+            Self::Console => true,
+            Self::None => false,
+        }
+    }
+
     pub(super) fn from_env(env: &Env, signal: &Signal) -> Result<Self, SettingError> {
         let exporter = env.get(signal.exporter).unwrap_or(DEFAULT);
         match exporter.to_ascii_lowercase().as_str() {

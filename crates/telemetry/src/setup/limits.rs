@@ -62,40 +62,70 @@ pub(super) struct BatchVariables {
     pub(super) queue: &'static str,
     pub(super) size: &'static str,
     pub(super) delay: &'static str,
-    /// In milliseconds.
-    pub(super) default_delay: u64,
+    pub(super) default_delay: Duration,
 }
 
 pub(super) const SPANS: BatchVariables = BatchVariables {
     queue: "OTEL_BSP_MAX_QUEUE_SIZE",
     size: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
     delay: "OTEL_BSP_SCHEDULE_DELAY",
-    default_delay: 5_000,
+    default_delay: Duration::from_secs(5),
 };
 pub(super) const LOGS: BatchVariables = BatchVariables {
     queue: "OTEL_BLRP_MAX_QUEUE_SIZE",
     size: "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
     delay: "OTEL_BLRP_SCHEDULE_DELAY",
-    default_delay: 1_000,
+    default_delay: Duration::from_secs(1),
 };
 
+const DEFAULT_QUEUE: usize = 2_048;
+
+#[cfg(feature = "config-file")]
+impl BatchVariables {
+    /// The batch unless it is configured.
+    pub(super) fn batch(&self) -> Batch {
+        Batch {
+            queue: DEFAULT_QUEUE,
+            size: Batch::default_size(DEFAULT_QUEUE),
+            delay: self.default_delay,
+        }
+    }
+}
+
 impl Batch {
+    pub(super) const MAX_QUEUE: usize = 1_000_000;
+
+    /// The size of batches unless another is configured.
+    pub(super) fn default_size(queue: usize) -> usize {
+        queue.min(512)
+    }
+
     pub(super) fn from_env(env: &Env, names: &BatchVariables) -> Result<Self, SettingError> {
-        let queue = env.within(names.queue, 2_048, 1..=1_000_000)?;
+        let queue = env.within(names.queue, DEFAULT_QUEUE, 1..=Self::MAX_QUEUE)?;
         Ok(Self {
             queue,
-            size: env.within(names.size, queue.min(512), 1..=queue)?,
+            size: env.within(names.size, Self::default_size(queue), 1..=queue)?,
             delay: milliseconds(env, names.delay, names.default_delay)?,
         })
     }
 }
 
+/// How often metrics are exported unless another interval is configured.
+pub(super) const METRIC_INTERVAL: Duration = Duration::from_secs(60);
+/// The timeout of an export with its retries unless another is configured.
+#[cfg(any(feature = "__otlp", feature = "config-file"))]
+pub(super) const EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// A duration in the form of the specification: a whole number of milliseconds above 0.
-pub(super) fn milliseconds(env: &Env, name: &'static str, default: u64) -> Result<Duration, SettingError> {
+pub(super) fn milliseconds(
+    env: &Env,
+    name: &'static str,
+    default: Duration,
+) -> Result<Duration, SettingError> {
     let takes = "a number of milliseconds above 0";
-    match env.or(name, default, takes)? {
-        0 => Err(SettingError::bad(name, "0", takes)),
-        milliseconds => Ok(Duration::from_millis(milliseconds)),
+    match env.optional(name, takes)? {
+        Some(0) => Err(SettingError::bad(name, "0", takes)),
+        milliseconds => Ok(milliseconds.map_or(default, Duration::from_millis)),
     }
 }
 

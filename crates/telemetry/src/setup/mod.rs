@@ -1,16 +1,20 @@
-//! Starts OpenTelemetry from the environment and what the program adds, and shuts it down.
+//! Starts OpenTelemetry from variables or a file and what the program adds, and shuts it down.
 
 mod additions;
 mod builder;
+mod configuration;
 mod environment;
 mod error;
 mod event;
 mod exporter;
+#[cfg(feature = "config-file")]
+mod file;
 mod limits;
 mod lines;
 #[cfg(feature = "__otlp")]
 mod otlp;
 mod panics;
+mod propagators;
 mod providers;
 mod queued;
 mod records;
@@ -19,6 +23,8 @@ mod sampling;
 mod signal;
 mod subscriber;
 mod timestamp;
+#[cfg(feature = "config-file")]
+mod view;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,7 +40,7 @@ use tokio::sync::oneshot;
 use tracing::Subscriber;
 use tracing_subscriber::registry::LookupSpan;
 
-use self::environment::Environment;
+use self::configuration::Configuration;
 use self::subscriber::Outputs;
 use crate::export::ExportReport;
 use crate::{process, scope};
@@ -62,7 +68,7 @@ struct Providers {
 const DROP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Sets up traces, metrics, logs and propagation for this process, from `OTEL_*`, `ENVIRONMENT` and
-/// `RUST_LOG`: [`builder`] with nothing added.
+/// `RUST_LOG`, or the file of `OTEL_CONFIG_FILE`: [`builder`] with nothing added.
 ///
 /// # Errors
 /// As [`Builder::init`].
@@ -75,12 +81,12 @@ impl Builder {
     /// is a log record, masked like any other, instead of lines on stderr.
     ///
     /// # Errors
-    /// If a variable has a value that is not accepted, no TLS provider is installed, a certificate cannot be
-    /// used, a tracing subscriber is installed already, or a text was masked before the program's patterns
-    /// were added.
+    /// If a variable or the configuration file has a value that is not accepted, no TLS provider is
+    /// installed, a certificate cannot be used, a tracing subscriber is installed already, or a text was
+    /// masked before the program's patterns were added.
     pub fn init(mut self) -> Result<Telemetry, SetupError> {
         let layers = std::mem::take(&mut self.layers);
-        self.start(|environment, outputs| subscriber::install(environment, outputs, layers))
+        self.start(|configuration, outputs| subscriber::install(configuration, outputs, layers))
     }
 
     /// Sets telemetry up without a `tracing` subscriber, for a program that has its own, and returns the
@@ -106,8 +112,8 @@ impl Builder {
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
         let mut layers = Vec::new();
-        let telemetry = self.start(|environment, outputs| {
-            layers = subscriber::layers(environment, outputs);
+        let telemetry = self.start(|configuration, outputs| {
+            layers = subscriber::layers(configuration, outputs);
             Ok(())
         })?;
         Ok((telemetry, layers))
@@ -115,21 +121,20 @@ impl Builder {
 
     fn start(
         mut self,
-        subscribe: impl FnOnce(&Environment, Outputs) -> Result<(), SetupError>,
+        subscribe: impl FnOnce(&Configuration, Outputs) -> Result<(), SetupError>,
     ) -> Result<Telemetry, SetupError> {
         if !self.patterns.is_empty() {
             mask::add_patterns(&self.patterns)?;
         }
         let env = self.variables.unwrap_or_else(Env::process);
-        let environment = Environment::from_env(&env).map_err(|error| SetupError::variable(&error))?;
-        let resource = resource::detect(self.service, &environment.name, &env);
-        let resource = resource.map_err(|error| SetupError::variable(&error))?;
+        let configuration = configuration(&env)?;
+        let resource = resource::detect(self.service, &configuration, &env);
         let report = Arc::new(ExportReport::default());
         let additions = &mut self.additions;
         let providers = Providers {
-            tracer: providers::tracer(&environment, &resource, &report, additions)?,
-            meter: providers::meter(&environment, &resource, &report, additions)?,
-            logger: providers::logger(&environment, &resource, &report, additions)?,
+            tracer: providers::tracer(&configuration, &resource, &report, additions)?,
+            meter: providers::meter(&configuration, &resource, &report, additions)?,
+            logger: providers::logger(&configuration, &resource, &report, additions)?,
         };
         let outputs = Outputs {
             tracer: providers
@@ -139,14 +144,14 @@ impl Builder {
             logger: providers.logger.clone(),
             lines: self.lines,
         };
-        subscribe(&environment, outputs)?;
+        subscribe(&configuration, outputs)?;
         providers.install(&report);
         if self.process_metrics && providers.meter.is_some() {
             process::register();
         }
-        global::set_text_map_propagator(environment.propagator);
-        for (name, reason) in environment.ignored {
-            tracing::warn!("{name} has no effect: {reason}");
+        global::set_text_map_propagator(configuration.propagator);
+        for warning in configuration.warnings {
+            tracing::warn!("{warning}");
         }
         if self.panic_hook {
             panics::install();
@@ -154,6 +159,23 @@ impl Builder {
         Ok(Telemetry {
             providers: Some(providers),
         })
+    }
+}
+
+/// From the file of `OTEL_CONFIG_FILE`, otherwise from the variables of the specification.
+fn configuration(env: &Env) -> Result<Configuration, SetupError> {
+    const FILE: &str = "OTEL_CONFIG_FILE";
+    match env.get(FILE) {
+        #[cfg(feature = "config-file")]
+        Some(path) => file::read(path, env),
+        #[cfg(not(feature = "config-file"))]
+        Some(path) => {
+            let takes = "no file: only the feature `config-file` of throughline-telemetry reads it";
+            Err(SetupError::variable(&settings::SettingError::bad(
+                FILE, path, takes,
+            )))
+        }
+        None => environment::read(env).map_err(|error| SetupError::variable(&error)),
     }
 }
 

@@ -15,8 +15,8 @@ use super::signal::Signal;
 use crate::export::Encoding;
 use crate::intern::intern;
 
-/// The timeout of an export unless the environment sets one.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The timeout of a request unless another is configured.
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How to reach the collector for one signal.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Protocol {
         }
     }
 
-    fn is_grpc(self) -> bool {
+    pub(super) fn is_grpc(self) -> bool {
         match self {
             #[cfg(feature = "grpc")]
             Self::Grpc => true,
@@ -115,11 +115,11 @@ impl Otlp {
             |text| text.parse().ok().filter(|milliseconds| *milliseconds > 0),
         )?;
         let timeout = timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
-        let batch_timeout = limits::milliseconds(env, signal.batch_timeout, 30_000)?;
+        let batch_timeout = limits::milliseconds(env, signal.batch_timeout, limits::EXPORT_TIMEOUT)?;
         let headers = headers(env, names(signal, "HEADERS"))?;
         Ok(Self {
             protocol,
-            endpoint: endpoint(env, signal, protocol, !headers.is_empty())?,
+            endpoint: endpoint(env, signal, protocol, &headers)?,
             headers,
             // The first bounds the requests for a batch, the second how long the batch waits for them.
             timeout: timeout.min(batch_timeout),
@@ -155,10 +155,13 @@ fn first(env: &Env, names: Names) -> Option<(&'static str, &str)> {
 }
 
 /// HTTP: a signal's own endpoint is used unchanged, the signal's path is added to the common one. gRPC: no
-/// path, and an endpoint without a scheme means TLS unless `..._INSECURE` is `true`. With headers, which
-/// hold API keys, a public endpoint needs TLS.
-fn endpoint(env: &Env, signal: &Signal, protocol: Protocol, has_headers: bool) -> Result<Url, SettingError> {
-    const TAKES: &str = "a URL such as http://localhost:4318 or https://otlp.example.com";
+/// path, and an endpoint without a scheme means TLS unless `..._INSECURE` is `true`.
+fn endpoint(
+    env: &Env,
+    signal: &Signal,
+    protocol: Protocol,
+    headers: &HeaderMap,
+) -> Result<Url, SettingError> {
     let grpc = protocol.is_grpc();
     let default = if grpc {
         "http://localhost:4317"
@@ -170,26 +173,9 @@ fn endpoint(env: &Env, signal: &Signal, protocol: Protocol, has_headers: bool) -
     })?;
     let [own, common] = names(signal, "ENDPOINT");
     let (name, text) = first(env, names(signal, "ENDPOINT")).unwrap_or((common, default));
-    let bad = || SettingError::bad(name, without_secrets(text), TAKES);
-
-    let scheme = if insecure == Some(true) { "http" } else { "https" };
-    let full = if grpc && !text.contains("://") {
-        format!("{scheme}://{text}")
-    } else {
-        text.to_owned()
-    };
-    let mut url = Url::parse(&full).map_err(|_| bad())?;
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(bad());
-    }
-    if url.scheme() == "http" && has_headers {
-        env.check_plaintext(
-            name,
-            &full,
-            url.host_str().unwrap_or_default(),
-            "https:// with headers",
-        )?;
-    }
+    let mut url = parse_endpoint(text, protocol, insecure == Some(true))
+        .ok_or_else(|| SettingError::bad(name, without_secrets(text), ENDPOINT))?;
+    check_plaintext(env, name, &url, headers)?;
     if !grpc && name != own {
         let path = format!("{}/{}", url.path().trim_end_matches('/'), signal.path);
         url.set_path(&path);
@@ -197,8 +183,37 @@ fn endpoint(env: &Env, signal: &Signal, protocol: Protocol, has_headers: bool) -
     Ok(url)
 }
 
+/// What [`parse_endpoint`] takes, for messages.
+pub(super) const ENDPOINT: &str = "a URL such as http://localhost:4318 or https://otlp.example.com";
+
+/// For gRPC, the scheme may be absent: it is `http` if `insecure`, otherwise `https`.
+pub(super) fn parse_endpoint(text: &str, protocol: Protocol, insecure: bool) -> Option<Url> {
+    let scheme = if insecure { "http" } else { "https" };
+    let url = if protocol.is_grpc() && !text.contains("://") {
+        Url::parse(&format!("{scheme}://{text}"))
+    } else {
+        Url::parse(text)
+    };
+    url.ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+/// With headers, which hold API keys, a public endpoint needs TLS.
+pub(super) fn check_plaintext(
+    env: &Env,
+    name: &'static str,
+    url: &Url,
+    headers: &HeaderMap,
+) -> Result<(), SettingError> {
+    if url.scheme() == "https" || headers.is_empty() {
+        return Ok(());
+    }
+    let host = url.host_str().unwrap_or_default();
+    env.check_plaintext(name, url.as_str(), host, "https:// with headers")
+}
+
 /// The part before an `@` may be a password, and the query an API key.
-fn without_secrets(text: &str) -> String {
+pub(super) fn without_secrets(text: &str) -> String {
     let (text, query) = match text.split_once('?') {
         Some((text, _)) => (text, "?***"),
         None => (text, ""),
@@ -209,38 +224,44 @@ fn without_secrets(text: &str) -> String {
     }
 }
 
-/// `name=value,name=value`, values percent-encoded. The list holds API keys, so an error does not show it.
+/// The list holds API keys, so an error does not show it.
 fn headers(env: &Env, names: Names) -> Result<HeaderMap, SettingError> {
+    match first(env, names) {
+        Some((name, list)) => parse_headers(list).ok_or_else(|| SettingError::bad_secret(name, HEADERS)),
+        None => Ok(HeaderMap::new()),
+    }
+}
+
+/// What [`parse_headers`] takes, for messages.
+pub(super) const HEADERS: &str = "a list name=value,name=value of HTTP headers, with percent-encoded values";
+
+/// `name=value,name=value`, values percent-encoded.
+pub(super) fn parse_headers(list: &str) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
-    let Some((name, list)) = first(env, names) else {
-        return Ok(headers);
-    };
-    let bad = || {
-        let takes = "a list name=value,name=value of HTTP headers, with percent-encoded values";
-        SettingError::bad_secret(name, takes)
-    };
-    let header = |pair: &str| {
+    for pair in list.split(',').filter(|pair| !pair.trim().is_empty()) {
         let (name, value) = pair.split_once('=')?;
         let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
         let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
-        let mut value = HeaderValue::from_str(&value).ok()?;
-        // Not shown by its Debug.
-        value.set_sensitive(true);
-        Some((name, value))
-    };
-    for pair in list.split(',').filter(|pair| !pair.trim().is_empty()) {
-        let (name, value) = header(pair).ok_or_else(bad)?;
-        headers.insert(name, value);
+        headers.insert(name, secret_value(&value)?);
     }
-    Ok(headers)
+    Some(headers)
+}
+
+/// The value of a header, which its Debug does not show.
+pub(super) fn secret_value(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 fn file(env: &Env, names: Names) -> Result<Option<Vec<u8>>, SettingError> {
-    read(env, names, "the path of a readable PEM file", |path| {
-        std::fs::read(path)
-            .ok()
-            .filter(|pem| pem.windows(11).any(|window| window == b"-----BEGIN "))
-    })
+    read(env, names, "the path of a readable PEM file", read_pem)
+}
+
+pub(super) fn read_pem(path: &str) -> Option<Vec<u8>> {
+    std::fs::read(path)
+        .ok()
+        .filter(|pem| pem.windows(11).any(|window| window == b"-----BEGIN "))
 }
 
 fn identity(env: &Env, signal: &Signal) -> Result<Option<Identity>, SettingError> {

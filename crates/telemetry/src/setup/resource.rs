@@ -5,8 +5,9 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 use percent_encoding::percent_decode_str;
-use settings::{Env, SettingError};
+use settings::Env;
 
+use super::configuration::Configuration;
 use crate::names;
 
 /// The service that produces the telemetry.
@@ -28,14 +29,16 @@ const DOWNWARD_API: &[(&str, &str)] = &[
     ("K8S_DEPLOYMENT_NAME", names::K8S_DEPLOYMENT_NAME),
 ];
 
-/// The attributes of the process and of the program, overridden by `OTEL_RESOURCE_ATTRIBUTES` and
-/// `OTEL_SERVICE_NAME`.
-pub(super) fn detect(service: Service, environment: &str, env: &Env) -> Result<Resource, SettingError> {
+/// The attributes of the process and of the program, overridden by those of the configuration.
+pub(super) fn detect(service: Service, configuration: &Configuration, env: &Env) -> Resource {
     let mut attributes = vec![
         KeyValue::new(names::SERVICE_NAME, service.name),
         KeyValue::new(names::SERVICE_VERSION, service.version),
         KeyValue::new(names::SERVICE_INSTANCE_ID, instance_id()),
-        KeyValue::new(names::DEPLOYMENT_ENVIRONMENT_NAME, environment.to_owned()),
+        KeyValue::new(
+            names::DEPLOYMENT_ENVIRONMENT_NAME,
+            configuration.environment.clone(),
+        ),
         KeyValue::new(names::OS_TYPE, os_type(std::env::consts::OS)),
         KeyValue::new(names::PROCESS_PID, i64::from(std::process::id())),
         KeyValue::new(names::PROCESS_RUNTIME_NAME, "rustc"),
@@ -47,14 +50,12 @@ pub(super) fn detect(service: Service, environment: &str, env: &Env) -> Result<R
         attributes.extend(value.map(|value| KeyValue::new(*name, value)));
     }
     attributes.extend(service.attributes);
-    attributes.extend(from_list(env)?);
-    if let Some(name) = env.get("OTEL_SERVICE_NAME") {
-        attributes.push(KeyValue::new(names::SERVICE_NAME, name.to_owned()));
-    }
-    Ok(Resource::builder_empty()
+    attributes.extend(configuration.attributes.iter().cloned());
+    Resource::builder_empty()
         .with_detector(Box::new(TelemetryResourceDetector))
         .with_attributes(attributes)
-        .build())
+        .with_schema_url([], configuration.schema_url.clone())
+        .build()
 }
 
 /// A random UUID, from the random bytes of the SDK.
@@ -63,23 +64,19 @@ fn instance_id() -> String {
     uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }
 
-/// `name=value,name=value`, values percent-encoded.
-fn from_list(env: &Env) -> Result<Vec<KeyValue>, SettingError> {
-    const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
-    let list = env.get(NAME).unwrap_or_default();
+/// What [`parse_list`] takes, for messages.
+pub(super) const LIST: &str = "a list name=value,name=value, with percent-encoded values";
+
+/// A list as in `OTEL_RESOURCE_ATTRIBUTES`.
+pub(super) fn parse_list(list: &str) -> Option<Vec<KeyValue>> {
     let attribute = |pair: &str| {
         let (name, value) = pair.split_once('=')?;
         let name = name.trim();
         let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
         (!name.is_empty()).then(|| KeyValue::new(name.to_owned(), value.into_owned()))
     };
-    list.split(',')
-        .filter(|pair| !pair.trim().is_empty())
-        .map(|pair| {
-            let takes = "a list name=value,name=value, with percent-encoded values";
-            attribute(pair).ok_or_else(|| SettingError::bad(NAME, list, takes))
-        })
-        .collect()
+    let pairs = list.split(',').filter(|pair| !pair.trim().is_empty());
+    pairs.map(attribute).collect()
 }
 
 /// `os.type` as the conventions spell it.
@@ -100,6 +97,7 @@ fn host_name(env: &Env) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setup::environment;
 
     fn service() -> Service {
         Service {
@@ -110,7 +108,8 @@ mod tests {
     }
 
     fn resource<const N: usize>(pairs: [(&str, &str); N]) -> Resource {
-        detect(service(), "staging", &Env::of(pairs)).unwrap()
+        let env: Env = [("ENVIRONMENT", "staging")].into_iter().chain(pairs).collect();
+        detect(service(), &environment::read(&env).unwrap(), &env)
     }
 
     fn value(resource: &Resource, name: &'static str) -> Option<String> {
@@ -163,7 +162,7 @@ mod tests {
     #[test]
     fn a_malformed_list_is_an_error() {
         let env = Env::of([("OTEL_RESOURCE_ATTRIBUTES", "team")]);
-        let error = detect(service(), "staging", &env).unwrap_err().to_string();
+        let error = environment::read(&env).unwrap_err().to_string();
         assert!(error.starts_with("OTEL_RESOURCE_ATTRIBUTES: got `team`; takes a list"));
     }
 }

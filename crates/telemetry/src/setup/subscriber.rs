@@ -17,7 +17,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
-use super::environment::Environment;
+use super::configuration::Configuration;
 use super::error::SetupError;
 use super::lines::{JsonLines, TextLines};
 use super::records::Records;
@@ -56,11 +56,11 @@ pub(super) struct Outputs {
 
 /// `added` are layers of the program.
 pub(super) fn install(
-    environment: &Environment,
+    configuration: &Configuration,
     outputs: Outputs,
     added: Vec<BoxedLayer<Registry>>,
 ) -> Result<(), SetupError> {
-    let max_level = max_level(outputs.tracer.is_some(), &level(environment));
+    let max_level = max_level(outputs.tracer.is_some(), &level(configuration));
     let installed = if added.is_empty() {
         let Outputs {
             tracer,
@@ -69,20 +69,20 @@ pub(super) fn install(
         } = outputs;
         tracing_subscriber::registry()
             .with(tracer.map(spans))
-            .with(logger.map(|provider| records(environment, &provider)))
-            .with(line_layer(environment, lines))
+            .with(logger.map(|provider| records(configuration, &provider)))
+            .with(line_layer(configuration, lines))
             .with(max_level)
             .try_init()
     } else {
         // The program's layers may take more than the others.
-        let layers = layers(environment, outputs);
+        let layers = layers(configuration, outputs);
         tracing_subscriber::registry().with(added).with(layers).try_init()
     };
     installed.map_err(|_| SetupError::SubscriberInstalled)
 }
 
 /// The layers, for a subscriber of the program's own.
-pub(super) fn layers<S>(environment: &Environment, outputs: Outputs) -> Vec<BoxedLayer<S>>
+pub(super) fn layers<S>(configuration: &Configuration, outputs: Outputs) -> Vec<BoxedLayer<S>>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
@@ -92,14 +92,14 @@ where
         lines,
     } = outputs;
     let spans = tracer.map(|tracer| spans(tracer).boxed());
-    let records = logger.map(|provider| records(environment, &provider).boxed());
-    let lines = line_layer(environment, lines).map(Layer::boxed);
+    let records = logger.map(|provider| records(configuration, &provider).boxed());
+    let lines = line_layer(configuration, lines).map(Layer::boxed);
     [spans, records, lines].into_iter().flatten().collect()
 }
 
-/// `Environment` has checked the directives.
-fn level(environment: &Environment) -> EnvFilter {
-    EnvFilter::new(&environment.log_level)
+/// The configuration has checked the directives.
+fn level(configuration: &Configuration) -> EnvFilter {
+    EnvFilter::new(&configuration.log_level)
 }
 
 fn spans<S>(tracer: SdkTracer) -> impl Layer<S> + Send + Sync
@@ -117,19 +117,22 @@ where
         .with_filter(service_spans())
 }
 
-fn records<S>(environment: &Environment, provider: &SdkLoggerProvider) -> impl Layer<S> + Send + Sync + use<S>
+fn records<S>(
+    configuration: &Configuration,
+    provider: &SdkLoggerProvider,
+) -> impl Layer<S> + Send + Sync + use<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
     let recordable = filter_fn(|metadata| metadata.is_event() && !is_of_sdk(metadata));
-    Records::new(provider, environment.log_limits).with_filter(recordable.and(level(environment)))
+    Records::new(provider, configuration.log_limits).with_filter(recordable.and(level(configuration)))
 }
 
-fn line_layer<S>(environment: &Environment, lines: Lines) -> Option<impl Layer<S> + Send + Sync + use<S>>
+fn line_layer<S>(configuration: &Configuration, lines: Lines) -> Option<impl Layer<S> + Send + Sync + use<S>>
 where
     S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
 {
-    let is_text = environment.name == "development";
+    let is_text = configuration.environment == "development";
     let layer = tracing_subscriber::fmt::layer().with_ansi(false);
     let layer = match lines {
         Lines::None => return None,
@@ -146,7 +149,7 @@ where
         Lines::To(writer) => layer.event_format(JsonLines).with_writer(writer).boxed(),
     };
     let printable = filter_fn(|metadata| metadata.is_event() && !is_reported_by_export(metadata));
-    Some(layer.with_filter(printable.and(level(environment))))
+    Some(layer.with_filter(printable.and(level(configuration))))
 }
 
 /// Filters by the highest level that any layer takes. Without it the registry stores spans that no layer

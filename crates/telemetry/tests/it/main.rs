@@ -11,6 +11,7 @@ mod additions;
 mod app;
 mod cache;
 mod collectors;
+mod config_file;
 mod connections;
 mod environment;
 mod guide;

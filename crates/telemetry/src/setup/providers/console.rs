@@ -9,16 +9,25 @@ use opentelemetry_sdk::trace::{SimpleSpanProcessor, SpanProcessor};
 use opentelemetry_stdout::{LogExporter, MetricExporter, SpanExporter};
 
 use crate::export::{Accounting, Counted};
+use crate::setup::configuration::Processor;
 use crate::setup::queued;
 
-pub(super) fn spans(accounting: &Arc<Accounting>) -> Box<dyn SpanProcessor> {
+pub(super) fn spans(processor: &Processor, accounting: &Arc<Accounting>) -> Box<dyn SpanProcessor> {
     let exporter = Counted::new(SpanExporter::default(), accounting, None);
-    Box::new(SimpleSpanProcessor::new(exporter))
+    if processor.is_simple {
+        Box::new(SimpleSpanProcessor::new(exporter))
+    } else {
+        queued::spans(processor.batch, exporter)
+    }
 }
 
-pub(super) fn records(accounting: &Arc<Accounting>) -> Box<dyn LogProcessor> {
+pub(super) fn records(processor: &Processor, accounting: &Arc<Accounting>) -> Box<dyn LogProcessor> {
     let exporter = Counted::new(LogExporter::default(), accounting, None);
-    Box::new(SimpleLogProcessor::new(exporter))
+    if processor.is_simple {
+        Box::new(SimpleLogProcessor::new(exporter))
+    } else {
+        queued::records(processor.batch, exporter)
+    }
 }
 
 pub(super) fn metrics(

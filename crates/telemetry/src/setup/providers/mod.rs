@@ -1,4 +1,4 @@
-//! The provider of each signal, with the exporter that the environment selects; `None` without one.
+//! The provider of each signal, with the exporters of the configuration; `None` without one.
 
 #[cfg(feature = "console")]
 mod console;
@@ -12,12 +12,14 @@ mod tls;
 use std::sync::Arc;
 
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::{LogProcessor, SdkLoggerProvider};
+use opentelemetry_sdk::logs::{LogProcessor, LoggerProviderBuilder, SdkLoggerProvider};
+#[cfg(feature = "config-file")]
+use opentelemetry_sdk::metrics::Instrument;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider};
-use opentelemetry_sdk::trace::{SdkTracerProvider, SpanProcessor};
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanProcessor, TracerProviderBuilder};
 
 use super::additions::{Additions, Surroundings};
-use super::environment::Environment;
+use super::configuration::{Configuration, Processor, Reader};
 use super::error::SetupError;
 use super::exporter::Exporter;
 #[cfg(feature = "__otlp")]
@@ -26,43 +28,34 @@ use crate::export::{Accounting, AdmittedRecords, ExportReport, MaskedSpans, Sign
 
 /// `additions` loses those for spans.
 pub(super) fn tracer(
-    environment: &Environment,
+    configuration: &Configuration,
     resource: &Resource,
     report: &Arc<ExportReport>,
     additions: &mut Additions,
 ) -> Result<Option<SdkTracerProvider>, SetupError> {
-    let batch = environment.span_batch;
-    let accounting = Accounting::new(Signal::Traces, batch.queue, report);
-    let next: Option<Box<dyn SpanProcessor>> = match &environment.traces {
-        Exporter::None => None,
-        #[cfg(feature = "console")]
-        Exporter::Console => Some(console::spans(&accounting)),
-        #[cfg(feature = "__otlp")]
-        Exporter::Otlp(otlp) => match otlp.protocol {
-            #[cfg(feature = "grpc")]
-            Protocol::Grpc => Some(grpc::spans(otlp, batch, &accounting)?),
-            #[cfg(feature = "http-proto")]
-            Protocol::Http(encoding) => Some(http::spans(otlp, encoding, resource, batch, &accounting)?),
-        },
-    };
-    let added = std::mem::take(&mut additions.spans);
-    if next.is_none() && added.is_empty() {
-        return Ok(None);
-    }
-    let value_length = environment.span_value_length;
-    let mut provider = SdkTracerProvider::builder()
-        .with_resource(resource.clone())
-        .with_sampler(environment.sampler.clone())
-        .with_span_limits(environment.span_limits);
-    if let Some(next) = next {
-        provider = provider.with_span_processor(MaskedSpans {
+    let value_length = configuration.span_value_length;
+    let mut processors = Vec::new();
+    for processor in &configuration.traces {
+        let accounting = Accounting::new(Signal::Traces, processor.batch.queue, report);
+        processors.extend(spans(processor, resource, &accounting)?.map(|next| MaskedSpans {
             next,
             accounting,
             value_length,
-        });
+        }));
     }
+    let added = std::mem::take(&mut additions.spans);
+    if processors.is_empty() && added.is_empty() {
+        return Ok(None);
+    }
+    let provider = SdkTracerProvider::builder()
+        .with_resource(resource.clone())
+        .with_sampler(configuration.sampler.clone())
+        .with_span_limits(configuration.span_limits);
+    let provider = processors
+        .into_iter()
+        .fold(provider, TracerProviderBuilder::with_span_processor);
     let surroundings = Surroundings {
-        batch,
+        batch: configuration.span_batch,
         value_length,
         report,
     };
@@ -72,38 +65,50 @@ pub(super) fn tracer(
     Ok(Some(provider.build()))
 }
 
+fn spans(
+    processor: &Processor,
+    resource: &Resource,
+    accounting: &Arc<Accounting>,
+) -> Result<Option<Box<dyn SpanProcessor>>, SetupError> {
+    let batch = processor.batch;
+    Ok(match &processor.exporter {
+        Exporter::None => None,
+        #[cfg(feature = "console")]
+        Exporter::Console => Some(console::spans(processor, accounting)),
+        #[cfg(feature = "__otlp")]
+        Exporter::Otlp(otlp) => Some(match otlp.protocol {
+            #[cfg(feature = "grpc")]
+            Protocol::Grpc => grpc::spans(otlp, batch, accounting)?,
+            #[cfg(feature = "http-proto")]
+            Protocol::Http(encoding) => http::spans(otlp, encoding, resource, batch, accounting)?,
+        }),
+    })
+}
+
 /// `additions` loses those for log records.
 pub(super) fn logger(
-    environment: &Environment,
+    configuration: &Configuration,
     resource: &Resource,
     report: &Arc<ExportReport>,
     additions: &mut Additions,
 ) -> Result<Option<SdkLoggerProvider>, SetupError> {
-    let batch = environment.log_batch;
-    let accounting = Accounting::new(Signal::Logs, batch.queue, report);
-    let next: Option<Box<dyn LogProcessor>> = match &environment.logs {
-        Exporter::None => None,
-        #[cfg(feature = "console")]
-        Exporter::Console => Some(console::records(&accounting)),
-        #[cfg(feature = "__otlp")]
-        Exporter::Otlp(otlp) => match otlp.protocol {
-            #[cfg(feature = "grpc")]
-            Protocol::Grpc => Some(grpc::records(otlp, batch, &accounting)?),
-            #[cfg(feature = "http-proto")]
-            Protocol::Http(encoding) => Some(http::records(otlp, encoding, resource, batch, &accounting)?),
-        },
-    };
+    let mut processors = Vec::new();
+    for processor in &configuration.logs {
+        let accounting = Accounting::new(Signal::Logs, processor.batch.queue, report);
+        let next = records(processor, resource, &accounting)?;
+        processors.extend(next.map(|next| AdmittedRecords { next, accounting }));
+    }
     let added = std::mem::take(&mut additions.records);
-    if next.is_none() && added.is_empty() {
+    if processors.is_empty() && added.is_empty() {
         return Ok(None);
     }
-    let mut provider = SdkLoggerProvider::builder().with_resource(resource.clone());
-    if let Some(next) = next {
-        provider = provider.with_log_processor(AdmittedRecords { next, accounting });
-    }
+    let provider = SdkLoggerProvider::builder().with_resource(resource.clone());
+    let provider = processors
+        .into_iter()
+        .fold(provider, LoggerProviderBuilder::with_log_processor);
     let surroundings = Surroundings {
-        batch,
-        value_length: environment.log_limits.value_length,
+        batch: configuration.log_batch,
+        value_length: configuration.log_limits.value_length,
         report,
     };
     let provider = added
@@ -112,43 +117,80 @@ pub(super) fn logger(
     Ok(Some(provider.build()))
 }
 
+fn records(
+    processor: &Processor,
+    resource: &Resource,
+    accounting: &Arc<Accounting>,
+) -> Result<Option<Box<dyn LogProcessor>>, SetupError> {
+    let batch = processor.batch;
+    Ok(match &processor.exporter {
+        Exporter::None => None,
+        #[cfg(feature = "console")]
+        Exporter::Console => Some(console::records(processor, accounting)),
+        #[cfg(feature = "__otlp")]
+        Exporter::Otlp(otlp) => Some(match otlp.protocol {
+            #[cfg(feature = "grpc")]
+            Protocol::Grpc => grpc::records(otlp, batch, accounting)?,
+            #[cfg(feature = "http-proto")]
+            Protocol::Http(encoding) => http::records(otlp, encoding, resource, batch, accounting)?,
+        }),
+    })
+}
+
 /// `additions` loses those for metrics.
 pub(super) fn meter(
-    environment: &Environment,
+    configuration: &Configuration,
     resource: &Resource,
     report: &Arc<ExportReport>,
     additions: &mut Additions,
 ) -> Result<Option<SdkMeterProvider>, SetupError> {
-    let accounting = Accounting::new(Signal::Metrics, 0, report);
-    let (interval, temporality) = (environment.metric_interval, environment.temporality);
+    let is_read = |reader: &Reader| !matches!(reader.exporter, Exporter::None);
     let added = std::mem::take(&mut additions.metrics);
-    let provider = SdkMeterProvider::builder().with_resource(resource.clone());
-    let views = std::mem::take(&mut additions.views);
-    let provider = views
-        .into_iter()
-        .fold(provider, |provider, add| add(provider, ()));
-    let is_added = !added.is_empty();
-    let provider = added
-        .into_iter()
-        .fold(provider, |provider, add| add(provider, interval));
-    let provider: Option<MeterProviderBuilder> = match &environment.metrics {
-        Exporter::None => is_added.then_some(provider),
+    if added.is_empty() && !configuration.metrics.iter().any(is_read) {
+        return Ok(None);
+    }
+    let mut provider = SdkMeterProvider::builder().with_resource(resource.clone());
+    #[cfg(feature = "config-file")]
+    for view in &configuration.views {
+        let view = view.clone();
+        provider = provider.with_view(move |instrument: &Instrument| view.stream(instrument));
+    }
+    for add in std::mem::take(&mut additions.views) {
+        provider = add(provider, ());
+    }
+    for add in added {
+        provider = add(provider, configuration.metric_interval);
+    }
+    for reader in &configuration.metrics {
+        provider = with_reader(provider, reader, report)?;
+    }
+    Ok(Some(provider.build()))
+}
+
+fn with_reader(
+    provider: MeterProviderBuilder,
+    reader: &Reader,
+    report: &Arc<ExportReport>,
+) -> Result<MeterProviderBuilder, SetupError> {
+    let accounting = Accounting::new(Signal::Metrics, 0, report);
+    let interval = reader.interval;
+    match &reader.exporter {
+        Exporter::None => Ok(provider),
         #[cfg(feature = "console")]
-        Exporter::Console => Some(console::metrics(provider, interval, &accounting)),
+        Exporter::Console => Ok(console::metrics(provider, interval, &accounting)),
         #[cfg(feature = "__otlp")]
         Exporter::Otlp(otlp) => match otlp.protocol {
             #[cfg(feature = "grpc")]
-            Protocol::Grpc => Some(grpc::metrics(provider, otlp, interval, temporality, &accounting)?),
+            Protocol::Grpc => grpc::metrics(provider, otlp, interval, reader.temporality, &accounting),
             #[cfg(feature = "http-proto")]
-            Protocol::Http(encoding) => Some(http::metrics(
+            Protocol::Http(encoding) => http::metrics(
                 provider,
                 otlp,
                 encoding,
                 interval,
-                temporality,
+                reader.temporality,
                 &accounting,
-            )?),
+            ),
         },
-    };
-    Ok(provider.map(MeterProviderBuilder::build))
+    }
 }
