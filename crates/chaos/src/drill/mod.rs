@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use testkit::{Binaries, Prometheus, Service};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 pub use report::{Alert, DrillReport, Outcome};
 pub use rules::Doctored;
@@ -38,8 +38,11 @@ const MIX: Mix = Mix {
 const GATEWAY_LATENCY: Duration = Duration::from_millis(50);
 /// Longer than the longest range behind `offset`, 15 minutes of the rules: before, they see no change.
 const BASELINE: Duration = Duration::from_secs(17);
-/// How long alerts may take to fire after the time of their step, and to resolve after the fault's end.
+/// How long alerts may take to resolve after the fault's end. Budgets burn for an hour of the rules.
 const LATEST: Duration = Duration::from_secs(90);
+/// How long a step watches after the fault's end, at least: orders and requests that it delayed or failed
+/// have fired their alerts then.
+const SETTLE: Duration = Duration::from_secs(10);
 
 /// Services export twice as often as the rules require.
 const EXPORTS: [Setting; 3] = [
@@ -116,6 +119,7 @@ impl Drill {
     async fn steps(&self, deployment: &Deployment, rng: &mut Rng) -> anyhow::Result<DrillReport> {
         let mut report = DrillReport::new(&self.doctored);
         let lens = deployment.lens.lock().await.url(Service::Lens);
+        let waits = rules::waits()?;
         for (number, group) in self.groups.iter().enumerate() {
             let files = rules::files(&lens, &self.doctored)?;
             let prometheus = Prometheus::start(&files, rules::LOOKBACK).await?;
@@ -136,9 +140,10 @@ impl Drill {
                 report.normal = seen;
             }
             for step in group {
-                // Budgets burn for half an hour of the rules; the next step does not wait for that.
-                let until_quiet = group.len() == 1;
-                let outcome = run_step(step, deployment, rng.fork(), &mut watch, until_quiet).await?;
+                // Within a group, the next step does not wait until budgets no longer burn.
+                let settles = group.len() == 1;
+                let (start, end) = run_step(step, deployment, rng.fork(), &mut watch, settles).await?;
+                let outcome = Outcome::new(step, start, end, watch.take(), &waits);
                 eprintln!("{outcome}");
                 report.outcomes.push(outcome);
             }
@@ -148,13 +153,14 @@ impl Drill {
     }
 }
 
+/// Returns when the fault began and ended.
 async fn run_step(
     step: &Step,
     deployment: &Deployment,
     rng: Rng,
     watch: &mut Watch,
-    until_quiet: bool,
-) -> anyhow::Result<Outcome> {
+    settles: bool,
+) -> anyhow::Result<(Instant, Instant)> {
     let start = Instant::now();
     let mut fault = std::pin::pin!(step.fault.inject(deployment, rng, step.lasts));
     let mut ended: Option<Instant> = None;
@@ -169,13 +175,17 @@ async fn run_step(
         let Some(end) = ended else {
             continue;
         };
-        let has_fired = step.alerts.iter().all(|alert| watch.has_seen(alert));
-        let awaited = if until_quiet { &[][..] } else { step.alerts };
-        if has_fired && watch.is_quiet(awaited) || end.elapsed() >= LATEST {
-            let outcome = Outcome::new(step, start, end, watch.take());
-            // What begins to fire just after the last look belongs to this step.
-            sleep(watch::INTERVAL).await;
-            return Ok(outcome);
+        let alerts: Vec<&str> = step.alerts.iter().map(|(alert, _)| *alert).collect();
+        let has_fired = alerts.iter().all(|alert| watch.has_seen(alert));
+        let is_quiet = if settles {
+            end.elapsed() >= SETTLE && watch.is_quiet(&[])
+        } else {
+            watch.is_quiet(&alerts)
+        };
+        if has_fired && is_quiet || end.elapsed() >= LATEST {
+            // What has begun to fire meanwhile belongs to this step.
+            watch.look().await?;
+            return Ok((start, end));
         }
     }
 }

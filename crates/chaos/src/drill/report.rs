@@ -27,10 +27,16 @@ pub struct DrillReport {
     doctored: Vec<Doctored>,
 }
 
+/// How late an alert may fire beyond its `for`: an export, a scrape, two evaluations and a look are 2.75 s,
+/// and the machine is busy.
+const LATENESS: Duration = Duration::from_secs(5);
+
 /// What fired during and after a fault.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     step: Step,
+    /// How long after the fault's beginning each alert that must fire may take to do so.
+    deadlines: BTreeMap<&'static str, Duration>,
     /// What fired, by alert.
     pub alerts: BTreeMap<String, Alert>,
 }
@@ -45,7 +51,14 @@ pub struct Alert {
 }
 
 impl Outcome {
-    pub(super) fn new(step: &Step, start: Instant, end: Instant, seen: BTreeMap<String, Seen>) -> Self {
+    /// `waits` has the `for` of each alert.
+    pub(super) fn new(
+        step: &Step,
+        start: Instant,
+        end: Instant,
+        seen: BTreeMap<String, Seen>,
+        waits: &BTreeMap<String, Duration>,
+    ) -> Self {
         let alert = |(name, seen): (String, Seen)| {
             let alert = Alert {
                 fired_after: seen.first.saturating_duration_since(start),
@@ -53,8 +66,13 @@ impl Outcome {
             };
             (name, alert)
         };
+        let deadline = |(alert, after): &(&'static str, u64)| {
+            let wait = waits.get(*alert).copied().unwrap_or_default();
+            (*alert, Duration::from_secs(*after) + wait + LATENESS)
+        };
         Self {
             step: step.clone(),
+            deadlines: step.alerts.iter().map(deadline).collect(),
             alerts: seen.into_iter().map(alert).collect(),
         }
     }
@@ -67,9 +85,17 @@ impl Outcome {
         };
         let mut problems = Vec::new();
         let mut expected = BTreeSet::new();
-        for alert in self.step.alerts {
-            if !self.alerts.contains_key(&name(alert)) {
-                problems.push(format!("{}: {alert} does not fire", self.step.fault));
+        let fault = self.step.fault;
+        for (alert, deadline) in &self.deadlines {
+            match self.alerts.get(&name(alert)) {
+                None => problems.push(format!("{fault}: {alert} does not fire")),
+                Some(seen) if seen.fired_after > *deadline => {
+                    let (fired, within) = (minutes(seen.fired_after), minutes(*deadline));
+                    problems.push(format!(
+                        "{fault}: {alert} fires after {fired}, not within {within}"
+                    ));
+                }
+                Some(_) => {}
             }
             expected.insert(name(alert));
         }
@@ -82,12 +108,12 @@ impl Outcome {
                 continue;
             }
             if !expected.contains(alert) {
-                problems.push(format!("{}: {alert} fires", self.step.fault));
+                problems.push(format!("{fault}: {alert} fires"));
             }
             // A budget may burn on until long after the step.
-            let is_awaited = self.step.alerts.iter().any(|awaited| name(awaited) == *alert);
+            let is_awaited = self.deadlines.keys().any(|awaited| name(awaited) == *alert);
             if is_awaited && seen.resolved_after.is_none() {
-                problems.push(format!("{}: {alert} does not resolve", self.step.fault));
+                problems.push(format!("{fault}: {alert} does not resolve"));
             }
         }
         problems
@@ -140,7 +166,7 @@ impl DrillReport {
             .collect()
     }
 
-    /// Whether exactly the alerts of each fault fired and resolved.
+    /// Whether exactly the alerts of each fault fired in time and resolved.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.problems().is_empty()
@@ -161,7 +187,7 @@ impl fmt::Display for Outcome {
             .filter(|(alert, _)| !is_doctored(alert))
             .collect();
         if real.is_empty() {
-            return write!(f, "| {fault} | none | | |");
+            return write!(f, "| `{fault}` | none | | | |");
         }
         for (line, (alert, seen)) in real.into_iter().enumerate() {
             if line > 0 {
@@ -169,7 +195,12 @@ impl fmt::Display for Outcome {
             }
             let resolved = seen.resolved_after.map_or_else(|| "not".to_owned(), minutes);
             let fired = minutes(seen.fired_after);
-            write!(f, "| {fault} | [{alert}]({alert}.md) | {fired} | {resolved} |")?;
+            let deadline = self.deadlines.get(alert.as_str());
+            let deadline = deadline.map_or_else(String::new, |it| minutes(*it));
+            write!(
+                f,
+                "| `{fault}` | [{alert}]({alert}.md) | {fired} | {deadline} | {resolved} |"
+            )?;
         }
         Ok(())
     }
@@ -179,9 +210,9 @@ impl fmt::Display for DrillReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| fault | alert | fires after its begin | resolves after its end |"
+            "| fault | alert, and its runbook | fires after the fault begins | must fire within | resolves after it ends |"
         )?;
-        writeln!(f, "|---|---|---|---|")?;
+        writeln!(f, "|---|---|---:|---:|---:|")?;
         for outcome in &self.outcomes {
             writeln!(f, "{outcome}")?;
         }

@@ -1,6 +1,7 @@
 //! The rules of deploy/prometheus with all durations divided by [`FACTOR`], and a configuration that
 //! scrapes lens as if it were the collector.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -58,6 +59,25 @@ pub(super) fn files(lens: &str, doctored: &[Doctored]) -> anyhow::Result<Vec<(&'
         files.push((file, rules.to_string()));
     }
     Ok(files)
+}
+
+/// The scaled `for` of each alert; of one with several windows, the shortest.
+pub(super) fn waits() -> anyhow::Result<BTreeMap<String, Duration>> {
+    let mut waits = BTreeMap::new();
+    for file in FILES {
+        for group in items_mut(&mut read(file)?, "/groups")? {
+            for rule in items_mut(group, "/rules")? {
+                let Some(alert) = rule.get("alert").map(text) else {
+                    continue;
+                };
+                let wait = rule.get("for").map_or("0s", text);
+                let wait = Duration::from_millis(scaled_milliseconds(wait)?);
+                let shortest = waits.entry(alert.to_owned()).or_insert(wait);
+                *shortest = wait.min(*shortest);
+            }
+        }
+    }
+    Ok(waits)
 }
 
 fn read(file: &str) -> anyhow::Result<Value> {
@@ -171,8 +191,13 @@ fn scale_expression(expression: &str) -> anyhow::Result<String> {
     Ok(result)
 }
 
-/// A duration of Prometheus with one unit, divided by the factor.
+/// A duration of Prometheus, divided by the factor.
 fn scaled(duration: &str) -> anyhow::Result<String> {
+    Ok(format!("{}ms", scaled_milliseconds(duration)?))
+}
+
+/// Takes durations with one unit.
+fn scaled_milliseconds(duration: &str) -> anyhow::Result<u64> {
     let at = duration
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(duration.len());
@@ -184,8 +209,7 @@ fn scaled(duration: &str) -> anyhow::Result<String> {
         "d" => 86_400,
         _ => anyhow::bail!("not a duration: {duration}"),
     };
-    let milliseconds = number.parse::<u64>()? * seconds * 1000 / u64::from(FACTOR);
-    Ok(format!("{milliseconds}ms"))
+    Ok(number.parse::<u64>()? * seconds * 1000 / u64::from(FACTOR))
 }
 
 fn items_mut<'a>(value: &'a mut Value, pointer: &str) -> anyhow::Result<&'a mut Vec<Value>> {

@@ -18,11 +18,14 @@ pub struct Step {
     pub fault: Drilled,
     /// How long it lasts, for faults that last.
     pub lasts: Duration,
-    /// Alerts that must fire.
-    pub alerts: &'static [&'static str],
-    /// Alerts that may fire too: what the fault does to orders depends on the moment.
+    /// Alerts that must fire, and the seconds after the fault's beginning in which their expression becomes
+    /// true. A deadline is these, the rule's `for`, and some lateness.
+    pub alerts: Alerts,
+    /// Alerts that may fire too: what the fault does to them depends on the moment.
     pub may: &'static [&'static str],
 }
+
+type Alerts = &'static [(&'static str, u64)];
 
 /// A fault of a drill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,18 +47,16 @@ pub enum Drilled {
 /// Orders that waited for the fault's end are late.
 const LATE: &str = "OrdersLatencyBudgetBurn";
 const FAILS: &str = "OrdersAvailabilityBudgetBurn";
+const OVERLOADED: &str = "ApiOverloaded";
 const GATEWAY: &str = "PaymentGatewayUnavailable";
 const ONE: &str = "PaymentGatewayUnavailableForOne";
-/// Requests are answered 503, and orders that exist wait.
-const OF_POSTGRES: &[&str] = &[
-    LATE,
-    FAILS,
-    "ApiOverloaded",
-    "PostgresPoolExhausted",
-    "ReconcilerMissing",
-    "StoreMetricsMissing",
-    "WorkersDie",
-];
+const POSTGRES: &str = "PostgresUnavailable";
+const REDIS: &str = "RedisUnavailable";
+const LAGS: &str = "QueueLags";
+/// Orders that were accepted without Redis, and jobs that it lost, are dispatched again.
+const LOST: &str = "QueueLosesJobs";
+/// If the worker that led is hit, another leads within 5 s, which are five minutes of the rules.
+const RECONCILER: &str = "ReconcilerMissing";
 
 impl Step {
     /// Every fault of chaos, and those that only a drill has.
@@ -73,27 +74,33 @@ impl Step {
     }
 
     pub(super) fn short() -> Vec<Self> {
-        let faults = [
-            Drilled::Chaos(Fault::GatewayRefuses),
-            Drilled::ColumnRenamed,
-            Drilled::PostgresStopped,
-        ];
+        let faults = [Drilled::Chaos(Fault::GatewayRefuses), Drilled::PostgresStopped];
         faults.map(Self::of).into()
     }
 
     /// The step of a fault.
     #[must_use]
     pub fn of(fault: Drilled) -> Self {
-        let (seconds, alerts, may): (u64, &[&str], &[&str]) = match fault {
+        let (seconds, alerts, may): (u64, Alerts, &[&str]) = match fault {
             Drilled::Chaos(fault) => of_chaos(fault),
-            Drilled::WorkersStopped => (10, &["WorkersMissing"], &[LATE, "QueueLags", "ReconcilerMissing"]),
-            Drilled::ApisStopped => (10, &["ApiMissing"], &[]),
-            Drilled::PostgresStopped => (10, &["PostgresUnavailable"], OF_POSTGRES),
-            Drilled::SnapshotHeld => (20, &["PostgresSnapshotHeld"], &[]),
+            // The collector forgets a process after 150 s. Half of the orders that waited are late, which is
+            // about the share that fires.
+            Drilled::WorkersStopped => (10, &[("WorkersMissing", 4)], &[LATE]),
+            Drilled::ApisStopped => (10, &[("ApiMissing", 5)], &[]),
+            // Workers reconcile again about when the alert would fire; whether statements wait for a
+            // connection depends on the moment; PostgreSQL may take longer to start than its metrics may be
+            // absent.
+            Drilled::PostgresStopped => (
+                10,
+                &[(POSTGRES, 0), (FAILS, 1), (OVERLOADED, 1)],
+                &[RECONCILER, "PostgresPoolExhausted", "StoreMetricsMissing"],
+            ),
+            Drilled::SnapshotHeld => (20, &[("PostgresSnapshotHeld", 10)], &[]),
+            // Orders that exist wait for the column, few or many.
             Drilled::ColumnRenamed => (
                 5,
-                &["SchemaDoesNotFit"],
-                &[FAILS, LATE, "ApiOverloaded", "QueueLags", "ReconcilerMissing"],
+                &[("SchemaDoesNotFit", 0), (FAILS, 1)],
+                &[LATE, OVERLOADED, RECONCILER],
             ),
         };
         Self {
@@ -106,44 +113,42 @@ impl Step {
 }
 
 /// Seconds, alerts that must fire, and alerts that may.
-fn of_chaos(fault: Fault) -> (u64, &'static [&'static str], &'static [&'static str]) {
+fn of_chaos(fault: Fault) -> (u64, Alerts, &'static [&'static str]) {
     match fault {
-        // The product recovers by itself, and no alert has to tell of it.
-        Fault::ApiKilled | Fault::RedisFlushed | Fault::JobsLost => (0, &[], &["QueueLosesJobs", LATE]),
-        // Another worker leads within 5 s, which are five minutes of the rules.
-        Fault::WorkerKilled | Fault::WorkerPaused | Fault::RollingRestarts => {
-            (0, &[], &["WorkersDie", "ReconcilerMissing", LATE])
+        // The product recovers by itself; at ten orders a second, fewer than ten jobs wait in Redis.
+        Fault::ApiKilled | Fault::RedisFlushed | Fault::JobsLost => (0, &[], &[]),
+        Fault::WorkerKilled | Fault::WorkerPaused | Fault::RollingRestarts => (0, &[], &[RECONCILER]),
+        // Redis is down for a second: whether a job is sent in it, or waits, depends on the moment.
+        Fault::RedisLosesWrites | Fault::RedisRestored => (10, &[], &[REDIS, LOST, LATE]),
+        // Once Redis is back, orders are dispatched within 5 s: some wait for longer than five seconds, or
+        // many.
+        Fault::RedisKilled | Fault::RedisPaused => (10, &[(REDIS, 1), (LOST, 15)], &[LATE, LAGS]),
+        // An outage of a second or two is about as long as the alert waits; and see above.
+        Fault::PostgresRestarted => (0, &[(POSTGRES, 0), (FAILS, 1)], &[OVERLOADED, RECONCILER]),
+        // Whether a statement is under way depends on the moment.
+        Fault::PostgresFailedOver | Fault::ConnectionsTerminated => {
+            (0, &[], &[POSTGRES, FAILS, OVERLOADED, RECONCILER])
         }
-        Fault::RedisLosesWrites | Fault::RedisRestored => {
-            (10, &[], &["RedisUnavailable", "QueueLosesJobs", LATE])
-        }
-        Fault::PostgresRestarted | Fault::PostgresFailedOver | Fault::ConnectionsTerminated => (
-            0,
-            &[],
-            &[
-                "PostgresUnavailable",
-                LATE,
-                FAILS,
-                "ApiOverloaded",
-                "ReconcilerMissing",
-            ],
-        ),
-        Fault::RedisKilled | Fault::RedisPaused => (
-            10,
-            &["RedisUnavailable"],
-            &[LATE, FAILS, "QueueLags", "StoreMetricsMissing"],
-        ),
-        Fault::GatewayRefuses => (10, &[GATEWAY], &[LATE, ONE]),
-        Fault::GatewayRejectsKey => (10, &["PaymentGatewayRejectsKey"], &[GATEWAY, LATE, ONE]),
+        // How many of the orders that ended are late depends on how long the workers' next probes take.
+        Fault::GatewayRefuses => (10, &[(GATEWAY, 3)], &[LATE]),
+        Fault::GatewayRejectsKey => (10, &[("PaymentGatewayRejectsKey", 1), (GATEWAY, 3)], &[LATE]),
+        // Half of the requests: chance decides whether breakers open, for how long, and how many orders wait.
         Fault::GatewayErrors
         | Fault::GatewayErrorsAfterCharge
         | Fault::GatewayHangs
-        | Fault::GatewayLimitsRate
-        | Fault::GatewayProcesses
         | Fault::ResponsesLost
         | Fault::KeysForgotten => (10, &[], &[GATEWAY, LATE, ONE]),
-        Fault::CollectorAbsent => (10, &["CollectorUnreachable"], &[]),
-        Fault::QueuePaused => (40, &["QueuePaused"], &[LATE]),
+        // The limit is about what the orders need.
+        Fault::GatewayLimitsRate => (10, &[], &[LATE]),
+        // It takes less than the five seconds of the objective.
+        Fault::GatewayProcesses => (10, &[], &[]),
+        Fault::CollectorAbsent => (10, &[("CollectorUnreachable", 0)], &[]),
+        // The orders of 40 s end within seconds, which are minutes of the rules.
+        Fault::QueuePaused => (
+            40,
+            &[("QueuePaused", 2), (LATE, 43)],
+            &[LAGS, "OrdersWaitTooLong"],
+        ),
     }
 }
 

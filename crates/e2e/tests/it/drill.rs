@@ -15,7 +15,7 @@ const DOCTORED: [Doctored; 3] = [
     Doctored {
         alert: "PostgresUnavailable",
         from: "2m",
-        to: "4h",
+        to: "8m",
     },
     // It fires in normal operation.
     Doctored {

@@ -117,6 +117,37 @@ fn each_alert_has_a_page_and_tests_both_ways() {
     }
 }
 
+/// The runbooks' table of alerts names the faults of the drill that must fire each; the others have their
+/// unit test alone.
+#[test]
+fn the_table_of_alerts_says_what_proves_each() {
+    let page = read("docs/runbooks/README.md");
+    let steps = chaos::Step::all();
+    for rule in rules() {
+        let Some(name) = rule["alert"].as_str() else {
+            continue;
+        };
+        let fires = |step: &&chaos::Step| step.alerts.iter().any(|(alert, _)| *alert == name);
+        let faults: Vec<String> = steps
+            .iter()
+            .filter(fires)
+            .map(|step| format!("`{}`", step.fault))
+            .collect();
+        let proof = if faults.is_empty() {
+            "unit test".to_owned()
+        } else {
+            faults.join(", ")
+        };
+        let start = format!("| [{name}]({name}.md) | ");
+        let row = page.lines().find(|line| line.starts_with(&start));
+        let row = row.unwrap_or_else(|| panic!("{name} has no row"));
+        assert!(
+            row.ends_with(&format!(" | {proof} |")),
+            "{row} has to end with {proof}"
+        );
+    }
+}
+
 /// Each changes one rule. The test of that rule then fails. Before the change it passes: see
 /// `each_alert_fires_on_its_fault_and_none_in_normal_operation`.
 #[test]
