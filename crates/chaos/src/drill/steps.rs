@@ -74,7 +74,7 @@ impl Step {
     }
 
     pub(super) fn short() -> Vec<Self> {
-        let faults = [Drilled::Chaos(Fault::GatewayRefuses), Drilled::PostgresStopped];
+        let faults = [Drilled::Chaos(Fault::GatewayRefuses), Drilled::ColumnRenamed];
         faults.map(Self::of).into()
     }
 
@@ -123,8 +123,8 @@ fn of_chaos(fault: Fault) -> (u64, Alerts, &'static [&'static str]) {
         // Once Redis is back, orders are dispatched within 5 s: some wait for longer than five seconds, or
         // many.
         Fault::RedisKilled | Fault::RedisPaused => (10, &[(REDIS, 1), (LOST, 15)], &[LATE, LAGS]),
-        // An outage of a second or two is about as long as the alert waits; and see above.
-        Fault::PostgresRestarted => (0, &[(POSTGRES, 0), (FAILS, 1)], &[OVERLOADED, RECONCILER]),
+        // An outage of a second or two is about as long as the alerts wait.
+        Fault::PostgresRestarted => (0, &[(FAILS, 1)], &[POSTGRES, OVERLOADED, RECONCILER]),
         // Whether a statement is under way depends on the moment.
         Fault::PostgresFailedOver | Fault::ConnectionsTerminated => {
             (0, &[], &[POSTGRES, FAILS, OVERLOADED, RECONCILER])

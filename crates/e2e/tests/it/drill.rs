@@ -13,7 +13,7 @@ const DOCTORED: [Doctored; 3] = [
     },
     // It fires too late.
     Doctored {
-        alert: "PostgresUnavailable",
+        alert: "SchemaDoesNotFit",
         from: "2m",
         to: "8m",
     },
