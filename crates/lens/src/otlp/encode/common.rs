@@ -12,17 +12,12 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use crate::attributes::{Attributes, Value};
 use crate::trace::Scope;
 
-/// The items of one process, by library.
-pub(super) struct OfProcess<'a, T> {
-    pub(super) resource: Resource,
-    pub(super) scopes: Vec<(InstrumentationScope, Vec<&'a T>)>,
-}
-
-/// The items by process and library, in order of appearance.
-pub(super) fn grouped<T>(
-    items: &[T],
+/// The items by process and library, in order of appearance. `of_library` makes the message of one library.
+pub(super) fn grouped<'a, T, S>(
+    items: &'a [T],
     origin: impl Fn(&T) -> (&Arc<Attributes>, &Arc<Scope>),
-) -> Vec<OfProcess<'_, T>> {
+    of_library: impl Fn(Option<InstrumentationScope>, Vec<&'a T>) -> S,
+) -> impl Iterator<Item = (Option<Resource>, Vec<S>)> {
     let (mut resources, mut scopes) = (Numbers::default(), Numbers::default());
     let mut groups: BTreeMap<(usize, usize), Vec<&T>> = BTreeMap::new();
     for item in items {
@@ -30,25 +25,26 @@ pub(super) fn grouped<T>(
         let place = (resources.of(resource), scopes.of(scope));
         groups.entry(place).or_default().push(item);
     }
-    let mut processes = BTreeMap::new();
+    let mut processes: BTreeMap<usize, (Resource, Vec<S>)> = BTreeMap::new();
     for ((process, _), items) in groups {
         let Some(first) = items.first() else { continue };
         let (resource, scope) = origin(first);
-        let process = processes.entry(process).or_insert_with(|| OfProcess {
-            resource: Resource {
+        let (_, libraries) = processes.entry(process).or_insert_with(|| {
+            let resource = Resource {
                 attributes: pairs(resource),
                 ..Default::default()
-            },
-            scopes: Vec::new(),
+            };
+            (resource, Vec::new())
         });
         let scope = InstrumentationScope {
             name: scope.name.clone(),
             version: scope.version.clone(),
             ..Default::default()
         };
-        process.scopes.push((scope, items));
+        libraries.push(of_library(Some(scope), items));
     }
-    processes.into_values().collect()
+    let processes = processes.into_values();
+    processes.map(|(resource, libraries)| (Some(resource), libraries))
 }
 
 /// Numbers equal values alike, in order of appearance. Most of those that are equal are also the same.

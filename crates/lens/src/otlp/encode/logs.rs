@@ -7,22 +7,19 @@ use crate::log::LogRecord;
 
 /// The records as OTLP, by process and library.
 pub(crate) fn logs_data(logs: &[LogRecord]) -> LogsData {
-    let processes = grouped(logs, |log| (&log.resource, &log.scope)).into_iter();
-    let resource_logs = processes.map(|process| ResourceLogs {
-        resource: Some(process.resource),
-        scope_logs: process
-            .scopes
-            .into_iter()
-            .map(|(scope, logs)| ScopeLogs {
-                scope: Some(scope),
-                log_records: logs.into_iter().map(encode).collect(),
-                ..Default::default()
-            })
-            .collect(),
+    let of_library = |scope, logs: Vec<&LogRecord>| ScopeLogs {
+        scope,
+        log_records: logs.into_iter().map(encode).collect(),
         ..Default::default()
-    });
+    };
+    let of_process = |(resource, scope_logs)| ResourceLogs {
+        resource,
+        scope_logs,
+        ..Default::default()
+    };
+    let processes = grouped(logs, |log| (&log.resource, &log.scope), of_library);
     LogsData {
-        resource_logs: resource_logs.collect(),
+        resource_logs: processes.map(of_process).collect(),
     }
 }
 

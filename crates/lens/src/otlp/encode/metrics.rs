@@ -10,22 +10,19 @@ use crate::metric::{Metric, MetricKind, Point, PointValue};
 
 /// The metrics as OTLP, by process and library.
 pub(crate) fn metrics_data(metrics: &[Metric]) -> MetricsData {
-    let processes = grouped(metrics, |metric| (&metric.resource, &metric.scope)).into_iter();
-    let resource_metrics = processes.map(|process| ResourceMetrics {
-        resource: Some(process.resource),
-        scope_metrics: process
-            .scopes
-            .into_iter()
-            .map(|(scope, metrics)| ScopeMetrics {
-                scope: Some(scope),
-                metrics: metrics.into_iter().map(encode).collect(),
-                ..Default::default()
-            })
-            .collect(),
+    let of_library = |scope, metrics: Vec<&Metric>| ScopeMetrics {
+        scope,
+        metrics: metrics.into_iter().map(encode).collect(),
         ..Default::default()
-    });
+    };
+    let of_process = |(resource, scope_metrics)| ResourceMetrics {
+        resource,
+        scope_metrics,
+        ..Default::default()
+    };
+    let processes = grouped(metrics, |metric| (&metric.resource, &metric.scope), of_library);
     MetricsData {
-        resource_metrics: resource_metrics.collect(),
+        resource_metrics: processes.map(of_process).collect(),
     }
 }
 

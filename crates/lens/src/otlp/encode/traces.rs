@@ -7,22 +7,19 @@ use crate::trace::{Event, Link, Span};
 
 /// The spans as OTLP, by process and library.
 pub(crate) fn traces_data(spans: &[Span]) -> TracesData {
-    let processes = grouped(spans, |span| (&span.resource, &span.scope)).into_iter();
-    let resource_spans = processes.map(|process| ResourceSpans {
-        resource: Some(process.resource),
-        scope_spans: process
-            .scopes
-            .into_iter()
-            .map(|(scope, spans)| ScopeSpans {
-                scope: Some(scope),
-                spans: spans.into_iter().map(encode).collect(),
-                ..Default::default()
-            })
-            .collect(),
+    let of_library = |scope, spans: Vec<&Span>| ScopeSpans {
+        scope,
+        spans: spans.into_iter().map(encode).collect(),
         ..Default::default()
-    });
+    };
+    let of_process = |(resource, scope_spans)| ResourceSpans {
+        resource,
+        scope_spans,
+        ..Default::default()
+    };
+    let processes = grouped(spans, |span| (&span.resource, &span.scope), of_library);
     TracesData {
-        resource_spans: resource_spans.collect(),
+        resource_spans: processes.map(of_process).collect(),
     }
 }
 
