@@ -10,7 +10,7 @@ use crate::format::utc;
 use crate::numbers::double;
 
 /// The most steps of a timeline.
-const MAX_STEPS: usize = 500;
+pub(crate) const MAX_STEPS: usize = 500;
 
 /// Equal steps of time. Values of a chart have one element for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

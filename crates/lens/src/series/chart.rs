@@ -1,15 +1,14 @@
-//! Charts of metrics: values of counters and gauges, rates, and distributions over time.
+//! The chart of a metric: its lines, one for each set of attributes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::attributes::Attributes;
-use crate::metric::{Metric, MetricKind, Temporality};
-use crate::numbers::{double, double_of_integer};
-use crate::samples::{Distribution, Sample, SampleValue};
+use super::distribution::DistributionSeries;
+use super::growth::{increases, levels, rate};
+use super::stored::StoredSeries;
+use crate::metric::{Metric, MetricKind};
 use crate::service_name::ServiceName;
 use crate::timeline::Timeline;
 
@@ -72,31 +71,6 @@ pub struct MetricLine {
     pub values: Vec<Option<f64>>,
 }
 
-/// A distribution over time. The percentiles are interpolated in their buckets, in the metric's unit.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct DistributionSeries {
-    /// Upper bounds of the buckets, one fewer than there are buckets.
-    pub bounds: Vec<f64>,
-    /// For each step, how many values each bucket got. An export that covers several steps is divided among
-    /// them, so these are no integers.
-    pub counts: Vec<Vec<f64>>,
-    pub mean: Vec<Option<f64>>,
-    pub p50: Vec<Option<f64>>,
-    pub p95: Vec<Option<f64>>,
-    pub p99: Vec<Option<f64>>,
-}
-
-/// The samples of one set of attributes of a process.
-#[derive(Debug)]
-pub(crate) struct StoredSeries {
-    pub(crate) service: ServiceName,
-    pub(crate) instance: String,
-    pub(crate) temporality: Temporality,
-    pub(crate) attributes: Attributes,
-    /// In order of arrival.
-    pub(crate) samples: Vec<Sample>,
-}
-
 impl MetricName {
     pub(crate) fn of(metric: &Metric) -> Self {
         Self {
@@ -120,7 +94,7 @@ impl MetricName {
         self.monotonic || self.is_distribution()
     }
 
-    fn is_distribution(&self) -> bool {
+    pub(crate) fn is_distribution(&self) -> bool {
         !matches!(self.kind, MetricKind::Gauge | MetricKind::Sum)
     }
 }
@@ -152,9 +126,7 @@ impl MetricSeries {
             let line = lines
                 .entry(labels)
                 .or_insert_with(|| vec![None; timeline.steps()]);
-            for (sum, value) in line.iter_mut().zip(values) {
-                *sum = value.map_or(*sum, |value| Some(sum.unwrap_or_default() + value));
-            }
+            add(line, values);
         }
         let to_line = |(attributes, values)| MetricLine { attributes, values };
         let mut lines: Vec<MetricLine> = lines.into_iter().map(to_line).collect();
@@ -172,6 +144,22 @@ impl MetricSeries {
             lines,
             more,
         }
+    }
+
+    /// The sum of all lines, in each step.
+    pub(crate) fn total(&self) -> Vec<Option<f64>> {
+        let mut total = vec![None; self.timeline.steps()];
+        for line in &self.lines {
+            add(&mut total, line.values.iter().copied());
+        }
+        total
+    }
+}
+
+/// Adds the values that were measured.
+fn add(sums: &mut [Option<f64>], values: impl IntoIterator<Item = Option<f64>>) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum = value.map_or(*sum, |value| Some(sum.unwrap_or_default() + value));
     }
 }
 
@@ -206,191 +194,14 @@ fn choices<'a>(
     choices
 }
 
-/// What a series grew by, and between which times.
-struct Increase<'a> {
-    between: Range<u64>,
-    now: &'a Sample,
-    /// The sample that counts from the same start; `None` for a difference, and after a restart.
-    before: Option<&'a Sample>,
-}
-
-/// The increases between the samples of a sum or a distribution.
-fn increases(series: &StoredSeries) -> Vec<Increase<'_>> {
-    let mut increases = Vec::new();
-    let mut previous: Option<&Sample> = None;
-    for now in &series.samples {
-        let before =
-            previous.filter(|before| series.temporality != Temporality::Delta && continues(before, now));
-        let start = match previous {
-            Some(previous) if series.temporality != Temporality::Delta => {
-                previous.time_unix_nano.max(now.start_unix_nano)
-            }
-            _ => now.start_unix_nano,
-        };
-        // The first sample of a counter whose start is not known says nothing of its rate.
-        if start != 0 {
-            increases.push(Increase {
-                between: start.min(now.time_unix_nano)..now.time_unix_nano,
-                now,
-                before,
-            });
-        }
-        previous = Some(now);
-    }
-    increases
-}
-
-/// Whether a sum or distribution grew since `before`, rather than that it began again.
-fn continues(before: &Sample, now: &Sample) -> bool {
-    let is_larger = match (&before.value, &now.value) {
-        (SampleValue::Distribution(before), SampleValue::Distribution(now)) => {
-            before.bounds == now.bounds
-                && before.buckets.len() == now.buckets.len()
-                && before.count <= now.count
-                && before
-                    .buckets
-                    .iter()
-                    .zip(&now.buckets)
-                    .all(|(before, now)| before <= now)
-        }
-        _ => number(&before.value) <= number(&now.value),
-    };
-    before.start_unix_nano == now.start_unix_nano && before.time_unix_nano <= now.time_unix_nano && is_larger
-}
-
-/// The number of values of a distribution.
-fn number(value: &SampleValue) -> f64 {
-    match value {
-        SampleValue::Int(value) => double_of_integer(*value),
-        SampleValue::Double(value) => *value,
-        SampleValue::Distribution(distribution) => double(distribution.count),
-    }
-}
-
-/// A second, `None` in steps that no increase covers.
-fn rate(increases: &[Increase<'_>], timeline: &Timeline) -> Vec<Option<f64>> {
-    let mut rate = vec![None; timeline.steps()];
-    let seconds = timeline.step().as_secs_f64();
-    for increase in increases {
-        let before = increase.before.map_or(0.0, |before| number(&before.value));
-        let grown = number(&increase.now.value) - before;
-        for (step, part) in timeline.parts(increase.between.clone()) {
-            if let Some(rate) = rate.get_mut(step) {
-                *rate = Some(rate.unwrap_or_default() + grown * part / seconds);
-            }
-        }
-    }
-    rate
-}
-
-/// The last value of each step. A value lasts until the next one is measured.
-fn levels(series: &StoredSeries, timeline: &Timeline) -> Vec<Option<f64>> {
-    let mut levels = vec![None; timeline.steps()];
-    let mut samples = series.samples.iter().peekable();
-    let mut last: Option<&Sample> = None;
-    for (step, level) in levels.iter_mut().enumerate() {
-        let end = timeline.start_of(step + 1);
-        let mut is_measured = false;
-        while let Some(sample) = samples.next_if(|sample| sample.time_unix_nano < end) {
-            is_measured = sample.time_unix_nano >= timeline.start_of(step);
-            last = Some(sample);
-        }
-        if is_measured || samples.peek().is_some() {
-            *level = last.map(|sample| number(&sample.value));
-        }
-    }
-    levels
-}
-
-impl DistributionSeries {
-    fn of<'a>(series: impl Iterator<Item = &'a StoredSeries>, timeline: &Timeline) -> Self {
-        let mut bounds: Option<&Arc<[f64]>> = None;
-        let mut steps = vec![StepSum::default(); timeline.steps()];
-        for increase in series.flat_map(increases) {
-            let SampleValue::Distribution(now) = &increase.now.value else {
-                continue;
-            };
-            // Distributions with other buckets cannot be added up.
-            if **bounds.get_or_insert(&now.bounds) != now.bounds {
-                continue;
-            }
-            let before = increase.before.and_then(|before| match &before.value {
-                SampleValue::Distribution(before) => Some(&**before),
-                SampleValue::Int(_) | SampleValue::Double(_) => None,
-            });
-            for (step, part) in timeline.parts(increase.between) {
-                if let Some(step) = steps.get_mut(step) {
-                    step.add(now, before, part);
-                }
-            }
-        }
-        let bounds = bounds.map(|bounds| bounds.to_vec()).unwrap_or_default();
-        let percentile = |share| steps.iter().map(|step| step.percentile(&bounds, share)).collect();
-        Self {
-            mean: steps.iter().map(StepSum::mean).collect(),
-            p50: percentile(0.5),
-            p95: percentile(0.95),
-            p99: percentile(0.99),
-            counts: steps.into_iter().map(|step| step.buckets).collect(),
-            bounds,
-        }
-    }
-}
-
-/// The values that fell into a step.
-#[derive(Debug, Clone, Default)]
-struct StepSum {
-    buckets: Vec<f64>,
-    count: f64,
-    sum: f64,
-}
-
-impl StepSum {
-    fn add(&mut self, now: &Distribution, before: Option<&Distribution>, part: f64) {
-        let old = |index: usize| {
-            before
-                .and_then(|before| before.buckets.get(index))
-                .copied()
-                .unwrap_or(0)
-        };
-        self.buckets
-            .resize(now.buckets.len().max(self.buckets.len()), 0.0);
-        for (index, (sum, now)) in self.buckets.iter_mut().zip(&now.buckets).enumerate() {
-            *sum += double(now.saturating_sub(old(index))) * part;
-        }
-        let (count, sum) = before.map_or((0, None), |before| (before.count, before.sum));
-        self.count += double(now.count.saturating_sub(count)) * part;
-        self.sum += (now.sum.unwrap_or_default() - sum.unwrap_or_default()) * part;
-    }
-
-    fn mean(&self) -> Option<f64> {
-        (self.count > 0.0).then(|| self.sum / self.count)
-    }
-
-    /// The value below which `share` of the values are. The first bucket begins at 0 if its bound is above;
-    /// the last has no upper bound, so that its lower bound stands for its values.
-    fn percentile(&self, bounds: &[f64], share: f64) -> Option<f64> {
-        let total: f64 = self.buckets.iter().sum();
-        if total <= 0.0 {
-            return None;
-        }
-        let mut left = share * total;
-        let mut lower = bounds.first().map(|bound| bound.min(0.0))?;
-        for (count, upper) in self.buckets.iter().zip(bounds) {
-            if left <= *count && *count > 0.0 {
-                return Some(lower + (upper - lower) * left / count);
-            }
-            left -= count;
-            lower = *upper;
-        }
-        Some(lower)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::attributes::Value;
+    use crate::metric::Temporality;
+    use crate::samples::{Distribution, Sample, SampleValue};
 
     const SECOND: u64 = 1_000_000_000;
 

@@ -85,17 +85,6 @@ impl MetricChart {
     }
 }
 
-/// The sum of all lines, in each step.
-pub(super) fn total(series: &MetricSeries) -> Vec<Option<f64>> {
-    let mut total = vec![None; series.timeline.steps()];
-    for line in &series.lines {
-        for (sum, value) in total.iter_mut().zip(&line.values) {
-            *sum = value.map_or(*sum, |value| Some(sum.unwrap_or(0.0) + value));
-        }
-    }
-    total
-}
-
 fn chart(description: &str, series: Vec<Series<'_>>, of: &MetricSeries, unit: Unit) -> String {
     let chart = Chart {
         description: format!("{}: {description}", of.metric.name),

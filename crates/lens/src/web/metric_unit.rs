@@ -1,7 +1,6 @@
 //! How the values of a metric are written, by its unit in UCUM.
 
 use super::time_axis::seconds;
-use crate::metric::MetricKind;
 use crate::series::MetricName;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,9 +17,8 @@ pub(super) enum Unit {
 impl Unit {
     /// Of the metric's lines.
     pub(super) fn of(metric: &MetricName) -> Self {
-        let is_distribution = !matches!(metric.kind, MetricKind::Gauge | MetricKind::Sum);
         match Self::of_values(&metric.unit) {
-            _ if is_distribution => Self::PerSecond,
+            _ if metric.is_distribution() => Self::PerSecond,
             Self::Bytes if metric.monotonic => Self::BytesPerSecond,
             _ if metric.monotonic => Self::PerSecond,
             unit => unit,

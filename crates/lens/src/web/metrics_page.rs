@@ -138,9 +138,7 @@ fn list(store: &TelemetryStore, choice: &Choice) -> Result<String, Problem> {
         .map(|metric| {
             let query = choice.query(&metric.name, SPARK_STEPS)?;
             let series = has_sparks.then(|| store.series(&query)).flatten();
-            let total = series
-                .map(|series| super::metric_chart::total(&series))
-                .unwrap_or_default();
+            let total = series.map(|series| series.total()).unwrap_or_default();
             Ok(Row::of(metric, &total, choice))
         })
         .collect();

@@ -10,12 +10,12 @@ use super::problem::Problem;
 use crate::query::Query;
 use crate::search::{Cursor, LogSearch, TraceSearch};
 use crate::series::MetricQuery;
+use crate::timeline::MAX_STEPS;
 
 /// The most traces or log records of a page.
 const MAX_LIMIT: usize = 1_000;
 /// Steps of a chart.
 const DEFAULT_STEPS: usize = 60;
-const MAX_STEPS: usize = 500;
 const DEFAULT_CHART_SECONDS: u64 = 15 * 60;
 
 /// The parameters of a list of traces or log records. An empty one, as a form sends it, counts as absent.
