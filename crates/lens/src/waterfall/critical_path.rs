@@ -4,46 +4,19 @@
 //! ended last until then; and the time between is its own. A child may end after its parent, as the
 //! processing of a message does.
 
-use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
+use super::nodes::{Nodes, Piece, TOP};
+use super::wait::{Segment, Wait};
 use crate::ids::SpanId;
-use crate::systems;
-use crate::trace::{Span, SpanKind};
 use crate::tree::Tree;
 
 /// Where the time of a trace went, from its start to its end, without a gap.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CriticalPath<'a> {
     segments: Vec<Segment<'a>>,
-}
-
-/// A part of the critical path.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Segment<'a> {
-    /// `None` while no span ran.
-    pub span: Option<&'a Span>,
-    pub wait: Wait<'a>,
-    pub start_unix_nano: u64,
-    pub end_unix_nano: u64,
-}
-
-/// What a trace waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Wait<'a> {
-    /// A database or a cache, by the name that people use: `PostgreSQL`.
-    Store(&'a str),
-    /// A service or host that the traced code called.
-    Service(&'a str),
-    /// From the start of sending a message to the start of its processing.
-    Queue,
-    /// The code of the traced services.
-    OwnCode,
-    /// No span covers this time.
-    Unrecorded,
 }
 
 impl<'a> CriticalPath<'a> {
@@ -119,209 +92,12 @@ impl fmt::Display for CriticalPath<'_> {
     }
 }
 
-impl Segment<'_> {
-    #[must_use]
-    pub fn duration(&self) -> Duration {
-        Duration::from_nanos(self.end_unix_nano.saturating_sub(self.start_unix_nano))
-    }
-}
-
-impl fmt::Display for Wait<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Store(name) | Self::Service(name) => name,
-            Self::Queue => "queue",
-            Self::OwnCode => "own code",
-            Self::Unrecorded => "no span",
-        })
-    }
-}
-
-/// A span and its place in the tree.
-struct Node<'a> {
-    /// `None` above all roots.
-    span: Option<&'a Span>,
-    parent: usize,
-    /// What the trace waits for while it waits for this span itself.
-    wait: Wait<'a>,
-    /// The end of the span or of its last descendant.
-    end: u64,
-    /// The child that ends last is the first.
-    children: Vec<usize>,
-}
-
-struct Nodes<'a>(Vec<Node<'a>>);
-
-/// The node above all roots.
-const TOP: usize = 0;
-
-/// A part of the time of a node.
-enum Piece<'a> {
-    Own(Segment<'a>),
-    Child { node: usize, from: u64, until: u64 },
-}
-
-impl<'a> Nodes<'a> {
-    fn of(tree: &Tree<'a>) -> Self {
-        let mut nodes = Self(vec![Node::above_all()]);
-        // The nodes from the top to the current row.
-        let mut above = vec![TOP];
-        for row in tree.rows() {
-            above.truncate(row.depth + 1);
-            above.push(nodes.add(row.span, above.last().copied().unwrap_or(TOP)));
-        }
-        nodes.find_ends();
-        nodes
-    }
-
-    fn add(&mut self, span: &'a Span, parent: usize) -> usize {
-        let index = self.0.len();
-        let mut wait = own_wait(span);
-        if let Some(above) = self.0.get_mut(parent) {
-            above.children.push(index);
-            if let Some(caller) = above.span
-                && wait == Wait::OwnCode
-                && span.kind != SpanKind::Consumer
-            {
-                if span.kind == SpanKind::Server && caller.service != span.service {
-                    wait = Wait::Service(&span.service);
-                    if matches!(above.wait, Wait::Service(_)) {
-                        above.wait = wait;
-                    }
-                } else if caller.kind != SpanKind::Client && caller.service == span.service {
-                    // The same code as above: of a called service, or of the traced ones.
-                    wait = above.wait_of_code();
-                }
-            }
-        }
-        self.0.push(Node {
-            span: Some(span),
-            parent,
-            wait,
-            end: span.end_unix_nano,
-            children: Vec::new(),
-        });
-        index
-    }
-
-    fn find_ends(&mut self) {
-        let ends: &mut Vec<Node<'a>> = &mut self.0;
-        // Children follow their parents.
-        for index in (1..ends.len()).rev() {
-            let Some((end, parent)) = ends.get(index).map(|node| (node.end, node.parent)) else {
-                continue;
-            };
-            if let Some(parent) = ends.get_mut(parent) {
-                parent.end = parent.end.max(end);
-            }
-        }
-        let ends: Vec<u64> = self.0.iter().map(|node| node.end).collect();
-        for node in &mut self.0 {
-            let end = |child: &usize| Reverse(ends.get(*child).copied());
-            node.children.sort_by_key(end);
-        }
-    }
-
-    /// Pushes what happened in a node, the latest first.
-    fn split(&self, node: usize, from: u64, until: u64, pieces: &mut Vec<Piece<'a>>) {
-        let Some(node) = self.0.get(node) else { return };
-        let mut cursor = until;
-        let mut next = None;
-        for index in &node.children {
-            let Some((child, span)) = self.0.get(*index).and_then(|child| Some((child, child.span?))) else {
-                continue;
-            };
-            let start = span.start_unix_nano.max(from);
-            let end = child.end.min(cursor);
-            if start >= end {
-                continue;
-            }
-            node.own_time(end, cursor, next, pieces);
-            pieces.push(Piece::Child {
-                node: *index,
-                from: start,
-                until: end,
-            });
-            (cursor, next) = (start, Some(span));
-        }
-        node.own_time(from, cursor, next, pieces);
-    }
-
-    fn start(&self) -> u64 {
-        let starts = self.0.iter().filter_map(|node| node.span);
-        starts.map(|span| span.start_unix_nano).min().unwrap_or_default()
-    }
-
-    fn end(&self) -> u64 {
-        self.0.first().map_or(0, |top| top.end)
-    }
-}
-
-impl<'a> Node<'a> {
-    fn above_all() -> Self {
-        Self {
-            span: None,
-            parent: TOP,
-            wait: Wait::Unrecorded,
-            end: 0,
-            children: Vec::new(),
-        }
-    }
-
-    /// What the trace waits for in code below this span, of the same service.
-    fn wait_of_code(&self) -> Wait<'a> {
-        match self.wait {
-            Wait::Service(name) => Wait::Service(name),
-            _ => Wait::OwnCode,
-        }
-    }
-
-    /// Pushes the time in which no child ran: of the span itself, then after its end. `next` is the child
-    /// that starts afterwards.
-    fn own_time(&self, from: u64, until: u64, next: Option<&Span>, pieces: &mut Vec<Piece<'a>>) {
-        let end = self
-            .span
-            .map_or(from, |span| span.end_unix_nano)
-            .clamp(from, until.max(from));
-        let of_message = |span: Option<&Span>, kind| span.is_some_and(|span| span.kind == kind);
-        if end < until {
-            let is_queued = of_message(next, SpanKind::Consumer) || of_message(self.span, SpanKind::Producer);
-            pieces.push(Piece::Own(Segment {
-                span: None,
-                wait: if is_queued { Wait::Queue } else { Wait::Unrecorded },
-                start_unix_nano: end,
-                end_unix_nano: until,
-            }));
-        }
-        if from < end {
-            pieces.push(Piece::Own(Segment {
-                span: self.span,
-                wait: self.wait,
-                start_unix_nano: from,
-                end_unix_nano: end,
-            }));
-        }
-    }
-}
-
-/// What a span says about itself.
-fn own_wait(span: &Span) -> Wait<'_> {
-    if let Some(store) = systems::store(span) {
-        return Wait::Store(store);
-    }
-    match span.kind {
-        SpanKind::Producer => Wait::Queue,
-        SpanKind::Client => Wait::Service(systems::host(span).unwrap_or("another service")),
-        _ => Wait::OwnCode,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::attributes::{Attributes, Value};
     use crate::fixtures::{span, trace_id};
-    use crate::trace::Trace;
+    use crate::trace::{Span, SpanKind, Trace};
 
     fn of_kind(kind: SpanKind, service: &str, span: Span) -> Span {
         Span {

@@ -2,8 +2,11 @@
 //! critical path.
 
 mod critical_path;
+mod nodes;
 mod scale;
 pub(crate) mod text;
+mod wait;
 
-pub use critical_path::{CriticalPath, Segment, Wait};
+pub use critical_path::CriticalPath;
 pub(crate) use scale::{Scale, error_type};
+pub use wait::{Segment, Wait};
