@@ -8,6 +8,7 @@ mod keys;
 mod links;
 mod lock;
 mod logs;
+mod metric_series;
 mod metrics;
 mod search;
 mod traces;
