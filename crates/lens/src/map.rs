@@ -71,7 +71,8 @@ pub struct Calls {
 /// A map while traces are added.
 #[derive(Debug, Default)]
 pub(crate) struct MapBuilder {
-    numbers: HashMap<(NodeKind, String), usize>,
+    /// Each node with its id, in order of appearance.
+    ids: HashMap<(NodeKind, String), usize>,
     edges: BTreeMap<(usize, usize), Samples>,
     handled: BTreeMap<usize, Samples>,
     has_more: bool,
@@ -112,15 +113,15 @@ impl MapBuilder {
         let first = self.first_unix_nano.unwrap_or_default();
         let of_spans = Duration::from_nanos(self.last_unix_nano.saturating_sub(first));
         let duration = between.unwrap_or(of_spans);
-        let mut nodes: Vec<_> = self.numbers.into_iter().collect();
+        let mut nodes: Vec<_> = self.ids.into_iter().collect();
         nodes.sort_unstable();
         let places: HashMap<usize, usize> = nodes
             .iter()
             .enumerate()
-            .map(|(place, (_, number))| (*number, place))
+            .map(|(place, (_, id))| (*id, place))
             .collect();
-        let place = |number: &usize| places.get(number).copied().unwrap_or_default();
-        let calls = |number| self.handled.get(&number).map(|samples| samples.calls(duration));
+        let place = |id: &usize| places.get(id).copied().unwrap_or_default();
+        let calls = |id| self.handled.get(&id).map(|samples| samples.calls(duration));
         let edge = |(&(from, to), samples): (&(usize, usize), &Samples)| MapEdge {
             from: place(&from),
             to: place(&to),
@@ -130,10 +131,10 @@ impl MapBuilder {
             edges: self.edges.iter().map(edge).collect(),
             nodes: nodes
                 .into_iter()
-                .map(|((kind, name), number)| MapNode {
+                .map(|((kind, name), id)| MapNode {
                     kind,
                     name,
-                    calls: calls(number).unwrap_or_default(),
+                    calls: calls(id).unwrap_or_default(),
                 })
                 .collect(),
             duration,
@@ -172,29 +173,29 @@ impl MapBuilder {
     }
 
     fn call(&mut self, from: (NodeKind, &str), to: (NodeKind, &str), span: &Span) {
-        if let (Some(from), Some(number)) = (self.number(from), self.number(to)) {
-            self.edges.entry((from, number)).or_default().add(span);
+        if let (Some(from), Some(id)) = (self.id(from), self.id(to)) {
+            self.edges.entry((from, id)).or_default().add(span);
             if to.0 != NodeKind::Service {
-                self.handled.entry(number).or_default().add(span);
+                self.handled.entry(id).or_default().add(span);
             }
         }
     }
 
     fn handled(&mut self, node: (NodeKind, &str), span: &Span) {
-        if let Some(number) = self.number(node) {
-            self.handled.entry(number).or_default().add(span);
+        if let Some(id) = self.id(node) {
+            self.handled.entry(id).or_default().add(span);
         }
     }
 
     /// `None` if there is no place for another node.
-    fn number(&mut self, (kind, name): (NodeKind, &str)) -> Option<usize> {
-        let next = self.numbers.len();
+    fn id(&mut self, (kind, name): (NodeKind, &str)) -> Option<usize> {
+        let next = self.ids.len();
         let key = (kind, name.to_owned());
-        if let Some(number) = self.numbers.get(&key) {
-            return Some(*number);
+        if let Some(id) = self.ids.get(&key) {
+            return Some(*id);
         }
         self.has_more |= next == MAX_NODES;
-        (next < MAX_NODES).then(|| *self.numbers.entry(key).or_insert(next))
+        (next < MAX_NODES).then(|| *self.ids.entry(key).or_insert(next))
     }
 }
 
