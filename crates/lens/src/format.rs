@@ -44,6 +44,11 @@ pub(crate) fn count(number: impl Borrow<usize>, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// The name of a span.
+pub(crate) fn named(name: &str) -> &str {
+    if name.is_empty() { "(no name)" } else { name }
+}
+
 /// Replaces control characters and direction marks: received texts are untrusted and could move a terminal's
 /// cursor or reverse the direction of writing.
 #[must_use]

@@ -1,9 +1,11 @@
 //! How many spans arrived in each of the last seconds.
 
+use crate::numbers::{double, double_of_count};
+
 /// The seconds of an average.
 const SECONDS: u64 = 10;
 
-/// Counts by the second since some start; those of the last seconds are kept.
+/// Counts by the second since some start; those of the last seconds.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals(Vec<(u64, usize)>);
 
@@ -24,8 +26,7 @@ impl Arrivals {
         let whole = second.saturating_sub(SECONDS)..second;
         let counts = self.0.iter().filter(|(at, _)| whole.contains(at));
         let count: usize = counts.map(|(_, count)| count).sum();
-        let seconds = u32::try_from(SECONDS.min(second).max(1)).unwrap_or(u32::MAX);
-        f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / f64::from(seconds)
+        double_of_count(count) / double(SECONDS.min(second).max(1))
     }
 }
 

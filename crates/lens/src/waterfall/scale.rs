@@ -12,9 +12,14 @@ pub(crate) struct Scale {
 
 impl Scale {
     pub(crate) fn of(trace: &Trace) -> Self {
+        Self::new(trace, trace.duration())
+    }
+
+    /// A drawing that begins with the trace and has this length.
+    pub(crate) fn new(trace: &Trace, length: Duration) -> Self {
         Self {
             start: trace.start_unix_nano(),
-            nanos: trace.duration().as_nanos(),
+            nanos: length.as_nanos(),
         }
     }
 

@@ -12,6 +12,7 @@ use ui::Moment;
 
 use super::api::find;
 use super::frame::{Frame, SystemUrl, error_page, page};
+use super::lane::{Bar, MAX_DRAWN_DEPTH};
 use super::palette::Palette;
 use super::params::given;
 use super::waits;
@@ -23,15 +24,12 @@ use crate::search::TraceSearch;
 use crate::storage::TelemetryStore;
 use crate::summary::TraceSummary;
 use crate::trace::{Span, Trace};
-use crate::waterfall::{CriticalPath, Wait};
+use crate::waterfall::{CriticalPath, Scale, Wait};
 
 /// Pairs beyond this number are not shown.
 const MAX_PAIRS: usize = 1_000;
 /// Other traces that are offered for a comparison.
 const MAX_OFFERED: usize = 20;
-/// The width of a lane, in SVG units.
-const CANVAS: u128 = 10_000;
-const MAX_DRAWN_DEPTH: usize = 16;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct CompareQuery {
@@ -98,8 +96,7 @@ struct Cell {
     span_id: SpanId,
     duration: String,
     failed: bool,
-    x: u128,
-    width: u128,
+    bar: Bar,
 }
 
 /// How much longer the second takes.
@@ -145,16 +142,17 @@ fn compared<'a>(frame: Frame<'a>, palette: &Palette, a: &Trace, b: &Trace) -> Co
     let (tree_a, tree_b) = (a.tree(), b.tree());
     let (path_a, path_b) = (CriticalPath::of(&tree_a), CriticalPath::of(&tree_b));
     let pairs = align(&tree_a, &tree_b);
-    let width = a.duration().max(b.duration());
-    let (start_a, start_b) = (a.start_unix_nano(), b.start_unix_nano());
+    let length = a.duration().max(b.duration());
+    let scales = [a, b].map(|trace| Scale::new(trace, length));
     let rows = pairs.iter().take(MAX_PAIRS);
+    let waits = by_wait(&path_a, &path_b);
     Comparison {
         frame,
         a: a.trace_id,
         b: b.trace_id,
         sides: [Side::of('A', a), Side::of('B', b)],
-        summary: summary(a.duration(), b.duration(), &by_wait(&path_a, &path_b)),
-        waits: by_wait(&path_a, &path_b)
+        summary: summary(a.duration(), b.duration(), &waits),
+        waits: waits
             .into_iter()
             .map(|(wait, a, b)| WaitRow {
                 colour: waits::colour(wait, palette),
@@ -164,9 +162,7 @@ fn compared<'a>(frame: Frame<'a>, palette: &Palette, a: &Trace, b: &Trace) -> Co
                 difference: Difference::of(a, b),
             })
             .collect(),
-        rows: rows
-            .map(|pair| PairRow::of(pair, start_a, start_b, width))
-            .collect(),
+        rows: rows.map(|pair| PairRow::of(pair, &scales)).collect(),
         left_out: pairs.len().saturating_sub(MAX_PAIRS),
     }
 }
@@ -239,15 +235,15 @@ impl Side {
 }
 
 impl PairRow {
-    fn of(pair: &Pair<'_>, start_a: u64, start_b: u64, width: Duration) -> Self {
+    fn of(pair: &Pair<'_>, [scale_a, scale_b]: &[Scale; 2]) -> Self {
         let either = pair.a.or(pair.b);
         let duration = |span: Option<&Span>| span.map(Span::duration);
         Self {
             depth: pair.depth.min(MAX_DRAWN_DEPTH),
             name: either.map(|span| span.name.clone()).unwrap_or_default(),
             service: either.map(|span| span.service.to_string()).unwrap_or_default(),
-            a: pair.a.map(|span| Cell::of(span, start_a, width)),
-            b: pair.b.map(|span| Cell::of(span, start_b, width)),
+            a: pair.a.map(|span| Cell::of(span, scale_a)),
+            b: pair.b.map(|span| Cell::of(span, scale_b)),
             difference: match (duration(pair.a), duration(pair.b)) {
                 (Some(a), Some(b)) => Difference::of(a, b),
                 (Some(_), None) => Difference::words("only in A"),
@@ -258,19 +254,12 @@ impl PairRow {
 }
 
 impl Cell {
-    fn of(span: &Span, start: u64, width: Duration) -> Self {
-        let place = |nanos: u128| {
-            let place = (nanos * CANVAS).checked_div(width.as_nanos());
-            place.unwrap_or_default().min(CANVAS)
-        };
-        let length = place(span.duration().as_nanos()).max(CANVAS / 250);
-        let x = place(u128::from(span.start_unix_nano.saturating_sub(start)));
+    fn of(span: &Span, scale: &Scale) -> Self {
         Self {
             span_id: span.span_id,
             duration: ui::duration(span.duration()),
             failed: span.failed(),
-            x: x.min(CANVAS - length),
-            width: length,
+            bar: Bar::of(scale, span.start_unix_nano, span.end_unix_nano),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What a list searches for: the text of the search field, and the choices of the filters beside it. All of
 //! them are words of one [`Query`].
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::address::address;
@@ -125,6 +127,26 @@ impl Filter {
             ("after", after),
         ];
         address(path, &parameters)
+    }
+}
+
+/// A value by which traces are found.
+pub(super) struct KeyLink {
+    pub(super) name: String,
+    pub(super) value: String,
+    /// Of the list of these traces.
+    pub(super) address: String,
+}
+
+impl KeyLink {
+    /// Of the keys of a trace.
+    pub(super) fn all(keys: &BTreeMap<String, String>) -> Vec<Self> {
+        let link = |(name, value): (&String, &String)| Self {
+            name: name.clone(),
+            value: value.clone(),
+            address: traces_with(name, value),
+        };
+        keys.iter().map(link).collect()
     }
 }
 

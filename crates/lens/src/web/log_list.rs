@@ -5,13 +5,13 @@ use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 use ui::Moment;
 
+use super::filter::Filter;
 use super::frame::{Frame, SystemUrl, error_page, page, render};
 use super::live::Streams;
 use super::log_line::{Level, anchor};
 use super::palette::Palette;
 use super::period::{CHOICES, Period};
 use super::problem::Problem;
-use super::search::Filter;
 use crate::attributes::Attributes;
 use crate::format::utc;
 use crate::ids::{SpanId, TraceId};

@@ -5,10 +5,12 @@ use std::time::Duration;
 use askama::Template;
 use ui::{Chart, Colour, Series};
 
+use super::filter::Filter;
 use super::frame::render;
 use super::problem::Problem;
-use super::search::Filter;
 use super::time_axis::{labels, seconds};
+use crate::format::named;
+use crate::numbers::double_of_count;
 use crate::query::Query;
 use crate::rates::{Rates, RootSeries, RootStep};
 use crate::search::TraceSearch;
@@ -51,7 +53,7 @@ pub(super) fn rates(
 ) -> Result<String, Problem> {
     let rates = store.rates(search, STEPS);
     let step = rates.timeline.step();
-    let period = step.as_secs_f64() * count_of(rates.timeline.steps());
+    let period = step.as_secs_f64() * double_of_count(rates.timeline.steps());
     let rows = rates.roots.iter().take(SHOWN_ROOTS);
     render(&Part {
         traces: traces(&rates),
@@ -59,7 +61,7 @@ pub(super) fn rates(
         root: rates
             .roots
             .first()
-            .map(|root| name(&root.root_name).to_owned())
+            .map(|root| named(&root.root_name).to_owned())
             .unwrap_or_default(),
         rows: rows.map(|root| Row::of(root, period, filter)).collect(),
         hidden: rates.more + rates.roots.len().saturating_sub(SHOWN_ROOTS),
@@ -71,7 +73,7 @@ fn traces(rates: &Rates) -> String {
     let per_second = |number: fn(&RootStep) -> usize| -> Vec<Option<f64>> {
         let in_step = |index: usize| {
             let steps = rates.roots.iter().filter_map(|root| root.steps.get(index));
-            Some(count_of(steps.map(number).sum()) / step)
+            Some(double_of_count(steps.map(number).sum()) / step)
         };
         (0..rates.timeline.steps()).map(in_step).collect()
     };
@@ -143,28 +145,24 @@ impl Row {
             p99,
         } = root.total;
         let time = |time: Option<Duration>| time.map_or("–".to_owned(), ui::duration);
-        let counts: Vec<Option<f64>> = root.steps.iter().map(|step| Some(count_of(step.count))).collect();
+        let counts: Vec<Option<f64>> = root
+            .steps
+            .iter()
+            .map(|step| Some(double_of_count(step.count)))
+            .collect();
         Self {
-            name: name(&root.root_name).to_owned(),
+            name: named(&root.root_name).to_owned(),
             address: filter
                 .narrowed(&Query::word("root", &root.root_name))
                 .address("/"),
             count: ui::grouped(u64::try_from(count).unwrap_or(u64::MAX)),
-            rate: ui::rate(count_of(count) / period),
+            rate: ui::rate(double_of_count(count) / period),
             errors,
-            error_share: ui::percent(count_of(errors), count_of(count)),
+            error_share: ui::percent(double_of_count(errors), double_of_count(count)),
             p50: time(p50),
             p95: time(p95),
             p99: time(p99),
             spark: ui::sparkline(&counts, Colour::First),
         }
     }
-}
-
-fn name(root: &str) -> &str {
-    if root.is_empty() { "(no name)" } else { root }
-}
-
-fn count_of(number: usize) -> f64 {
-    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }

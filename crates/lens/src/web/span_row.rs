@@ -4,22 +4,19 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::lane::{Bar, MAX_DRAWN_DEPTH, WIDTH};
 use super::log_line::{Level, LogLine};
 use super::palette::Palette;
 use crate::attributes::Attributes;
-use crate::format::count;
+use crate::format::{count, named};
 use crate::ids::{SpanId, TraceId};
 use crate::log::LogRecord;
 use crate::trace::{Dropped, Link, LinkFrom, Span, SpanKind, Trace};
 use crate::tree::{Row, Tree};
 use crate::waterfall::{CriticalPath, Scale, Segment, error_type};
 
-/// Indentation stops at this depth, which keeps the names of a deep trace visible.
-const MAX_DRAWN_DEPTH: usize = 16;
-/// The width of a lane, in SVG units.
-const CANVAS: usize = 10_000;
-/// The smallest visible bar.
-const MIN_BAR: usize = CANVAS / 250;
+/// The width of a tick, as the template draws it.
+const TICK: usize = 25;
 
 pub(super) struct SpanRow<'a> {
     pub(super) span: &'a Span,
@@ -41,12 +38,6 @@ pub(super) struct SpanRow<'a> {
     waited: Duration,
     offset: Duration,
     start: u64,
-}
-
-/// A part of a lane.
-pub(super) struct Bar {
-    pub(super) x: usize,
-    pub(super) width: usize,
 }
 
 /// A log record or an event at its time.
@@ -129,7 +120,7 @@ impl<'a> Rows<'a> {
         let segments = self.critical.get(&span.span_id).map_or(&[][..], Vec::as_slice);
         let logs = self.logs.get(&span.span_id).map_or(&[][..], Vec::as_slice);
         let tick = |time, class| Tick {
-            x: self.x(time).min(CANVAS - 25),
+            x: self.scale.place(time, WIDTH).min(WIDTH - TICK),
             class,
         };
         let log_ticks = logs
@@ -148,10 +139,10 @@ impl<'a> Rows<'a> {
             is_open: self.open == Some(span.span_id),
             colour: self.palette.class(&span.service),
             error: error_type(span),
-            bar: self.bar(span.start_unix_nano, span.end_unix_nano),
+            bar: Bar::of(&self.scale, span.start_unix_nano, span.end_unix_nano),
             critical: segments
                 .iter()
-                .map(|one| self.bar(one.start_unix_nano, one.end_unix_nano))
+                .map(|one| Bar::of(&self.scale, one.start_unix_nano, one.end_unix_nano))
                 .collect(),
             ticks: event_ticks.chain(log_ticks).collect(),
             logs: logs
@@ -165,19 +156,6 @@ impl<'a> Rows<'a> {
             offset: self.scale.offset(span.start_unix_nano),
             start: self.trace.start_unix_nano(),
         }
-    }
-
-    fn bar(&self, start: u64, end: u64) -> Bar {
-        let (x, end) = (self.x(start), self.x(end));
-        let width = end.saturating_sub(x).max(MIN_BAR);
-        Bar {
-            x: x.min(CANVAS - width),
-            width,
-        }
-    }
-
-    fn x(&self, unix_nano: u64) -> usize {
-        self.scale.place(unix_nano, CANVAS)
     }
 
     fn link(&self, link: &'a Link) -> LinkTo<'a> {
@@ -199,11 +177,7 @@ impl<'a> Rows<'a> {
 
 impl SpanRow<'_> {
     pub(super) fn name(&self) -> &str {
-        if self.span.name.is_empty() {
-            "(no name)"
-        } else {
-            &self.span.name
-        }
+        named(&self.span.name)
     }
 
     pub(super) fn drawn_depth(&self) -> usize {

@@ -6,13 +6,14 @@ use actix_web::{HttpResponse, ResponseError};
 use askama::Template;
 use ui::Moment;
 
+use super::filter::{Filter, KeyLink};
 use super::frame::{Frame, SystemUrl, error_page, page, render};
 use super::live::Streams;
 use super::palette::Palette;
 use super::period::{CHOICES, Period};
 use super::problem::Problem;
 use super::rates::rates;
-use super::search::{Filter, traces_with};
+use crate::format::named;
 use crate::ids::TraceId;
 use crate::query::{self, InvalidQuery};
 use crate::search::{Page, TraceSearch};
@@ -56,13 +57,7 @@ struct Row {
     duration: String,
     spans: usize,
     errors: usize,
-    keys: Vec<Key>,
-}
-
-struct Key {
-    name: String,
-    value: String,
-    address: String,
+    keys: Vec<KeyLink>,
 }
 
 pub(super) async fn show(
@@ -158,18 +153,9 @@ fn table(store: &TelemetryStore, filter: &Filter, found: &Page<TraceSummary>) ->
 impl Row {
     fn of(trace: &TraceSummary, palette: &Palette) -> Self {
         let services = trace.services.iter();
-        let key = |(name, value): (&String, &String)| Key {
-            name: name.clone(),
-            value: value.to_string(),
-            address: traces_with(name, value),
-        };
         Self {
             id: trace.trace_id,
-            name: if trace.root_name.is_empty() {
-                "(no name)".to_owned()
-            } else {
-                trace.root_name.clone()
-            },
+            name: named(&trace.root_name).to_owned(),
             services: services
                 .map(|service| (service.to_string(), palette.class(service)))
                 .collect(),
@@ -177,7 +163,7 @@ impl Row {
             duration: ui::duration(trace.duration),
             spans: trace.spans,
             errors: trace.errors,
-            keys: trace.keys.iter().map(key).collect(),
+            keys: KeyLink::all(&trace.keys),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! One trace: where its time went, and the waterfall of its spans.
 
+use std::cmp::Reverse;
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 use askama::Template;
@@ -7,20 +10,20 @@ use serde::Deserialize;
 use ui::Moment;
 
 use super::api::find;
+use super::filter::KeyLink;
 use super::frame::{Frame, SystemUrl, error_page, page, render};
 use super::live::Streams;
 use super::log_line::LogLine;
 use super::palette::Palette;
 use super::problem::Problem;
-use super::search::traces_with;
 use super::span_row::{Rows, SpanRow};
 use super::waits::{Share, shares};
-use crate::format::utc;
+use crate::format::{named, utc};
 use crate::ids::{SpanId, TraceId};
 use crate::log::LogRecord;
 use crate::storage::TelemetryStore;
 use crate::trace::Trace;
-use crate::waterfall::{CriticalPath, text};
+use crate::waterfall::{CriticalPath, Segment, text};
 
 /// More rows are on further pages, which keeps a page of a large trace fast.
 const ROWS_PER_PAGE: usize = 500;
@@ -62,14 +65,7 @@ struct Head<'a> {
     duration: String,
     start: Moment,
     services: Vec<(&'a str, &'static str)>,
-    keys: Vec<Key>,
-}
-
-/// A value by which this trace and others are found.
-struct Key {
-    name: String,
-    value: String,
-    address: String,
+    keys: Vec<KeyLink>,
 }
 
 #[derive(Template)]
@@ -152,29 +148,21 @@ fn parts(store: &TelemetryStore, trace: &Trace, query: &TraceQuery) -> Result<Tr
     let mut rows = Rows::of(trace, &tree, &path, &logs, &links_from, &palette);
     rows.open = query.span.as_deref().and_then(|id| id.parse().ok());
     let name = tree.root().map_or("", |span| &span.name);
+    let keys = store.summary(&trace.trace_id).map(|summary| summary.keys);
+    let keys = KeyLink::all(&keys.unwrap_or_default());
     Ok(TraceParts {
-        head: render(&head(trace, &rows, name, keys(store, trace)))?,
+        head: render(&head(trace, &rows, name, keys))?,
         name: name.to_owned(),
         time: render(&time(&path, &palette))?,
         waterfall: render(&waterfall(trace, &rows, &logs, query))?,
     })
 }
 
-fn keys(store: &TelemetryStore, trace: &Trace) -> Vec<Key> {
-    let keys = store.summary(&trace.trace_id).map(|summary| summary.keys);
-    let key = |(name, value)| Key {
-        address: traces_with(&name, &value),
-        name,
-        value,
-    };
-    keys.unwrap_or_default().into_iter().map(key).collect()
-}
-
-fn head<'a>(trace: &Trace, rows: &Rows<'a>, name: &'a str, keys: Vec<Key>) -> Head<'a> {
+fn head<'a>(trace: &Trace, rows: &Rows<'a>, name: &'a str, keys: Vec<KeyLink>) -> Head<'a> {
     let services = rows.tree.services().into_iter();
     Head {
         trace_id: trace.trace_id,
-        name: if name.is_empty() { "(no name)" } else { name },
+        name: named(name),
         errors: trace.errors(),
         spans: trace.spans.len(),
         duration: ui::duration(trace.duration()),
@@ -188,9 +176,8 @@ fn head<'a>(trace: &Trace, rows: &Rows<'a>, name: &'a str, keys: Vec<Key>) -> He
 
 fn time<'a>(path: &CriticalPath<'a>, palette: &Palette) -> Time<'a> {
     let mut by_span: Vec<_> = path.by_span().into_values().collect();
-    let time =
-        |segments: &Vec<&crate::waterfall::Segment<'_>>| segments.iter().map(|one| one.duration()).sum();
-    by_span.sort_by_key(|segments| std::cmp::Reverse::<std::time::Duration>(time(segments)));
+    let time = |segments: &Vec<&Segment<'_>>| -> Duration { segments.iter().map(|one| one.duration()).sum() };
+    by_span.sort_by_key(|segments| Reverse(time(segments)));
     let longest = by_span.iter().take(LONGEST_WAITS).filter_map(|segments| {
         let span = segments.first()?.span?;
         Some(LongWait {
