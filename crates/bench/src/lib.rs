@@ -140,7 +140,7 @@ pub async fn run(
     fsync: bool,
     binaries: &Binaries,
 ) -> anyhow::Result<()> {
-    process::raise_file_limit()?;
+    testkit::process::raise_file_limit()?;
     let environment = Environment::start(binaries, fsync).await?;
     println!("{}", process::conditions(size, fsync));
     for benchmark in benchmarks {

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::Context;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, getrlimit};
 
 use crate::size::Size;
 
@@ -28,26 +28,14 @@ pub(crate) struct Memory {
 }
 
 pub(crate) fn memory(pid: i32) -> anyhow::Result<Memory> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let read = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        let kib: f64 = line?.trim().strip_suffix(" kB")?.parse().ok()?;
-        Some(kib * 1024.0 / 1e6)
+    let read = |field| -> anyhow::Result<f64> {
+        let bytes = testkit::process::memory(pid, field).context("the process has ended")?;
+        Ok(f64::from(u32::try_from(bytes / 1024)?) * 1024.0 / 1e6)
     };
     Ok(Memory {
-        now: read("VmRSS:").context("no VmRSS")?,
-        peak: read("VmHWM:").context("no VmHWM")?,
+        now: read("VmRSS")?,
+        peak: read("VmHWM")?,
     })
-}
-
-/// Raises the limit of open files to the maximum, for many waiting clients. Child processes inherit it.
-pub(crate) fn raise_file_limit() -> anyhow::Result<()> {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    Ok(setrlimit(Resource::Nofile, raised)?)
 }
 
 /// How many connections the limit of open files permits, beside other files.

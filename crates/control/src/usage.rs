@@ -5,6 +5,8 @@ use std::fs;
 use std::process::Command;
 use std::time::Instant;
 
+use testkit::process::{children, memory};
+
 /// Of Linux, on every architecture.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -35,14 +37,12 @@ impl Sampler {
         let elapsed = self.at.replace(now).map(|at| (now - at).as_secs_f64());
         let mut usages = HashMap::new();
         for pid in pids {
-            let Some(mut memory) = memory(*pid, "VmRSS:") else {
+            let Some(own) = memory(*pid, "VmRSS") else {
                 continue;
             };
             let children = children(*pid);
-            memory += children
-                .iter()
-                .filter_map(|child| self::memory(*child, "RssAnon:"))
-                .sum::<u64>();
+            let of_children = children.iter().filter_map(|child| memory(*child, "RssAnon"));
+            let memory = own + of_children.sum::<u64>();
             let mut used = 0;
             for process in children.iter().chain([pid]) {
                 let ticks = ticks(*process).unwrap_or_default();
@@ -58,22 +58,6 @@ impl Sampler {
         }
         usages
     }
-}
-
-/// The children of a process; none where the kernel has no such list.
-fn children(pid: i32) -> Vec<i32> {
-    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    list.split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
-        .collect()
-}
-
-/// A row of `/proc/PID/status`, in bytes.
-fn memory(pid: i32, row: &str) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let row = status.lines().find_map(|line| line.strip_prefix(row))?;
-    let kilobytes: u64 = row.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kilobytes * 1024)
 }
 
 /// The CPU time of a process: in `/proc/PID/stat`, user and system time are the 11th and 12th field after its

@@ -5,16 +5,12 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::ensure;
-use tokio::time::{Instant, sleep};
-
-use crate::client::connect;
+use crate::client::{connect, wait_for_row};
 use crate::postgres::Postgres;
 use crate::server::{Kind, Place, PrivateServer};
 
 const ARCHIVE_TIMEOUT: Duration = Duration::from_secs(60);
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(60);
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// A base backup of a cluster. Its data is deleted when this is dropped.
 #[derive(Debug)]
@@ -47,12 +43,7 @@ impl Postgres {
         let sql = connect(&self.url()).await?;
         let segment = "SELECT pg_walfile_name(pg_switch_wal())";
         let segment: String = sql.query_one(segment, &[]).await?.try_get(0)?;
-        let end = Instant::now() + ARCHIVE_TIMEOUT;
-        while sql.query_opt(ARCHIVED, &[&segment]).await?.is_none() {
-            ensure!(Instant::now() < end, "not archived within {ARCHIVE_TIMEOUT:?}");
-            sleep(POLL_INTERVAL).await;
-        }
-        Ok(())
+        wait_for_row(&sql, ARCHIVED, &[&segment], ARCHIVE_TIMEOUT).await
     }
 
     /// Takes a base backup.
@@ -91,15 +82,8 @@ impl Backup {
         fs::write(data.join("recovery.signal"), "")?;
         let restored = Postgres::of_server(self.server.start_on(None).await?);
         let sql = connect(&restored.url()).await?;
-        let end = Instant::now() + RECOVERY_TIMEOUT;
-        while sql
-            .query_opt("SELECT 1 WHERE NOT pg_is_in_recovery()", &[])
-            .await?
-            .is_none()
-        {
-            ensure!(Instant::now() < end, "in recovery after {RECOVERY_TIMEOUT:?}");
-            sleep(POLL_INTERVAL).await;
-        }
+        let recovered = "SELECT 1 WHERE NOT pg_is_in_recovery()";
+        wait_for_row(&sql, recovered, &[], RECOVERY_TIMEOUT).await?;
         Ok(restored)
     }
 }

@@ -17,6 +17,7 @@ mod orders;
 mod pgbouncer;
 mod ports;
 mod postgres;
+pub mod process;
 mod programs;
 mod prometheus;
 mod proxy;
@@ -29,6 +30,7 @@ mod server;
 mod shared;
 mod stack;
 mod supervised;
+mod temporary_program;
 mod tools;
 mod user;
 

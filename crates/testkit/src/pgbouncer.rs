@@ -2,26 +2,21 @@
 
 use std::fs;
 use std::os::unix::fs::chown;
-use std::path::PathBuf;
-use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use rustix::process::Signal;
-use tokio::time::{Instant, sleep};
 
 use crate::client::connect;
 use crate::ports::free_port;
-use crate::supervised::{Supervised, Task, last_lines};
+use crate::supervised::Task;
+use crate::temporary_program::TemporaryProgram;
 use crate::{Postgres, install, programs, user};
-
-const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A PgBouncer in front of one PostgreSQL, with two connections to it. It stops when dropped.
 #[derive(Debug)]
 pub struct PgBouncer {
     port: u16,
-    folder: PathBuf,
-    _process: Supervised,
+    _program: TemporaryProgram,
 }
 
 impl PgBouncer {
@@ -49,42 +44,26 @@ impl PgBouncer {
             chown(&settings, Some(user.uid), Some(user.gid))?;
         }
         let task = Task {
-            name: "PgBouncer".to_owned(),
-            program,
             arguments: vec![settings.display().to_string()],
-            environment: Vec::new(),
-            working_folder: folder.clone(),
-            log: folder.join("pgbouncer.log"),
             user,
             end: Signal::INT,
-            delete: Some(folder.clone()),
-            container: None,
+            ..Task::new("PgBouncer", program, &folder, "pgbouncer.log")
         };
-        let pgbouncer = Self {
+        let url = url(port);
+        let is_ready = || async { connect(&url).await.is_ok() };
+        Ok(Self {
             port,
-            _process: Supervised::start(&task)?,
-            folder,
-        };
-        let end = Instant::now() + START_TIMEOUT;
-        while let Err(error) = connect(&pgbouncer.url()).await {
-            if Instant::now() >= end {
-                bail!("PgBouncer: {error:#}:\n{}", last_lines(&task.log, 10));
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
-        Ok(pgbouncer)
+            _program: TemporaryProgram::start(task, is_ready).await?,
+        })
     }
 
     /// The superuser's URL.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+        url(self.port)
     }
 }
 
-impl Drop for PgBouncer {
-    fn drop(&mut self) {
-        // If this fails, the supervisor deletes it.
-        let _ = fs::remove_dir_all(&self.folder);
-    }
+fn url(port: u16) -> String {
+    format!("postgres://postgres@127.0.0.1:{port}/postgres")
 }

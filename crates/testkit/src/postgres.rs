@@ -6,17 +6,16 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use rustix::process::Signal;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use tokio_postgres::Client;
 use tokio_postgres::config::Host;
 use uuid::Uuid;
 
-use crate::client::{CONNECT_TIMEOUT, connect};
+use crate::client::{CONNECT_TIMEOUT, connect, wait_for_row};
 use crate::proxy::Proxy;
 use crate::server::{Kind, Place, PrivateServer};
 
 const REPLICATION_TIMEOUT: Duration = Duration::from_secs(60);
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Makes a server read its settings again.
 const RELOAD: &str = "SELECT pg_reload_conf()";
 
@@ -38,8 +37,9 @@ impl Postgres {
 
     /// Starts a cluster on a free port; its data is deleted with it.
     ///
-    /// # Errors When PostgreSQL is missing and cannot be installed, or does not start; the message has its
-    /// last log lines.
+    /// # Errors
+    /// When PostgreSQL is missing and cannot be installed, or does not start; the message has its last log
+    /// lines.
     pub async fn start() -> anyhow::Result<Self> {
         Ok(Self {
             server: PrivateServer::start(Kind::Postgres, Place::Temporary).await?,
@@ -100,14 +100,9 @@ impl Postgres {
     }
 
     async fn wait_for_replica(&self, state: &str) -> anyhow::Result<()> {
-        let primary = connect(&self.url()).await?;
-        let end = Instant::now() + REPLICATION_TIMEOUT;
         const REPLICATES: &str = "SELECT 1 FROM pg_stat_replication WHERE sync_state = $1";
-        while primary.query_opt(REPLICATES, &[&state]).await?.is_none() {
-            anyhow::ensure!(Instant::now() < end, "no replica within {REPLICATION_TIMEOUT:?}");
-            sleep(POLL_INTERVAL).await;
-        }
-        Ok(())
+        let primary = connect(&self.url()).await?;
+        wait_for_row(&primary, REPLICATES, &[&state], REPLICATION_TIMEOUT).await
     }
 
     /// Makes a replica receive nothing any more; returns once its connection to the primary has ended.
@@ -120,13 +115,8 @@ impl Postgres {
             .batch_execute("ALTER SYSTEM SET primary_conninfo = ''")
             .await?;
         replica.batch_execute(RELOAD).await?;
-        let end = Instant::now() + REPLICATION_TIMEOUT;
-        const RECEIVES: &str = "SELECT 1 FROM pg_stat_wal_receiver";
-        while replica.query_opt(RECEIVES, &[]).await?.is_some() {
-            anyhow::ensure!(Instant::now() < end, "replicates after {REPLICATION_TIMEOUT:?}");
-            sleep(POLL_INTERVAL).await;
-        }
-        Ok(())
+        const STOPPED: &str = "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM pg_stat_wal_receiver)";
+        wait_for_row(&replica, STOPPED, &[], REPLICATION_TIMEOUT).await
     }
 
     /// Makes a replica the primary; returns once it accepts writes.

@@ -1,18 +1,14 @@
 //! A private Redis Sentinel: it monitors a primary, and promotes a replica when the primary is unreachable.
 
 use std::fs;
-use std::path::PathBuf;
-use std::time::Duration;
 
-use anyhow::{Context, bail};
-use rustix::process::Signal;
-use tokio::time::{Instant, sleep};
+use anyhow::Context;
 
 use crate::ports::free_port;
-use crate::supervised::{Supervised, Task, last_lines};
+use crate::supervised::Task;
+use crate::temporary_program::TemporaryProgram;
 use crate::{Redis, programs};
 
-const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The name of the monitored primary and its replicas.
 const GROUP_NAME: &str = "orders";
 
@@ -20,8 +16,7 @@ const GROUP_NAME: &str = "orders";
 #[derive(Debug)]
 pub struct Sentinel {
     client: redis::Client,
-    folder: PathBuf,
-    _process: Supervised,
+    _program: TemporaryProgram,
 }
 
 impl Sentinel {
@@ -43,33 +38,16 @@ impl Sentinel {
         );
         fs::write(&settings, lines)?;
         let task = Task {
-            name: "Redis Sentinel".to_owned(),
-            program,
             arguments: vec![settings.display().to_string(), "--sentinel".to_owned()],
-            environment: Vec::new(),
-            working_folder: folder.clone(),
-            log: folder.join("sentinel.log"),
-            user: None,
-            end: Signal::TERM,
-            delete: Some(folder.clone()),
-            container: None,
+            ..Task::new("Redis Sentinel", program, &folder, "sentinel.log")
         };
-        let sentinel = Self {
-            client: redis::Client::open(format!("redis://127.0.0.1:{port}"))?,
-            _process: Supervised::start(&task)?,
-            folder,
-        };
-        let end = Instant::now() + DISCOVERY_TIMEOUT;
-        while !sentinel.knows_a_replica().await.unwrap_or(false) {
-            if Instant::now() >= end {
-                bail!(
-                    "no replica was found within {DISCOVERY_TIMEOUT:?}:\n{}",
-                    last_lines(&task.log, 10)
-                );
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-        Ok(sentinel)
+        let client = redis::Client::open(format!("redis://127.0.0.1:{port}"))?;
+        let is_ready = || async { knows_a_replica(&client).await.unwrap_or(false) };
+        let program = TemporaryProgram::start(task, is_ready).await?;
+        Ok(Self {
+            client,
+            _program: program,
+        })
     }
 
     /// The URL of the current primary.
@@ -85,18 +63,11 @@ impl Sentinel {
         let (host, port): (String, u16) = command.query_async(&mut connection).await?;
         Ok(format!("redis://{host}:{port}"))
     }
-
-    async fn knows_a_replica(&self) -> anyhow::Result<bool> {
-        let command = redis::cmd("SENTINEL").arg("REPLICAS").arg(GROUP_NAME).to_owned();
-        let mut connection = self.client.get_multiplexed_async_connection().await?;
-        let replicas: Vec<redis::Value> = command.query_async(&mut connection).await?;
-        Ok(!replicas.is_empty())
-    }
 }
 
-impl Drop for Sentinel {
-    fn drop(&mut self) {
-        // If this fails, the supervisor deletes it.
-        let _ = fs::remove_dir_all(&self.folder);
-    }
+async fn knows_a_replica(sentinel: &redis::Client) -> anyhow::Result<bool> {
+    let command = redis::cmd("SENTINEL").arg("REPLICAS").arg(GROUP_NAME).to_owned();
+    let mut connection = sentinel.get_multiplexed_async_connection().await?;
+    let replicas: Vec<redis::Value> = command.query_async(&mut connection).await?;
+    Ok(!replicas.is_empty())
 }

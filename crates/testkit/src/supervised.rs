@@ -17,12 +17,16 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
+use crate::process::children;
 use crate::user::User;
 
 /// In the environment rather than on the command line, so that `ps` shows what runs.
 const SUPERVISOR: (&str, &str) = ("THROUGHLINE_SUPERVISOR", include_str!("supervisor.sh"));
+
+/// Lines of a log that an error has.
+const LAST_LINES: usize = 10;
 
 /// A command to run, and how to stop it.
 #[derive(Clone, Debug)]
@@ -43,6 +47,24 @@ pub(crate) struct Task {
     pub(crate) delete: Option<PathBuf>,
     /// The container's name, when `program` is docker.
     pub(crate) container: Option<String>,
+}
+
+impl Task {
+    /// Without arguments, as the current user, stopped by SIGTERM. The log is in the working folder.
+    pub(crate) fn new(name: &str, program: PathBuf, working_folder: &Path, log: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            program,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            working_folder: working_folder.to_owned(),
+            log: working_folder.join(log),
+            user: None,
+            end: Signal::TERM,
+            delete: None,
+            container: None,
+        }
+    }
 }
 
 /// A running [`Task`]. Dropping it stops the process and blocks the thread until that has ended.
@@ -114,8 +136,13 @@ impl Supervised {
         self.server.as_raw_nonzero().get()
     }
 
-    pub(crate) fn log(&self) -> &Path {
-        &self.log
+    /// The last lines of its log, for the error about a program that has ended.
+    pub(crate) fn last_lines(&self) -> String {
+        let text = std::fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        let skipped = lines.len().saturating_sub(LAST_LINES);
+        lines.into_iter().skip(skipped).collect::<Vec<_>>().join("\n")
     }
 
     /// Its exit status, if it has ended.
@@ -147,13 +174,43 @@ impl Supervised {
         // PostgreSQL serves each connection in a process of its own.
         let freezes = matches!(signal, Signal::STOP | Signal::CONT);
         let children = if freezes { children(self.pid()) } else { Vec::new() };
-        for process in std::iter::once(self.server).chain(children) {
+        for process in std::iter::once(self.server).chain(children.into_iter().filter_map(Pid::from_raw)) {
             match kill_process(process, signal) {
                 Ok(()) | Err(rustix::io::Errno::SRCH) => {}
                 Err(error) => return Err(error).with_context(|| format!("cannot signal {}", self.name)),
             }
         }
         Ok(())
+    }
+
+    /// Waits until the program is ready. If it ends before, or is not ready in time, the error has its last
+    /// log lines.
+    pub(crate) async fn until_ready<F>(
+        &self,
+        timeout: Duration,
+        is_ready: impl Fn() -> F,
+    ) -> anyhow::Result<()>
+    where
+        F: Future<Output = bool>,
+    {
+        let end = Instant::now() + timeout;
+        loop {
+            // First: another process may respond on the port that the program could not get.
+            if let Some(status) = self.ended()? {
+                bail!("{} ended ({status}):\n{}", self.name, self.last_lines());
+            }
+            if is_ready().await {
+                return Ok(());
+            }
+            if Instant::now() >= end {
+                bail!(
+                    "{} was not ready within {timeout:?}:\n{}",
+                    self.name,
+                    self.last_lines()
+                );
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Waits until the program has ended.
@@ -166,7 +223,7 @@ impl Supervised {
             if Instant::now() >= end {
                 bail!("{} did not end within {timeout:?}", self.name);
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            sleep(Duration::from_millis(5)).await;
         }
     }
 
@@ -192,22 +249,6 @@ impl Drop for Supervised {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
-}
-
-/// The children of a process; none where the system has no such list.
-fn children(pid: i32) -> Vec<Pid> {
-    let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    let pids = list.split_whitespace().filter_map(|pid| pid.parse().ok());
-    pids.filter_map(Pid::from_raw).collect()
-}
-
-/// The last lines of a log file, for the error about a program that has ended.
-pub(crate) fn last_lines(log: &Path, count: usize) -> String {
-    let text = std::fs::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    let skipped = lines.len().saturating_sub(count);
-    lines.into_iter().skip(skipped).collect::<Vec<_>>().join("\n")
 }
 
 /// The name for `kill -s` and `docker kill --signal`.

@@ -5,12 +5,11 @@ mod attack;
 mod issuer;
 
 use std::fmt;
-use std::fs;
 use std::time::Duration;
 
 use anyhow::Context;
-use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
+use testkit::process::{memory, raise_file_limit};
 use testkit::{Binaries, Postgres, Redis, Service, Stack};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -57,7 +56,7 @@ impl Siege {
     /// # Errors
     /// When a process cannot be started, or the api ends. A broken bound is no error: it is in the report.
     pub async fn run(&self, binaries: &Binaries) -> anyhow::Result<SiegeReport> {
-        allow_open_files()?;
+        raise_file_limit()?;
         let (postgres, redis) = (Postgres::start().await?, Redis::start().await?);
         let database = postgres.database().await?;
         let issuer = Issuer::start().await?;
@@ -74,13 +73,13 @@ impl Siege {
         // What the first requests allocate is not growth.
         ordinary.run_for(Duration::from_secs(3)).await?;
         ordinary.forget();
-        let idle = resident(pid, "VmRSS:")?;
+        let idle = memory(pid, "VmRSS").context("the api has ended")?;
 
         let target = Target::new(&api.url(Service::Api), &issuer)?;
         let attackers = attack::start(&target, &self.attacks);
         ordinary.run_for(self.lasts).await?;
         let sent = attackers.stop();
-        let peak = resident(pid, "VmHWM:")?;
+        let peak = memory(pid, "VmHWM").context("the api has ended")?;
         if let Some(end) = api.ended()? {
             anyhow::bail!("the api ended: {end}");
         }
@@ -215,21 +214,4 @@ impl Ordinary {
         self.latencies.clear();
         self.failures.clear();
     }
-}
-
-/// The api inherits the limit.
-fn allow_open_files() -> anyhow::Result<()> {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    Ok(setrlimit(Resource::Nofile, limit)?)
-}
-
-/// A field of the process's memory, in bytes.
-fn resident(pid: i32, field: &str) -> anyhow::Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field));
-    let kibibytes = line
-        .and_then(|line| line.trim().strip_suffix(" kB"))
-        .context("no memory")?;
-    Ok(kibibytes.parse::<u64>()? * 1024)
 }

@@ -5,14 +5,11 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
-use rustix::process::Signal;
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, sleep};
 
 use crate::ports::free_port;
-use crate::supervised::{Supervised, Task, last_lines};
+use crate::supervised::{Supervised, Task};
 use crate::{find_chromedriver, folder};
 
 /// Generous because the machine may be busy.
@@ -44,25 +41,14 @@ impl Driver {
         // The profiles of its browsers are in TMPDIR; other files, such as crash reports, below HOME.
         let environment = [("TMPDIR", place.clone()), ("HOME", place)];
         let task = Task {
-            name: "chromedriver".to_owned(),
-            program,
             arguments: vec![format!("--port={port}")],
             environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
-            working_folder: folder.clone(),
-            log: folder.join("chromedriver.log"),
-            user: None,
-            end: Signal::TERM,
-            delete: Some(folder),
-            container: None,
+            delete: Some(folder.clone()),
+            ..Task::new("chromedriver", program, &folder, "chromedriver.log")
         };
         let process = Supervised::start(&task)?;
-        let end = Instant::now() + START_TIMEOUT;
-        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            if process.ended()?.is_some() || Instant::now() >= end {
-                bail!("chromedriver did not start:\n{}", last_lines(&task.log, 5));
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
+        let accepts = || async { TcpStream::connect(("127.0.0.1", port)).await.is_ok() };
+        process.until_ready(START_TIMEOUT, accepts).await?;
         Ok(Self {
             port,
             _process: process,

@@ -18,7 +18,7 @@ use passwords::Passwords;
 use program::{Origin, ServerProgram};
 
 use crate::ports::{free_port, is_free};
-use crate::supervised::{Supervised, last_lines};
+use crate::supervised::Supervised;
 
 /// How long a server may take to start, and to stop; generous because the machine may be busy.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -131,28 +131,11 @@ impl PrivateServer {
             .program
             .task(self.kind, self.durability, &self.folder, self.port, delete);
         let process = Supervised::start(&task)?;
-        let end = Instant::now() + START_TIMEOUT;
-        loop {
-            if let Some(status) = process.ended()? {
-                bail!(
-                    "{} ended during its start ({status}):\n{}",
-                    self.kind,
-                    last_lines(&task.log, 5)
-                );
-            }
-            if self.kind.is_ready(&self.url()).await {
-                self.process = Some(process);
-                return Ok(());
-            }
-            if Instant::now() >= end {
-                bail!(
-                    "{} was not ready within {START_TIMEOUT:?}:\n{}",
-                    self.kind,
-                    last_lines(&task.log, 5)
-                );
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
+        let (kind, url) = (self.kind, self.url());
+        let is_ready = || kind.is_ready(&url);
+        process.until_ready(START_TIMEOUT, is_ready).await?;
+        self.process = Some(process);
+        Ok(())
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -196,7 +179,7 @@ impl PrivateServer {
             return Ok(None);
         };
         let status = process.ended()?;
-        Ok(status.map(|status| format!("{status}:\n{}", last_lines(process.log(), 5))))
+        Ok(status.map(|status| format!("{status}:\n{}", process.last_lines())))
     }
 
     /// Its log file.

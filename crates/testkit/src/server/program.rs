@@ -28,6 +28,8 @@ const REDIS_IMAGE: Image = Image {
     environment: &[],
 };
 
+const LOG: &str = "server.log";
+
 /// Where the data of a new server comes from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Origin {
@@ -171,23 +173,19 @@ impl ServerProgram {
             }
         };
         Task {
-            name: kind.to_string(),
-            program,
             arguments,
-            environment: Vec::new(),
-            working_folder: folder.to_owned(),
-            log: log(folder),
             user: self.user().cloned(),
             end: kind.shutdown_signal(),
             delete,
             container,
+            ..Task::new(&kind.to_string(), program, folder, LOG)
         }
     }
 }
 
 /// The server's log file.
 pub(super) fn log(folder: &Path) -> PathBuf {
-    folder.join("server.log")
+    folder.join(LOG)
 }
 
 fn image(kind: Kind) -> Image {

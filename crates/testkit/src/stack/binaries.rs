@@ -29,9 +29,7 @@ impl Profile {
     pub fn of(release: bool) -> Self {
         if release { Self::Release } else { Self::Dev }
     }
-}
 
-impl Profile {
     /// Its folder in the target folder.
     fn folder(self) -> &'static str {
         match self {
@@ -76,17 +74,8 @@ impl Binaries {
         if binaries.program(Service::Api).is_file() && binaries.program(Service::Worker).is_file() {
             return Ok(Some(binaries));
         }
-        let source = programs.join("source");
-        std::fs::create_dir_all(&source)?;
-        let export = "git archive --format=tar \"$1\" > \"$2.tar\" && tar -xf \"$2.tar\" -C \"$2\"";
-        let mut exporting = Command::new("sh");
-        exporting.args(["-c", export, "sh", commit]).arg(&source);
-        if !exporting
-            .current_dir(crate::workspace())
-            .status()
-            .await?
-            .success()
-        {
+        let (source, build) = (programs.join("source"), programs.join("build"));
+        if !export(commit, &source).await? {
             if std::env::var_os(NO_HISTORY).is_some() {
                 return Ok(None);
             }
@@ -95,24 +84,7 @@ impl Binaries {
                  or set {NO_HISTORY}=1 to do without"
             );
         }
-        let build = programs.join("build");
-        let mut cargo = crate::cargo();
-        // Without debug information the build takes less time.
-        cargo.args([
-            "build",
-            "--locked",
-            "--quiet",
-            "--config",
-            "profile.dev.debug=false",
-        ]);
-        cargo.args(["--bin", Service::Api.binary(), "--bin", Service::Worker.binary()]);
-        let status = cargo
-            .arg("--target-dir")
-            .arg(&build)
-            .current_dir(&source)
-            .status()
-            .await;
-        if !status.context("cannot run cargo")?.success() {
+        if !build_source(&source, &build).await? {
             bail!("cargo could not build the programs of {commit}: see its message above");
         }
         for service in [Service::Api, Service::Worker] {
@@ -167,6 +139,26 @@ impl Binaries {
     pub fn program(&self, service: Service) -> PathBuf {
         self.0.join(service.binary())
     }
+}
+
+/// Writes the files of a commit into this folder; `false` if the clone lacks the commit.
+async fn export(commit: &str, folder: &Path) -> anyhow::Result<bool> {
+    const EXPORT: &str = "git archive --format=tar \"$1\" > \"$2.tar\" && tar -xf \"$2.tar\" -C \"$2\"";
+    std::fs::create_dir_all(folder)?;
+    let mut git = Command::new("sh");
+    git.args(["-c", EXPORT, "sh", commit]).arg(folder);
+    Ok(git.current_dir(crate::workspace()).status().await?.success())
+}
+
+/// Builds the api and the worker of a workspace in `source`; returns whether that worked.
+async fn build_source(source: &Path, target: &Path) -> anyhow::Result<bool> {
+    let mut cargo = crate::cargo();
+    cargo.args(["build", "--locked", "--quiet"]);
+    // Without debug information the build takes less time.
+    cargo.args(["--config", "profile.dev.debug=false"]);
+    cargo.args(["--bin", Service::Api.binary(), "--bin", Service::Worker.binary()]);
+    cargo.arg("--target-dir").arg(target).current_dir(source);
+    Ok(cargo.status().await.context("cannot run cargo")?.success())
 }
 
 /// Selects the same packages as `cargo xtask test`: another selection would unify features differently and

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use rustix::process::Signal;
 use uuid::Uuid;
 
 use super::binaries::{Binaries, Profile};
@@ -119,8 +118,9 @@ impl StackBuilder {
 
     /// Migrates the database, starts the services, and waits until each is ready.
     ///
-    /// # Errors When a port is in use, a migration fails, or a service ends or is not ready in time. The
-    /// started services are stopped.
+    /// # Errors
+    /// When a port is in use, a migration fails, or a service ends or is not ready in time. The started
+    /// services are stopped.
     pub async fn start(self) -> anyhow::Result<Stack> {
         let binaries = self.binaries_or_built()?;
         binaries.migrate(&self.database_url).await?;
@@ -192,16 +192,13 @@ impl StackBuilder {
         let mut environment = self.environment_of(service, ports);
         environment.extend(extra.map(|(_, name, value)| (name.clone(), value.clone())));
         Task {
-            name: service.to_string(),
-            program: self.program_of(service, binaries),
-            arguments: Vec::new(),
             environment,
-            working_folder: logs.to_owned(),
-            log: logs.join(format!("{service}.log")),
-            user: None,
-            end: Signal::TERM,
-            delete: None,
-            container: None,
+            ..Task::new(
+                service.binary(),
+                self.program_of(service, binaries),
+                logs,
+                &format!("{service}.log"),
+            )
         }
     }
 

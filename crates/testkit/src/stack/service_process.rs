@@ -3,13 +3,12 @@
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use rustix::process::Signal;
-use tokio::time::{Instant, sleep};
 
 use super::service::Service;
 use crate::readiness::responds_ok;
-use crate::supervised::{Supervised, Task, last_lines};
+use crate::supervised::{Supervised, Task};
 
 /// How long a service may take until it is ready; generous because the machine may be busy.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -45,40 +44,26 @@ impl ServiceProcess {
 
     /// Waits until the service is ready. If it ends before, the error has its last log lines.
     pub(super) async fn ready(&self) -> anyhow::Result<()> {
-        let end = Instant::now() + READY_TIMEOUT;
-        while !responds_ok(self.port, self.service.ready_path()).await {
-            if let Some(how) = self.ended()? {
-                bail!(how);
-            }
-            if Instant::now() >= end {
-                bail!(
-                    "{} was not ready within {READY_TIMEOUT:?}:\n{}",
-                    self.service,
-                    last_lines(&self.task.log, 10)
-                );
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
-        Ok(())
+        let is_ready = || responds_ok(self.port, self.service.ready_path());
+        self.running()?.until_ready(READY_TIMEOUT, is_ready).await
     }
 
     /// Its exit status and last log lines, if it ended by itself.
     pub(super) fn ended(&self) -> anyhow::Result<Option<String>> {
-        let status = self
-            .running
-            .as_ref()
-            .map(Supervised::ended)
-            .transpose()?
-            .flatten();
-        let last = || last_lines(&self.task.log, 10);
-        Ok(status.map(|status| format!("{} ended ({status}):\n{}", self.service, last())))
+        let Some(running) = &self.running else {
+            return Ok(None);
+        };
+        let status = running.ended()?;
+        Ok(status.map(|status| format!("{} ended ({status}):\n{}", self.service, running.last_lines())))
     }
 
     pub(super) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        self.running
-            .as_ref()
-            .with_context(|| format!("{} does not run", self.service))?
-            .signal(signal)
+        self.running()?.signal(signal)
+    }
+
+    fn running(&self) -> anyhow::Result<&Supervised> {
+        let running = self.running.as_ref();
+        running.with_context(|| format!("{} does not run", self.service))
     }
 
     pub(super) async fn end(&mut self, signal: Signal, timeout: Duration) -> anyhow::Result<ExitStatus> {
