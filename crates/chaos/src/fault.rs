@@ -1,32 +1,10 @@
-//! The faults: how each begins, how long it lasts, and how it ends.
+//! The faults, and how long the recovery from each may take.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::Context;
-use fastrand::Rng;
-use serde_json::{Value, json};
-use testkit::{Service, Signal};
-use tokio::time::sleep;
-
-use crate::deployment::{DISPATCH_GRACE, Deployment, LEASE};
-
-/// How long Redis, the gateway or the collector is faulty in a round.
-pub(crate) const OUTAGE: Duration = Duration::from_secs(3);
-/// Pause between a kill and the restart.
-const RESTART_DELAY: Duration = Duration::from_secs(1);
-/// Pause before an operator's command is repeated.
-const REPEAT_DELAY: Duration = Duration::from_millis(200);
-const ROLLING_RESTARTS: usize = 20;
-/// Bytes at the end of Redis' append-only file: about a second of a round.
-const LOST_WRITES: u64 = 64 << 10;
-
-/// Ends every other connection to the database.
-pub const TERMINATE_CONNECTIONS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-     WHERE datname = current_database() AND pid <> pg_backend_pid()";
-/// The list of the jobs that wait.
-pub const WAITING_JOBS: &str = "orders:active";
+use crate::deployment::{DISPATCH_GRACE, LEASE};
 
 /// A fault that a round can inject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,179 +138,6 @@ impl Fault {
         Self::KeysForgotten,
         Self::QueuePaused,
     ];
-
-    /// Injects the fault, which lasts for `outage` where it lasts; returns when it has ended.
-    pub(crate) async fn inject(
-        self,
-        deployment: &Deployment,
-        mut rng: Rng,
-        outage: Duration,
-    ) -> anyhow::Result<()> {
-        let replica = rng.usize(..2);
-        let [workers, apis] = [&deployment.workers, &deployment.apis];
-        let chosen = |of| <[_]>::get(of, replica).context("there are two replicas");
-        match self {
-            Self::WorkerKilled => {
-                let mut worker = chosen(workers)?.lock().await;
-                worker.kill(Service::Worker).await?;
-                sleep(RESTART_DELAY).await;
-                worker.restart(Service::Worker).await
-            }
-            Self::WorkerPaused => {
-                let mut worker = chosen(workers)?.lock().await;
-                worker.signal(Service::Worker, Signal::STOP)?;
-                sleep(LEASE * 2).await;
-                worker.signal(Service::Worker, Signal::CONT)
-            }
-            Self::ApiKilled => {
-                let mut api = chosen(apis)?.lock().await;
-                api.kill(Service::Api).await?;
-                sleep(RESTART_DELAY).await;
-                api.restart(Service::Api).await
-            }
-            Self::RollingRestarts => rolling_restarts(deployment).await,
-            Self::RedisKilled => {
-                let mut redis = deployment.redis.lock().await;
-                redis.kill().await?;
-                sleep(outage).await;
-                redis.restart().await
-            }
-            Self::RedisLosesWrites => {
-                let mut redis = deployment.redis.lock().await;
-                redis.kill_and_lose_last_writes(LOST_WRITES).await?;
-                sleep(RESTART_DELAY).await;
-                redis.restart().await
-            }
-            Self::RedisRestored => {
-                let mut redis = deployment.redis.lock().await;
-                redis.back_up()?;
-                sleep(outage).await;
-                redis.kill_and_restore().await?;
-                redis.restart().await
-            }
-            Self::RedisFlushed => {
-                let redis = deployment.redis.lock().await;
-                let mut connection = redis.connect().await?;
-                redis::cmd("FLUSHALL").query_async::<()>(&mut connection).await?;
-                Ok(())
-            }
-            Self::RedisPaused => deployment.redis.lock().await.pause(outage).await,
-            Self::PostgresRestarted => {
-                let mut postgres = deployment.postgres.lock().await;
-                postgres.crash().await?;
-                sleep(RESTART_DELAY).await;
-                postgres.restart().await
-            }
-            Self::PostgresFailedOver => {
-                let mut postgres = deployment.postgres.lock().await;
-                let replica = postgres.start_replica().await?;
-                replica.stop_replication().await?;
-                // Commits are now written, and confirmed to no client.
-                sleep(RESTART_DELAY).await;
-                postgres.kill().await?;
-                replica.promote().await?;
-                deployment.postgres_endpoint.retarget(&replica.url())?;
-                *postgres = replica;
-                Ok(())
-            }
-            Self::ConnectionsTerminated => {
-                let _exclusive = deployment.postgres.lock().await;
-                let sql = deployment.database.connect().await?;
-                sql.execute(TERMINATE_CONNECTIONS, &[]).await?;
-                Ok(())
-            }
-            Self::JobsLost => {
-                let redis = deployment.redis.lock().await;
-                let mut connection = redis.connect().await?;
-                redis::cmd("DEL")
-                    .arg(WAITING_JOBS)
-                    .query_async::<()>(&mut connection)
-                    .await?;
-                Ok(())
-            }
-            Self::GatewayErrors => gateway_faults(deployment, outage, json!({ "error_rate": 0.5 })).await,
-            Self::GatewayErrorsAfterCharge => {
-                gateway_faults(deployment, outage, json!({ "error_after_charge_rate": 0.5 })).await
-            }
-            Self::GatewayHangs => gateway_faults(deployment, outage, json!({ "hang_rate": 0.5 })).await,
-            Self::GatewayRefuses => {
-                deployment.gateway_endpoint.cut().await;
-                sleep(outage).await;
-                deployment.gateway_endpoint.restore().await
-            }
-            Self::GatewayRejectsKey => {
-                gateway_faults(deployment, outage, json!({ "unauthorized": true })).await
-            }
-            Self::GatewayLimitsRate => {
-                gateway_faults(deployment, outage, json!({ "rate_limit_per_second": 5 })).await
-            }
-            Self::GatewayProcesses => {
-                gateway_faults(deployment, outage, json!({ "processing_ms": 2000 })).await
-            }
-            Self::ResponsesLost => {
-                gateway_faults(deployment, outage, json!({ "drop_after_charge_rate": 0.5 })).await
-            }
-            Self::KeysForgotten => {
-                let faults = json!({ "drop_after_charge_rate": 0.5, "forget_keys": true });
-                gateway_faults(deployment, outage, faults).await
-            }
-            Self::CollectorAbsent => {
-                let mut lens = deployment.lens.lock().await;
-                lens.kill(Service::Lens).await?;
-                sleep(outage).await;
-                lens.restart(Service::Lens).await
-            }
-            Self::QueuePaused => {
-                command_queue(deployment, "pause").await?;
-                sleep(outage).await;
-                command_queue(deployment, "resume").await
-            }
-        }
-    }
-}
-
-/// Sends an operator's command until an api that is available carries it out.
-async fn command_queue(deployment: &Deployment, command: &str) -> anyhow::Result<()> {
-    loop {
-        for url in deployment.balancer.route(0) {
-            let request = deployment.http.post(format!("{url}/api/queue/{command}"));
-            if let Ok(response) = request.send().await
-                && !response.status().is_server_error()
-            {
-                response.error_for_status()?;
-                return Ok(());
-            }
-        }
-        sleep(REPEAT_DELAY).await;
-    }
-}
-
-/// Of overlapping faults, the one that began or ended last is in effect.
-async fn gateway_faults(deployment: &Deployment, outage: Duration, faults: Value) -> anyhow::Result<()> {
-    deployment.set_gateway_faults(faults).await?;
-    sleep(outage).await;
-    deployment.set_gateway_faults(json!({})).await
-}
-
-/// Each replica is ready again before the next one stops; every process must exit with code 0.
-async fn rolling_restarts(deployment: &Deployment) -> anyhow::Result<()> {
-    let apis = deployment.apis.iter().map(|api| (api, Service::Api));
-    let workers = deployment.workers.iter().map(|worker| (worker, Service::Worker));
-    let all: Vec<_> = apis.enumerate().chain(workers.enumerate()).collect();
-    for (replica, (stack, service)) in all.iter().cycle().take(ROLLING_RESTARTS) {
-        let mut stack = stack.lock().await;
-        let drain = |drained| {
-            if *service == Service::Api {
-                deployment.balancer.drain(*replica, drained);
-            }
-        };
-        drain(true);
-        let status = stack.stop(*service).await?;
-        anyhow::ensure!(status.success(), "{service} did not exit with code 0: {status}");
-        stack.restart(*service).await?;
-        drain(false);
-    }
-    Ok(())
 }
 
 /// Parses the word of `--faults`.
@@ -351,62 +156,42 @@ impl FromStr for Fault {
 impl Fault {
     /// The word of `--faults`.
     pub(crate) const fn word(self) -> &'static str {
+        self.names().0
+    }
+
+    /// The word of `--faults`, and the name in reports.
+    const fn names(self) -> (&'static str, &'static str) {
         match self {
-            Self::WorkerKilled => "worker-killed",
-            Self::WorkerPaused => "worker-paused",
-            Self::ApiKilled => "api-killed",
-            Self::RollingRestarts => "rolling-restarts",
-            Self::RedisKilled => "redis-killed",
-            Self::RedisLosesWrites => "redis-loses-writes",
-            Self::RedisRestored => "redis-restored",
-            Self::RedisFlushed => "redis-flushed",
-            Self::RedisPaused => "redis-paused",
-            Self::PostgresRestarted => "postgres-restarted",
-            Self::PostgresFailedOver => "postgres-failed-over",
-            Self::ConnectionsTerminated => "connections-terminated",
-            Self::JobsLost => "jobs-lost",
-            Self::GatewayErrors => "gateway-errors",
-            Self::GatewayErrorsAfterCharge => "gateway-errors-after-charge",
-            Self::GatewayHangs => "gateway-hangs",
-            Self::GatewayRefuses => "gateway-refuses",
-            Self::GatewayRejectsKey => "gateway-rejects-key",
-            Self::GatewayLimitsRate => "gateway-limits-rate",
-            Self::GatewayProcesses => "gateway-processes",
-            Self::ResponsesLost => "responses-lost",
-            Self::KeysForgotten => "keys-forgotten",
-            Self::CollectorAbsent => "collector-absent",
-            Self::QueuePaused => "queue-paused",
+            Self::WorkerKilled => ("worker-killed", "worker SIGKILL"),
+            Self::WorkerPaused => ("worker-paused", "worker paused past its lease"),
+            Self::ApiKilled => ("api-killed", "api SIGKILL"),
+            Self::RollingRestarts => ("rolling-restarts", "20 rolling restarts"),
+            Self::RedisKilled => ("redis-killed", "redis SIGKILL, 3 s down"),
+            Self::RedisLosesWrites => ("redis-loses-writes", "redis SIGKILL, loses writes"),
+            Self::RedisRestored => ("redis-restored", "redis restored, 3 s older"),
+            Self::RedisFlushed => ("redis-flushed", "redis FLUSHALL"),
+            Self::RedisPaused => ("redis-paused", "redis paused 3 s"),
+            Self::PostgresRestarted => ("postgres-restarted", "postgres immediate restart"),
+            Self::PostgresFailedOver => ("postgres-failed-over", "postgres failover"),
+            Self::ConnectionsTerminated => ("connections-terminated", "postgres connections cut"),
+            Self::JobsLost => ("jobs-lost", "redis loses the waiting jobs"),
+            Self::GatewayErrors => ("gateway-errors", "gateway errors"),
+            Self::GatewayErrorsAfterCharge => ("gateway-errors-after-charge", "charges, then errors"),
+            Self::GatewayHangs => ("gateway-hangs", "gateway hangs"),
+            Self::GatewayRefuses => ("gateway-refuses", "gateway refuses connections"),
+            Self::GatewayRejectsKey => ("gateway-rejects-key", "gateway rejects the key"),
+            Self::GatewayLimitsRate => ("gateway-limits-rate", "gateway limits the rate"),
+            Self::GatewayProcesses => ("gateway-processes", "gateway processes for 2 s"),
+            Self::ResponsesLost => ("responses-lost", "charges, responses lost"),
+            Self::KeysForgotten => ("keys-forgotten", "the same, keys forgotten"),
+            Self::CollectorAbsent => ("collector-absent", "collector absent"),
+            Self::QueuePaused => ("queue-paused", "queue paused 3 s"),
         }
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::WorkerKilled => "worker SIGKILL",
-            Self::WorkerPaused => "worker paused past its lease",
-            Self::ApiKilled => "api SIGKILL",
-            Self::RollingRestarts => "20 rolling restarts",
-            Self::RedisKilled => "redis SIGKILL, 3 s down",
-            Self::RedisLosesWrites => "redis SIGKILL, loses writes",
-            Self::RedisRestored => "redis restored, 3 s older",
-            Self::RedisFlushed => "redis FLUSHALL",
-            Self::RedisPaused => "redis paused 3 s",
-            Self::PostgresRestarted => "postgres immediate restart",
-            Self::PostgresFailedOver => "postgres failover",
-            Self::ConnectionsTerminated => "postgres connections cut",
-            Self::JobsLost => "redis loses the waiting jobs",
-            Self::GatewayErrors => "gateway errors",
-            Self::GatewayErrorsAfterCharge => "charges, then errors",
-            Self::GatewayHangs => "gateway hangs",
-            Self::GatewayRefuses => "gateway refuses connections",
-            Self::GatewayRejectsKey => "gateway rejects the key",
-            Self::GatewayLimitsRate => "gateway limits the rate",
-            Self::GatewayProcesses => "gateway processes for 2 s",
-            Self::ResponsesLost => "charges, responses lost",
-            Self::KeysForgotten => "the same, keys forgotten",
-            Self::CollectorAbsent => "collector absent",
-            Self::QueuePaused => "queue paused 3 s",
-        })
+        f.write_str(self.names().1)
     }
 }

@@ -14,6 +14,7 @@ mod deployment;
 mod drill;
 mod fault;
 mod history;
+mod injection;
 mod ledger;
 mod load;
 mod operators;
@@ -30,7 +31,8 @@ use testkit::Binaries;
 
 pub use audit::{Counts, count, missing};
 pub use drill::{Alert, Doctored, Drill, DrillReport, Drilled, Outcome, Step};
-pub use fault::{Fault, TERMINATE_CONNECTIONS, WAITING_JOBS};
+pub use fault::Fault;
+pub use injection::{TERMINATE_CONNECTIONS, WAITING_JOBS};
 pub use ledger::Ledger;
 pub use outage::{Outage, OutageKind, OutageReport};
 pub use report::{Report, Tally};
