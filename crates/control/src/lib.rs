@@ -7,9 +7,12 @@
 #![warn(missing_docs)]
 
 mod audit;
+mod fault;
 mod faults;
 mod journal;
 mod load;
+mod member;
+mod order_state;
 mod part;
 mod room;
 mod servers;

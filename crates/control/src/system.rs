@@ -1,15 +1,15 @@
-//! The processes of the stack, each with its own lock: one can start while another is killed.
+//! The running stack. Each part has its own lock: one can start while another is killed.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use testkit::{Postgres, Redis, Service, Signal, Stack};
-use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::sleep;
 
 use crate::journal::Journal;
+use crate::member::{Member, Process, State, Status};
 use crate::part::Part;
 
 const CHECK_INTERVAL: Duration = Duration::from_millis(200);
@@ -41,45 +41,6 @@ pub struct System {
     pub(crate) database_url: String,
     pub(crate) redis_url: String,
     acted_at: Mutex<Option<Instant>>,
-}
-
-#[derive(Debug)]
-struct Member {
-    part: Part,
-    log: Option<PathBuf>,
-    process: AsyncMutex<Process>,
-    /// Can be read while the process starts or stops.
-    status: Mutex<Status>,
-}
-
-#[derive(Debug)]
-enum Process {
-    Service(Service, Stack),
-    Postgres(Postgres),
-    Redis(Redis),
-}
-
-/// How a part is.
-#[derive(Debug, Clone)]
-pub(crate) struct Status {
-    pub(crate) state: State,
-    pub(crate) pid: Option<i32>,
-    /// When the state began.
-    pub(crate) since: Instant,
-    /// How often it was started again.
-    pub(crate) restarts: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum State {
-    Starting,
-    Running,
-    Paused,
-    Stopping,
-    Stopped,
-    Killed,
-    /// By itself: its exit status and last lines.
-    Ended(String),
 }
 
 /// What a person does with a part.
@@ -291,99 +252,4 @@ fn stop_order(part: Part) -> (u8, Part) {
         Part::PostgreSql => 5,
     };
     (order, part)
-}
-
-impl Member {
-    fn new(part: Part, log: Option<PathBuf>, process: Process) -> Self {
-        let status = Status {
-            state: State::Running,
-            pid: process.pid(),
-            since: Instant::now(),
-            restarts: 0,
-        };
-        Self {
-            part,
-            log,
-            process: AsyncMutex::new(process),
-            status: Mutex::new(status),
-        }
-    }
-
-    fn status(&self) -> MutexGuard<'_, Status> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn change(&self, state: State, pid: Option<i32>) {
-        let mut status = self.status();
-        let restarts = status.restarts;
-        *status = Status {
-            state,
-            pid,
-            since: Instant::now(),
-            restarts,
-        };
-    }
-
-    /// How it ended, if it did by itself. A part that starts or stops is busy.
-    fn ended(&self) -> anyhow::Result<Option<String>> {
-        if !matches!(self.status().state, State::Running | State::Paused) {
-            return Ok(None);
-        }
-        match self.process.try_lock() {
-            Ok(process) => process.ended(),
-            Err(_) => Ok(None),
-        }
-    }
-}
-
-impl Process {
-    fn pid(&self) -> Option<i32> {
-        match self {
-            Self::Service(_, stack) => stack.pids().find_map(|(_, pid)| pid),
-            Self::Postgres(postgres) => postgres.pid(),
-            Self::Redis(redis) => redis.pid(),
-        }
-    }
-
-    fn ended(&self) -> anyhow::Result<Option<String>> {
-        let server = |name: &str, how: Option<String>| how.map(|how| format!("{name} ended ({how})"));
-        Ok(match self {
-            Self::Service(_, stack) => stack.ended()?,
-            Self::Postgres(postgres) => server("PostgreSQL", postgres.ended()?),
-            Self::Redis(redis) => server("Redis", redis.ended()?),
-        })
-    }
-
-    fn signal(&mut self, signal: Signal) -> anyhow::Result<()> {
-        match self {
-            Self::Service(service, stack) => stack.signal(*service, signal),
-            Self::Postgres(postgres) => postgres.signal(signal),
-            Self::Redis(redis) => redis.signal(signal),
-        }
-    }
-
-    /// Also one that has stopped already.
-    async fn stop(&mut self) -> anyhow::Result<()> {
-        match self {
-            Self::Service(_, stack) => stack.end().await,
-            Self::Postgres(postgres) => postgres.stop().await,
-            Self::Redis(redis) => redis.stop().await,
-        }
-    }
-
-    async fn kill(&mut self) -> anyhow::Result<()> {
-        match self {
-            Self::Service(service, stack) => stack.kill(*service).await.map(drop),
-            Self::Postgres(postgres) => postgres.kill().await,
-            Self::Redis(redis) => redis.kill().await,
-        }
-    }
-
-    async fn start(&mut self) -> anyhow::Result<()> {
-        match self {
-            Self::Service(service, stack) => stack.restart(*service).await,
-            Self::Postgres(postgres) => postgres.restart().await,
-            Self::Redis(redis) => redis.restart().await,
-        }
-    }
 }

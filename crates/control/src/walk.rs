@@ -7,17 +7,19 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use crate::audit::Audit;
-use crate::faults::{Fault, Faults};
+use crate::fault::Fault;
+use crate::faults::Faults;
 use crate::load::Load;
+use crate::member::State;
+use crate::order_state::{OrderState, claimed_by};
 use crate::part::Part;
 use crate::servers;
-use crate::system::{Act, State, System};
+use crate::system::{Act, System};
 
 /// Orders per second of the walk.
 const RATE: u32 = 10;
@@ -32,11 +34,6 @@ const IN_CHARGE: &str = "
     SELECT id, history FROM orders
     WHERE dispatch_after IS NOT NULL AND status = 'processing' AND payment_id IS NOT NULL
     ORDER BY id DESC LIMIT 1000";
-const READ: &str = "
-    SELECT status, attempt, coalesce(history, '') AS history, created_at, completed_at,
-           split_part(trace_context->>'traceparent', '-', 2) AS trace_id
-    FROM orders WHERE id = $1";
-
 /// A step of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -70,25 +67,6 @@ pub(crate) struct Killed {
     pub(crate) now: Option<OrderState>,
     /// The worker processes that were seen, also those that ended.
     workers: BTreeMap<i32, Part>,
-}
-
-/// The order of the walk as PostgreSQL has it.
-#[derive(Debug, Clone)]
-pub(crate) struct OrderState {
-    pub(crate) status: String,
-    pub(crate) attempt: i32,
-    pub(crate) is_final: bool,
-    pub(crate) trace_id: String,
-    pub(crate) events: Vec<Event>,
-}
-
-/// A transition of the order, or its creation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Event {
-    pub(crate) at: DateTime<Utc>,
-    /// A status.
-    pub(crate) to: String,
-    pub(crate) words: String,
 }
 
 pub(crate) struct Walk {
@@ -158,7 +136,7 @@ impl Walk {
             Stage::Killed(mut killed) => {
                 killed.workers.extend(self.workers());
                 if killed.now.as_ref().is_none_or(|now| !now.is_final) {
-                    let row = self.query(READ, Some(killed.order)).await?;
+                    let row = self.query(OrderState::STATEMENT, Some(killed.order)).await?;
                     let row = row.first().context("the order of the walk is gone")?;
                     killed.now = Some(OrderState::of(row, &killed.workers)?);
                 }
@@ -251,86 +229,10 @@ impl Walk {
             Some(order) => sql.query(statement, &[order]).await,
             None => sql.query(statement, &[]).await,
         };
-        rows.context("PostgreSQL does not answer")
+        rows.context("PostgreSQL does not respond")
     }
 
     fn locked(&self) -> MutexGuard<'_, Stage> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl OrderState {
-    fn of(row: &Row, workers: &BTreeMap<i32, Part>) -> anyhow::Result<Self> {
-        let history: String = row.get("history");
-        let created = Event {
-            at: row.try_get("created_at")?,
-            to: "pending".to_owned(),
-            words: "accepted with 201".to_owned(),
-        };
-        let transitions = history.lines().filter_map(|line| event(line, workers));
-        let events = std::iter::once(created).chain(transitions).collect();
-        Ok(Self {
-            status: row.get("status"),
-            attempt: row.get("attempt"),
-            is_final: row.get::<_, Option<DateTime<Utc>>>("completed_at").is_some(),
-            trace_id: row.get("trace_id"),
-            events,
-        })
-    }
-}
-
-/// The fields of a line of the history: microseconds, attempt, from, to, actor, reason.
-fn event(line: &str, workers: &BTreeMap<i32, Part>) -> Option<Event> {
-    let fields: Vec<Value> = serde_json::from_str(line).ok()?;
-    let text = |index: usize| fields.get(index).and_then(Value::as_str);
-    let to = text(3)?.to_owned();
-    let worker = claimed_by(line).map(|pid| match workers.get(&pid) {
-        Some(part) => format!("{part} (process {pid})"),
-        None => format!("a worker (process {pid})"),
-    });
-    let words = match (to.as_str(), worker, text(5)) {
-        ("processing", Some(worker), _) => format!("claimed by {worker}, attempt {}", fields.get(1)?),
-        ("pending", _, Some("lease_expired")) => "its lease ended: due again".to_owned(),
-        (status, _, Some(reason)) => format!("{status}: {reason}"),
-        (status, ..) => status.to_owned(),
-    };
-    Some(Event {
-        at: DateTime::from_timestamp_micros(fields.first()?.as_i64()?)?,
-        to,
-        words,
-    })
-}
-
-/// The process id of the worker that a line of the history names: `worker:throughline-worker-PID-...`.
-fn claimed_by(line: &str) -> Option<i32> {
-    let (_, rest) = line.split_once("worker:throughline-worker-")?;
-    rest.split('-').next()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_history_says_in_words_who_claimed_an_order_and_why_it_is_due_again() {
-        let workers = BTreeMap::from([(42, Part::Worker(1))]);
-        let words = |line: &str| event(line, &workers).map(|event| event.words);
-        let claimed = r#"[1000,1,"pending","processing","worker:throughline-worker-42-ab12-1"]"#;
-        assert_eq!(
-            words(claimed).as_deref(),
-            Some("claimed by worker 1 (process 42), attempt 1")
-        );
-        let other = claimed.replace("-42-", "-43-");
-        assert_eq!(
-            words(&other).as_deref(),
-            Some("claimed by a worker (process 43), attempt 1")
-        );
-        let due = r#"[2000,1,"processing","pending","system","lease_expired"]"#;
-        assert_eq!(words(due).as_deref(), Some("its lease ended: due again"));
-        assert_eq!(
-            words(r#"[3000,2,"processing","completed"]"#).as_deref(),
-            Some("completed")
-        );
-        assert_eq!(words("damaged"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! What a form asks for.
 
-use crate::faults::Fault;
+use crate::fault::Fault;
 use crate::part::Part;
 use crate::system::{Act, System};
 use crate::walk::Step;

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use crate::faults::Fault;
+use crate::fault::Fault;
 use crate::part::Part;
 use crate::web::shared::Shared;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use askama::Template;
 use serde_json::{Value, json};
 
-use crate::faults::Fault;
+use crate::fault::Fault;
+use crate::member::{State, Status};
 use crate::part::Part;
-use crate::system::{State, Status};
 use crate::web::shared::Shared;
 
 /// The processes.

@@ -3,8 +3,9 @@
 use askama::Template;
 use ui::Moment;
 
+use crate::order_state::Event;
 use crate::part::Part;
-use crate::walk::{Event, Killed, Stage};
+use crate::walk::{Killed, Stage};
 use crate::web::shared::Shared;
 
 #[derive(Template)]

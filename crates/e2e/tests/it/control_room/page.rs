@@ -14,7 +14,7 @@ async fn the_page_is_accessible_in_each_state_and_runs_no_script_that_a_process_
     person.sees("step 1 of 3").await;
     person.clicks("PostgreSQL: lock orders for 5 s").await;
     person.clicks("gateway: 20 % errors").await;
-    person.sees("answers 20 % with 500").await;
+    person.sees("responds to 20 % with 500").await;
     person.clicks("Pause worker 1").await;
     person.sees("paused by you").await;
     person.clicks("Stop worker 2").await;
