@@ -1,32 +1,22 @@
-//! Bounds the time and the memory of a connection. actix limits the first request head and the idle time; it
-//! does not limit a later head that never ends, the rest of a rejected body, or a response that the client
-//! does not read. Each of these may take a [`StallTimeout`], and a response has a least rate. Bodies are
-//! handed on in small chunks; long heads and pipelined requests share a budget. A reverse proxy can do the
-//! same, but the service must not depend on one.
+//! A socket that bounds how long a client may stall.
 
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_web::body::{BodySize, MessageBody};
-use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
-use actix_web::middleware::Next;
+use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
-use actix_web::web::Bytes;
-use actix_web::{Error, HttpMessage};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::ahead::Ahead;
+use super::progress::Progress;
 use crate::config::HttpConfig;
-use crate::reservation::Reservation;
 
-/// Bytes of a body that are handed on at a time.
-const CHUNK: usize = 6 * 1024;
 /// actix sends what it has once it has so many bytes, more than a response's head. One more chunk fits into
 /// the buffer of 8 KiB that it allocates for each connection, so the buffer does not grow.
 pub(crate) const WRITE_BUFFER: usize = 2 * 1024;
@@ -35,14 +25,6 @@ pub(crate) const WRITE_BUFFER: usize = 2 * 1024;
 const LEAST_RATE: u64 = 4 * 1024;
 /// A response that is not read to its end after this time is cut off. Event streams are not.
 const MAX_READING_TIME: Duration = Duration::from_secs(300);
-/// Bytes of an incomplete request head that any connection may hold. actix holds 128 KiB at most.
-const FREE_HEAD: usize = 4 * 1024;
-/// What actix holds of a request that it has read but not begun to serve, in bytes (measured: 4.8 KB). It
-/// reads as many as fit into 128 KiB.
-const WAITING_REQUEST: usize = 5 * 1024;
-/// Bytes of long heads and of waiting requests that all connections together may hold.
-const MAX_AHEAD: usize = 8 * 1024 * 1024;
-
 /// How long a client may hold a connection without progress: an idle time and a request head.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StallTimeout(Duration);
@@ -50,96 +32,6 @@ pub(crate) struct StallTimeout(Duration);
 impl From<&HttpConfig> for StallTimeout {
     fn from(http: &HttpConfig) -> Self {
         Self(http.keep_alive.saturating_add(http.request_timeout))
-    }
-}
-
-/// Shared by a socket and the requests on it, all on one thread.
-#[derive(Debug)]
-struct Progress {
-    /// Whether a request is being served: then the client waits for the service.
-    serving: Cell<bool>,
-    /// The time of the last progress.
-    since: Cell<Instant>,
-    /// Whether the response is an event stream, whose client may read slowly.
-    streaming: Cell<bool>,
-    ahead: Ahead,
-}
-
-/// What a client has sent ahead: an incomplete head, and complete ones of requests that wait for those before
-/// them. A blank line within a body counts as the end of a head, which costs only its sender.
-#[derive(Debug, Default)]
-struct Ahead {
-    requests: Cell<usize>,
-    /// Bytes since the end of the last head.
-    partial: Cell<usize>,
-    /// Whether the last line has ended, so that another end of a line is the end of the head.
-    line_ended: Cell<bool>,
-}
-
-/// The bytes that all connections hold.
-static AHEAD: AtomicUsize = AtomicUsize::new(0);
-
-impl Ahead {
-    /// Whether there is room for these bytes. While a request is `served`, they may be its body.
-    fn grow(&self, bytes: &[u8], served: bool) -> bool {
-        let before = self.held();
-        for byte in bytes {
-            self.partial.set(self.partial.get() + 1);
-            if *byte == b'\n' && self.line_ended.replace(true) {
-                self.requests.set(self.requests.get() + 1);
-                self.partial.set(0);
-                self.line_ended.set(false);
-            } else if !matches!(byte, b'\n' | b'\r') {
-                self.line_ended.set(false);
-            }
-        }
-        if served {
-            self.partial.set(0);
-        }
-        self.charge(before)
-    }
-
-    /// A request is no longer ahead: it is served.
-    fn serve(&self) {
-        let before = self.held();
-        self.requests.set(self.requests.get().saturating_sub(1));
-        self.charge(before);
-    }
-
-    /// All requests are served.
-    fn clear_requests(&self) {
-        let before = self.held();
-        self.requests.set(0);
-        self.charge(before);
-    }
-
-    fn held(&self) -> usize {
-        let requests = self
-            .requests
-            .get()
-            .saturating_sub(1)
-            .saturating_mul(WAITING_REQUEST);
-        requests + self.partial.get().saturating_sub(FREE_HEAD)
-    }
-
-    /// Charges the difference to what was held before. False if that is more than all may hold.
-    fn charge(&self, before: usize) -> bool {
-        let now = self.held();
-        if now > before {
-            let more = now - before;
-            AHEAD.fetch_add(more, Ordering::Relaxed) + more <= MAX_AHEAD
-        } else {
-            if before > now {
-                AHEAD.fetch_sub(before - now, Ordering::Relaxed);
-            }
-            true
-        }
-    }
-}
-
-impl Drop for Ahead {
-    fn drop(&mut self) {
-        AHEAD.fetch_sub(self.held(), Ordering::Relaxed);
     }
 }
 
@@ -309,79 +201,13 @@ fn set_user_timeout(stream: &TcpStream, timeout: Duration) {
 #[cfg(not(target_os = "linux"))]
 fn set_user_timeout(_: &TcpStream, _: Duration) {}
 
-/// The middleware. A request is being served until its response body is sent or dropped.
-pub(crate) async fn track<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<TrackedBody<B>>, Error> {
-    let progress = request.request().conn_data::<Rc<Progress>>();
-    let serving = progress.map(|progress| {
-        progress.serving.set(true);
-        progress.ahead.serve();
-        Serving(Rc::clone(progress))
-    });
-    let response = next.call(request).await?;
-    if let Some(Serving(progress)) = &serving {
-        let is_stream = matches!(response.response().body().size(), BodySize::Stream);
-        progress.streaming.set(is_stream);
-    }
-    let reservation = response.request().extensions_mut().remove();
-    Ok(response.map_body(|_, body| TrackedBody {
-        body,
-        rest: Bytes::new(),
-        _serving: serving,
-        _reservation: reservation,
-    }))
-}
-
-/// A request that is being served.
-#[derive(Debug)]
-struct Serving(Rc<Progress>);
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.0.serving.set(false);
-        self.0.since.set(Instant::now());
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// A response body whose request is being served until it is dropped. Hands it on in chunks.
-    pub(crate) struct TrackedBody<B> {
-        #[pin]
-        body: B,
-        rest: Bytes,
-        _serving: Option<Serving>,
-        _reservation: Option<Reservation>,
-    }
-}
-
-impl<B: MessageBody> MessageBody for TrackedBody<B> {
-    type Error = B::Error;
-
-    fn size(&self) -> BodySize {
-        self.body.size()
-    }
-
-    fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let this = self.project();
-        if this.rest.is_empty() {
-            match this.body.poll_next(task) {
-                Poll::Ready(Some(Ok(chunk))) => *this.rest = chunk,
-                other => return other,
-            }
-        }
-        let length = this.rest.len().min(CHUNK);
-        Poll::Ready(Some(Ok(this.rest.split_to(length))))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
     use tokio::time::sleep;
 
     use super::*;
+    use crate::connection::track::CHUNK;
 
     const STALL_TIMEOUT: Duration = Duration::from_secs(85);
 
@@ -440,31 +266,5 @@ mod tests {
         socket.write_all(&[0; 1024]).await.unwrap();
         socket.read_exact(&mut next).await.unwrap();
         assert_eq!(&next, b"next");
-    }
-
-    #[test]
-    fn what_clients_send_ahead_shares_a_budget_and_is_given_back() {
-        let short = b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\n\n";
-        let clients: Vec<Ahead> = (0..10_000).map(|_| Ahead::default()).collect();
-        assert!(clients.iter().all(|ahead| ahead.grow(&[b'x'; FREE_HEAD], false)));
-        let count = |bytes: &[u8]| {
-            clients
-                .iter()
-                .take_while(|ahead| ahead.grow(bytes, false))
-                .count()
-        };
-        assert_eq!(count(&[b'x'; FREE_HEAD]), MAX_AHEAD / FREE_HEAD);
-        drop(clients);
-        assert_eq!(AHEAD.load(Ordering::Relaxed), 0);
-
-        let clients: Vec<Ahead> = (0..10_000).map(|_| Ahead::default()).collect();
-        let pipelining = clients
-            .iter()
-            .take_while(|ahead| short.iter().all(|byte| ahead.grow(&[*byte], false)));
-        assert_eq!(pipelining.count(), MAX_AHEAD / WAITING_REQUEST);
-        clients.iter().for_each(Ahead::serve);
-        assert_eq!(AHEAD.load(Ordering::Relaxed), 0);
-        assert!(clients[0].grow(&[b'x'; 64 * 1024], true), "a body");
-        assert_eq!(AHEAD.load(Ordering::Relaxed), 0);
     }
 }
