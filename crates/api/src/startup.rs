@@ -1,6 +1,6 @@
 //! Starts the server, runs it until a shutdown signal, and drains it.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::App;
@@ -33,16 +33,7 @@ pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::R
     let state = AppState::new(&config)?;
     let rate_limit = Data::new(RateLimit::new(config.http.rate_limit, &state.cache));
     let proxies = Data::new(config.http.trusted_proxies.clone());
-    let listener = config.address.listen()?;
-    let address = listener.local_addr()?;
-    let mut listeners = vec![(listener, config.console == Console::WithApi)];
-    if let Console::Port(port) = config.console {
-        let host = config.address.host.clone();
-        let console = Address { host, port }.listen().context("CONSOLE_PORT")?;
-        tracing::info!("the console is at {}", console.local_addr()?);
-        listeners.push((console, true));
-    }
-    tracing::info!("taking orders at {address}");
+    let (address, listeners) = listen(&config)?;
     if matches!(config.auth, AuthConfig::Off) {
         tracing::warn!(
             name: AUTH_DISABLED,
@@ -96,6 +87,21 @@ pub async fn serve(config: Config, shutdown_signal: ShutdownSignal) -> anyhow::R
         () = report_unreachable_servers(&state) => return Ok(()),
     };
     Ok(served?)
+}
+
+/// The address of the api, and all listeners, each with whether it has the pages.
+fn listen(config: &Config) -> anyhow::Result<(SocketAddr, Vec<(TcpListener, bool)>)> {
+    let listener = config.address.listen()?;
+    let address = listener.local_addr()?;
+    let mut listeners = vec![(listener, config.console == Console::WithApi)];
+    if let Console::Port(port) = config.console {
+        let host = config.address.host.clone();
+        let console = Address { host, port }.listen().context("CONSOLE_PORT")?;
+        tracing::info!("the console is at {}", console.local_addr()?);
+        listeners.push((console, true));
+    }
+    tracing::info!("taking orders at {address}");
+    Ok((address, listeners))
 }
 
 /// Traces all requests but those for health and files.
