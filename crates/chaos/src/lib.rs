@@ -3,7 +3,7 @@
 //! [`Chaos::run`] starts the product as real processes, two replicas of api and worker, on a private
 //! PostgreSQL and Redis. In each round it sends orders at a constant rate, independent of the responses (an
 //! open loop). The first round has no fault, each of the next has one, and the last has all but the rolling
-//! restarts together. The report comes from PostgreSQL's rows and the gateway's ledger, never from a worker's
+//! restarts together; a run with one fault has its round alone. The report comes from PostgreSQL's rows and the gateway's ledger, never from a worker's
 //! own reports. One seed gives one schedule. [`Siege`] attacks one api instead, and measures what an ordinary
 //! client notices. [`Drill`] puts a Prometheus beside the product, and checks which alerts each fault fires.
 
@@ -126,17 +126,15 @@ impl Chaos {
 
     /// The faults of each round, and its share of the orders.
     fn rounds(&self) -> Vec<(Vec<Fault>, u32)> {
-        let alone = self.faults.iter().map(|fault| vec![*fault]);
-        let mut rounds: Vec<(Vec<Fault>, u32)> = std::iter::once(Vec::new())
-            .chain(alone)
-            .map(|faults| {
-                let big = faults.contains(&Fault::RollingRestarts);
-                (faults, if big { BIG_ROUND } else { 1 })
-            })
-            .collect();
+        let alone = self.faults.iter().map(|fault| {
+            let big = *fault == Fault::RollingRestarts;
+            (vec![*fault], if big { BIG_ROUND } else { 1 })
+        });
+        let mut rounds: Vec<(Vec<Fault>, u32)> = alone.collect();
         if self.faults.len() > 1 {
             let unplanned = |fault: &&Fault| **fault != Fault::RollingRestarts;
             let together = self.faults.iter().filter(unplanned).copied().collect();
+            rounds.insert(0, (Vec::new(), 1));
             rounds.push((together, BIG_ROUND));
         }
         let shares: u32 = rounds.iter().map(|(_, share)| share).sum();

@@ -27,7 +27,7 @@ async fn twenty_rolling_restarts_under_load_fail_no_request_and_lose_no_order() 
     let faults = vec![Fault::RollingRestarts];
     let chaos = Chaos {
         faults,
-        ..Chaos::full(1000, 4)
+        ..Chaos::full(750, 4)
     };
     let report = run(chaos).await;
     let total = report.total();
@@ -133,6 +133,6 @@ fn under(fault: Fault, program: PathBuf, env: &[(&str, &str)]) -> Chaos {
         faults: vec![fault],
         final_timeout: Duration::from_secs(15),
         worker: Some((program, env.collect())),
-        ..Chaos::full(600, 4)
+        ..Chaos::full(300, 4)
     }
 }
