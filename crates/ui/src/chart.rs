@@ -36,12 +36,33 @@ impl Colour {
 /// Values at equal distances; `None` where there is no data.
 #[derive(Debug, Clone, Copy)]
 pub struct Series<'a> {
-    /// The values, from the left; 0 or more.
-    pub values: &'a [Option<f64>],
-    /// Its colour.
-    pub colour: Colour,
+    /// From the left; 0 or more.
+    values: &'a [Option<f64>],
+    colour: Colour,
     /// Whether the area below is filled.
-    pub filled: bool,
+    filled: bool,
+}
+
+impl<'a> Series<'a> {
+    /// A line.
+    pub fn line(values: &'a [Option<f64>], colour: Colour) -> Self {
+        let filled = false;
+        Self {
+            values,
+            colour,
+            filled,
+        }
+    }
+
+    /// A line with the area below it filled.
+    pub fn area(values: &'a [Option<f64>], colour: Colour) -> Self {
+        let filled = true;
+        Self {
+            values,
+            colour,
+            filled,
+        }
+    }
 }
 
 /// A text below the time axis.
@@ -167,11 +188,7 @@ pub fn sparkline(values: &[Option<f64>], colour: Colour) -> String {
         .iter()
         .flatten()
         .fold(0.0_f64, |top, value| top.max(*value));
-    let series = Series {
-        values,
-        colour,
-        filled: true,
-    };
+    let series = Series::area(values, colour);
     // Writing to a String does not fail.
     let _ = lines(
         &mut svg,
@@ -252,11 +269,7 @@ mod tests {
     use super::*;
 
     fn chart(values: &[Option<f64>]) -> String {
-        let series = Series {
-            values,
-            colour: Colour::First,
-            filled: false,
-        };
+        let series = Series::line(values, Colour::First);
         let chart = Chart {
             description: "orders <&\"> per second".to_owned(),
             series: vec![series],

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// A whole number with commas between groups of three digits: `48,211`.
-pub fn grouped(number: u64) -> String {
-    group(&number.to_string())
+/// A whole number with commas between groups of three digits: `48,211`. A negative count is 0.
+pub fn grouped(number: impl TryInto<u64>) -> String {
+    group(&number.try_into().unwrap_or_default().to_string())
 }
 
 /// A decimal amount with its currency: `1500.00` and `USD` make `1,500.00 USD`.

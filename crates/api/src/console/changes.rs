@@ -36,7 +36,7 @@ pub(super) async fn confirm_one(
 ) -> Result<HttpResponse, Problem> {
     let order = state.store.find(*id, None).await?;
     let order = order.ok_or_else(Problem::order_not_found)?;
-    let amount = ui::amount(&order.amount.to_string(), order.amount.currency().code());
+    let amount = words::amount(&order.amount);
     let change = change_of(&request);
     let (text, warning) = match change {
         Change::Retry => {
@@ -90,39 +90,17 @@ pub(super) async fn confirm_many(
         .collect();
     let filter = filter.into_inner().without_empty();
     let (count, fields, back) = if selected.is_empty() {
-        let count = state
-            .store
-            .count_changeable(change, &required(change, &filter)?)
-            .await?;
-        let fields = filter
-            .fields()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        (
-            u64::try_from(count).unwrap_or(0),
-            fields,
-            filter.path("/orders", &[]),
-        )
+        let orders = required(change, &filter)?;
+        let count = state.store.count_changeable(change, &orders).await?;
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let fields = filter.fields().map(owned).collect();
+        (ui::grouped(count), fields, filter.link("/orders"))
     } else {
-        (
-            u64::try_from(selected.len()).unwrap_or(0),
-            selected,
-            "/orders".to_owned(),
-        )
-    };
-    let count = ui::grouped(count);
-    let text = match change {
-        Change::Retry => format!(
-            "{count} failed orders are processed again, with as many attempts as new ones. Payments that were \
-             declined are made again."
-        ),
-        Change::Cancel => {
-            format!("{count} pending orders are not processed and not charged. This cannot be undone.")
-        }
+        (ui::grouped(selected.len()), selected, "/orders".to_owned())
     };
     let confirmation = Confirmation {
         title: format!("{} {count} orders?", verb(change)),
-        text,
+        text: text_for_many(change, &count),
         warning: Some("Orders that change meanwhile are skipped.".to_owned()),
         action: request.path().to_owned(),
         button: format!("{} {count} orders", verb(change)),
@@ -131,6 +109,18 @@ pub(super) async fn confirm_many(
         fields,
     };
     confirm(&state, &operator, "Orders", confirmation).await
+}
+
+fn text_for_many(change: Change, count: &str) -> String {
+    match change {
+        Change::Retry => format!(
+            "{count} failed orders are processed again, with as many attempts as new ones. Payments that were \
+             declined are made again."
+        ),
+        Change::Cancel => {
+            format!("{count} pending orders are not processed and not charged. This cannot be undone.")
+        }
+    }
 }
 
 pub(super) async fn change_many(

@@ -5,7 +5,8 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use super::access::{Act, Operator};
-use super::page::{Frame, page};
+use super::frame::Frame;
+use super::page::page;
 use crate::problem::Problem;
 use crate::state::AppState;
 

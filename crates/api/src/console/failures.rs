@@ -13,7 +13,8 @@ use store::{OrderFilter, Sample, Sort};
 use ui::{Colour, Moment, sparkline};
 
 use super::access::{Look, Operator};
-use super::page::{Frame, page};
+use super::frame::Frame;
+use super::page::page;
 use super::series::number;
 use super::words::{self, Explanation};
 use crate::problem::Problem;
@@ -125,15 +126,11 @@ fn group((code, of_code): (String, OfCode)) -> (i64, Group) {
     });
     let group = Group {
         explanation: words::explanation(&code),
-        last_hour: grouped(last),
-        last_day: grouped(total),
+        last_hour: ui::grouped(last),
+        last_day: ui::grouped(total),
         by_hour: sparkline(&values, Colour::Bad),
         examples: examples.collect(),
         code,
     };
     (total, group)
-}
-
-fn grouped(count: i64) -> String {
-    ui::grouped(u64::try_from(count).unwrap_or(0))
 }

@@ -8,7 +8,8 @@ use ui::Moment;
 
 use super::access::{Act, Action, Look, Operator};
 use super::confirmation::{Confirmation, confirm};
-use super::page::{Frame, page, see_other};
+use super::frame::Frame;
+use super::page::{page, see_other};
 use super::workers::Workers;
 use crate::operations::queue;
 use crate::problem::Problem;

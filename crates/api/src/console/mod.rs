@@ -5,6 +5,7 @@ mod access;
 mod changes;
 mod confirmation;
 mod failures;
+mod frame;
 mod jobs;
 mod live;
 mod operations;

@@ -9,7 +9,8 @@ use ui::Moment;
 use uuid::Uuid;
 
 use super::access::{Look, Operator};
-use super::page::{Frame, page};
+use super::frame::Frame;
+use super::page::page;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -101,7 +102,6 @@ fn row(operation: Operation) -> Row {
     let took = operation
         .finished_at
         .map(|at| (at - operation.created_at).to_std().unwrap_or_default());
-    let grouped = |count: i64| ui::grouped(u64::try_from(count).unwrap_or(0));
     Row {
         id: operation.id,
         created: Moment::recent(operation.created_at),
@@ -109,9 +109,9 @@ fn row(operation: Operation) -> Row {
         took: took.map_or_else(String::new, ui::duration),
         filter: filter_words(&operation.filter),
         is_bulk: matches!(operation.kind.as_str(), "retry" | "cancel"),
-        matched: grouped(operation.matched),
-        done: grouped(operation.done),
-        skipped: grouped(operation.skipped),
+        matched: ui::grouped(operation.matched),
+        done: ui::grouped(operation.done),
+        skipped: ui::grouped(operation.skipped),
         done_count: operation.done,
         matched_count: operation.matched.max(1),
         kind: operation.kind,

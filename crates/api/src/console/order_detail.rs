@@ -1,7 +1,6 @@
 //! `/orders/{id}`: one order, with what happened to it and what can be done.
 
 use std::time::Duration;
-use ui::Moment;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -10,9 +9,11 @@ use askama::Template;
 use chrono::{DateTime, Utc};
 use domain::{Item, Order, OrderId, OrderStatus};
 use store::Transition;
+use ui::Moment;
 
 use super::access::{Look, Operator};
-use super::page::{Frame, page_with_frames};
+use super::frame::Frame;
+use super::page::page_with_frames;
 use super::words::{self, Explanation};
 use crate::orders::representation::OrderBody;
 use crate::problem::Problem;
@@ -195,7 +196,7 @@ fn facts(state: &AppState, order: &Order, idempotency_key: Option<String>) -> Fa
     let (max_attempts, max_crashes) = (state.console.max_attempts, state.console.max_crashes);
     Facts {
         customer: order.customer.as_str().to_owned(),
-        amount: ui::amount(&order.amount.to_string(), order.amount.currency().code()),
+        amount: words::amount(&order.amount),
         is_high_value: order.amount.exceeds(state.high_value),
         items,
         more_items,
@@ -225,9 +226,9 @@ fn facts(state: &AppState, order: &Order, idempotency_key: Option<String>) -> Fa
 
 fn item_row(item: &Item) -> ItemRow {
     ItemRow {
-        quantity: ui::grouped(item.quantity.into()),
+        quantity: ui::grouped(item.quantity),
         name: item.product_name.clone(),
-        unit_price: ui::amount(&item.unit_price.to_string(), item.unit_price.currency().code()),
+        unit_price: words::amount(&item.unit_price),
     }
 }
 

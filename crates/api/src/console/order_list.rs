@@ -11,7 +11,8 @@ use store::{Sort, UnreadableOrder};
 use ui::Moment;
 
 use super::access::{Look, Operator};
-use super::page::{Frame, page, see_other};
+use super::frame::Frame;
+use super::page::{page, see_other};
 use super::selection::Selection;
 use super::words;
 use crate::problem::Problem;
@@ -225,7 +226,7 @@ fn row(order: Result<Order, UnreadableOrder>) -> Row {
         customer: order.customer.as_str().to_owned(),
         product: order.product_name().to_owned(),
         more_items: order.items.len().saturating_sub(1),
-        amount: ui::amount(&order.amount.to_string(), order.amount.currency().code()),
+        amount: words::amount(&order.amount),
         status: order.status.to_string(),
         payment: words::payment(&order),
         payment_class: order.payment_status.as_str(),

@@ -14,7 +14,8 @@ use store::{OrderFilter, Sample, SampledState, Sort};
 use ui::{Chart, Colour, Moment, Series};
 
 use super::access::{Look, Operator};
-use super::page::{Frame, page};
+use super::frame::Frame;
+use super::page::page;
 use super::series::{Point, Range, RangeQuery, most, number, outages};
 use super::words;
 use super::workers::Workers;
@@ -154,7 +155,7 @@ fn stats(samples: &[Arc<Sample>], points: &[Point], range: Range, jobs: Option<Q
                 } else {
                     ui::rate(number(sum(minute, |sample| sample.created)) / 60.0)
                 },
-                note: format!("{} in {}", count(created), range.short()),
+                note: format!("{} in {}", ui::grouped(created), range.short()),
                 spark: spark(&|point| point.per_second(|s| s.created), Colour::First),
             },
             Stat {
@@ -166,13 +167,15 @@ fn stats(samples: &[Arc<Sample>], points: &[Point], range: Range, jobs: Option<Q
             Stat {
                 name: "Failed",
                 value: ui::percent(number(failed), number(finished)),
-                note: format!("{} in {}", count(failed), range.short()),
+                note: format!("{} in {}", ui::grouped(failed), range.short()),
                 spark: spark(&|point| point.per_second(samples::failed), Colour::Bad),
             },
             Stat {
                 name: "Oldest unfinished",
                 value: seconds(state.map(|state| state.oldest_age)),
-                note: state.map_or_else(String::new, |state| format!("{} wait", count(waiting(&state)))),
+                note: state.map_or_else(String::new, |state| {
+                    format!("{} wait", ui::grouped(waiting(&state)))
+                }),
                 spark: spark(
                     &|point| most(&point.samples, |s| s.state.map(|state| state.oldest_age)),
                     Colour::Warn,
@@ -211,16 +214,8 @@ fn rates(points: &[Point], range: Range) -> Rates {
             ui::decimal(latest(&finished))
         ),
         series: vec![
-            Series {
-                values: &created,
-                colour: Colour::First,
-                filled: true,
-            },
-            Series {
-                values: &finished,
-                colour: Colour::Third,
-                filled: false,
-            },
+            Series::area(&created, Colour::First),
+            Series::line(&finished, Colour::Third),
         ],
         labels: range.labels(Utc::now()),
         marks: outages(points),
@@ -257,12 +252,12 @@ fn waits(state: Option<SampledState>, busy: u64) -> Waits {
             class,
             name,
             words,
-            count: count(orders),
+            count: ui::grouped(orders),
         }
     });
     Waits {
         is_known: state.is_some(),
-        total: count(waiting + busy),
+        total: ui::grouped(waiting + busy),
         rows: rows.collect(),
     }
 }
@@ -292,10 +287,6 @@ fn seconds(value: Option<f64>) -> String {
     duration.map_or_else(|| "–".to_owned(), ui::duration)
 }
 
-fn count(count: i64) -> String {
-    ui::grouped(u64::try_from(count).unwrap_or(0))
-}
-
 fn failed_row(order: Order) -> Failed {
     let code = order
         .failure
@@ -305,7 +296,7 @@ fn failed_row(order: Order) -> Failed {
         at: Moment::recent(order.completed_at.unwrap_or(order.updated_at)),
         short: ui::shortened(&id),
         id,
-        amount: ui::amount(&order.amount.to_string(), order.amount.currency().code()),
+        amount: words::amount(&order.amount),
         what: words::explanation(&code).what,
         code,
     }

@@ -7,8 +7,9 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::access::{self, Action, Look, require_same_origin};
+use super::frame::Frame;
 use super::live::Live;
-use super::page::{Frame, page, see_other};
+use super::page::{page, see_other};
 use crate::problem::Problem;
 use crate::state::AppState;
 

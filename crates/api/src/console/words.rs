@@ -1,13 +1,18 @@
 //! What an operator reads: why an order failed and what to do about it, and what an unfinished order waits
 //! for.
 
-use domain::{Order, PaymentMethod, PaymentStatus};
+use domain::{Money, Order, PaymentMethod, PaymentStatus};
 
 /// A failure in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Explanation {
     pub(super) what: &'static str,
     pub(super) advice: &'static str,
+}
+
+/// `1,500.00 USD`.
+pub(super) fn amount(amount: &Money) -> String {
+    ui::amount(&amount.to_string(), amount.currency().code())
 }
 
 /// Of each failure code: what happened, and what an operator can do.

@@ -108,7 +108,6 @@ fn rows(map: &ServiceMap) -> Vec<Row> {
 
 impl Row {
     fn of(from: &MapNode, to: &MapNode, calls: &Calls) -> Self {
-        let grouped = |number: usize| ui::grouped(u64::try_from(number).unwrap_or(u64::MAX));
         let time = |time: Option<std::time::Duration>| time.map_or("–".to_owned(), ui::duration);
         Self {
             from: from.name.clone(),
@@ -116,9 +115,9 @@ impl Row {
             to_kind: kind_words(to.kind),
             traces: traces_between(from, to, false),
             failed: (calls.errors > 0).then(|| traces_between(from, to, true)),
-            count: grouped(calls.count),
+            count: ui::grouped(calls.count),
             rate: ui::rate(calls.per_second),
-            errors: grouped(calls.errors),
+            errors: ui::grouped(calls.errors),
             p50: time(calls.p50),
             p99: time(calls.p99),
         }

@@ -52,11 +52,7 @@ impl MetricChart {
         let unit = Unit::of(&series.metric);
         let is_rate = matches!(unit, Unit::PerSecond | Unit::BytesPerSecond);
         let coloured = series.lines.iter().zip(COLOURS);
-        let lines = coloured.map(|(line, colour)| Series {
-            values: &line.values,
-            colour,
-            filled: false,
-        });
+        let lines = coloured.map(|(line, colour)| Series::line(&line.values, colour));
         let classes = COLOURS
             .iter()
             .map(|colour| colour.class())
@@ -115,15 +111,10 @@ impl LineRow {
 impl Charts {
     fn of(distribution: &DistributionSeries, series: &MetricSeries, attributes: &[(String, String)]) -> Self {
         let unit = Unit::of_values(&series.metric.unit);
-        let line = |values, colour| Series {
-            values,
-            colour,
-            filled: false,
-        };
         let lines = vec![
-            line(&distribution.p99[..], Colour::Fourth),
-            line(&distribution.p95[..], Colour::Second),
-            line(&distribution.p50[..], Colour::Third),
+            Series::line(&distribution.p99, Colour::Fourth),
+            Series::line(&distribution.p95, Colour::Second),
+            Series::line(&distribution.p50, Colour::Third),
         ];
         let rows: Vec<String> = ranges(&distribution.bounds)
             .map(|(_, high)| high.map_or("more".to_owned(), |high| unit.write(high)))

@@ -81,7 +81,10 @@ fn traces(rates: &Rates) -> String {
     let failed = per_second(|step| step.errors);
     chart(
         "Traces per second, and those with errors",
-        vec![(&all, Colour::First, true), (&failed, Colour::Bad, false)],
+        vec![
+            Series::area(&all, Colour::First),
+            Series::line(&failed, Colour::Bad),
+        ],
         rates,
         ui::decimal,
     )
@@ -104,29 +107,19 @@ fn durations(rates: &Rates) -> String {
     chart(
         "Duration: median, 95th and 99th percentile",
         vec![
-            (&p99, Colour::Fourth, false),
-            (&p95, Colour::Second, false),
-            (&p50, Colour::Third, false),
+            Series::line(&p99, Colour::Fourth),
+            Series::line(&p95, Colour::Second),
+            Series::line(&p50, Colour::Third),
         ],
         rates,
         seconds,
     )
 }
 
-fn chart(
-    description: &str,
-    lines: Vec<(&Vec<Option<f64>>, Colour, bool)>,
-    rates: &Rates,
-    unit: fn(f64) -> String,
-) -> String {
-    let series = lines.into_iter().map(|(values, colour, filled)| Series {
-        values,
-        colour,
-        filled,
-    });
+fn chart(description: &str, series: Vec<Series<'_>>, rates: &Rates, unit: fn(f64) -> String) -> String {
     let chart = Chart {
         description: description.to_owned(),
-        series: series.collect(),
+        series,
         labels: labels(&rates.timeline),
         marks: Vec::new(),
         least_top: 0.0,
@@ -155,7 +148,7 @@ impl Row {
             address: filter
                 .narrowed(&Query::word("root", &root.root_name))
                 .address("/"),
-            count: ui::grouped(u64::try_from(count).unwrap_or(u64::MAX)),
+            count: ui::grouped(count),
             rate: ui::rate(double_of_count(count) / period),
             errors,
             error_share: ui::percent(double_of_count(errors), double_of_count(count)),

@@ -5,7 +5,7 @@ use askama::Template;
 use domain::OrderId;
 use uuid::Uuid;
 
-use crate::console::page::frame_parts;
+use crate::console::frame::frame_parts;
 use crate::console::series::Range;
 use crate::console::{failures, jobs, operations, order_detail, overview};
 use crate::problem::Problem;

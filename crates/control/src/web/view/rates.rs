@@ -42,16 +42,8 @@ impl Rates {
                 ui::decimal(last(&finals))
             ),
             series: vec![
-                Series {
-                    values: &accepted,
-                    colour: Colour::First,
-                    filled: true,
-                },
-                Series {
-                    values: &finals,
-                    colour: Colour::Third,
-                    filled: false,
-                },
+                Series::area(&accepted, Colour::First),
+                Series::line(&finals, Colour::Third),
             ],
             labels: [0.0, 0.5, 1.0].map(|at| label(at, start, length)).into(),
             marks: marks
