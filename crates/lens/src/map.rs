@@ -235,14 +235,8 @@ impl Samples {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attributes::{Attributes, Value};
-    use crate::fixtures::{span, trace_id};
+    use crate::fixtures::{attributes, span, trace_id};
     use crate::trace::Status;
-
-    fn attributes(pairs: &[(&str, &str)]) -> Attributes {
-        let pair = |pair: &(&str, &str)| (pair.0.to_owned(), Value::String(pair.1.into()));
-        pairs.iter().map(pair).collect()
-    }
 
     fn of(service: &str, kind: SpanKind, pairs: &[(&str, &str)], span: Span) -> Span {
         Span {

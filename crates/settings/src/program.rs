@@ -1,6 +1,6 @@
 //! What a program reports of itself, and how it asks its running process for it.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
@@ -79,13 +79,13 @@ fn get(host: &str, port: u16, path: &str) -> io::Result<String> {
     // HTTP/1.0: the response ends with the connection.
     write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
     let mut response = Vec::new();
-    let mut reader = BufReader::new(io::Read::take(stream, MAX_RESPONSE));
-    while reader.read_until(b'\n', &mut response)? > 0 {}
+    stream.take(MAX_RESPONSE).read_to_end(&mut response)?;
     Ok(String::from_utf8_lossy(&response).into_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
     use std::net::TcpListener;
 
     use super::*;

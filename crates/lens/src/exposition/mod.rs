@@ -170,14 +170,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::attributes::Value;
-
-    fn attributes(pairs: &[(&str, &str)]) -> Attributes {
-        pairs
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), Value::String((*value).into())))
-            .collect()
-    }
+    use crate::fixtures::{self, attributes};
 
     fn metric(name: &str, kind: MetricKind, value: PointValue) -> Metric {
         let resource = attributes(&[
@@ -187,21 +180,16 @@ mod tests {
             ("host.name", "here"),
         ]);
         Metric {
-            name: name.to_owned(),
             description: "Two\nlines.".to_owned(),
             unit: "s".to_owned(),
-            kind,
-            monotonic: kind == MetricKind::Sum,
-            temporality: Temporality::Cumulative,
             points: vec![Point {
                 attributes: attributes(&[("a.b", "x\"y"), ("a-b", "z"), ("le", "1")]),
                 start_unix_nano: 1,
                 time_unix_nano: 10,
                 value,
             }],
-            service: "shop".into(),
             resource: Arc::new(resource),
-            scope: Arc::default(),
+            ..fixtures::metric(name, kind)
         }
     }
 

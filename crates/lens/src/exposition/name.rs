@@ -103,23 +103,14 @@ fn add_unless_present(words: &mut Vec<String>, word: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::metric::Temporality;
+    use crate::fixtures::metric;
 
     fn name(name: &str, unit: &str, kind: MetricKind, monotonic: bool) -> String {
         exported_name(&Metric {
-            name: name.to_owned(),
-            description: String::new(),
             unit: unit.to_owned(),
-            kind,
             monotonic,
-            temporality: Temporality::Cumulative,
-            points: Vec::new(),
-            service: "shop".into(),
-            resource: Arc::default(),
-            scope: Arc::default(),
+            ..metric(name, kind)
         })
     }
 

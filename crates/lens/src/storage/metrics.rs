@@ -229,25 +229,18 @@ fn name_of_series(attributes: &Attributes) -> String {
 mod tests {
     use super::*;
     use crate::attributes::Value;
+    use crate::fixtures;
     use crate::metric::{MetricKind, PointValue};
 
     fn metric(name: &str, series: i64, time: u64, value: PointValue) -> Metric {
         Metric {
-            name: name.to_owned(),
-            description: String::new(),
-            unit: String::new(),
-            kind: MetricKind::Sum,
-            monotonic: true,
-            temporality: Temporality::Cumulative,
             points: vec![Point {
                 attributes: [("series".to_owned(), Value::Int(series))].into_iter().collect(),
                 start_unix_nano: 1,
                 time_unix_nano: time,
                 value,
             }],
-            service: "shop".into(),
-            resource: Arc::default(),
-            scope: Arc::default(),
+            ..fixtures::metric(name, MetricKind::Sum)
         }
     }
 
