@@ -8,9 +8,8 @@ use crate::problem::Problem;
 use crate::samples;
 use crate::state::AppState;
 
-/// The version, and the commit if the build sets it.
+/// The version that pages show, beside the commit.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
-pub(super) const COMMIT: Option<&str> = option_env!("GIT_COMMIT");
 
 /// The frame of a page.
 #[derive(Debug)]
