@@ -3,9 +3,10 @@
 //! [`Chaos::run`] starts the product as real processes, two replicas of api and worker, on a private
 //! PostgreSQL and Redis. In each round it sends orders at a constant rate, independent of the responses (an
 //! open loop). The first round has no fault, each of the next has one, and the last has all but the rolling
-//! restarts together; a run with one fault has its round alone. The report comes from PostgreSQL's rows and the gateway's ledger, never from a worker's
-//! own reports. One seed gives one schedule. [`Siege`] attacks one api instead, and measures what an ordinary
-//! client notices. [`Drill`] puts a Prometheus beside the product, and checks which alerts each fault fires.
+//! restarts together; a run with one fault has its round alone. The report comes from PostgreSQL's rows and
+//! the gateway's ledger, never from a worker's own reports. One seed gives one schedule. [`Siege`] attacks
+//! one api instead, and measures what an ordinary client notices. [`Drill`] puts a Prometheus beside the
+//! product, and checks which alerts each fault fires.
 
 mod audit;
 mod balancer;
