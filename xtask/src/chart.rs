@@ -4,7 +4,9 @@
 use std::fs;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
+
+use crate::generated;
 
 const SOURCE: &str = "deploy/k8s";
 const TARGET: &str = "deploy/helm";
@@ -12,7 +14,7 @@ const TARGET: &str = "deploy/helm";
 const LABEL: &str = "app.kubernetes.io/part-of: throughline";
 
 /// Files of the source that become templates.
-const TEMPLATES: [&str; 7] = [
+const TEMPLATES: [&str; 8] = [
     "base/serviceaccounts.yaml",
     "base/config.yaml",
     "base/migrate.yaml",
@@ -20,8 +22,53 @@ const TEMPLATES: [&str; 7] = [
     "base/worker.yaml",
     "base/network.yaml",
     "components/ingress/ingress.yaml",
+    "components/keda/scaledobject.yaml",
 ];
-const SCALED_OBJECT: &str = "components/keda/scaledobject.yaml";
+/// What becomes a value, in any object. At an installation, a hook would run before the account and the
+/// settings that it needs exist.
+const REPLACED: [(&str, &str); 7] = [
+    ("image: throughline\n", "image: {{ .Values.image | quote }}\n"),
+    (
+        "secretName: throughline-api\n",
+        "secretName: {{ .Values.secrets.api }}\n",
+    ),
+    (
+        "secretName: throughline-worker\n",
+        "secretName: {{ .Values.secrets.worker }}\n",
+    ),
+    (
+        "secretName: throughline-migrate\n",
+        "secretName: {{ .Values.secrets.migrate }}\n",
+    ),
+    ("orders.example.com", "{{ .Values.host }}"),
+    (
+        "    helm.sh/hook: pre-upgrade\n",
+        "    {{- if .Release.IsUpgrade }}\n    helm.sh/hook: pre-upgrade\n",
+    ),
+    (
+        "    helm.sh/hook-delete-policy: before-hook-creation\n",
+        "    helm.sh/hook-delete-policy: before-hook-creation\n    {{- end }}\n",
+    ),
+];
+/// What becomes a value of the object's workload.
+const REPLICAS: [(&str, &str); 4] = [
+    (
+        "minReplicas: 2",
+        "minReplicas: {{ .Values.WORKLOAD.minReplicas }}",
+    ),
+    (
+        "maxReplicas: 10",
+        "maxReplicas: {{ .Values.WORKLOAD.maxReplicas }}",
+    ),
+    (
+        "minReplicaCount: 2",
+        "minReplicaCount: {{ .Values.WORKLOAD.minReplicas }}",
+    ),
+    (
+        "maxReplicaCount: 10",
+        "maxReplicaCount: {{ .Values.WORKLOAD.maxReplicas }}",
+    ),
+];
 
 const CHART: &str = "\
 # Made by `cargo xtask chart` from deploy/k8s.
@@ -74,17 +121,9 @@ pub(crate) struct Chart {
 
 impl Chart {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let folder = testkit::workspace().join(TARGET);
         for (name, content) in files()? {
-            let path = testkit::workspace().join(TARGET).join(name);
-            if self.check {
-                if fs::read_to_string(&path).ok().as_deref() != Some(&content) {
-                    bail!("{} is not up to date: run `cargo xtask chart`", path.display());
-                }
-            } else {
-                fs::create_dir_all(path.parent().context("a file in no folder")?)?;
-                fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
-                println!("{}", path.display());
-            }
+            generated::write(&folder.join(name), &content, self.check, "cargo xtask chart")?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -100,7 +139,7 @@ fn files() -> anyhow::Result<Vec<(String, String)>> {
             VALUES.replace("VERSION", version) + &settings,
         ),
     ];
-    for source in TEMPLATES.into_iter().chain([SCALED_OBJECT]) {
+    for source in TEMPLATES {
         let name = source.rsplit('/').next().unwrap_or_default();
         files.push((format!("templates/{name}"), template(source)?));
     }
@@ -144,55 +183,30 @@ fn document(text: &str) -> String {
     } else {
         "api"
     };
-    let mut result = text.replace("image: throughline\n", "image: {{ .Values.image | quote }}\n");
-    for workload in ["api", "worker", "migrate"] {
-        let secret = format!("secretName: throughline-{workload}\n");
-        result = result.replace(
-            &secret,
-            &format!("secretName: {{{{ .Values.secrets.{workload} }}}}\n"),
-        );
+    let mut result = text.to_owned();
+    for (from, to) in REPLACED.iter().chain(&REPLICAS) {
+        result = result.replace(from, &to.replace("WORKLOAD", workload));
     }
-    for (field, value) in [
-        ("minReplicas: 2", "minReplicas"),
-        ("maxReplicas: 10", "maxReplicas"),
-        ("minReplicaCount: 2", "minReplicas"),
-        ("maxReplicaCount: 10", "maxReplicas"),
-    ] {
-        let name = field.split(' ').next().unwrap_or_default();
-        result = result.replace(field, &format!("{name} {{{{ .Values.{workload}.{value} }}}}"));
+    match condition(kind(text), workload) {
+        Some(condition) => format!("{{{{- if {condition} }}}}\n{result}{{{{- end }}}}\n"),
+        None => result,
     }
-    result = result.replace("orders.example.com", "{{ .Values.host }}");
-    let condition = match kind(text) {
-        "Job" => return only_upgrades_run_the_hook(&result),
-        "Ingress" => ".Values.ingress",
-        "ScaledObject" => ".Values.keda",
-        "HorizontalPodAutoscaler" if workload == "worker" => "not .Values.keda",
-        _ => return result,
-    };
-    format!("{{{{- if {condition} }}}}\n{result}{{{{- end }}}}\n")
+}
+
+/// Of an object that not every site has.
+fn condition(kind: &str, workload: &str) -> Option<&'static str> {
+    match (kind, workload) {
+        ("Ingress", _) => Some(".Values.ingress"),
+        ("ScaledObject", _) => Some(".Values.keda"),
+        ("HorizontalPodAutoscaler", "worker") => Some("not .Values.keda"),
+        _ => None,
+    }
 }
 
 fn kind(text: &str) -> &str {
     text.lines()
         .find_map(|line| line.strip_prefix("kind: "))
         .unwrap_or_default()
-}
-
-/// At an installation, a hook would run before the account and the settings that it needs exist.
-fn only_upgrades_run_the_hook(job: &str) -> String {
-    let mut result = String::new();
-    for line in job.split_inclusive('\n') {
-        if line.contains("helm.sh/hook:") {
-            result += "    {{- if .Release.IsUpgrade }}\n";
-            result += line;
-        } else if line.contains("helm.sh/hook-delete-policy:") {
-            result += line;
-            result += "    {{- end }}\n";
-        } else {
-            result += line;
-        }
-    }
-    result
 }
 
 /// With the label at the object and at the pods of its template.

@@ -9,6 +9,7 @@ mod down;
 mod drill;
 mod found;
 mod fuzz_api;
+mod generated;
 mod local;
 mod migrate;
 mod order;
