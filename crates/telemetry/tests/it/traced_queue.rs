@@ -1,13 +1,18 @@
 //! A queue of throughline-queue whose jobs carry their trace.
 
+use std::time::Duration;
+
 use lens::SpanKind;
 use throughline_queue::{Delivery, Enqueued, QueueConfig};
 use throughline_telemetry::job::TracedQueue;
 use throughline_telemetry::span;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::statements::within_a_trace;
 use crate::support::{attribute, is_child, trace};
+
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn jobs_of_a_traced_queue_run_in_their_trace_while_the_program_runs() {
@@ -32,7 +37,8 @@ async fn jobs_of_a_traced_queue_run_in_their_trace_while_the_program_runs() {
         }
     };
     let program = async { [delivered.recv().await, delivered.recv().await] };
-    let attempts = parcels.work_while(program, deliver).await.unwrap();
+    let working = timeout(TIMEOUT, parcels.work_while(program, deliver));
+    let attempts = working.await.expect("two attempts").unwrap();
     let trace_id = Some(id.to_string());
     assert_eq!(attempts, [Some((7, 1, trace_id.clone())), Some((7, 2, trace_id))]);
 
