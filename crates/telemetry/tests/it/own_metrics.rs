@@ -1,10 +1,14 @@
 //! A service's own instruments.
 
+use std::net::TcpListener;
+
+use actix_web::{App, HttpServer};
 use lens::{MetricKind, PointValue};
 use opentelemetry::KeyValue;
+use throughline_telemetry::http::server::Tracing;
 use throughline_telemetry::metrics;
 
-use crate::support::{lens, point};
+use crate::support::{eventually, lens, point};
 
 #[tokio::test]
 async fn a_services_own_instruments_have_unit_and_description() {
@@ -49,4 +53,34 @@ async fn the_process_and_its_runtime_are_measured() {
         assert_eq!(metric.unit, unit, "{name}");
         assert_eq!(metric.kind, MetricKind::Sum, "{name}");
     }
+}
+
+#[tokio::test]
+async fn the_runtimes_of_a_servers_workers_are_measured() {
+    const WORKERS: usize = 3;
+    let store = lens().store();
+    // It serves for the rest of the process.
+    std::thread::spawn(|| {
+        let server = HttpServer::new(|| App::new().wrap(Tracing::new()));
+        let server = server.workers(WORKERS).disable_signals();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let server = server.listen(listener).unwrap().run();
+        actix_web::rt::System::new().block_on(server).unwrap();
+    });
+    let of_setup = std::thread::available_parallelism().unwrap().get();
+    let expected = i64::try_from(of_setup + WORKERS).unwrap();
+    eventually("the runtimes of the workers", || {
+        let metric = store
+            .metrics()
+            .into_iter()
+            .find(|it| it.name == "tokio.workers")?;
+        let is_reached =
+            |value: &PointValue| matches!(value, PointValue::Int { value, .. } if *value >= expected);
+        metric
+            .points
+            .iter()
+            .any(|point| is_reached(&point.value))
+            .then_some(())
+    })
+    .await;
 }
