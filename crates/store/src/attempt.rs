@@ -3,36 +3,16 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use diesel::dsl::now;
-use diesel::prelude::*;
-use domain::{Attempt, Failure, Order, OrderId, OrderStatus};
+use domain::{Attempt, Failure, Order, OrderId};
 
-use crate::batches::complete::{CompleteOrders, Completion, CompletionRows};
-use crate::columns::{failed_with, final_state, pending_again, storable, uncounted};
+use crate::batches::complete::Completion;
+use crate::batches::end::{Ending, Next, WaitingSince};
+use crate::batches::record_intent::IntentRecord;
+use crate::batches::renew::Renewal;
 use crate::error::StoreError;
-use crate::fencing::LOCK_OR_WAIT;
-#[cfg(not(feature = "sabotage"))]
-use crate::fencing::held;
-use crate::pg::expressions::{at_random_within, exactly_from_now, from_now, now_unless_set};
-use crate::row::OrderRow;
-#[cfg(feature = "sabotage")]
-use crate::sabotage::held;
-use crate::schema::orders;
-use crate::settlement::{Settlement, settled_as};
+use crate::pg::expressions::storable;
+use crate::settlement::Settlement;
 use crate::store::Store;
-use crate::transition::NewTransition;
-
-telemetry::statement! {
-    RenewLease: "UPDATE" "orders", action "renew_lease", framework "apalis";
-    RecordIntent: "UPDATE" "orders", action "record_intent", framework "apalis";
-    CompleteOrderAlone: "UPDATE" "orders", action "complete_order_alone", framework "apalis";
-    FailOrder: "UPDATE" "orders", action "fail_order", framework "apalis";
-    BackOffOrder: "UPDATE" "orders", action "back_off_order", framework "apalis";
-    WaitForGateway: "UPDATE" "orders", action "wait_for_gateway", framework "apalis";
-    ReleaseOrder: "UPDATE" "orders", action "release_order", framework "apalis";
-    LeaveUnreadableOrder: "UPDATE" "orders", action "leave_unreadable_order", framework "apalis";
-}
 
 /// The longest backoff of an order that this version cannot read.
 const MAX_UNREADABLE_BACKOFF: Duration = Duration::from_secs(600);
@@ -40,8 +20,12 @@ const MAX_UNREADABLE_BACKOFF: Duration = Duration::from_secs(600);
 impl Store {
     /// Lease renewal: the lease ends `lease` from now, or up to a quarter later. `false` if it was lost.
     pub async fn renew(&self, id: OrderId, attempt: Attempt, lease: Duration) -> Result<bool, StoreError> {
-        let update = diesel::update(held(id, attempt)).set(orders::dispatch_after.eq(from_now(lease)));
-        Ok(self.pg.execute::<RenewLease, _>(update).await? > 0)
+        let renewal = Renewal {
+            id: id.as_uuid(),
+            attempt: attempt.number(),
+            lease,
+        };
+        Ok(self.update_alone(&renewal).await?.is_some())
     }
 
     /// Records the gateway's id of the order's payment, before money can move. An order whose row has another
@@ -55,12 +39,12 @@ impl Store {
         attempt: Attempt,
         payment_id: &str,
     ) -> Result<bool, StoreError> {
-        let payment_id = storable(payment_id);
-        let same = orders::payment_id.eq(payment_id.clone()).assume_not_null();
-        let update = diesel::update(held(id, attempt))
-            .filter(orders::payment_id.is_null().or(same))
-            .set(orders::payment_id.eq(payment_id));
-        Ok(self.pg.execute::<RecordIntent, _>(update).await? > 0)
+        let record = IntentRecord {
+            id: id.as_uuid(),
+            attempt: attempt.number(),
+            payment: storable(payment_id).into_owned(),
+        };
+        Ok(self.update(&self.calls.record_intent, record).await?.is_some())
     }
 
     /// The attempt succeeded; `payment` is the gateway's id of the charge, if this attempt or an earlier one
@@ -75,23 +59,12 @@ impl Store {
         attempt: Attempt,
         payment: Option<&str>,
     ) -> Result<Option<Order>, StoreError> {
-        let completion = || Completion {
+        let completion = Completion {
             id: id.as_uuid(),
             attempt: attempt.number(),
             payment: payment.map(storable).map(Cow::into_owned),
         };
-        let row = match self
-            .batched::<CompleteOrders>(&self.calls.complete, completion())
-            .await?
-        {
-            Some(row) => Some(row),
-            // The lease was lost, or the row is locked for the moment.
-            None => {
-                let alone = [completion()];
-                let completion = CompletionRows::new(&alone, LOCK_OR_WAIT);
-                self.pg.row::<CompleteOrderAlone, _, _>(completion).await?
-            }
-        };
+        let row = self.update(&self.calls.complete, completion).await?;
         Ok(row.map(Order::try_from).transpose()?)
     }
 
@@ -110,15 +83,8 @@ impl Store {
         failure: &Failure,
         settlement: Settlement,
     ) -> Result<Option<Order>, StoreError> {
-        let update = diesel::update(held(id, attempt))
-            .set((
-                orders::history.eq(NewTransition::because(failure.code.as_str()).to(OrderStatus::Failed)),
-                final_state(OrderStatus::Failed),
-                settled_as(settlement),
-                failed_with(failure),
-            ))
-            .returning(OrderRow::as_returning());
-        self.order::<FailOrder, _>(update).await
+        let ending = Ending::failed(id, attempt, failure, Next::Failed(settlement.status()));
+        self.end(ending).await
     }
 
     /// The attempt failed, and the order is redelivered after a random backoff of at most `max_backoff` (full
@@ -130,15 +96,8 @@ impl Store {
         failure: &Failure,
         max_backoff: Duration,
     ) -> Result<Option<Order>, StoreError> {
-        let update = diesel::update(held(id, attempt))
-            .set((
-                pending_again(failure.code.as_str()),
-                failed_with(failure),
-                orders::waiting_since.eq(None::<DateTime<Utc>>),
-                orders::dispatch_after.eq(at_random_within(max_backoff)),
-            ))
-            .returning(OrderRow::as_returning());
-        self.order::<BackOffOrder, _>(update).await
+        let ending = Ending::failed(id, attempt, failure, Next::Within(max_backoff));
+        self.end(ending).await
     }
 
     /// The gateway is unavailable: the order is redelivered after `delay`, which the caller spreads. The
@@ -151,29 +110,19 @@ impl Store {
         failure: &Failure,
         delay: Duration,
     ) -> Result<Option<Order>, StoreError> {
-        let update = diesel::update(held(id, attempt))
-            .set((
-                pending_again(failure.code.as_str()),
-                uncounted(),
-                failed_with(failure),
-                orders::waiting_since.eq(now_unless_set("waiting_since")),
-                orders::dispatch_after.eq(exactly_from_now(delay)),
-            ))
-            .returning(OrderRow::as_returning());
-        self.order::<WaitForGateway, _>(update).await
+        let ending = Ending {
+            counts: false,
+            waiting_since: WaitingSince::Now,
+            ..Ending::failed(id, attempt, failure, Next::After(delay))
+        };
+        self.end(ending).await
     }
 
     /// Abandons the attempt, for another worker to claim the order at once. The attempt does not count.
     /// `None` if the lease was lost.
     pub async fn release(&self, id: OrderId, attempt: Attempt) -> Result<Option<Order>, StoreError> {
-        let update = diesel::update(held(id, attempt))
-            .set((
-                pending_again("released"),
-                uncounted(),
-                orders::dispatch_after.eq(now),
-            ))
-            .returning(OrderRow::as_returning());
-        self.order::<ReleaseOrder, _>(update).await
+        let ending = Ending::uncounted(id, attempt, "released", Next::After(Duration::ZERO));
+        self.end(ending).await
     }
 
     /// Leaves a claimed order that this version of the program cannot read to another version: it is
@@ -182,11 +131,12 @@ impl Store {
     pub async fn leave_unreadable(&self, id: OrderId, attempt: Attempt) -> Result<bool, StoreError> {
         let doublings = u32::try_from(attempt.number()).unwrap_or(0).min(16);
         let max_backoff = Duration::from_secs(1 << doublings).min(MAX_UNREADABLE_BACKOFF);
-        let update = diesel::update(held(id, attempt)).set((
-            pending_again("unreadable"),
-            uncounted(),
-            orders::dispatch_after.eq(at_random_within(max_backoff)),
-        ));
-        Ok(self.pg.execute::<LeaveUnreadableOrder, _>(update).await? > 0)
+        let ending = Ending::uncounted(id, attempt, "unreadable", Next::Within(max_backoff));
+        Ok(self.update(&self.calls.end, ending).await?.is_some())
+    }
+
+    async fn end(&self, ending: Ending) -> Result<Option<Order>, StoreError> {
+        let row = self.update(&self.calls.end, ending).await?;
+        Ok(row.map(Order::try_from).transpose()?)
     }
 }

@@ -9,7 +9,6 @@ use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Bool, Integer, Nullable, Text};
 use domain::{Actor, CustomerId, ImpossibleTransition, Order, OrderId, OrderStatus};
 
-use crate::columns::final_state;
 use crate::erasure::is_pseudonym;
 use crate::error::StoreError;
 use crate::filter::NOTHING_AT_GATEWAY;
@@ -111,7 +110,15 @@ impl Store {
 pub(crate) fn cancelled_by(actor: &Actor) -> impl Assignments + use<> {
     (
         orders::history.eq(made_by(actor, OrderStatus::Cancelled)),
-        final_state(OrderStatus::Cancelled),
+        (
+            orders::status.eq(OrderStatus::Cancelled.as_str()),
+            orders::dispatch_after.eq(None::<DateTime<Utc>>),
+            orders::waiting_since.eq(None::<DateTime<Utc>>),
+            orders::crashes.eq(0_i32),
+            orders::completed_at.eq(now),
+            orders::final_payment_id.eq(orders::payment_id),
+            orders::updated_at.eq(now),
+        ),
         settled_as(Settlement::Cancelled),
         orders::payment_token.eq(None::<String>),
     )

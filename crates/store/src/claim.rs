@@ -5,15 +5,10 @@ use std::time::Duration;
 use domain::{Actor, Order, OrderStatus, ProcessOrder, TraceContext};
 use uuid::Uuid;
 
-use crate::batches::claim::{Claim, ClaimOrders, ClaimRows};
+use crate::batches::claim::Claim;
 use crate::error::StoreError;
-use crate::fencing::LOCK_OR_WAIT;
 use crate::store::Store;
 use crate::transition::NewTransition;
-
-telemetry::statement! {
-    ClaimOrderAlone: "UPDATE" "orders", action "claim_order_alone", framework "apalis";
-}
 
 /// Identifies one delivery's claim, so that repeating the claim after a lost response returns the same claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,24 +46,15 @@ impl Store {
             trace_id: trace_id.filter(|id| job.trace.trace_id() != Some(id)),
             ..NewTransition::default()
         };
-        let rest_of_line = transition.rest_of_line(OrderStatus::Processing);
-        let claim = || Claim {
+        let claim = Claim {
             id: job.order_id.as_uuid(),
             attempt: job.attempt.number(),
             token: token.0,
             trace: attempt_trace.clone(),
             lease,
-            transition: rest_of_line.clone(),
+            transition: transition.rest_of_line(OrderStatus::Processing),
         };
-        let row = match self.batched::<ClaimOrders>(&self.calls.claim, claim()).await? {
-            Some(row) => Some(row),
-            // Not claimable, or locked for the moment.
-            None => {
-                let alone = [claim()];
-                let claim = ClaimRows::new(&alone, LOCK_OR_WAIT);
-                self.pg.row::<ClaimOrderAlone, _, _>(claim).await?
-            }
-        };
+        let row = self.update(&self.calls.claim, claim).await?;
         Ok(row.map(Order::try_from).transpose()?)
     }
 }

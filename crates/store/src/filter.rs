@@ -8,14 +8,15 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use domain::{CustomerId, FailureCode, OrderId, OrderStatus, PaymentStatus};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::pg::expressions::limit_of;
-use crate::row::{OrderColumns, OrderColumnsType, OrderRow};
+use crate::pg::written::Written;
+use crate::row::{OrderColumns, OrderRow};
 
 /// How far the time in an order's id, by the api's clock, may be from `created_at`, by PostgreSQL's.
 const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::minutes(10);
@@ -119,6 +120,7 @@ impl Index {
         }
     }
 
+    /// The order of a list, which is that of the index, read backwards.
     fn newest_first(self) -> &'static str {
         match self {
             Self::PrimaryKey => "id DESC",
@@ -127,17 +129,6 @@ impl Index {
             Self::NotCompleted => "status COLLATE \"C\" DESC, id DESC",
             Self::ByFailure => "failure_code COLLATE \"C\" DESC, id DESC",
             Self::ByPayment => "payment_status COLLATE \"C\" DESC, id DESC",
-        }
-    }
-
-    /// The order of a list, which is that of the index, read forwards or backwards.
-    fn push_order(self, sort: Sort, out: &mut AstPass<'_, '_, Pg>) {
-        match sort {
-            Sort::NewestFirst => out.push_sql(self.newest_first()),
-            Sort::OldestFirst => {
-                out.push_sql(self.columns());
-                out.push_sql("id");
-            }
         }
     }
 
@@ -280,13 +271,15 @@ impl<'a> Condition<'a> {
         out.push_sql(")");
         Ok(())
     }
+}
 
-    fn walk<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+impl QueryFragment<Pg> for Condition<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(" FROM orders WHERE ");
         out.push_sql(self.index.condition());
-        self.push_bound(">=", &self.lowest, out)?;
+        self.push_bound(">=", &self.lowest, &mut out)?;
         out.push_sql(" AND ");
-        self.push_bound("<", &self.highest, out)?;
+        self.push_bound("<", &self.highest, &mut out)?;
         // One condition, for which the planner expects half of the rows. With several it would expect none,
         // and sort instead of reading in the index' order; and a condition on one column may serve another
         // index.
@@ -324,69 +317,35 @@ fn next(id: Uuid) -> Uuid {
 pub(crate) const NOTHING_AT_GATEWAY: &str =
     "(payment_status = 'not_required' OR payment_id IS NULL AND attempts_two_step = attempt)";
 
-/// A page of the orders that meet a condition.
-pub(crate) struct List<'a> {
-    pub(crate) condition: Condition<'a>,
+/// The statement for at most `limit` of the orders that meet the condition, and that follow `after`, the last
+/// order of the preceding page.
+pub(crate) fn page(
+    condition: Condition<'_>,
     sort: Sort,
-    limit: i64,
-    columns: OrderColumns,
+    after: Option<OrderId>,
+    limit: usize,
+) -> Written<'_, OrderColumns> {
+    let condition = match after {
+        Some(order) => condition.after(order, sort),
+        None => condition,
+    };
+    let index = condition.index;
+    let [columns, id] = match sort {
+        Sort::NewestFirst => [index.newest_first(), ""],
+        Sort::OldestFirst => [index.columns(), "id"],
+    };
+    Written::new()
+        .sql("SELECT ")
+        .columns_of::<OrderRow>()
+        .part(condition)
+        .sql(" ORDER BY ")
+        .sql(columns)
+        .sql(id)
+        .sql(" LIMIT ")
+        .bind::<BigInt, _>(limit_of(limit))
 }
 
-impl<'a> List<'a> {
-    /// At most `limit` orders that follow `after`, the last order of the preceding page.
-    pub(crate) fn new(condition: Condition<'a>, sort: Sort, after: Option<OrderId>, limit: usize) -> Self {
-        Self {
-            condition: match after {
-                Some(order) => condition.after(order, sort),
-                None => condition,
-            },
-            sort,
-            limit: limit_of(limit),
-            columns: OrderRow::columns(),
-        }
-    }
+/// The statement for the number of orders that meet the condition.
+pub(crate) fn number(condition: Condition<'_>) -> Written<'_, BigInt> {
+    Written::new().sql("SELECT count(*)").part(condition)
 }
-
-impl QueryFragment<Pg> for List<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT ");
-        self.columns.walk_ast(out.reborrow())?;
-        self.condition.walk(&mut out)?;
-        out.push_sql(" ORDER BY ");
-        self.condition.index.push_order(self.sort, &mut out);
-        out.push_sql(" LIMIT ");
-        out.push_bind_param::<BigInt, _>(&self.limit)
-    }
-}
-
-impl QueryId for List<'_> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl Query for List<'_> {
-    type SqlType = OrderColumnsType;
-}
-
-impl<Connection> RunQueryDsl<Connection> for List<'_> {}
-
-/// The number of orders that meet a condition.
-pub(crate) struct Number<'a>(pub(crate) Condition<'a>);
-
-impl QueryFragment<Pg> for Number<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT count(*)");
-        self.0.walk(&mut out)
-    }
-}
-
-impl QueryId for Number<'_> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl Query for Number<'_> {
-    type SqlType = BigInt;
-}
-
-impl<Connection> RunQueryDsl<Connection> for Number<'_> {}

@@ -29,7 +29,6 @@ mod attempt;
 mod batches;
 mod change;
 mod claim;
-mod columns;
 mod config;
 mod create;
 mod erasure;
@@ -47,8 +46,6 @@ mod read;
 mod reconcile;
 mod retention;
 mod row;
-#[cfg(feature = "sabotage")]
-mod sabotage;
 mod samples;
 mod schema;
 mod search;

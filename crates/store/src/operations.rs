@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::QueryFragment;
 use diesel::sql_types::{Array, BigInt, Bool, Interval, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use domain::{Actor, CustomerId, Order, OrderId};
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,8 @@ use crate::error::StoreError;
 use crate::filter::{Change, NOTHING_AT_GATEWAY, OrderFilter, Sort};
 use crate::pg::expressions::{interval, limit_of};
 use crate::pg::json::Json;
-use crate::row::{OrderColumns, OrderColumnsType, OrderRow, UnreadableOrder};
+use crate::pg::written::Written;
+use crate::row::{OrderColumns, OrderRow, UnreadableOrder};
 use crate::store::Store;
 
 telemetry::statement! {
@@ -247,8 +248,8 @@ impl Store {
                 finished,
                 assignments: assignments(change, &operation.actor),
                 ids: ids.iter().map(|id| id.as_uuid()).collect(),
-                columns: OrderRow::columns(),
             };
+            let batch = batch.into_statement();
             let rows: Vec<OrderRow> = match change {
                 Change::Retry => self.pg.rows::<RetryOrders, _, _>(batch).await?,
                 Change::Cancel => self.pg.rows::<CancelOrders, _, _>(batch).await?,
@@ -308,49 +309,37 @@ struct BatchUpdate {
     finished: bool,
     assignments: Box<dyn QueryFragment<Pg> + Send + Sync>,
     ids: Vec<Uuid>,
-    columns: OrderColumns,
 }
 
-impl QueryFragment<Pg> for BatchUpdate {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        // A second process waits for the row, and then finds the position moved.
-        out.push_sql("WITH operation AS MATERIALIZED (SELECT created_at FROM operations WHERE id = ");
-        out.push_bind_param::<SqlUuid, _>(&self.operation)?;
-        out.push_sql(" AND position = ");
-        out.push_bind_param::<SqlUuid, _>(&self.position)?;
-        out.push_sql(" AND finished_at IS NULL FOR UPDATE), changed AS (UPDATE orders SET ");
-        self.assignments.walk_ast(out.reborrow())?;
-        out.push_sql(" WHERE id = ANY (");
-        out.push_bind_param::<Array<SqlUuid>, _>(&self.ids)?;
-        out.push_sql(") AND updated_at <= (SELECT created_at FROM operation) AND ");
-        match self.change {
-            Change::Retry => out.push_sql("(status = 'failed' AND erased_at IS NULL) IS TRUE"),
-            Change::Cancel => {
-                out.push_sql("(status = 'pending' AND ");
-                out.push_sql(NOTHING_AT_GATEWAY);
-                out.push_sql(") IS TRUE");
-            }
-        }
-        out.push_sql(" RETURNING ");
-        self.columns.walk_ast(out.reborrow())?;
-        out.push_sql("), moved AS (UPDATE operations SET position = ");
-        out.push_bind_param::<SqlUuid, _>(&self.next)?;
-        out.push_sql(", done = done + (SELECT count(*) FROM changed), finished_at = CASE WHEN ");
-        out.push_bind_param::<Bool, _>(&self.finished)?;
-        out.push_sql(" THEN now() END WHERE id = ");
-        out.push_bind_param::<SqlUuid, _>(&self.operation)?;
-        out.push_sql(" AND EXISTS (SELECT FROM operation)) SELECT * FROM changed");
-        Ok(())
+impl BatchUpdate {
+    fn into_statement(self) -> Written<'static, OrderColumns> {
+        let statement = Written::new()
+            // A second process waits for the row, and then finds the position moved.
+            .sql("WITH operation AS MATERIALIZED (SELECT created_at FROM operations WHERE id = ")
+            .bind::<SqlUuid, _>(self.operation)
+            .sql(" AND position = ")
+            .bind::<SqlUuid, _>(self.position)
+            .sql(" AND finished_at IS NULL FOR UPDATE), changed AS (UPDATE orders SET ")
+            .part(self.assignments)
+            .sql(" WHERE id = ANY (")
+            .bind::<Array<SqlUuid>, _>(self.ids)
+            .sql(") AND updated_at <= (SELECT created_at FROM operation) AND ");
+        let statement = match self.change {
+            Change::Retry => statement.sql("(status = 'failed' AND erased_at IS NULL) IS TRUE"),
+            Change::Cancel => statement
+                .sql("(status = 'pending' AND ")
+                .sql(NOTHING_AT_GATEWAY)
+                .sql(") IS TRUE"),
+        };
+        statement
+            .sql(" RETURNING ")
+            .columns_of::<OrderRow>()
+            .sql("), moved AS (UPDATE operations SET position = ")
+            .bind::<SqlUuid, _>(self.next)
+            .sql(", done = done + (SELECT count(*) FROM changed), finished_at = CASE WHEN ")
+            .bind::<Bool, _>(self.finished)
+            .sql(" THEN now() END WHERE id = ")
+            .bind::<SqlUuid, _>(self.operation)
+            .sql(" AND EXISTS (SELECT FROM operation)) SELECT * FROM changed")
     }
 }
-
-impl QueryId for BatchUpdate {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl Query for BatchUpdate {
-    type SqlType = OrderColumnsType;
-}
-
-impl<Connection> RunQueryDsl<Connection> for BatchUpdate {}

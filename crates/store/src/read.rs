@@ -10,8 +10,9 @@ use uuid::Uuid;
 
 use crate::batches::find::FindOrders;
 use crate::error::StoreError;
-use crate::filter::{Change, Condition, Index, List, Number, OrderFilter, Sort};
-use crate::row::{OrderRow, UnreadableOrder};
+use crate::filter::{Change, Condition, Index, OrderFilter, Sort, number, page};
+use crate::pg::written::Written;
+use crate::row::{OrderColumns, OrderRow, UnreadableOrder};
 use crate::schema::orders;
 use crate::store::Store;
 
@@ -108,10 +109,12 @@ impl Store {
     ) -> Result<Vec<Result<Order, UnreadableOrder>>, StoreError> {
         let mut rows: Vec<OrderRow> = Vec::new();
         for filter in filter.with_index() {
-            let list = List::new(Condition::new(&filter, change), sort, after, limit);
+            let condition = Condition::new(&filter, change);
+            let index = condition.index();
+            let list = page(condition, sort, after, limit);
             rows.extend(match sort {
-                Sort::NewestFirst => self.rows_of::<false>(list).await,
-                Sort::OldestFirst => self.rows_of::<true>(list).await,
+                Sort::NewestFirst => self.rows_of::<false>(index, list).await,
+                Sort::OldestFirst => self.rows_of::<true>(index, list).await,
             }?);
         }
         match sort {
@@ -124,10 +127,11 @@ impl Store {
 
     async fn rows_of<const IS_OLDEST_FIRST: bool>(
         &self,
-        list: List<'_>,
+        index: Index,
+        list: Written<'_, OrderColumns>,
     ) -> Result<Vec<OrderRow>, StoreError> {
         let pool = &self.reporting;
-        match list.condition.index() {
+        match index {
             Index::PrimaryKey => pool.rows::<SelectOrders<IS_OLDEST_FIRST>, _, _>(list).await,
             Index::OfCustomer => pool.rows::<SelectOwnOrders<IS_OLDEST_FIRST>, _, _>(list).await,
             Index::UnsuccessfulOfCustomer => {
@@ -163,11 +167,12 @@ impl Store {
         filter: &OrderFilter,
         change: Option<Change>,
     ) -> Result<i64, StoreError> {
-        let mut number = 0_i64;
+        let mut total = 0_i64;
         for filter in filter.with_index() {
-            let query = Number(Condition::new(&filter, change));
-            let pool = &self.reporting;
-            let counted: Option<i64> = match query.0.index() {
+            let condition = Condition::new(&filter, change);
+            let index = condition.index();
+            let (pool, query) = (&self.reporting, number(condition));
+            let counted: Option<i64> = match index {
                 Index::PrimaryKey => pool.row::<CountOrders, _, _>(query).await,
                 Index::OfCustomer => pool.row::<CountOwnOrders, _, _>(query).await,
                 Index::UnsuccessfulOfCustomer => pool.row::<CountOwnOrdersByStatus, _, _>(query).await,
@@ -175,8 +180,8 @@ impl Store {
                 Index::ByFailure => pool.row::<CountOrdersByFailure, _, _>(query).await,
                 Index::ByPayment => pool.row::<CountOrdersByPayment, _, _>(query).await,
             }?;
-            number = number.saturating_add(counted.unwrap_or_default());
+            total = total.saturating_add(counted.unwrap_or_default());
         }
-        Ok(number)
+        Ok(total)
     }
 }

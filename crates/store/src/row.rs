@@ -69,8 +69,14 @@ impl TryFrom<OrderRow> for Order {
 }
 
 /// The columns of an [`OrderRow`], for statements that are written in SQL.
-pub(crate) type OrderColumns = <OrderRow as Selectable<Pg>>::SelectExpression;
-pub(crate) type OrderColumnsType = SqlTypeOf<OrderColumns>;
+pub(crate) type OrderColumns = SqlTypeOf<<OrderRow as Selectable<Pg>>::SelectExpression>;
+
+/// The id of a changed order.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = orders, check_for_backend(Pg))]
+pub(crate) struct IdRow {
+    pub(crate) id: Uuid,
+}
 
 /// A claimed order, with what charges it.
 #[derive(Debug, Queryable, Selectable)]
@@ -81,14 +87,7 @@ pub(crate) struct ClaimedRow {
     payment_token: Option<String>,
 }
 
-pub(crate) type ClaimedColumns = <ClaimedRow as Selectable<Pg>>::SelectExpression;
-pub(crate) type ClaimedColumnsType = SqlTypeOf<ClaimedColumns>;
-
 impl ClaimedRow {
-    pub(crate) fn columns() -> ClaimedColumns {
-        <Self as Selectable<Pg>>::construct_selection()
-    }
-
     pub(crate) fn id(&self) -> Uuid {
         self.order.id
     }
@@ -109,10 +108,6 @@ impl TryFrom<ClaimedRow> for Order {
 }
 
 impl OrderRow {
-    pub(crate) fn columns() -> OrderColumns {
-        <Self as Selectable<Pg>>::construct_selection()
-    }
-
     pub(crate) fn id(&self) -> Uuid {
         self.id
     }

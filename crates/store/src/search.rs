@@ -1,14 +1,12 @@
 //! Finds orders by what an operator has at hand: an order's id, its trace, its payment, or its customer.
 
-use diesel::pg::Pg;
-use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::Text;
 use domain::{CustomerId, Order, OrderId};
 
 use crate::error::StoreError;
 use crate::filter::{OrderFilter, Sort};
-use crate::row::{OrderColumns, OrderColumnsType, OrderRow, UnreadableOrder};
+use crate::pg::written::Written;
+use crate::row::{OrderColumns, OrderRow, UnreadableOrder};
 use crate::store::Store;
 
 telemetry::statement! {
@@ -58,11 +56,17 @@ impl Store {
         text: &str,
         parts: [&'static str; 2],
     ) -> Result<Vec<Result<Order, UnreadableOrder>>, StoreError> {
-        let query = Search {
-            text,
-            parts,
-            columns: OrderRow::columns(),
-        };
+        let [finals, unfinished] = parts;
+        let query = Written::<OrderColumns>::new()
+            .sql("WITH text AS (SELECT ")
+            .bind::<Text, _>(text)
+            .sql(" AS value) (SELECT ")
+            .columns_of::<OrderRow>()
+            .sql(finals)
+            .sql(" LIMIT 20) UNION ALL (SELECT ")
+            .columns_of::<OrderRow>()
+            .sql(unfinished)
+            .sql(" LIMIT 20) LIMIT 20");
         let rows: Vec<OrderRow> = self.reporting.rows::<S, _, _>(query).await?;
         Ok(rows.into_iter().map(Order::try_from).collect())
     }
@@ -84,36 +88,3 @@ const PAYMENT: [&str; 2] = [
     " FROM orders WHERE dispatch_after IS NOT NULL AND CASE payment_id WHEN (SELECT value FROM text) THEN true ELSE false END \
        ORDER BY dispatch_after",
 ];
-
-struct Search<'a> {
-    text: &'a str,
-    parts: [&'static str; 2],
-    columns: OrderColumns,
-}
-
-impl QueryFragment<Pg> for Search<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let [finals, unfinished] = self.parts;
-        out.push_sql("WITH text AS (SELECT ");
-        out.push_bind_param::<Text, _>(self.text)?;
-        out.push_sql(" AS value) (SELECT ");
-        self.columns.walk_ast(out.reborrow())?;
-        out.push_sql(finals);
-        out.push_sql(" LIMIT 20) UNION ALL (SELECT ");
-        self.columns.walk_ast(out.reborrow())?;
-        out.push_sql(unfinished);
-        out.push_sql(" LIMIT 20) LIMIT 20");
-        Ok(())
-    }
-}
-
-impl QueryId for Search<'_> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl Query for Search<'_> {
-    type SqlType = OrderColumnsType;
-}
-
-impl<Connection> RunQueryDsl<Connection> for Search<'_> {}

@@ -9,9 +9,8 @@ use diesel::sql_types::{Integer, Nullable, Text};
 use domain::{OrderId, OrderStatus, PaymentStatus};
 use uuid::Uuid;
 
-use crate::columns::storable;
 use crate::error::StoreError;
-use crate::pg::expressions::{first_text, limit_of};
+use crate::pg::expressions::{first_text, limit_of, storable};
 use crate::schema::orders;
 use crate::store::Store;
 
@@ -35,7 +34,7 @@ pub enum Settlement {
 }
 
 impl Settlement {
-    fn status(self) -> Option<PaymentStatus> {
+    pub(crate) fn status(self) -> Option<PaymentStatus> {
         match self {
             Self::Unchanged => None,
             Self::Refused => Some(PaymentStatus::Refused),

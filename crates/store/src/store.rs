@@ -1,5 +1,7 @@
 //! The [`Store`]. Its statements are in the modules beside this one.
 
+use std::sync::Arc;
+
 use diesel::pg::Pg;
 use diesel::query_builder::QueryFragment;
 use diesel_async::methods::LoadQuery;
@@ -8,6 +10,7 @@ use settings::ExposeSecret;
 use telemetry::db::{Commented, Outcome, PoolState, Statement};
 
 use crate::batches::AllCalls;
+use crate::batches::update::{Each, OrderUpdate, UpdateOf, update_one};
 use crate::config::{StoreConfig, WAITING_PER_CONNECTION};
 use crate::error::StoreError;
 use crate::migrate::newest_version;
@@ -140,6 +143,32 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// Updates an order in a statement with others, if there are any; alone if that leaves the order out.
+    /// `None` if its condition does not hold.
+    pub(crate) async fn update<U: OrderUpdate>(
+        &self,
+        calls: &Calls<Each<U>>,
+        update: U,
+    ) -> Result<Option<U::Row>, StoreError>
+    where
+        for<'a> Commented<UpdateOf<'a, U>, U::Statement>: LoadQuery<'a, Connection, U::Row>,
+        for<'a> Commented<UpdateOf<'a, U>, U::Alone>: LoadQuery<'a, Connection, U::Row>,
+    {
+        let update = Arc::new(update);
+        match self.batched::<Each<U>>(calls, Arc::clone(&update)).await? {
+            Some(row) => Ok(Some(row)),
+            None => self.update_alone(&*update).await,
+        }
+    }
+
+    /// Updates one order, and waits for the lock of its row.
+    pub(crate) async fn update_alone<U: OrderUpdate>(&self, update: &U) -> Result<Option<U::Row>, StoreError>
+    where
+        for<'a> Commented<UpdateOf<'a, U>, U::Alone>: LoadQuery<'a, Connection, U::Row>,
+    {
+        self.pg.row::<U::Alone, _, _>(update_one(update)).await
     }
 
     /// Runs a statement that returns at most one order.

@@ -115,7 +115,7 @@ async fn a_process_has_no_more_connections_to_postgresql_than_its_settings_say()
         "{api} connections of the api"
     );
     assert!(
-        (2..=3 + 2 + 3 + 1).contains(&worker),
+        (2..=3 + 2 + 5 + 1).contains(&worker),
         "{worker} connections of the worker"
     );
 }

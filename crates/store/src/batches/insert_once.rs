@@ -3,15 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use diesel::pg::Pg;
-use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, Binary, Bool, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Binary, Bool, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use super::insert::{INSERT_NEW, NEW_COLUMNS, NewOrder, NewRows};
+use super::insert::{INSERT_NEW, NewOrder, new_rows};
 use crate::error::StoreError;
 use crate::pg::lane::{BatchStatement, LaneConnection};
+use crate::pg::written::Written;
 
 telemetry::statement! {
     pub(crate) InsertOrderOnce: "INSERT" "orders", action "create_order_once", framework "actix-web";
@@ -55,9 +53,8 @@ impl BatchStatement for InsertOrdersOnce {
                 first.push(item);
             }
         }
-        let insert = Insert::new(&first);
         let rows: Vec<(Uuid, bool, Option<DateTime<Utc>>)> =
-            connection.rows::<InsertOrderOnce, _, _>(insert).await?;
+            connection.rows::<InsertOrderOnce, _, _>(insert(&first)).await?;
         let stored: HashMap<Uuid, Stored> = rows
             .into_iter()
             .map(|(id, acquired, created_at)| {
@@ -80,38 +77,21 @@ impl BatchStatement for InsertOrdersOnce {
 /// A transaction-level advisory lock shows that a request is in flight; it ends with the statement in every
 /// case. Its name joins customer and key by a blank. A customer's id may contain blanks but a key may not, so
 /// names are unique. No statement waits for the key of another one, so no two wait for each other.
-struct Insert<'a> {
-    keys: Vec<&'a str>,
-    fingerprints: Vec<&'a [u8]>,
-    fingerprint_versions: Vec<i16>,
-    rows: NewRows<'a>,
-}
-
-impl<'a> Insert<'a> {
-    fn new(items: &[&'a NewOrderOnce]) -> Self {
-        Self {
-            keys: items.iter().map(|item| item.key.as_str()).collect(),
-            fingerprints: items.iter().map(|item| item.fingerprint.as_slice()).collect(),
-            fingerprint_versions: items.iter().map(|item| item.fingerprint_version).collect(),
-            rows: NewRows::new(items.iter().map(|item| &item.new)),
-        }
-    }
-}
-
-impl QueryFragment<Pg> for Insert<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("WITH new AS MATERIALIZED (SELECT * FROM unnest(");
-        self.rows.push_arrays(&mut out)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Text>, _>(&self.keys)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Binary>, _>(&self.fingerprints)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<SmallInt>, _>(&self.fingerprint_versions)?;
-        out.push_sql(") AS new (");
-        out.push_sql(NEW_COLUMNS);
-        out.push_sql(
-            ", key, fingerprint, fingerprint_version)), \
+fn insert<'a>(items: &[&'a NewOrderOnce]) -> Written<'a, (SqlUuid, Bool, Nullable<Timestamptz>)> {
+    let versions = items.iter().map(|item| item.fingerprint_version);
+    let new: Vec<&NewOrder> = items.iter().map(|item| &item.new).collect();
+    let rows = new_rows(&new)
+        .column::<Text, _>("key", items.iter().map(|item| item.key.as_str()))
+        .column::<Binary, _>(
+            "fingerprint",
+            items.iter().map(|item| item.fingerprint.as_slice()),
+        )
+        .column::<SmallInt, _>("fingerprint_version", versions);
+    Written::new()
+        .sql("WITH new AS MATERIALIZED (SELECT * FROM ")
+        .table(rows, "new")
+        .sql(
+            "), \
              key_lock AS MATERIALIZED (SELECT id, \
                pg_try_advisory_xact_lock(hashtextextended(customer || ' ' || key, 0)) AS acquired FROM new), \
              stored_key AS (INSERT INTO idempotency_keys \
@@ -124,25 +104,12 @@ impl QueryFragment<Pg> for Insert<'_> {
                  order_id = excluded.order_id, \
                  created_at = excluded.created_at \
                WHERE idempotency_keys.created_at <= now() - ",
-        );
-        out.push_sql(KEY_TTL);
-        out.push_sql(" RETURNING order_id), created AS (");
-        out.push_sql(INSERT_NEW);
-        out.push_sql(
+        )
+        .sql(KEY_TTL)
+        .sql(" RETURNING order_id), created AS (")
+        .sql(INSERT_NEW)
+        .sql(
             " FROM new JOIN stored_key ON order_id = id RETURNING id, created_at) \
              SELECT id, acquired, created_at FROM key_lock LEFT JOIN created USING (id)",
-        );
-        Ok(())
-    }
+        )
 }
-
-impl QueryId for Insert<'_> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl Query for Insert<'_> {
-    type SqlType = (SqlUuid, Bool, Nullable<Timestamptz>);
-}
-
-impl<Connection> RunQueryDsl<Connection> for Insert<'_> {}

@@ -1,11 +1,12 @@
 //! SQL expressions that diesel lacks. Times are by PostgreSQL's clock; callers pass durations.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use diesel::data_types::PgInterval;
 use diesel::dsl::{AsExprOf, sql};
 use diesel::expression::{SqlLiteral, UncheckedBind};
-use diesel::sql_types::{Bool, Interval, Nullable, Numeric, Text, Timestamptz};
+use diesel::sql_types::{Bool, Nullable, Numeric, Text};
 
 #[diesel::declare_sql_function]
 extern "SQL" {
@@ -29,29 +30,6 @@ pub(crate) fn status_is(status: &str) -> StatusIs<'_> {
     sql("(orders.status = ").bind::<Text, _>(status).sql(") IS TRUE")
 }
 
-type FromNow = UncheckedBind<SqlLiteral<Nullable<Timestamptz>>, AsExprOf<PgInterval, Interval>>;
-
-/// The start of the statement plus `duration` and up to a quarter of it, at random, so that what began
-/// together does not end together.
-pub(crate) fn from_now(duration: Duration) -> FromNow {
-    sql("now() + (1 + random() / 4) * ").bind::<Interval, _>(interval(duration))
-}
-
-/// The start of the statement plus `duration`.
-pub(crate) fn exactly_from_now(duration: Duration) -> FromNow {
-    sql("now() + ").bind::<Interval, _>(interval(duration))
-}
-
-/// The column's value; the start of the statement if it is NULL.
-pub(crate) fn now_unless_set(column: &str) -> SqlLiteral<Nullable<Timestamptz>> {
-    sql(&format!("coalesce({column}, now())"))
-}
-
-/// The start of the statement plus a random part of `duration` (full jitter).
-pub(crate) fn at_random_within(duration: Duration) -> FromNow {
-    sql("now() + random() * ").bind::<Interval, _>(interval(duration))
-}
-
 pub(crate) fn interval(duration: Duration) -> PgInterval {
     PgInterval::from_microseconds(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }
@@ -59,4 +37,13 @@ pub(crate) fn interval(duration: Duration) -> PgInterval {
 /// For LIMIT, which is a bigint.
 pub(crate) fn limit_of(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// Text as PostgreSQL can store it: without NUL. For text that `domain` has not validated.
+pub(crate) fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{FFFD}"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }

@@ -1,7 +1,6 @@
 //! Statements that carry many calls. Each such statement has a lane: a connection and a queue of calls. A
 //! call that finds the lane idle runs alone at once; calls that arrive meanwhile share the next statement.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -13,8 +12,6 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::RunQueryDsl;
 use diesel_async::methods::LoadQuery;
 use telemetry::db::{Commented, Server, Statement, commented};
-
-use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::pg::connect::Connector;
@@ -178,15 +175,4 @@ impl<B: BatchStatement> Lane for StatementLane<B> {
                 .collect(),
         }
     }
-}
-
-/// For each item the row with its key. Of several items with one key, the first gets the row.
-pub(crate) fn of_each<I, R>(
-    items: &[I],
-    key: fn(&I) -> Uuid,
-    rows: Vec<R>,
-    key_of_row: fn(&R) -> Uuid,
-) -> Vec<Option<R>> {
-    let mut rows: HashMap<Uuid, R> = rows.into_iter().map(|row| (key_of_row(&row), row)).collect();
-    items.iter().map(|item| rows.remove(&key(item))).collect()
 }

@@ -12,3 +12,4 @@ pub(crate) mod probe;
 mod row;
 pub(crate) mod runner;
 mod tls;
+pub(crate) mod written;

@@ -9,11 +9,13 @@ use diesel::sql_types::{Bool, Integer, Text};
 use domain::{Actor, Failure, FailureCode, OrderDraft, OrderId};
 
 use super::*;
-use crate::batches::claim::{Claim, ClaimOrders};
-use crate::batches::complete::{CompleteOrders, Completion};
+use crate::batches::claim::Claim;
+use crate::batches::complete::Completion;
+use crate::batches::end::{Ending, Next};
 use crate::batches::find::FindOrders;
 use crate::batches::insert::{InsertOrders, NewOrder};
 use crate::batches::insert_once::{InsertOrdersOnce, NewOrderOnce};
+use crate::batches::record_intent::IntentRecord;
 use crate::claim::ClaimToken;
 use crate::erasure::Erasure;
 use crate::filter::{Change, OrderFilter, Sort};
@@ -158,7 +160,6 @@ async fn every_statement_is_prepared_once_per_connection() {
     assert_eq!(
         actions,
         [
-            "back_off_order",
             "cancel_order",
             "cancel_orders",
             "claim_order",
@@ -179,10 +180,11 @@ async fn every_statement_is_prepared_once_per_connection() {
             "delete_samples",
             "dispatch_all_now",
             "dispatch_now",
+            "end_attempt",
+            "end_attempt_alone",
             "end_lease",
             "erase_keys",
             "erase_orders",
-            "fail_order",
             "find_first_order",
             "find_operation",
             "find_order",
@@ -191,7 +193,6 @@ async fn every_statement_is_prepared_once_per_connection() {
             "give_back_orders",
             "hold_lease",
             "latest_totals",
-            "leave_unreadable_order",
             "list_operations",
             "list_orders",
             "list_orders_by_failure",
@@ -209,7 +210,7 @@ async fn every_statement_is_prepared_once_per_connection() {
             "prune_orders",
             "queue_state",
             "record_intent",
-            "release_order",
+            "record_intent_alone",
             "renew_lease",
             "resume_queue",
             "retry_order",
@@ -229,7 +230,6 @@ async fn every_statement_is_prepared_once_per_connection() {
             "totals_watermark",
             "unfinished",
             "unsettled_orders",
-            "wait_for_gateway",
             "write_sample",
         ]
     );
@@ -238,26 +238,34 @@ async fn every_statement_is_prepared_once_per_connection() {
 /// With so many calls.
 async fn run_every_batch(connection: &mut LaneConnection, size: usize) {
     let minute = Duration::from_secs(60);
-    let (mut create, mut create_once, mut claims, mut completions) = (vec![], vec![], vec![], vec![]);
+    let (mut create, mut create_once) = (vec![], vec![]);
+    let (mut claims, mut records, mut completions, mut endings) = (vec![], vec![], vec![], vec![]);
     let new = |order| NewOrder {
         order: Arc::new(order),
         grace: minute,
     };
     for _ in 0..size {
         let order = new_order(OrderId::generate());
-        claims.push(Claim {
+        claims.push(Arc::new(Claim {
             id: order.id.as_uuid(),
             attempt: 1,
             token: order.id.as_uuid(),
             trace: order.trace.clone(),
             lease: minute,
             transition: "\"processing\"]".to_owned(),
-        });
-        completions.push(Completion {
+        }));
+        records.push(Arc::new(IntentRecord {
+            id: order.id.as_uuid(),
+            attempt: 1,
+            payment: "pi_1".to_owned(),
+        }));
+        completions.push(Arc::new(Completion {
             id: order.id.as_uuid(),
             attempt: 1,
             payment: Some("pi_1".to_owned()),
-        });
+        }));
+        let (attempt, next) = (domain::Attempt::FIRST, Next::After(minute));
+        endings.push(Arc::new(Ending::uncounted(order.id, attempt, "released", next)));
         create_once.push(NewOrderOnce {
             new: new(new_order(OrderId::generate())),
             key: order.id.to_string(),
@@ -270,9 +278,13 @@ async fn run_every_batch(connection: &mut LaneConnection, size: usize) {
     InsertOrders::run(connection, &create).await.unwrap();
     InsertOrdersOnce::run(connection, &create_once).await.unwrap();
     FindOrders::run(connection, &ids).await.unwrap();
-    let claimed = ClaimOrders::run(connection, &claims).await.unwrap();
+    let claimed = Each::run(connection, &claims).await.unwrap();
     assert_eq!(claimed.into_iter().flatten().count(), size);
-    CompleteOrders::run(connection, &completions).await.unwrap_err();
+    // The orders have no payment.
+    Each::run(connection, &records).await.unwrap_err();
+    Each::run(connection, &completions).await.unwrap_err();
+    let ended = Each::run(connection, &endings).await.unwrap();
+    assert_eq!(ended.into_iter().flatten().count(), size);
 }
 
 /// With new values at each call.

@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use domain::{Attempt, Order, OrderId};
+use domain::{Attempt, Failure, FailureCode, NewOrder, Order, OrderId};
 use futures_util::future::join_all;
 use testkit::Postgres;
-use throughline_store::{ClaimToken, Store, StoreConfig};
+use throughline_store::{ClaimToken, Settlement, Store, StoreConfig};
 
-use crate::setup::{MINUTE, customer, free, trace};
+use crate::setup::{MINUTE, customer, free, paid, trace};
 
 /// Every statement is written to the server's log, before it runs.
 const LOG_STATEMENTS: &str = "
@@ -23,21 +23,42 @@ async fn sixteen_orders_at_once_take_as_many_statements_as_one() {
     let sql = database.connect().await.unwrap();
     sql.batch_execute(LOG_STATEMENTS).await.unwrap();
     let store = Store::new(StoreConfig::new(database.url(), "store-test")).unwrap();
-    // The connections set themselves up.
-    process(&store, 1).await;
-
+    let lives: [(NewOrder, Life, &[&str]); 3] = [
+        (
+            free(),
+            Life::Completed,
+            &["create_order", "claim_order", "complete_order"],
+        ),
+        (
+            paid(),
+            Life::Charged,
+            &["create_order", "claim_order", "record_intent", "complete_order"],
+        ),
+        (
+            paid(),
+            Life::Declined,
+            &["create_order", "claim_order", "record_intent", "end_attempt"],
+        ),
+    ];
     let log = postgres.folder().join("server.log");
-    for orders in [1, 16] {
-        let before = fs::metadata(&log).unwrap().len();
-        process(&store, orders).await;
-        let text = fs::read(&log).unwrap();
-        let new = String::from_utf8_lossy(&text[usize::try_from(before).unwrap()..]);
-        assert_eq!(
-            statements(&new),
-            ["create_order", "claim_order", "complete_order"],
-            "{orders} orders"
-        );
+    for (new, life, expected) in lives {
+        // The connections set themselves up.
+        process(&store, &new, life, 1).await;
+        for orders in [1, 16] {
+            let before = fs::metadata(&log).unwrap().len();
+            process(&store, &new, life, orders).await;
+            let text = fs::read(&log).unwrap();
+            let new = String::from_utf8_lossy(&text[usize::try_from(before).unwrap()..]);
+            assert_eq!(statements(&new), expected, "{orders} orders: {life:?}");
+        }
     }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Completed,
+    Charged,
+    Declined,
 }
 
 /// The statements of a log, by the actions in their comments; one without a comment as it is.
@@ -54,9 +75,9 @@ fn statements(log: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Creates, claims and completes orders, all of them at once in each step.
-async fn process(store: &Store, orders: usize) {
-    let new = (0..orders).map(|_| Order::new(OrderId::generate(), customer(), free(), trace(1)));
+/// Creates orders and processes them to their end, all of them at once in each step.
+async fn process(store: &Store, new: &NewOrder, life: Life, orders: usize) {
+    let new = (0..orders).map(|_| Order::new(OrderId::generate(), customer(), new.clone(), trace(1)));
     let created = join_all(new.map(|order| store.create(order, MINUTE))).await;
     let created: Vec<Order> = created.into_iter().map(Result::unwrap).collect();
     let claim = async |order: &Order| {
@@ -65,10 +86,29 @@ async fn process(store: &Store, orders: usize) {
         claim.await.unwrap().unwrap()
     };
     let claimed = join_all(created.iter().map(claim)).await;
-    let complete = claimed
-        .iter()
-        .map(|order| store.complete(order.id, Attempt::FIRST, None));
-    for completed in join_all(complete).await {
-        completed.unwrap().unwrap();
+    let payment = |order: &Order| format!("pi_{}", order.id);
+    if life != Life::Completed {
+        let record = async |order: &Order| {
+            let recorded = store
+                .record_intent(order.id, Attempt::FIRST, &payment(order))
+                .await;
+            assert!(recorded.unwrap());
+        };
+        join_all(claimed.iter().map(record)).await;
     }
+    let declined = Failure::new(FailureCode::CardDeclined, "Your card was declined.");
+    let end = async |order: &Order| {
+        let (id, payment) = (order.id, payment(order));
+        let payment = (life == Life::Charged).then_some(payment.as_str());
+        let ended = match life {
+            Life::Declined => {
+                store
+                    .fail(id, Attempt::FIRST, &declined, Settlement::Refused)
+                    .await
+            }
+            Life::Completed | Life::Charged => store.complete(id, Attempt::FIRST, payment).await,
+        };
+        ended.unwrap().unwrap();
+    };
+    join_all(claimed.iter().map(end)).await;
 }

@@ -6,10 +6,14 @@ use futures_util::future::join_all;
 use throughline_store::{ClaimToken, CreatedOnce, IdempotencyKey, Once, Store, StoreError};
 use tokio::task::JoinHandle;
 
-use crate::setup::{Fixture, MINUTE, customer, free, trace};
+use crate::setup::{Fixture, MINUTE, attempt, customer, free, trace};
 
 /// Statements of the store that wait for a lock.
 const WAITING: &str = "SELECT count(*) FROM pg_stat_activity \
+    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
+/// Ends their connections.
+const END_WAITING: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
     WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
 /// Waits until one statement waits for a lock. On a connection outside the transaction that holds the lock,
@@ -166,9 +170,7 @@ async fn all_orders_of_a_statement_that_breaks_are_in_doubt() {
     fixture.sql.batch_execute(&relock).await.unwrap();
     first.await.unwrap().unwrap();
     one_waits(&fixture).await;
-    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
-        WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    assert_eq!(fixture.count(end).await, 1);
+    assert_eq!(fixture.count(END_WAITING).await, 1);
     for other in join_all(others).await {
         let error = other.unwrap().unwrap_err();
         assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
@@ -277,4 +279,75 @@ async fn a_locked_order_holds_up_no_other() {
     assert!(completed.unwrap().is_some());
     fixture.sql.batch_execute("COMMIT").await.unwrap();
     assert!(waiting.await.unwrap().unwrap().is_some());
+}
+
+/// Of five records that share a statement, one is invalid: its order has no payment.
+#[tokio::test]
+async fn an_invalid_payment_id_fails_alone() {
+    let fixture = Fixture::new().await;
+    let mut orders = Vec::new();
+    for n in 0..6 {
+        let order = if n == 3 {
+            fixture.order().await
+        } else {
+            fixture.paid_order().await
+        };
+        orders.push(fixture.claim(&order).await);
+    }
+    let mut records = orders.iter().map(|order| record_intent(&fixture.store, order.id));
+    let first = records.next().unwrap();
+    let recorded = fixture
+        .behind_a_lock(LOCK, first, records.collect(), "COMMIT")
+        .await;
+    for (n, recorded) in recorded.iter().enumerate() {
+        match recorded {
+            Ok(recorded) => assert!(*recorded, "{n}"),
+            Err(error) => assert!(n == 3 && matches!(error, StoreError::Query(_)), "{n}: {error:?}"),
+        }
+    }
+    assert_eq!(fixture.count(RECORDED).await, 5);
+}
+
+/// Each caller gets an error, and none of the payments may be confirmed. The next call records it.
+#[tokio::test]
+async fn no_payment_id_of_a_statement_that_breaks_counts_as_recorded() {
+    let fixture = Fixture::new().await;
+    let mut orders = Vec::new();
+    for _ in 0..4 {
+        let order = fixture.paid_order().await;
+        orders.push(fixture.claim(&order).await.id);
+    }
+    // Prepares the statement, which takes and releases the lock that it needs later.
+    record_intent(&fixture.store, orders[0]).await.unwrap();
+    let begin = format!("BEGIN; {LOCK}");
+    fixture.sql.batch_execute(&begin).await.unwrap();
+    let first = tokio::spawn(record_intent(&fixture.store, orders[0]));
+    one_waits(&fixture).await;
+    let others: Vec<_> = orders[1..]
+        .iter()
+        .map(|id| tokio::spawn(record_intent(&fixture.store, *id)))
+        .collect();
+    tokio::task::yield_now().await;
+    let relock = format!("COMMIT; {begin}");
+    fixture.sql.batch_execute(&relock).await.unwrap();
+    assert!(first.await.unwrap().unwrap());
+    one_waits(&fixture).await;
+    assert_eq!(fixture.count(END_WAITING).await, 1);
+    for other in join_all(others).await {
+        let error = other.unwrap().unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    }
+    fixture.sql.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(fixture.count(RECORDED).await, 1);
+    for id in orders {
+        assert!(record_intent(&fixture.store, id).await.unwrap());
+    }
+    assert_eq!(fixture.count(RECORDED).await, 4);
+}
+
+const RECORDED: &str = "SELECT count(*) FROM orders WHERE payment_id = 'pi_' || id";
+
+fn record_intent(store: &Store, id: OrderId) -> impl Future<Output = Result<bool, StoreError>> + use<> {
+    let store = store.clone();
+    async move { store.record_intent(id, attempt(1), &format!("pi_{id}")).await }
 }

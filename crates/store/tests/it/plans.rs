@@ -24,14 +24,14 @@ const INDEXES: [(&str, &[&str]); 35] = [
     ("find_first_order", &["idempotency_keys_pkey", "orders_pkey"]),
     ("delete_expired_keys", &["idempotency_keys_by_age"]),
     ("claim_order", &["orders_pkey"]),
+    ("claim_order_alone", &["orders_pkey"]),
     ("renew_lease", &["orders_pkey"]),
     ("record_intent", &["orders_pkey"]),
+    ("record_intent_alone", &["orders_pkey"]),
     ("complete_order", &["orders_pkey"]),
-    ("fail_order", &["orders_pkey"]),
-    ("back_off_order", &["orders_pkey"]),
-    ("wait_for_gateway", &["orders_pkey"]),
-    ("release_order", &["orders_pkey"]),
-    ("leave_unreadable_order", &["orders_pkey"]),
+    ("complete_order_alone", &["orders_pkey"]),
+    ("end_attempt", &["orders_pkey"]),
+    ("end_attempt_alone", &["orders_pkey"]),
     ("cancel_order", &["orders_pkey"]),
     ("dispatch_now", &["orders_pkey"]),
     ("give_back_orders", &["orders_pkey"]),
@@ -185,8 +185,13 @@ async fn run_all(store: &Store) {
         let new = draft(r#"{"product_name":"Widget","amount":"10","payment_method":"credit_card"}"#);
         let order = create(new).await;
         let (job, context) = (order.next_job(), trace(2));
-        let claim = store.claim(&job, ClaimToken::draw(), "worker-1", &context, MINUTE);
-        claim.await.unwrap().unwrap().id
+        let claim = || store.claim(&job, ClaimToken::draw(), "worker-1", &context, MINUTE);
+        let claimed = claim().await.unwrap().unwrap();
+        assert!(
+            claim().await.unwrap().is_none(),
+            "the statement for one order runs"
+        );
+        claimed.id
     };
     let first = Attempt::FIRST;
 
@@ -194,6 +199,10 @@ async fn run_all(store: &Store) {
     assert!(store.renew(id, first, MINUTE).await.unwrap());
     assert!(store.record_intent(id, first, "pi_1").await.unwrap());
     store.complete(id, first, Some("pi_1")).await.unwrap().unwrap();
+    // Now the statements for one order run.
+    assert!(!store.record_intent(id, first, "pi_1").await.unwrap());
+    assert!(store.complete(id, first, None).await.unwrap().is_none());
+    assert!(store.release(id, first).await.unwrap().is_none());
     let id = claimed().await;
     let failed = store.fail(id, first, &failure, Settlement::Cancelled).await;
     failed.unwrap().unwrap();

@@ -40,8 +40,7 @@ impl Fixture {
 
     /// A new order of 10.00 USD, to be charged.
     pub(crate) async fn paid_order(&self) -> Order {
-        let new = draft(r#"{"product_name":"Widget","amount":"10","payment_method":"credit_card"}"#);
-        self.create(&customer(), &new).await
+        self.create(&customer(), &paid()).await
     }
 
     pub(crate) async fn create(&self, customer: &CustomerId, new: &NewOrder) -> Order {
@@ -132,6 +131,10 @@ pub(crate) fn operator() -> Actor {
 
 pub(crate) fn free() -> NewOrder {
     draft(r#"{"product_name":"Widget","amount":"10"}"#)
+}
+
+pub(crate) fn paid() -> NewOrder {
+    draft(r#"{"product_name":"Widget","amount":"10","payment_method":"credit_card"}"#)
 }
 
 pub(crate) fn draft(json: &str) -> NewOrder {

@@ -1,0 +1,50 @@
+//! Records the gateway's ids of payments. An order whose row has another id keeps it.
+
+use diesel::sql_types::{Integer, Text, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use super::update::OrderUpdate;
+use crate::fencing::held_by_job;
+use crate::pg::written::Rows;
+use crate::row::IdRow;
+
+telemetry::statement! {
+    pub(crate) RecordIntent: "UPDATE" "orders", action "record_intent", framework "apalis";
+    pub(crate) RecordIntentAlone: "UPDATE" "orders", action "record_intent_alone", framework "apalis";
+}
+
+pub(crate) struct IntentRecord {
+    pub(crate) id: Uuid,
+    pub(crate) attempt: i32,
+    pub(crate) payment: String,
+}
+
+impl OrderUpdate for IntentRecord {
+    type Statement = RecordIntent;
+    type Alone = RecordIntentAlone;
+    type Row = IdRow;
+
+    const SET: &'static str = "payment_id = job.payment";
+
+    fn condition() -> [&'static str; 2] {
+        [
+            held_by_job(),
+            " AND (orders.payment_id IS NULL OR orders.payment_id = job.payment) IS TRUE",
+        ]
+    }
+
+    fn parameters<'a>(records: &[&'a Self]) -> Rows<'a> {
+        Rows::default()
+            .column::<SqlUuid, _>("id", records.iter().map(|record| record.id))
+            .column::<Integer, _>("attempt", records.iter().map(|record| record.attempt))
+            .column::<Text, _>("payment", records.iter().map(|record| record.payment.as_str()))
+    }
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn id_of(row: &IdRow) -> Uuid {
+        row.id
+    }
+}

@@ -1,0 +1,50 @@
+//! Renews the lease of an attempt. Attempts that take as long as a third of their lease are rare, so a
+//! renewal runs alone.
+
+use std::time::Duration;
+
+use diesel::sql_types::{Integer, Interval, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use super::update::OrderUpdate;
+use crate::fencing::held_by_job;
+use crate::pg::expressions::interval;
+use crate::pg::written::Rows;
+use crate::row::IdRow;
+
+telemetry::statement! {
+    pub(crate) RenewLease: "UPDATE" "orders", action "renew_lease", framework "apalis";
+}
+
+pub(crate) struct Renewal {
+    pub(crate) id: Uuid,
+    pub(crate) attempt: i32,
+    pub(crate) lease: Duration,
+}
+
+impl OrderUpdate for Renewal {
+    type Statement = RenewLease;
+    type Alone = RenewLease;
+    type Row = IdRow;
+
+    const SET: &'static str = "dispatch_after = now() + (1 + random() / 4) * job.lease";
+
+    fn condition() -> [&'static str; 2] {
+        [held_by_job(), ""]
+    }
+
+    fn parameters<'a>(renewals: &[&'a Self]) -> Rows<'a> {
+        Rows::default()
+            .column::<SqlUuid, _>("id", renewals.iter().map(|renewal| renewal.id))
+            .column::<Integer, _>("attempt", renewals.iter().map(|renewal| renewal.attempt))
+            .column::<Interval, _>("lease", renewals.iter().map(|renewal| interval(renewal.lease)))
+    }
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn id_of(row: &IdRow) -> Uuid {
+        row.id
+    }
+}
