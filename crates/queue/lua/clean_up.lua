@@ -4,6 +4,7 @@
 -- Returns how many ids it took from the two sets; 0 means that nothing is left to delete.
 
 local taken = 0
+local ids, metas = {}, {}
 for _, finished in ipairs({ KEYS[1], KEYS[2] }) do
     local room = tonumber(ARGV[1]) - taken
     if room > 0 then
@@ -12,12 +13,19 @@ for _, finished in ipairs({ KEYS[1], KEYS[2] }) do
             local fields = redis.call('HMGET', meta, 'status', 'parked')
             -- Enqueueing a job again removes it from these sets. A job that is not finished must never be
             -- deleted.
-            if not fields[1] or is_finished(fields[1]) then
+            if fields[2] and (not fields[1] or is_finished(fields[1])) then
                 delete_job(KEYS[3], meta, id, fields[2])
+            elseif not fields[1] or is_finished(fields[1]) then
+                table.insert(ids, id)
+                table.insert(metas, meta)
             end
             taken = taken + 1
         end
     end
 end
 
+if #ids > 0 then
+    redis.call('HDEL', KEYS[3], unpack(ids))
+    redis.call('DEL', unpack(metas))
+end
 return taken

@@ -17,7 +17,7 @@ if limit >= 0 then
     room = redis.call('EXISTS', KEYS[7]) == 1 and 0 or limit - redis.call('LLEN', KEYS[3])
 end
 local outcome = {}
-local added = 0
+local added = {}
 
 for i = 3, #ARGV, 2 do
     local id, payload = ARGV[i], ARGV[i + 1]
@@ -42,7 +42,7 @@ for i = 3, #ARGV, 2 do
 
     if queued then
         table.insert(outcome, 0)
-    elseif added >= room then
+    elseif #added >= room then
         table.insert(outcome, 2)
     else
         if has_payload or status or parked then
@@ -52,17 +52,17 @@ for i = 3, #ARGV, 2 do
         end
         redis.call('HSET', KEYS[1], id, payload)
         write_meta(meta, now)
-        redis.call('RPUSH', KEYS[3], id)
+        table.insert(added, id)
         table.insert(outcome, 1)
-        added = added + 1
     end
 end
 
-if added > 0 then
+if #added > 0 then
+    redis.call('RPUSH', KEYS[3], unpack(added))
     if redis.call('EXISTS', KEYS[9]) == 0 then
         redis.call('SET', KEYS[10], now, 'NX')
     end
-    wake(KEYS[8], KEYS[6], added)
+    wake(KEYS[8], KEYS[6], #added)
 end
 
 return outcome

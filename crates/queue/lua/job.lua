@@ -21,8 +21,7 @@ end
 
 -- apalis' fetch script requires `max_attempts`. Retries are up to the caller, who enqueues the job again.
 local function write_meta(meta, enqueued_at)
-    redis.call('HSET', meta, 'attempts', 0, 'max_attempts', 1)
-    redis.call('HSET', meta, 'status', 'Pending', 'enqueued_at', enqueued_at)
+    redis.call('HSET', meta, 'attempts', 0, 'max_attempts', 1, 'status', 'Pending', 'enqueued_at', enqueued_at)
 end
 
 -- Makes an unfinished job fetchable. Returns false if its payload is lost: then it must not be fetched.

@@ -9,8 +9,8 @@
 //!
 //! - a job that waits or is in flight is not enqueued again; a finished one is. One that Redis lost from its
 //!   lists, while its payload and meta stayed, is found by `queued`, which reads the lists;
-//! - a job is delivered at once: as many workers as there are jobs are woken by pub/sub, and polling at short
-//!   intervals covers a lost message;
+//! - a job is delivered at once: as many workers as there are jobs are woken by pub/sub, and a fetch once a
+//!   second covers a lost message;
 //! - a job of a worker that died is redelivered within [`DEAD_AFTER`] plus one [`HEARTBEAT`];
 //! - a job is acknowledged when its handler returns or panics, also during shutdown. Nothing attempts it
 //!   again, unless its worker runs with [retries](#retries);

@@ -28,6 +28,18 @@ pub struct QueueStats {
 }
 
 impl<J: Job> Queue<J> {
+    /// The number of waiting jobs: a part of [`stats`](Self::stats), for one command.
+    ///
+    /// # Errors
+    /// Redis is unavailable.
+    pub async fn depth(&self) -> Result<u64, QueueError> {
+        redis::cmd("LLEN")
+            .arg(&self.keys.active)
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(|source| self.connection.error("measure the queue", source))
+    }
+
     /// Measures the queue. O(1): independent of its length and of the number of workers; one round trip.
     ///
     /// # Errors

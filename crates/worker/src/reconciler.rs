@@ -131,7 +131,7 @@ impl Reconciler {
             (state.attempted, state.others) = Default::default();
             return Ok(Next::AfterInterval);
         }
-        let has_room = self.queue().stats().await?.depth < MAX_DEPTH_FOR_NEW_ORDERS;
+        let has_room = self.queue().depth().await? < MAX_DEPTH_FOR_NEW_ORDERS;
         let take_attempted = async |age| self.store.take_due_attempted(age, BATCH).await;
         let attempted = self.look(&mut state.attempted, take_attempted).await?;
         let others = if has_room {

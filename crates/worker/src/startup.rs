@@ -166,7 +166,7 @@ async fn run_background(
     tokio::join!(
         shutdown.run_until_cancelled(report_unreachable),
         reconcile,
-        sweeper::delete_finished_jobs(queue, shutdown),
+        sweeper::delete_finished_jobs(queue, is_leader, shutdown),
         sweeper::delete_expired_keys(store, is_leader, shutdown),
         sweeper::prune_orders(store, retention, is_leader, shutdown),
         keep_totals(store, is_leader, shutdown),

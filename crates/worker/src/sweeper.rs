@@ -1,5 +1,5 @@
 //! Deletes what is no longer needed: finished jobs in Redis, which apalis never does, and in PostgreSQL
-//! expired idempotency keys and orders past their retention. The leader alone deletes in PostgreSQL.
+//! expired idempotency keys and orders past their retention. The leader alone does so.
 
 use std::time::Duration;
 
@@ -24,8 +24,15 @@ const PRUNE_BATCH: usize = 1000;
 const PRUNE_PAUSE: Duration = Duration::from_secs(10);
 
 /// Deletes finished jobs until `shutdown` is cancelled.
-pub(crate) async fn delete_finished_jobs(queue: &Queue<ProcessOrder>, shutdown: &CancellationToken) {
+pub(crate) async fn delete_finished_jobs(
+    queue: &Queue<ProcessOrder>,
+    is_leader: &IsLeader,
+    shutdown: &CancellationToken,
+) {
     every(JOBS_INTERVAL, shutdown, async || {
+        if !is_leader.get() {
+            return Next::AfterInterval;
+        }
         let deleted = queue.clean_up(JOBS_BATCH).await;
         next(deleted.map(|deleted| deleted >= JOBS_BATCH))
     })

@@ -3,6 +3,7 @@
 
 mod delivery;
 mod failures;
+mod fetch;
 mod handler;
 mod health;
 mod listener;

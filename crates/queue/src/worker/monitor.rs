@@ -12,6 +12,7 @@ use tower::Service;
 
 use super::delivery::Delivery;
 use super::failures::Failures;
+use super::fetch::FetchWhenDue;
 use super::handler::Handler;
 use super::health::WorkerHealth;
 use super::pause::{Gate, Pause};
@@ -19,7 +20,6 @@ use super::payload::{Payload, PayloadCodec};
 use super::poll::{Wake, WakeOrTick};
 use super::registration::Registration;
 use super::registry::Registry;
-use crate::connection::Connection;
 use crate::queue::Job;
 
 /// Long enough to switch off apalis' heartbeat and its search for dead workers: `upkeep.rs` does both.
@@ -28,7 +28,7 @@ const APALIS_HEARTBEAT: Duration = Duration::from_secs(24 * 60 * 60);
 /// The state that all registrations of one `work` call share.
 #[derive(Clone)]
 pub(crate) struct Parts<S> {
-    pub(crate) connection: Connection,
+    pub(crate) connection: FetchWhenDue,
     pub(crate) config: Config,
     /// In a mutex because apalis requires `Sync`; locked once per registration.
     pub(crate) service: Arc<Mutex<S>>,
@@ -78,7 +78,7 @@ where
         })
         .register(move |_| {
             let failing = Arc::clone(&registration);
-            let backend = RedisStorage::<Payload<J>, Connection>::new(parts.connection.clone())
+            let backend = RedisStorage::<Payload<J>, FetchWhenDue>::new(parts.connection.clone())
                 .with_config(parts.config.clone())
                 .inspect_err(move |error| failing.record_failure(error))
                 .with_codec(PayloadCodec)

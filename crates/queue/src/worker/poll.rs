@@ -1,4 +1,4 @@
-//! When an idle worker polls for jobs: at a wake-up, and at a tick that covers a lost wake-up.
+//! When a worker fetches: after a wake-up, and at a tick that covers a lost wake-up.
 //!
 //! By default apalis polls once per heartbeat, and its interval strategy can lose its waker and stall. Here
 //! the timer is armed and polled at every call, so that a waker is always registered.
@@ -11,85 +11,81 @@ use std::time::Duration;
 
 use apalis_core::backend::ext::poll_strategy::{PollSnapshot, PollStrategy};
 use futures_util::task::AtomicWaker;
-use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
-/// The first tick after a wake-up. It covers a wake-up that arrived during a fetch too early to see the job.
-const MIN_TICK: Duration = Duration::from_millis(2);
+/// Interval of ticks while wake-ups are received: the maximum delay that a lost one causes.
+const TICK: Duration = Duration::from_secs(1);
 
-/// Ticks double up to this interval: the maximum delay that a lost wake-up causes.
-const MAX_TICK: Duration = Duration::from_millis(200);
+/// Interval of ticks while no wake-ups are received.
+const SHORT_TICK: Duration = Duration::from_millis(200);
 
-/// A wake-up: the listener sends it, the running worker receives it.
+/// Whether a fetch is due. Shared by the listener, which receives wake-ups, and the running worker.
 #[derive(Debug, Default)]
 pub(crate) struct Wake {
-    pending: AtomicBool,
+    due: AtomicBool,
     waker: AtomicWaker,
-    /// Notified each time the worker polls.
-    polled: Notify,
+    /// Whether the listener receives wake-ups.
+    listening: AtomicBool,
 }
 
 impl Wake {
-    fn wake(&self) {
-        self.pending.store(true, Ordering::Release);
+    /// A fetch is due. A worker without a free slot fetches when it has one.
+    pub(crate) fn wake(&self) {
+        self.due.store(true, Ordering::Release);
         self.waker.wake();
     }
 
-    /// Wakes the worker, and returns once it polls. A worker without a free slot does not poll.
-    pub(crate) async fn wake_until_polled(&self) {
-        let mut polled = std::pin::pin!(self.polled.notified());
-        // From here on a poll is noticed.
-        polled.as_mut().enable();
-        self.wake();
-        polled.await;
+    pub(crate) fn set_listening(&self, listening: bool) {
+        self.listening.store(listening, Ordering::Relaxed);
     }
 
-    /// Whether there was a wake-up since the last call. Registers the waker before the check, so that none is
-    /// missed.
-    fn take(&self, cx: &Context<'_>) -> bool {
-        self.waker.register(cx.waker());
-        self.pending.swap(false, Ordering::Acquire)
+    /// Whether a fetch is due, which then begins.
+    pub(crate) fn begin_fetch(&self) -> bool {
+        self.due.swap(false, Ordering::AcqRel)
+    }
+
+    /// Polls the worker again, for wake-ups and acknowledgements that arrived during the fetch.
+    pub(crate) fn fetch_ended(&self, may_be_more: bool) {
+        if may_be_more {
+            self.due.store(true, Ordering::Release);
+        }
+        self.waker.wake();
+    }
+
+    fn tick(&self) -> Duration {
+        if self.listening.load(Ordering::Relaxed) {
+            TICK
+        } else {
+            SHORT_TICK
+        }
     }
 }
 
-/// The poll strategy. apalis polls it each time before it fetches.
+/// The poll strategy. apalis polls it each time before it fetches, and fetches whatever it returns.
 #[derive(Debug)]
 pub(crate) struct WakeOrTick {
     wake: Arc<Wake>,
     tick: Pin<Box<Sleep>>,
-    next: Duration,
 }
 
 impl WakeOrTick {
+    /// The first fetch is due at once.
     pub(crate) fn new(wake: Arc<Wake>) -> Self {
-        let tick = Box::pin(tokio::time::sleep(MIN_TICK));
-        Self {
-            wake,
-            tick,
-            next: MIN_TICK,
-        }
-    }
-
-    fn arm(&mut self) {
-        let at = Instant::now() + self.next;
-        self.tick.as_mut().reset(at);
-        self.next = (self.next * 2).min(MAX_TICK);
+        wake.wake();
+        let tick = Box::pin(tokio::time::sleep(wake.tick()));
+        Self { wake, tick }
     }
 }
 
 impl PollStrategy for WakeOrTick {
     fn poll_drive(&mut self, cx: &mut Context<'_>, _: &PollSnapshot) -> Poll<Option<()>> {
-        let mut due = self.wake.take(cx);
-        if due {
-            self.next = MIN_TICK;
-            self.arm();
-        }
+        // Before the check, so that no wake-up is missed.
+        self.wake.waker.register(cx.waker());
         while self.tick.as_mut().poll(cx).is_ready() {
-            due = true;
-            self.arm();
+            self.wake.due.store(true, Ordering::Release);
+            self.tick.as_mut().reset(Instant::now() + self.wake.tick());
         }
-        if due {
-            self.wake.polled.notify_waiters();
+        if self.wake.due.load(Ordering::Acquire) {
             Poll::Ready(Some(()))
         } else {
             Poll::Pending
@@ -103,36 +99,50 @@ mod tests {
 
     use super::*;
 
-    async fn due(strategy: &mut WakeOrTick) {
+    /// Waits until a fetch is due, and begins it.
+    async fn fetch(strategy: &mut WakeOrTick) {
         poll_fn(|cx| strategy.poll_drive(cx, &PollSnapshot::new())).await;
+        assert!(strategy.wake.begin_fetch());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_idle_worker_polls_less_and_less_often_but_never_stops() {
+    async fn an_idle_worker_fetches_less_often_while_it_receives_wake_ups() {
         let mut strategy = WakeOrTick::new(Arc::default());
-        let mut last = Instant::now();
-        let mut intervals = Vec::new();
-        for _ in 0..12 {
-            due(&mut strategy).await;
-            intervals.push(last.elapsed());
-            last = Instant::now();
+        fetch(&mut strategy).await;
+        for listening in [false, true] {
+            strategy.wake.set_listening(listening);
+            // The tick that is armed.
+            fetch(&mut strategy).await;
+            let start = Instant::now();
+            fetch(&mut strategy).await;
+            assert_eq!(start.elapsed(), strategy.wake.tick());
         }
-        assert!(intervals.is_sorted(), "{intervals:?}");
-        assert_eq!(intervals[11], MAX_TICK);
+        assert_eq!(strategy.wake.tick(), TICK);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wake_up_polls_at_once_and_is_followed_by_short_ticks() {
-        let wake = Arc::new(Wake::default());
-        let mut strategy = WakeOrTick::new(Arc::clone(&wake));
-        for _ in 0..12 {
-            due(&mut strategy).await;
-        }
+    async fn a_wake_up_makes_one_fetch_due() {
+        let mut strategy = WakeOrTick::new(Arc::default());
+        fetch(&mut strategy).await;
         let start = Instant::now();
-        wake.wake();
-        due(&mut strategy).await;
+        strategy.wake.wake();
+        fetch(&mut strategy).await;
         assert_eq!(start.elapsed(), Duration::ZERO);
-        due(&mut strategy).await;
-        assert_eq!(start.elapsed(), MIN_TICK);
+        assert!(!strategy.wake.begin_fetch());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wake_up_during_a_fetch_and_a_full_batch_are_followed_by_another_fetch() {
+        let mut strategy = WakeOrTick::new(Arc::default());
+        fetch(&mut strategy).await;
+        let start = Instant::now();
+        strategy.wake.wake();
+        strategy.wake.fetch_ended(false);
+        fetch(&mut strategy).await;
+        strategy.wake.fetch_ended(true);
+        fetch(&mut strategy).await;
+        strategy.wake.fetch_ended(false);
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        assert!(!strategy.wake.begin_fetch());
     }
 }

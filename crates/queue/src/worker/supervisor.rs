@@ -16,10 +16,12 @@ use uuid::Uuid;
 
 use super::delivery::Delivery;
 use super::failures::Failures;
+use super::fetch::FetchWhenDue;
 use super::health::WorkerHealth;
 use super::listener::Listener;
 use super::monitor::{self, Parts};
 use super::options::WorkOptions;
+use super::poll::Wake;
 use super::registration::Registration;
 use super::upkeep::Upkeep;
 use crate::error::QueueError;
@@ -70,13 +72,23 @@ where
         if !(1..=10_000).contains(&concurrency) {
             return Err(invalid());
         }
+        let config = monitor::config(queue.name(), options.concurrency);
+        let slots = Arc::new(Semaphore::new(options.concurrency));
+        let wake = Arc::<Wake>::default();
         let parts = Parts {
-            connection: queue.connection(),
-            config: monitor::config(queue.name(), options.concurrency),
+            connection: FetchWhenDue {
+                connection: queue.connection(),
+                keys: Arc::clone(&queue.keys),
+                wake: Arc::clone(&wake),
+                instance: Uuid::now_v7().simple().to_string().into(),
+                batch_size: config.batch_size,
+                slots: Arc::clone(&slots),
+            },
+            config,
             service: Arc::new(Mutex::new(service)),
-            slots: Arc::new(Semaphore::new(options.concurrency)),
+            slots,
             abandon: CancellationToken::new(),
-            wake: Arc::default(),
+            wake,
             registry: Arc::default(),
             health: options.health.clone(),
             pause: options.pause.clone(),
@@ -98,19 +110,19 @@ where
         let _not_running = NotRunningOnDrop(&self.parts.health);
         let mut helpers = JoinSet::new();
         helpers.spawn(self.upkeep.clone().run(Arc::clone(&self.parts.registry)));
-        let instance = Uuid::now_v7().simple().to_string();
+        let instance = &self.parts.connection.instance;
         let name = format!("{}-{instance}", self.options.name_prefix);
         self.parts.health.set_name(name);
         let listener = Listener {
             client: self.queue.connection.client().clone(),
             connection: self.queue.connection(),
             keys: Arc::clone(&self.queue.keys),
-            instance: instance.clone(),
+            instance: Arc::clone(instance),
             wake: Arc::clone(&self.parts.wake),
         };
         let listening = helpers.spawn(listener.clone().run());
 
-        let deadline = self.run_until_shutdown(&instance, shutdown).await;
+        let deadline = self.run_until_shutdown(instance, shutdown).await;
         listening.abort();
         // While Redis is unavailable the entry stays; an enqueue removes it when it finds no receiver.
         let leave_set = timeout(CLEAN_STOP_TIMEOUT, listener.leave_set());

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::support::{TIMEOUT, Worker, config, jobs, key, nothing, queue, run_redis, until_idle};
+use crate::support::{TIMEOUT, Worker, calls, config, jobs, key, nothing, queue, run_redis, until_idle};
 
 const PLAIN: &str = "plain";
 
@@ -38,14 +38,6 @@ async fn deliver_jobs_of_another_queue() {
 
 async fn count(queue: &Queue<u32>, command: &str, part: &str) -> u32 {
     run_redis(&mut queue.connection(), &[command, &key(queue, part)]).await
-}
-
-/// How often Redis ran a command, including calls by scripts.
-async fn calls(queue: &Queue<u32>, command: &str) -> usize {
-    let info: String = run_redis(&mut queue.connection(), &["INFO", "commandstats"]).await;
-    let prefix = format!("cmdstat_{command}:calls=");
-    let line = info.lines().find_map(|line| line.strip_prefix(&prefix));
-    line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
 }
 
 #[tokio::test]

@@ -43,6 +43,14 @@ pub(crate) async fn run_redis<T: redis::FromRedisValue>(connection: &mut Connect
         .unwrap()
 }
 
+/// How often Redis ran a command, including calls by scripts.
+pub(crate) async fn calls<J: Job>(queue: &Queue<J>, command: &str) -> usize {
+    let info: String = run_redis(&mut queue.connection(), &["INFO", "commandstats"]).await;
+    let prefix = format!("cmdstat_{command}:calls=");
+    let line = info.lines().find_map(|line| line.strip_prefix(&prefix));
+    line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+}
+
 pub(crate) async fn until_idle<J: Job>(queue: &Queue<J>) {
     eventually("an empty queue", TIMEOUT, async || {
         let stats = queue.stats().await.ok()?;
