@@ -84,16 +84,21 @@ impl Step {
         let (seconds, alerts, may): (u64, Alerts, &[&str]) = match fault {
             Drilled::Chaos(fault) => of_chaos(fault),
             // The collector forgets a process after 150 s. Half of the orders that waited are late, which is
-            // about the share that fires.
-            Drilled::WorkersStopped => (10, &[("WorkersMissing", 4)], &[LATE]),
+            // about the share that fires; and one of the new workers leads within 5 s.
+            Drilled::WorkersStopped => (10, &[("WorkersMissing", 4)], &[LATE, RECONCILER]),
             Drilled::ApisStopped => (10, &[("ApiMissing", 5)], &[]),
-            // Workers reconcile again about when the alert would fire; whether statements wait for a
-            // connection depends on the moment; PostgreSQL may take longer to start than its metrics may be
-            // absent.
+            // Workers reconcile again about when the alert would fire; the moment decides whether statements
+            // wait for a connection, and how many attempts lose their leases; PostgreSQL may take longer to
+            // start than its metrics may be absent.
             Drilled::PostgresStopped => (
                 10,
                 &[(POSTGRES, 0), (FAILS, 1), (OVERLOADED, 1)],
-                &[RECONCILER, "PostgresPoolExhausted", "StoreMetricsMissing"],
+                &[
+                    RECONCILER,
+                    "PostgresPoolExhausted",
+                    "StoreMetricsMissing",
+                    "WorkersDie",
+                ],
             ),
             Drilled::SnapshotHeld => (20, &[("PostgresSnapshotHeld", 10)], &[]),
             // Orders that exist wait for the column, few or many.
