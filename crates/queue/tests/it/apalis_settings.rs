@@ -5,10 +5,12 @@
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use apalis::layers::WorkerBuilderExt;
-use apalis::prelude::{BoxDynError, WorkerBuilder, WorkerContext};
+use apalis::prelude::{BackendExt, BoxDynError, WorkerBuilder, WorkerContext};
+use apalis_core::backend::ext::poll_strategy::{PollSnapshot, PollStrategy};
 use apalis_core::backend::{ListQueues, Metrics, Vacuum};
 use apalis_redis::{Config, RedisStorage};
 use testkit::{Redis, eventually};
@@ -67,6 +69,25 @@ async fn without_a_poll_strategy_an_idle_worker_does_not_see_a_job_before_its_ne
     let queue_worker = Worker::start(&queue, 1, nothing);
     until_idle(&queue).await;
     queue_worker.stop().await;
+}
+
+struct Never;
+
+impl PollStrategy for Never {
+    fn poll_drive(&mut self, _: &mut Context<'_>, _: &PollSnapshot) -> Poll<Option<()>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn a_worker_fetches_each_time_that_it_is_polled_whatever_its_strategy_returns() {
+    let queue = queue::<u32>().await;
+    queue.enqueue("a", &1).await.unwrap();
+    let worker = WorkerBuilder::new(PLAIN)
+        .backend(storage(&queue, Config::default()).poll_with_strategy(Never))
+        .build(async |_: u32, worker: WorkerContext| worker.stop().unwrap());
+    timeout(TIMEOUT, worker.run()).await.unwrap().unwrap();
+    assert_eq!(count(&queue, "SCARD", "done").await, 1);
 }
 
 #[tokio::test]
