@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use diesel::sql_types::{Integer, Interval, Jsonb, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Interval, Jsonb, Text, Uuid as SqlUuid};
 use domain::TraceContext;
 use uuid::Uuid;
 
@@ -71,18 +71,15 @@ impl OrderUpdate for Claim {
         ]
     }
 
-    fn parameters<'a>(claims: &[&'a Self]) -> Rows<'a> {
-        Rows::default()
-            .column::<SqlUuid, _>("id", claims.iter().map(|claim| claim.id))
-            .column::<Integer, _>("attempt", claims.iter().map(|claim| claim.attempt))
-            .column::<SqlUuid, _>("token", claims.iter().map(|claim| claim.token))
+    fn parameters<'a>(job: Rows<'a>, claims: &[&'a Self]) -> Rows<'a> {
+        job.column::<SqlUuid, _>("token", claims.iter().map(|claim| claim.token))
             .column::<Jsonb, _>("trace", claims.iter().map(|claim| Json(&claim.trace)))
             .column::<Interval, _>("lease", claims.iter().map(|claim| interval(claim.lease)))
             .column::<Text, _>("transition", claims.iter().map(|claim| claim.transition.as_str()))
     }
 
-    fn id(&self) -> Uuid {
-        self.id
+    fn attempt(&self) -> (Uuid, i32) {
+        (self.id, self.attempt)
     }
 
     fn id_of(row: &ClaimedRow) -> Uuid {

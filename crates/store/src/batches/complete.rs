@@ -1,10 +1,9 @@
 //! Completes the orders of attempts that succeeded. A completed order needs no payment token any more.
 
-use diesel::sql_types::{Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Nullable, Text};
 use uuid::Uuid;
 
 use super::update::OrderUpdate;
-use crate::fencing::held_by_job;
 use crate::pg::written::Rows;
 use crate::row::OrderRow;
 use crate::transition::with_transition;
@@ -43,20 +42,13 @@ impl OrderUpdate for Completion {
          failure_detail = NULL"
     );
 
-    fn condition() -> [&'static str; 2] {
-        [held_by_job(), ""]
-    }
-
-    fn parameters<'a>(completions: &[&'a Self]) -> Rows<'a> {
+    fn parameters<'a>(job: Rows<'a>, completions: &[&'a Self]) -> Rows<'a> {
         let payments = completions.iter().map(|completion| completion.payment.as_deref());
-        Rows::default()
-            .column::<SqlUuid, _>("id", completions.iter().map(|completion| completion.id))
-            .column::<Integer, _>("attempt", completions.iter().map(|completion| completion.attempt))
-            .column::<Nullable<Text>, _>("payment", payments)
+        job.column::<Nullable<Text>, _>("payment", payments)
     }
 
-    fn id(&self) -> Uuid {
-        self.id
+    fn attempt(&self) -> (Uuid, i32) {
+        (self.id, self.attempt)
     }
 
     fn id_of(row: &OrderRow) -> Uuid {

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use diesel::sql_types::{Bool, Integer, Interval, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Bool, Integer, Interval, Nullable, Text};
 use domain::{Attempt, Failure, OrderId, OrderStatus, PaymentStatus};
 use uuid::Uuid;
 
 use super::update::OrderUpdate;
-use crate::fencing::held_by_job;
 use crate::pg::expressions::{interval, storable};
 use crate::pg::written::Rows;
 use crate::row::OrderRow;
@@ -140,21 +139,14 @@ impl OrderUpdate for Ending {
          failure_detail = coalesce(job.detail, failure_detail)"
     );
 
-    fn condition() -> [&'static str; 2] {
-        [held_by_job(), ""]
-    }
-
-    fn parameters<'a>(endings: &[&'a Self]) -> Rows<'a> {
+    fn parameters<'a>(job: Rows<'a>, endings: &[&'a Self]) -> Rows<'a> {
         let failures = || endings.iter().map(|ending| ending.failure.as_ref());
         let (codes, details) = (
             failures().map(|failure| Some(failure?.0.as_str())),
             failures().map(|failure| Some(failure?.1.as_str())),
         );
         let has_jitter = |ending: &&Self| matches!(ending.next, Next::Within(_));
-        Rows::default()
-            .column::<SqlUuid, _>("id", endings.iter().map(|ending| ending.id))
-            .column::<Integer, _>("attempt", endings.iter().map(|ending| ending.attempt))
-            .column::<Text, _>("transition", endings.iter().map(|ending| ending.transition()))
+        job.column::<Text, _>("transition", endings.iter().map(|ending| ending.transition()))
             .column::<Text, _>(
                 "new_status",
                 endings.iter().map(|ending| ending.status().as_str()),
@@ -171,8 +163,8 @@ impl OrderUpdate for Ending {
             .column::<Nullable<Text>, _>("detail", details)
     }
 
-    fn id(&self) -> Uuid {
-        self.id
+    fn attempt(&self) -> (Uuid, i32) {
+        (self.id, self.attempt)
     }
 
     fn id_of(row: &OrderRow) -> Uuid {

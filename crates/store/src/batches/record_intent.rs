@@ -1,6 +1,6 @@
 //! Records the gateway's ids of payments. An order whose row has another id keeps it.
 
-use diesel::sql_types::{Integer, Text, Uuid as SqlUuid};
+use diesel::sql_types::Text;
 use uuid::Uuid;
 
 use super::update::OrderUpdate;
@@ -33,15 +33,12 @@ impl OrderUpdate for IntentRecord {
         ]
     }
 
-    fn parameters<'a>(records: &[&'a Self]) -> Rows<'a> {
-        Rows::default()
-            .column::<SqlUuid, _>("id", records.iter().map(|record| record.id))
-            .column::<Integer, _>("attempt", records.iter().map(|record| record.attempt))
-            .column::<Text, _>("payment", records.iter().map(|record| record.payment.as_str()))
+    fn parameters<'a>(job: Rows<'a>, records: &[&'a Self]) -> Rows<'a> {
+        job.column::<Text, _>("payment", records.iter().map(|record| record.payment.as_str()))
     }
 
-    fn id(&self) -> Uuid {
-        self.id
+    fn attempt(&self) -> (Uuid, i32) {
+        (self.id, self.attempt)
     }
 
     fn id_of(row: &IdRow) -> Uuid {

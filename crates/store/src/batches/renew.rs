@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use diesel::sql_types::{Integer, Interval, Uuid as SqlUuid};
+use diesel::sql_types::Interval;
 use uuid::Uuid;
 
 use super::update::OrderUpdate;
-use crate::fencing::held_by_job;
 use crate::pg::expressions::interval;
 use crate::pg::written::Rows;
 use crate::row::IdRow;
@@ -29,19 +28,12 @@ impl OrderUpdate for Renewal {
 
     const SET: &'static str = "dispatch_after = now() + (1 + random() / 4) * job.lease";
 
-    fn condition() -> [&'static str; 2] {
-        [held_by_job(), ""]
+    fn parameters<'a>(job: Rows<'a>, renewals: &[&'a Self]) -> Rows<'a> {
+        job.column::<Interval, _>("lease", renewals.iter().map(|renewal| interval(renewal.lease)))
     }
 
-    fn parameters<'a>(renewals: &[&'a Self]) -> Rows<'a> {
-        Rows::default()
-            .column::<SqlUuid, _>("id", renewals.iter().map(|renewal| renewal.id))
-            .column::<Integer, _>("attempt", renewals.iter().map(|renewal| renewal.attempt))
-            .column::<Interval, _>("lease", renewals.iter().map(|renewal| interval(renewal.lease)))
-    }
-
-    fn id(&self) -> Uuid {
-        self.id
+    fn attempt(&self) -> (Uuid, i32) {
+        (self.id, self.attempt)
     }
 
     fn id_of(row: &IdRow) -> Uuid {

@@ -10,11 +10,13 @@ use diesel::dsl::SqlTypeOf;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
+use diesel::sql_types::{Integer, Uuid as SqlUuid};
 use diesel_async::methods::LoadQuery;
 use telemetry::db::{Commented, Statement};
 use uuid::Uuid;
 
 use crate::error::StoreError;
+use crate::fencing::held_by_job;
 use crate::pg::connection::Connection;
 use crate::pg::lane::{BatchStatement, LaneConnection};
 use crate::pg::written::{Rows, Written};
@@ -33,10 +35,23 @@ pub(crate) trait OrderUpdate: Send + Sync + Sized + 'static {
 
     /// Which order it is, in parts. Only the primary key may serve the condition: `IS TRUE` keeps the
     /// planner from the indexes on other columns.
-    fn condition() -> [&'static str; 2];
-    fn parameters<'a>(updates: &[&'a Self]) -> Rows<'a>;
-    fn id(&self) -> Uuid;
+    fn condition() -> [&'static str; 2] {
+        [held_by_job(), ""]
+    }
+
+    /// The order's id and the number of the attempt, which are the columns `id` and `attempt` of `job`.
+    fn attempt(&self) -> (Uuid, i32);
+    /// The further columns of `job`.
+    fn parameters<'a>(job: Rows<'a>, updates: &[&'a Self]) -> Rows<'a>;
     fn id_of(row: &Self::Row) -> Uuid;
+}
+
+fn job<'a, U: OrderUpdate>(updates: &[&'a U]) -> Rows<'a> {
+    let attempts = || updates.iter().map(|update| update.attempt());
+    let job = Rows::default()
+        .column::<SqlUuid, _>("id", attempts().map(|(id, _)| id))
+        .column::<Integer, _>("attempt", attempts().map(|(_, attempt)| attempt));
+    U::parameters(job, updates)
 }
 
 pub(crate) type UpdateOf<'a, U> =
@@ -47,7 +62,7 @@ fn update_many<'a, U: OrderUpdate>(updates: &[&'a U]) -> UpdateOf<'a, U> {
     let [condition, further] = U::condition();
     Written::new()
         .sql("WITH held AS MATERIALIZED (SELECT job.*, place FROM ")
-        .table(U::parameters(updates), "job")
+        .table(job(updates), "job")
         .sql(", LATERAL (SELECT orders.ctid AS place FROM orders WHERE ")
         .sql(condition)
         .sql(further)
@@ -65,7 +80,7 @@ pub(crate) fn update_one<U: OrderUpdate>(update: &U) -> UpdateOf<'_, U> {
         .sql("UPDATE orders SET ")
         .sql(U::SET)
         .sql(" FROM ")
-        .one_row(U::parameters(&[update]), "job")
+        .one_row(job(&[update]), "job")
         .sql(" WHERE ")
         .sql(condition)
         .sql(further)
@@ -95,6 +110,7 @@ where
             .rows::<U::Statement, _, _>(update_many(&updates))
             .await?;
         let mut rows: HashMap<Uuid, U::Row> = rows.into_iter().map(|row| (U::id_of(&row), row)).collect();
-        Ok(updates.iter().map(|update| rows.remove(&update.id())).collect())
+        let of = |update: &&U| rows.remove(&update.attempt().0);
+        Ok(updates.iter().map(of).collect())
     }
 }
