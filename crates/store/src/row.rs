@@ -71,11 +71,12 @@ impl TryFrom<OrderRow> for Order {
 /// The columns of an [`OrderRow`], for statements that are written in SQL.
 pub(crate) type OrderColumns = SqlTypeOf<<OrderRow as Selectable<Pg>>::SelectExpression>;
 
-/// The id of a changed order.
+/// The attempt that changed an order.
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = orders, check_for_backend(Pg))]
-pub(crate) struct IdRow {
+pub(crate) struct AttemptRow {
     pub(crate) id: Uuid,
+    pub(crate) attempt: i32,
 }
 
 /// A claimed order, with what charges it.
@@ -90,6 +91,10 @@ pub(crate) struct ClaimedRow {
 impl ClaimedRow {
     pub(crate) fn id(&self) -> Uuid {
         self.order.id
+    }
+
+    pub(crate) fn attempt(&self) -> (Uuid, i32) {
+        self.order.attempt()
     }
 }
 
@@ -110,6 +115,10 @@ impl TryFrom<ClaimedRow> for Order {
 impl OrderRow {
     pub(crate) fn id(&self) -> Uuid {
         self.id
+    }
+
+    pub(crate) fn attempt(&self) -> (Uuid, i32) {
+        (self.id, self.attempt)
     }
 
     pub(crate) fn is_owned_by(&self, customer: &CustomerId) -> bool {

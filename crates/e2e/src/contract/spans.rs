@@ -256,7 +256,7 @@ pub(super) const ROWS: &[SpanRow] = &[
 ];
 
 /// The error.type of an operation that was dropped, or that panicked, before its end.
-const CANCELLED: &str = "cancelled";
+pub(super) const CANCELLED: &str = "cancelled";
 const PANIC: &str = "panic";
 
 /// The error.type of a failed job: its order failed or begins to wait, its lease was lost, the worker

@@ -82,7 +82,7 @@ impl OrderUpdate for Claim {
         (self.id, self.attempt)
     }
 
-    fn id_of(row: &ClaimedRow) -> Uuid {
-        row.id()
+    fn attempt_of(row: &ClaimedRow) -> (Uuid, i32) {
+        row.attempt()
     }
 }

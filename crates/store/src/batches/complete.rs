@@ -51,7 +51,7 @@ impl OrderUpdate for Completion {
         (self.id, self.attempt)
     }
 
-    fn id_of(row: &OrderRow) -> Uuid {
-        row.id()
+    fn attempt_of(row: &OrderRow) -> (Uuid, i32) {
+        row.attempt()
     }
 }

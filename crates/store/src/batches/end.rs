@@ -167,7 +167,7 @@ impl OrderUpdate for Ending {
         (self.id, self.attempt)
     }
 
-    fn id_of(row: &OrderRow) -> Uuid {
-        row.id()
+    fn attempt_of(row: &OrderRow) -> (Uuid, i32) {
+        row.attempt()
     }
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::update::OrderUpdate;
 use crate::fencing::held_by_job;
 use crate::pg::written::Rows;
-use crate::row::IdRow;
+use crate::row::AttemptRow;
 
 telemetry::statement! {
     pub(crate) RecordIntent: "UPDATE" "orders", action "record_intent", framework "apalis";
@@ -22,7 +22,7 @@ pub(crate) struct IntentRecord {
 impl OrderUpdate for IntentRecord {
     type Statement = RecordIntent;
     type Alone = RecordIntentAlone;
-    type Row = IdRow;
+    type Row = AttemptRow;
 
     const SET: &'static str = "payment_id = job.payment";
 
@@ -41,7 +41,7 @@ impl OrderUpdate for IntentRecord {
         (self.id, self.attempt)
     }
 
-    fn id_of(row: &IdRow) -> Uuid {
-        row.id
+    fn attempt_of(row: &AttemptRow) -> (Uuid, i32) {
+        (row.id, row.attempt)
     }
 }

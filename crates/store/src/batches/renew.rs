@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::update::OrderUpdate;
 use crate::pg::expressions::interval;
 use crate::pg::written::Rows;
-use crate::row::IdRow;
+use crate::row::AttemptRow;
 
 telemetry::statement! {
     pub(crate) RenewLease: "UPDATE" "orders", action "renew_lease", framework "apalis";
@@ -24,7 +24,7 @@ pub(crate) struct Renewal {
 impl OrderUpdate for Renewal {
     type Statement = RenewLease;
     type Alone = RenewLease;
-    type Row = IdRow;
+    type Row = AttemptRow;
 
     const SET: &'static str = "dispatch_after = now() + (1 + random() / 4) * job.lease";
 
@@ -36,7 +36,7 @@ impl OrderUpdate for Renewal {
         (self.id, self.attempt)
     }
 
-    fn id_of(row: &IdRow) -> Uuid {
-        row.id
+    fn attempt_of(row: &AttemptRow) -> (Uuid, i32) {
+        (row.id, row.attempt)
     }
 }

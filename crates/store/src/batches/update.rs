@@ -43,7 +43,8 @@ pub(crate) trait OrderUpdate: Send + Sync + Sized + 'static {
     fn attempt(&self) -> (Uuid, i32);
     /// The further columns of `job`.
     fn parameters<'a>(job: Rows<'a>, updates: &[&'a Self]) -> Rows<'a>;
-    fn id_of(row: &Self::Row) -> Uuid;
+    /// Of a changed order. Two jobs of one order may share a statement, and only one of their attempts writes.
+    fn attempt_of(row: &Self::Row) -> (Uuid, i32);
 }
 
 fn job<'a, U: OrderUpdate>(updates: &[&'a U]) -> Rows<'a> {
@@ -97,8 +98,8 @@ where
 {
     type Statement = U::Statement;
     type Item = Arc<U>;
-    /// `None` also if another transaction has locked the row, or an earlier update of the batch is for the
-    /// same order.
+    /// `None` also if another transaction has locked the row, or an earlier update of the batch is of the
+    /// same attempt.
     type Output = Option<U::Row>;
 
     async fn run(
@@ -109,8 +110,9 @@ where
         let rows: Vec<U::Row> = connection
             .rows::<U::Statement, _, _>(update_many(&updates))
             .await?;
-        let mut rows: HashMap<Uuid, U::Row> = rows.into_iter().map(|row| (U::id_of(&row), row)).collect();
-        let of = |update: &&U| rows.remove(&update.attempt().0);
+        let rows = rows.into_iter().map(|row| (U::attempt_of(&row), row));
+        let mut rows: HashMap<(Uuid, i32), U::Row> = rows.collect();
+        let of = |update: &&U| rows.remove(&update.attempt());
         Ok(updates.iter().map(of).collect())
     }
 }

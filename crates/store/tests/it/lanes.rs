@@ -1,7 +1,7 @@
 //! Statements that carry many calls. The tests hold a lane's first statement with a lock, so that the calls
 //! after it share the second one.
 
-use domain::{CustomerId, Money, Order, OrderId};
+use domain::{CustomerId, Money, Order, OrderId, ProcessOrder};
 use futures_util::future::join_all;
 use throughline_store::{ClaimToken, CreatedOnce, IdempotencyKey, Once, Store, StoreError};
 use tokio::task::JoinHandle;
@@ -256,6 +256,34 @@ async fn of_two_claims_of_one_order_in_a_statement_one_succeeds() {
     let others = vec![claim(&order), claim(&order), claim(&other), claim(&first)];
     let claimed = fixture.behind_a_lock(LOCK, claim(&first), others, "COMMIT").await;
     assert_eq!(claimed, [true, true, false, true, false]);
+}
+
+/// The job of an earlier attempt may be delivered again, beside the job of the next one.
+#[tokio::test]
+async fn of_two_jobs_of_one_order_in_a_statement_the_next_attempt_is_claimed() {
+    let fixture = Fixture::new().await;
+    let (first, order) = (fixture.order().await, fixture.order().await);
+    let earlier = order.next_job();
+    fixture.claim(&order).await;
+    let released = fixture
+        .store
+        .release(order.id, attempt(1))
+        .await
+        .unwrap()
+        .unwrap();
+    let claim = |job: ProcessOrder| {
+        let store = fixture.store.clone();
+        async move {
+            let context = trace(2);
+            let claim = store.claim(&job, ClaimToken::draw(), "worker-1", &context, MINUTE);
+            claim.await.unwrap().map(|order| order.attempt)
+        }
+    };
+    let others = vec![claim(earlier.clone()), claim(released.next_job()), claim(earlier)];
+    let claimed = fixture
+        .behind_a_lock(LOCK, claim(first.next_job()), others, "COMMIT")
+        .await;
+    assert_eq!(claimed, [Some(attempt(1)), None, Some(attempt(2)), None]);
 }
 
 /// A statement leaves out the rows that others have locked, and waits for each of them alone.
