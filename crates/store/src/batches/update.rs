@@ -43,7 +43,8 @@ pub(crate) trait OrderUpdate: Send + Sync + Sized + 'static {
     fn attempt(&self) -> (Uuid, i32);
     /// The further columns of `job`.
     fn parameters<'a>(job: Rows<'a>, updates: &[&'a Self]) -> Rows<'a>;
-    /// Of a changed order. Two jobs of one order may share a statement, and only one of their attempts writes.
+    /// Of a changed order. Two jobs of one order may share a statement, and only one of their attempts
+    /// writes.
     fn attempt_of(row: &Self::Row) -> (Uuid, i32);
 }
 
