@@ -1,10 +1,10 @@
 //! `registry`: the files of `telemetry/registry`, made from the telemetry contract.
 
-use std::fs;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
 use e2e::contract;
+
+use crate::generated;
 
 /// Write the registry of spans, metrics and events for OpenTelemetry Weaver, from the telemetry contract
 #[derive(clap::Args)]
@@ -20,16 +20,7 @@ impl Registry {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let folder = testkit::workspace().join("telemetry/registry");
         for (name, text) in files()? {
-            let path = folder.join(name);
-            if self.check {
-                if fs::read_to_string(&path).ok().as_deref() != Some(&text) {
-                    bail!("{} is not up to date: run `cargo xtask registry`", path.display());
-                }
-            } else {
-                fs::create_dir_all(&folder)?;
-                fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-                println!("{}", path.display());
-            }
+            generated::write(&folder.join(name), &text, self.check, "cargo xtask registry")?;
         }
         Ok(ExitCode::SUCCESS)
     }
