@@ -624,11 +624,13 @@ fn samplers_nest() {
 fn no_text_makes_the_reader_panic() {
     let ends = DEFAULTS.char_indices().map(|(end, _)| DEFAULTS[..end].to_owned());
     let words = [
-        "[", "{", "- ", "&a ", "*a", "${X", "$$", "!!int ", "\"", "\t", "\u{feff}", "? ", "|", "null",
+        "[", "{", "- ", "ä", "${ä", "&a ", "*a", "${X", "$$", "!!int ", "\"", "\t", "\u{feff}", "? ", "|",
+        "null",
     ];
-    let starts = DEFAULTS.char_indices().step_by(11).zip(words.into_iter().cycle());
-    let changed =
-        starts.map(|((start, _), word)| format!("{}{word}{}", &DEFAULTS[..start], &DEFAULTS[start..]));
+    let values = DEFAULTS
+        .match_indices(": ")
+        .map(|(colon, _)| DEFAULTS.split_at(colon + 2));
+    let changed = values.flat_map(|(before, after)| words.map(|word| format!("{before}{word}{after}")));
     let nested = ["[", "{a: ", "- ", "? "].map(|word| word.repeat(5_000));
     for text in ends.chain(changed).chain(nested) {
         let _ = read(&text);
