@@ -55,9 +55,14 @@ async fn a_worker_that_cannot_reconcile_is_not_ready() {
     })
     .await;
     assert_eq!(ready(Service::Worker).await.status(), 503);
-    let api = ready(Service::Api).await;
-    assert_eq!(api.status(), 200);
-    assert_eq!(api.json::<Value>().await.unwrap()["status"], "degraded");
+    // The api looks at its stores at intervals.
+    testkit::eventually("the api to be degraded", TIMEOUT, || async {
+        let api = ready(Service::Api).await;
+        assert_eq!(api.status(), 200);
+        let health: Value = api.json().await.unwrap();
+        (health["status"] == "degraded").then_some(())
+    })
+    .await;
 }
 
 /// The worker retries the claim instead of dropping the job until its order is due again.
