@@ -51,7 +51,8 @@ async fn package(target: &Path) -> anyhow::Result<Vec<PathBuf>> {
             fs::remove_dir_all(&package)?;
         }
         let mut tar = Command::new("tar");
-        tar.arg("-xzf")
+        // Without the times in the package, which are always the same: cargo would not build what changed.
+        tar.arg("-xzmf")
             .arg(folder.join(format!("{name}-{VERSION}.crate")));
         succeeded(tar.arg("-C").arg(&folder).status().await?, "tar")?;
         packages.push(package);
