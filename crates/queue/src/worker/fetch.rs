@@ -37,11 +37,11 @@ impl FetchWhenDue {
     /// Enters the set of waiting processes and fetches, in one round trip. A job that is enqueued before is
     /// fetched; one that is enqueued after wakes this process. If the jobs take every slot, it leaves the
     /// set, and fetches again when a slot is free.
-    async fn fetch(mut self, command: Cmd) -> RedisResult<Value> {
+    async fn fetch(self, command: Cmd) -> RedisResult<Value> {
         let mut both = redis::pipe();
         both.sadd(&self.keys.idle, &*self.instance);
         both.add_command(command);
-        let results = self.connection.req_packed_commands(&both, 0, 2).await;
+        let results = self.connection.clone().req_packed_commands(&both, 0, 2).await;
         let fetched = results.map(|results| results.into_iter().next_back().unwrap_or(Value::Nil));
         let jobs = match &fetched {
             Ok(Value::Array(fetched)) => fetched
@@ -53,12 +53,21 @@ impl FetchWhenDue {
         };
         let is_full = jobs.is_some_and(|jobs| jobs > self.slots.available_permits());
         if is_full {
-            // With an error the entry stays, and a wake-up may be sent to this process instead of another.
-            let _: RedisResult<()> = self.connection.srem(&self.keys.idle, &*self.instance).await;
+            self.leave_set().await;
         }
         self.wake
             .fetch_ended(is_full || jobs.is_none_or(|jobs| jobs >= self.batch_size));
         fetched
+    }
+
+    /// Leaves the set of waiting processes. With an error the entry stays, and a wake-up may be sent to this
+    /// process instead of another.
+    pub(crate) async fn leave_set(&self) {
+        let mut connection = self.connection.clone();
+        let removed: RedisResult<()> = connection.srem(&self.keys.idle, &*self.instance).await;
+        if let Err(error) = removed {
+            tracing::debug!(%error, "cannot leave the set of waiting workers");
+        }
     }
 }
 

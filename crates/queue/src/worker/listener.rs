@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use redis::aio::PubSubStream;
-use redis::{AsyncCommands, Client, RedisResult};
+use redis::{Client, RedisResult};
 use tokio::time::{sleep, timeout};
 
 use super::poll::Wake;
-use crate::connection::Connection;
 use crate::keys::Keys;
 
 /// Delay before a failed subscription is retried. The worker polls meanwhile.
@@ -23,12 +22,10 @@ const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// After this long without a message the connection may be dead without either end knowing: make a new one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-#[derive(Clone)]
 pub(crate) struct Listener {
     pub(crate) client: Client,
-    pub(crate) connection: Connection,
     pub(crate) keys: Arc<Keys>,
-    /// Names this process in the set of those that wait, and its channel.
+    /// Names the channel of this process.
     pub(crate) instance: Arc<str>,
     pub(crate) wake: Arc<Wake>,
 }
@@ -59,14 +56,6 @@ impl Listener {
         self.wake.wake();
         while let Ok(Some(_)) = timeout(IDLE_TIMEOUT, messages.next()).await {
             self.wake.wake();
-        }
-    }
-
-    pub(crate) async fn leave_set(&self) {
-        let mut connection = self.connection.clone();
-        let removed: RedisResult<()> = connection.srem(&self.keys.idle, &*self.instance).await;
-        if let Err(error) = removed {
-            tracing::debug!(%error, "cannot leave the set of waiting workers");
         }
     }
 

@@ -115,17 +115,16 @@ where
         self.parts.health.set_name(name);
         let listener = Listener {
             client: self.queue.connection.client().clone(),
-            connection: self.queue.connection(),
             keys: Arc::clone(&self.queue.keys),
             instance: Arc::clone(instance),
             wake: Arc::clone(&self.parts.wake),
         };
-        let listening = helpers.spawn(listener.clone().run());
+        let listening = helpers.spawn(listener.run());
 
         let deadline = self.run_until_shutdown(instance, shutdown).await;
         listening.abort();
         // While Redis is unavailable the entry stays; an enqueue removes it when it finds no receiver.
-        let leave_set = timeout(CLEAN_STOP_TIMEOUT, listener.leave_set());
+        let leave_set = timeout(CLEAN_STOP_TIMEOUT, self.parts.connection.leave_set());
         let ((), _) = tokio::join!(self.wait_for_jobs(deadline), leave_set);
         helpers.shutdown().await;
         self.upkeep
