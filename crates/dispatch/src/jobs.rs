@@ -51,8 +51,7 @@ impl DispatchError {
     /// The value of the attribute `error.type`.
     fn kind(&self) -> &'static str {
         match self {
-            Self::Queue(error) if matches!(**error, QueueError::Redis { .. }) => "redis",
-            Self::Queue(_) => "invalid_job",
+            Self::Queue(error) => error.error_type(),
             Self::Timeout => "timeout",
             Self::Full => "queue_full",
         }

@@ -47,3 +47,14 @@ pub enum QueueError {
         source: RedisError,
     },
 }
+
+impl QueueError {
+    /// A word for the attribute `error.type` of a span or a metric: `redis` if Redis is the cause, else
+    /// `invalid_job`.
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::Redis { .. } => "redis",
+            _ => "invalid_job",
+        }
+    }
+}

@@ -85,7 +85,7 @@ impl<J: Job> TracedQueue<J> {
     /// As [`Queue::enqueue`].
     pub async fn enqueue(&self, id: &str, job: J) -> Result<Enqueued, QueueError> {
         let enqueue = async |trace| self.queue.enqueue(id, &Traced { job, trace }).await;
-        self.producer.send(id, enqueue, error_type).await
+        self.producer.send(id, enqueue, QueueError::error_type).await
     }
 
     /// [`Queue::enqueue_later`], in a child of the current span.
@@ -94,7 +94,7 @@ impl<J: Job> TracedQueue<J> {
     /// As [`Queue::enqueue`].
     pub async fn enqueue_later(&self, id: &str, job: J, delay: Duration) -> Result<Enqueued, QueueError> {
         let enqueue = async |trace| self.queue.enqueue_later(id, &Traced { job, trace }, delay).await;
-        self.producer.send(id, enqueue, error_type).await
+        self.producer.send(id, enqueue, QueueError::error_type).await
     }
 
     /// [`Queue::work`], with a span for each job around `service`.
@@ -185,13 +185,6 @@ fn received<J>(delivery: &Delivery<Traced<J>>) -> Received<'_> {
         attempt: delivery.attempt.into(),
         waited: delivery.waited,
         client_id: &delivery.worker,
-    }
-}
-
-fn error_type(error: &QueueError) -> &'static str {
-    match error {
-        QueueError::Redis { .. } => "redis",
-        _ => "invalid_job",
     }
 }
 
