@@ -124,9 +124,12 @@ impl Batch {
 impl Scope {
     /// What comes before its records, and these; `None` without any.
     fn head(&self) -> Option<(Message, &[u8])> {
+        if self.records.is_empty() {
+            return None;
+        }
         let mut head = Message::new();
         head.nested(1, |message| message.scope(&self.name, &self.library));
         head.text(3, self.library.schema_url().unwrap_or_default());
-        (!self.records.is_empty()).then_some((head, self.records.as_slice()))
+        Some((head, self.records.as_slice()))
     }
 }
