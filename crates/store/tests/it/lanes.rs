@@ -1,6 +1,8 @@
 //! Statements that carry many calls. The tests hold a lane's first statement with a lock, so that the calls
 //! after it share the second one.
 
+use std::fmt::Debug;
+
 use domain::{CustomerId, Money, Order, OrderId, ProcessOrder};
 use futures_util::future::join_all;
 use throughline_store::{ClaimToken, CreatedOnce, IdempotencyKey, Once, Store, StoreError};
@@ -43,18 +45,50 @@ impl Fixture {
         others: Vec<impl Future<Output = T> + Send + 'static>,
         unlock: &str,
     ) -> Vec<T> {
-        self.sql.batch_execute(&format!("BEGIN; {lock}")).await.unwrap();
-        let first = tokio::spawn(first);
-        one_waits(self).await;
-        let others: Vec<JoinHandle<T>> = others.into_iter().map(tokio::spawn).collect();
-        // The spawned calls are in the lane's queue before this runs on: one thread runs them all.
-        tokio::task::yield_now().await;
+        let (first, others) = self.hold(lock, first, others).await;
         self.sql.batch_execute(unlock).await.unwrap();
         let mut outputs = vec![first.await.unwrap()];
         for output in join_all(others).await {
             outputs.push(output.unwrap());
         }
         outputs
+    }
+
+    /// Runs `first`, then `others` in one statement, whose connection ends while it waits for the lock: each
+    /// of its calls is in doubt. Returns the output of `first`.
+    async fn break_statement<T: Send + Debug + 'static>(
+        &self,
+        first: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+        others: Vec<impl Future<Output = Result<T, StoreError>> + Send + 'static>,
+    ) -> T {
+        let (first, others) = self.hold(LOCK, first, others).await;
+        let relock = format!("COMMIT; BEGIN; {LOCK}");
+        self.sql.batch_execute(&relock).await.unwrap();
+        let first = first.await.unwrap().unwrap();
+        one_waits(self).await;
+        assert_eq!(self.count(END_WAITING).await, 1);
+        for other in join_all(others).await {
+            let error = other.unwrap().unwrap_err();
+            assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        }
+        self.sql.batch_execute("COMMIT").await.unwrap();
+        first
+    }
+
+    /// Starts `first`, which waits for the table's lock, then `others` behind it.
+    async fn hold<T: Send + 'static>(
+        &self,
+        lock: &str,
+        first: impl Future<Output = T> + Send + 'static,
+        others: Vec<impl Future<Output = T> + Send + 'static>,
+    ) -> (JoinHandle<T>, Vec<JoinHandle<T>>) {
+        self.sql.batch_execute(&format!("BEGIN; {lock}")).await.unwrap();
+        let first = tokio::spawn(first);
+        one_waits(self).await;
+        let others = others.into_iter().map(tokio::spawn).collect();
+        // The spawned calls are in the lane's queue before this runs on: one thread runs them all.
+        tokio::task::yield_now().await;
+        (first, others)
     }
 }
 
@@ -152,30 +186,9 @@ async fn all_orders_of_a_statement_that_breaks_are_in_doubt() {
     let fixture = Fixture::new().await;
     // Prepares the statement, which takes and releases the lock that it needs later.
     creation(&fixture.store, new_order()).await.unwrap();
-    // The second statement waits for the lock too, and is ended there.
     let first = creation(&fixture.store, new_order());
-    let relock = format!("COMMIT; BEGIN; {LOCK}");
-    fixture
-        .sql
-        .batch_execute(&format!("BEGIN; {LOCK}"))
-        .await
-        .unwrap();
-    let first = tokio::spawn(first);
-    one_waits(&fixture).await;
-    let others: Vec<_> = creations(&fixture.store, new_orders(5))
-        .into_iter()
-        .map(tokio::spawn)
-        .collect();
-    tokio::task::yield_now().await;
-    fixture.sql.batch_execute(&relock).await.unwrap();
-    first.await.unwrap().unwrap();
-    one_waits(&fixture).await;
-    assert_eq!(fixture.count(END_WAITING).await, 1);
-    for other in join_all(others).await {
-        let error = other.unwrap().unwrap_err();
-        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
-    }
-    fixture.sql.batch_execute("COMMIT").await.unwrap();
+    let others = creations(&fixture.store, new_orders(5));
+    fixture.break_statement(first, others).await;
     assert_eq!(fixture.count("SELECT count(*) FROM orders").await, 2);
     // The lane has a new connection.
     creation(&fixture.store, new_order()).await.unwrap();
@@ -347,25 +360,9 @@ async fn no_payment_id_of_a_statement_that_breaks_counts_as_recorded() {
     }
     // Prepares the statement, which takes and releases the lock that it needs later.
     record_intent(&fixture.store, orders[0]).await.unwrap();
-    let begin = format!("BEGIN; {LOCK}");
-    fixture.sql.batch_execute(&begin).await.unwrap();
-    let first = tokio::spawn(record_intent(&fixture.store, orders[0]));
-    one_waits(&fixture).await;
-    let others: Vec<_> = orders[1..]
-        .iter()
-        .map(|id| tokio::spawn(record_intent(&fixture.store, *id)))
-        .collect();
-    tokio::task::yield_now().await;
-    let relock = format!("COMMIT; {begin}");
-    fixture.sql.batch_execute(&relock).await.unwrap();
-    assert!(first.await.unwrap().unwrap());
-    one_waits(&fixture).await;
-    assert_eq!(fixture.count(END_WAITING).await, 1);
-    for other in join_all(others).await {
-        let error = other.unwrap().unwrap_err();
-        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
-    }
-    fixture.sql.batch_execute("COMMIT").await.unwrap();
+    let mut calls = orders.iter().map(|id| record_intent(&fixture.store, *id));
+    let first = calls.next().unwrap();
+    assert!(fixture.break_statement(first, calls.collect()).await);
     assert_eq!(fixture.count(RECORDED).await, 1);
     for id in orders {
         assert!(record_intent(&fixture.store, id).await.unwrap());
