@@ -12,8 +12,8 @@ use crate::shop::{TIMEOUT, binaries, widget};
 
 pub(crate) const PASSWORD: &str = "4e57d0f1a2";
 
-/// The same database as another role. Test servers ask for no password.
-fn url_as(role: &str, url: &str) -> String {
+/// The same database as another role, or as `role:password`. Test servers ask for no password.
+pub(crate) fn url_as(role: &str, url: &str) -> String {
     let (_, rest) = url.split_once('@').unwrap();
     format!("postgres://{role}@{rest}")
 }

@@ -13,7 +13,7 @@ use tokio_postgres::NoTls;
 use uuid::Uuid;
 
 use crate::caller::{AUTHENTICATION, token_signed_with};
-use crate::least_privilege::{PASSWORD, restrict};
+use crate::least_privilege::{PASSWORD, restrict, url_as};
 use crate::shop::{TIMEOUT, binaries, widget};
 
 const NEW_PASSWORD: &str = "93b0c4e86d";
@@ -54,12 +54,6 @@ async fn accepts_more(sent: &AtomicUsize) {
     .await;
 }
 
-/// The database as this role, which needs its password.
-fn url_as(role: &str, password: &str, database: &Database) -> String {
-    let (_, rest) = database.url().split_once('@').unwrap();
-    format!("postgres://{role}:{password}@{rest}")
-}
-
 /// Connections of the programs' roles need a password.
 async fn require_passwords(database: &Database) {
     let sql = database.connect().await.unwrap();
@@ -93,11 +87,8 @@ async fn prepare(binaries: &Binaries, database: &Database) {
     superuser.batch_execute(&roles).await.unwrap();
     let password = format!("ALTER ROLE throughline_serve PASSWORD '{PASSWORD}'");
     superuser.batch_execute(&password).await.unwrap();
-    let (_, rest) = database.url().split_once('@').unwrap();
-    binaries
-        .migrate(&format!("postgres://throughline_migrate@{rest}"))
-        .await
-        .unwrap();
+    let migrate = url_as("throughline_migrate", database.url());
+    binaries.migrate(&migrate).await.unwrap();
     require_passwords(database).await;
 }
 
@@ -119,7 +110,7 @@ async fn passwords_and_token_secrets_are_changed_without_a_failed_request() {
     let admin = redis::Client::open(redis.url().replace("redis://", "redis://admin:any@")).unwrap();
     let mut admin = admin.get_multiplexed_async_connection().await.unwrap();
 
-    let old_database = url_as("throughline_serve", PASSWORD, &database);
+    let old_database = url_as(&format!("throughline_serve:{PASSWORD}"), database.url());
     let old_redis = restrict(&redis).await;
     let tokens = SECRETS.map(|secret| token_signed_with(secret, "ada", "orders:write orders:read"));
     let old = programs(&old_database, &old_redis, &[("JWT_SECRET", SECRETS[0])]).await;
@@ -142,7 +133,7 @@ async fn passwords_and_token_secrets_are_changed_without_a_failed_request() {
     set.exec_async(&mut admin).await.unwrap();
 
     // A rolling restart with the new ones.
-    let new_database = url_as("throughline_serve_2", NEW_PASSWORD, &database);
+    let new_database = url_as(&format!("throughline_serve_2:{NEW_PASSWORD}"), database.url());
     let new_redis = old_redis.replace(PASSWORD, NEW_PASSWORD);
     let secrets = [("JWT_SECRET", SECRETS[1]), ("JWT_SECRET_PREVIOUS", SECRETS[0])];
     let new = programs(&new_database, &new_redis, &secrets).await;
