@@ -43,6 +43,10 @@ impl OrderUpdate for Claim {
     type Alone = ClaimOrderAlone;
     type Row = ClaimedRow;
 
+    /// A crash of PostgreSQL may undo it, as if the worker had died before. Whatever follows from a claim is
+    /// durable only together with it: the payment's id, before money can move, and the outcome.
+    const IS_DURABLE: bool = false;
+
     const SET: &'static str = concat!(
         "history = CASE WHEN orders.attempt = job.attempt THEN history ELSE ",
         with_transition!("job.attempt", "job.transition"),

@@ -30,6 +30,8 @@ pub(crate) trait OrderUpdate: Send + Sync + Sized + 'static {
     /// What it returns of a changed order.
     type Row: Selectable<Pg, SelectExpression: QueryFragment<Pg> + Expression + Send> + Send + 'static;
 
+    const IS_DURABLE: bool = true;
+
     /// The assignments.
     const SET: &'static str;
 
@@ -102,6 +104,8 @@ where
     /// `None` also if another transaction has locked the row, or an earlier update of the batch is of the
     /// same attempt.
     type Output = Option<U::Row>;
+
+    const IS_DURABLE: bool = U::IS_DURABLE;
 
     async fn run(
         connection: &mut LaneConnection,

@@ -82,7 +82,7 @@ impl Connector {
     }
 
     /// Not behind PgBouncer, which refuses the parameter.
-    fn option(self, setting: &str) -> Self {
+    pub(crate) fn option(self, setting: &str) -> Self {
         if self.pgbouncer {
             return self;
         }

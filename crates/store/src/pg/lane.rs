@@ -34,6 +34,9 @@ pub(crate) trait BatchStatement: Send + 'static {
     /// A call's result.
     type Output: Send + 'static;
 
+    /// Whether a call waits until its commit is on disk.
+    const IS_DURABLE: bool = true;
+
     /// Runs one statement for these calls, at least one; the outputs are in their order.
     fn run(
         connection: &mut LaneConnection,
@@ -67,7 +70,7 @@ impl Lanes {
     /// its first statement.
     pub(crate) fn start<B: BatchStatement>(&self) -> Calls<B> {
         let lane = StatementLane::<B> {
-            connection: self.connection(),
+            connection: self.connection(B::IS_DURABLE),
             statement: PhantomData,
         };
         let limits = Limits {
@@ -79,9 +82,14 @@ impl Lanes {
     }
 
     /// A connection of the current runtime. It connects at its first statement.
-    pub(crate) fn connection(&self) -> LaneConnection {
+    pub(crate) fn connection(&self, is_durable: bool) -> LaneConnection {
+        let connector = self.connector.clone().on_current_runtime();
         LaneConnection {
-            connector: self.connector.clone().on_current_runtime(),
+            connector: if is_durable {
+                connector
+            } else {
+                connector.option("synchronous_commit=off")
+            },
             server: self.server.clone(),
             response_timeout: self.response_timeout,
             connection: None,

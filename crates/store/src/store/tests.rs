@@ -139,7 +139,7 @@ async fn every_statement_is_prepared_once_per_connection() {
     for _ in 0..3 {
         run_every_statement(&store).await;
     }
-    let mut connection = store.lanes.connection();
+    let mut connection = store.lanes.connection(true);
     for size in 1..=3 {
         run_every_batch(&mut connection, size).await;
     }
