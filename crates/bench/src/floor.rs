@@ -157,9 +157,10 @@ fn script(statements: Statements, rows: u32) -> String {
            dispatch_after = now() + (1 + random() / 4) * free.lease, updated_at = now() \
          FROM free WHERE orders.ctid = free.place RETURNING orders.*;\n\
          WITH held AS MATERIALIZED (SELECT job.payment, place FROM unnest(\
-           :ids::uuid[], {attempts}, {payments}) AS job (id, attempt, payment), \
+           :ids::uuid[], {attempts}, :ids::uuid[], {payments}) AS job (id, attempt, token, payment), \
            LATERAL (SELECT orders.ctid AS place FROM orders WHERE orders.id = job.id \
-             AND orders.attempt = job.attempt AND (orders.status = 'processing') IS TRUE \
+             AND orders.attempt = job.attempt \
+             AND (orders.status = 'processing' AND orders.claim_token = job.token) IS TRUE \
              FOR UPDATE OF orders SKIP LOCKED) AS locked) \
          UPDATE orders SET status = 'completed', dispatch_after = NULL, waiting_since = NULL, crashes = 0, \
            completed_at = now(), updated_at = now(), \

@@ -74,8 +74,8 @@ impl CustomerId {
     }
 }
 
-/// The number of a claim on an order, from 1; 0 before the first. It is the fencing token: every write of an
-/// attempt carries it, so a worker that lost its lease cannot write.
+/// The number of an attempt at an order, from 1; 0 before the first. Only a claim for the next number
+/// succeeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Attempt(i32);

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use domain::{Attempt, Failure, Order, OrderId};
+use domain::{Failure, Order};
 
 use crate::batches::complete::Completion;
 use crate::batches::end::{Ending, Next, WaitingSince};
 use crate::batches::record_intent::IntentRecord;
 use crate::batches::renew::Renewal;
+use crate::claim::Claim;
 use crate::error::StoreError;
 use crate::pg::expressions::storable;
 use crate::settlement::Settlement;
@@ -19,12 +20,8 @@ const MAX_UNREADABLE_BACKOFF: Duration = Duration::from_secs(600);
 
 impl Store {
     /// Lease renewal: the lease ends `lease` from now, or up to a quarter later. `false` if it was lost.
-    pub async fn renew(&self, id: OrderId, attempt: Attempt, lease: Duration) -> Result<bool, StoreError> {
-        let renewal = Renewal {
-            id: id.as_uuid(),
-            attempt: attempt.number(),
-            lease,
-        };
+    pub async fn renew(&self, claim: Claim, lease: Duration) -> Result<bool, StoreError> {
+        let renewal = Renewal { claim, lease };
         Ok(self.update_alone(&renewal).await?.is_some())
     }
 
@@ -33,15 +30,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Query`] if the order has no payment method.
-    pub async fn record_intent(
-        &self,
-        id: OrderId,
-        attempt: Attempt,
-        payment_id: &str,
-    ) -> Result<bool, StoreError> {
+    pub async fn record_intent(&self, claim: Claim, payment_id: &str) -> Result<bool, StoreError> {
         let record = IntentRecord {
-            id: id.as_uuid(),
-            attempt: attempt.number(),
+            claim,
             payment: storable(payment_id).into_owned(),
         };
         Ok(self.update(&self.calls.record_intent, record).await?.is_some())
@@ -53,15 +44,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Query`] if only one of `payment` and the order's payment method is present, unless the
     /// payment was charged before.
-    pub async fn complete(
-        &self,
-        id: OrderId,
-        attempt: Attempt,
-        payment: Option<&str>,
-    ) -> Result<Option<Order>, StoreError> {
+    pub async fn complete(&self, claim: Claim, payment: Option<&str>) -> Result<Option<Order>, StoreError> {
         let completion = Completion {
-            id: id.as_uuid(),
-            attempt: attempt.number(),
+            claim,
             payment: payment.map(storable).map(Cow::into_owned),
         };
         let row = self.update(&self.calls.complete, completion).await?;
@@ -78,12 +63,11 @@ impl Store {
     /// [`StoreError::Query`] if the payment stays pending.
     pub async fn fail(
         &self,
-        id: OrderId,
-        attempt: Attempt,
+        claim: Claim,
         failure: &Failure,
         settlement: Settlement,
     ) -> Result<Option<Order>, StoreError> {
-        let ending = Ending::failed(id, attempt, failure, Next::Failed(settlement.status()));
+        let ending = Ending::failed(claim, failure, Next::Failed(settlement.status()));
         self.end(ending).await
     }
 
@@ -91,12 +75,11 @@ impl Store {
     /// jitter). `None` if the lease was lost.
     pub async fn back_off(
         &self,
-        id: OrderId,
-        attempt: Attempt,
+        claim: Claim,
         failure: &Failure,
         max_backoff: Duration,
     ) -> Result<Option<Order>, StoreError> {
-        let ending = Ending::failed(id, attempt, failure, Next::Within(max_backoff));
+        let ending = Ending::failed(claim, failure, Next::Within(max_backoff));
         self.end(ending).await
     }
 
@@ -105,33 +88,32 @@ impl Store {
     /// the lease was lost.
     pub async fn wait_for_gateway(
         &self,
-        id: OrderId,
-        attempt: Attempt,
+        claim: Claim,
         failure: &Failure,
         delay: Duration,
     ) -> Result<Option<Order>, StoreError> {
         let ending = Ending {
             counts: false,
             waiting_since: WaitingSince::Now,
-            ..Ending::failed(id, attempt, failure, Next::After(delay))
+            ..Ending::failed(claim, failure, Next::After(delay))
         };
         self.end(ending).await
     }
 
     /// Abandons the attempt, for another worker to claim the order at once. The attempt does not count.
     /// `None` if the lease was lost.
-    pub async fn release(&self, id: OrderId, attempt: Attempt) -> Result<Option<Order>, StoreError> {
-        let ending = Ending::uncounted(id, attempt, "released", Next::After(Duration::ZERO));
+    pub async fn release(&self, claim: Claim) -> Result<Option<Order>, StoreError> {
+        let ending = Ending::uncounted(claim, "released", Next::After(Duration::ZERO));
         self.end(ending).await
     }
 
     /// Leaves a claimed order that this version of the program cannot read to another version: it is
     /// redelivered after a random part of a backoff that doubles with each attempt, from 2 s up to 10 min.
     /// The attempt does not count. `false` if the lease was lost.
-    pub async fn leave_unreadable(&self, id: OrderId, attempt: Attempt) -> Result<bool, StoreError> {
-        let doublings = u32::try_from(attempt.number()).unwrap_or(0).min(16);
+    pub async fn leave_unreadable(&self, claim: Claim) -> Result<bool, StoreError> {
+        let doublings = u32::try_from(claim.attempt.number()).unwrap_or(0).min(16);
         let max_backoff = Duration::from_secs(1 << doublings).min(MAX_UNREADABLE_BACKOFF);
-        let ending = Ending::uncounted(id, attempt, "unreadable", Next::Within(max_backoff));
+        let ending = Ending::uncounted(claim, "unreadable", Next::Within(max_backoff));
         Ok(self.update(&self.calls.end, ending).await?.is_some())
     }
 

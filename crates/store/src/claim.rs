@@ -2,39 +2,60 @@
 
 use std::time::Duration;
 
-use domain::{Actor, Order, OrderStatus, ProcessOrder, TraceContext};
+use diesel::prelude::*;
+use domain::{Actor, Attempt, Order, OrderId, OrderStatus, ProcessOrder, TraceContext};
 use uuid::Uuid;
 
-use crate::batches::claim::Claim;
+use crate::batches::claim::NewClaim;
 use crate::error::StoreError;
+use crate::row::OrderRow;
+use crate::schema::orders;
 use crate::store::Store;
 use crate::transition::NewTransition;
 
-/// Identifies one delivery's claim, so that repeating the claim after a lost response returns the same claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClaimToken(Uuid);
+telemetry::statement! {
+    SelectClaimed: "SELECT" "orders", action "find_claimed_order", framework "apalis";
+}
 
-impl ClaimToken {
-    /// A new random token.
-    pub fn draw() -> Self {
-        Self(Uuid::new_v4())
+/// One delivery's claim of an order for an attempt. What the attempt writes has an effect only while this
+/// claim holds the order. Repeating a claim after a lost response returns the same claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// The order that it claims.
+    pub order: OrderId,
+    /// The attempt that it is for.
+    pub attempt: Attempt,
+    /// Distinguishes it from any other claim.
+    pub token: Uuid,
+}
+
+impl Claim {
+    /// A new claim of the job's order, with a random token.
+    pub fn of(job: &ProcessOrder) -> Self {
+        Self {
+            order: job.order_id,
+            attempt: job.attempt,
+            token: Uuid::new_v4(),
+        }
     }
 }
 
 impl Store {
     /// Claims the order for the job's attempt by `worker`, with a lease of at least `lease` from now. `None`
     /// if another worker holds the order, it is final, or the attempt's number was used before. Repeating the
-    /// claim with the same token returns the same claim with a new lease, because the first response may have
-    /// been lost. Taking the order over from a worker whose lease expired counts as a crash, as in
-    /// [`Store::take_due`]; as an attempt, if release 0.1 attempted the order. The next attempt links to
-    /// `attempt_trace`.
+    /// same claim gives it a new lease, because the first response may have been lost. Taking the order over
+    /// from a worker whose lease expired counts as a crash, as in [`Store::take_due`]; as an attempt, if
+    /// release 0.1 attempted the order. The next attempt links to `attempt_trace`.
+    ///
+    /// It does not wait until its commit is on disk, unless it is behind PgBouncer: what it leads to is durable
+    /// only together with it. A crash of PostgreSQL may undo it, as if the worker had died before.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if the claimed order cannot be read: see [`Store::leave_unreadable`].
     pub async fn claim(
         &self,
         job: &ProcessOrder,
-        token: ClaimToken,
+        claim: Claim,
         worker: &str,
         attempt_trace: &TraceContext,
         lease: Duration,
@@ -46,15 +67,26 @@ impl Store {
             trace_id: trace_id.filter(|id| job.trace.trace_id() != Some(id)),
             ..NewTransition::default()
         };
-        let claim = Claim {
-            id: job.order_id.as_uuid(),
-            attempt: job.attempt.number(),
-            token: token.0,
+        let claim = NewClaim {
+            claim,
             trace: attempt_trace.clone(),
             lease,
             transition: transition.rest_of_line(OrderStatus::Processing),
         };
         let row = self.update(&self.calls.claim, claim).await?;
         Ok(row.map(Order::try_from).transpose()?)
+    }
+
+    /// The order, if this is its last claim.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the order cannot be read.
+    pub async fn find_claimed(&self, claim: Claim) -> Result<Option<Order>, StoreError> {
+        let query = orders::table
+            .find(claim.order.as_uuid())
+            .filter(orders::attempt.eq(claim.attempt.number()))
+            .filter(orders::claim_token.eq(claim.token))
+            .select(OrderRow::as_select());
+        self.order::<SelectClaimed, _>(query).await
     }
 }

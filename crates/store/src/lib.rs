@@ -56,7 +56,7 @@ mod totals;
 mod transition;
 
 pub use change::Changed;
-pub use claim::ClaimToken;
+pub use claim::Claim;
 pub use config::{StoreConfig, WAITING_PER_CONNECTION, database_url};
 pub use erasure::Erasure;
 pub use error::StoreError;

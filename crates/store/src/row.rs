@@ -71,12 +71,12 @@ impl TryFrom<OrderRow> for Order {
 /// The columns of an [`OrderRow`], for statements that are written in SQL.
 pub(crate) type OrderColumns = SqlTypeOf<<OrderRow as Selectable<Pg>>::SelectExpression>;
 
-/// The attempt that changed an order.
+/// An order that was changed.
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = orders, check_for_backend(Pg))]
-pub(crate) struct AttemptRow {
-    pub(crate) id: Uuid,
-    pub(crate) attempt: i32,
+pub(crate) struct IdRow {
+    #[expect(dead_code, reason = "whether there is a row is what matters")]
+    id: Uuid,
 }
 
 /// A claimed order, with what charges it.
@@ -91,10 +91,6 @@ pub(crate) struct ClaimedRow {
 impl ClaimedRow {
     pub(crate) fn id(&self) -> Uuid {
         self.order.id
-    }
-
-    pub(crate) fn attempt(&self) -> (Uuid, i32) {
-        self.order.attempt()
     }
 }
 
@@ -115,10 +111,6 @@ impl TryFrom<ClaimedRow> for Order {
 impl OrderRow {
     pub(crate) fn id(&self) -> Uuid {
         self.id
-    }
-
-    pub(crate) fn attempt(&self) -> (Uuid, i32) {
-        (self.id, self.attempt)
     }
 
     pub(crate) fn is_owned_by(&self, customer: &CustomerId) -> bool {

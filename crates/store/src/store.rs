@@ -10,7 +10,7 @@ use settings::ExposeSecret;
 use telemetry::db::{Commented, Outcome, PoolState, Statement};
 
 use crate::batches::AllCalls;
-use crate::batches::update::{Each, OrderUpdate, UpdateOf, update_one};
+use crate::batches::update::{Each, OrderUpdate, UpdateOf, Updated, update_one};
 use crate::config::{StoreConfig, WAITING_PER_CONNECTION};
 use crate::error::StoreError;
 use crate::migrate::newest_version;
@@ -153,8 +153,8 @@ impl Store {
         update: U,
     ) -> Result<Option<U::Row>, StoreError>
     where
-        for<'a> Commented<UpdateOf<'a, U>, U::Statement>: LoadQuery<'a, Connection, U::Row>,
-        for<'a> Commented<UpdateOf<'a, U>, U::Alone>: LoadQuery<'a, Connection, U::Row>,
+        for<'a> Commented<UpdateOf<'a, U>, U::Statement>: LoadQuery<'a, Connection, Updated<U>>,
+        for<'a> Commented<UpdateOf<'a, U>, U::Alone>: LoadQuery<'a, Connection, Updated<U>>,
     {
         let update = Arc::new(update);
         match self.batched::<Each<U>>(calls, Arc::clone(&update)).await? {
@@ -166,9 +166,10 @@ impl Store {
     /// Updates one order, and waits for the lock of its row.
     pub(crate) async fn update_alone<U: OrderUpdate>(&self, update: &U) -> Result<Option<U::Row>, StoreError>
     where
-        for<'a> Commented<UpdateOf<'a, U>, U::Alone>: LoadQuery<'a, Connection, U::Row>,
+        for<'a> Commented<UpdateOf<'a, U>, U::Alone>: LoadQuery<'a, Connection, Updated<U>>,
     {
-        self.pg.row::<U::Alone, _, _>(update_one(update)).await
+        let updated: Option<Updated<U>> = self.pg.row::<U::Alone, _, _>(update_one(update)).await?;
+        Ok(updated.map(|(_token, row)| row))
     }
 
     /// Runs a statement that returns at most one order.

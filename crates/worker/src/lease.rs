@@ -4,29 +4,31 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use domain::{Attempt, Order, OrderId};
-use store::{Store, StoreError};
+use store::{Claim, Store, StoreError};
 
 /// An attempt's exclusive right to its order. Its end is computed from the time before the statement was
 /// sent, so it never ends earlier in PostgreSQL, whose clock decides, than it does here.
 pub(crate) struct Lease<'a> {
     store: &'a Store,
-    id: OrderId,
-    attempt: Attempt,
+    claim: Claim,
     length: Duration,
     end: Mutex<Instant>,
 }
 
 impl<'a> Lease<'a> {
     /// The lease of a claim whose statement was sent at `claimed_at`.
-    pub(crate) fn new(store: &'a Store, order: &Order, length: Duration, claimed_at: Instant) -> Self {
+    pub(crate) fn new(store: &'a Store, claim: Claim, length: Duration, claimed_at: Instant) -> Self {
         Self {
             store,
-            id: order.id,
-            attempt: order.attempt,
+            claim,
             length,
             end: Mutex::new(claimed_at + length),
         }
+    }
+
+    /// The claim, under which the attempt writes.
+    pub(crate) fn claim(&self) -> Claim {
+        self.claim
     }
 
     /// Runs `attempt`, and renews the lease every third of its length. `None`: the lease was lost.
@@ -56,7 +58,7 @@ impl<'a> Lease<'a> {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
-                    telemetry::log_warn!(error, order.id = %self.id, "the lease was not renewed");
+                    telemetry::log_warn!(error, order.id = %self.claim.order, "the lease was not renewed");
                 }
             }
         }
@@ -64,7 +66,7 @@ impl<'a> Lease<'a> {
 
     async fn renew(&self) -> Result<bool, StoreError> {
         let sent_at = Instant::now();
-        let renewed = self.store.renew(self.id, self.attempt, self.length).await?;
+        let renewed = self.store.renew(self.claim, self.length).await?;
         if renewed {
             *self.end.lock().unwrap_or_else(PoisonError::into_inner) = sent_at + self.length;
         }
@@ -74,15 +76,15 @@ impl<'a> Lease<'a> {
 
 #[cfg(test)]
 mod tests {
-    use domain::{CustomerId, OrderDraft, TraceContext};
-    use store::{ClaimToken, StoreConfig};
+    use domain::{CustomerId, Order, OrderDraft, OrderId, TraceContext};
+    use store::StoreConfig;
 
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
     /// A claimed order in a new database.
-    async fn claimed(database: &testkit::Database) -> (Store, Order) {
+    async fn claimed(database: &testkit::Database) -> (Store, Claim) {
         store::migrate(database.url()).await.unwrap();
         let store = Store::new(StoreConfig::new(database.url(), "worker-test")).unwrap();
         let draft = r#"{"product_name":"Widget","amount":"10","payment_method":"credit_card"}"#;
@@ -91,16 +93,16 @@ mod tests {
         let new = draft.validate().unwrap();
         let order = Order::new(id, CustomerId::anonymous(), new, trace.clone());
         let job = store.create(order, MINUTE).await.unwrap().next_job();
-        let claim = store
-            .claim(&job, ClaimToken::draw(), "worker-1", &trace, MINUTE)
-            .await;
-        (store, claim.unwrap().unwrap())
+        let claim = Claim::of(&job);
+        let claimed = store.claim(&job, claim, "worker-1", &trace, MINUTE).await;
+        claimed.unwrap().unwrap();
+        (store, claim)
     }
 
     #[tokio::test]
     async fn a_lease_that_ends_too_soon_for_a_charge_is_renewed_first() {
         let database = testkit::database().await.unwrap();
-        let (store, order) = claimed(&database).await;
+        let (store, claim) = claimed(&database).await;
         let sql = database.connect().await.unwrap();
         let ends_in = async || -> f64 {
             const ENDS: &str = "SELECT extract(epoch FROM dispatch_after - now())::float8 FROM orders";
@@ -110,12 +112,12 @@ mod tests {
             .await
             .unwrap();
 
-        let fresh = Lease::new(&store, &order, MINUTE, Instant::now());
+        let fresh = Lease::new(&store, claim, MINUTE, Instant::now());
         assert!(fresh.holds_for(MINUTE / 2).await.unwrap());
         assert!(ends_in().await < 6.0, "renewed without need");
 
         let old = Instant::now() - MINUTE * 11 / 12;
-        let ending = Lease::new(&store, &order, MINUTE, old);
+        let ending = Lease::new(&store, claim, MINUTE, old);
         assert!(ending.holds_for(MINUTE / 6).await.unwrap());
         assert!(ends_in().await > 6.0, "not renewed");
     }
@@ -123,14 +125,14 @@ mod tests {
     #[tokio::test]
     async fn a_worker_that_was_paused_past_its_lease_does_not_charge() {
         let database = testkit::database().await.unwrap();
-        let (store, order) = claimed(&database).await;
+        let (store, claim) = claimed(&database).await;
         let sql = database.connect().await.unwrap();
         sql.execute("UPDATE orders SET dispatch_after = now()", &[])
             .await
             .unwrap();
         assert_eq!(store.take_due(10).await.unwrap().len(), 1);
         let paused = Instant::now() - MINUTE * 2;
-        let lost = Lease::new(&store, &order, MINUTE, paused);
+        let lost = Lease::new(&store, claim, MINUTE, paused);
         assert!(!lost.holds_for(MINUTE / 6).await.unwrap());
     }
 }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use dispatch::Publisher;
-use domain::{Failure, FailureCode, Order, OrderId, ProcessOrder};
+use domain::{Attempt, Failure, FailureCode, Order, OrderId, ProcessOrder};
 use queue::Queue;
-use store::{ClaimToken, Settlement, Store};
+use store::{Claim, Settlement, Store};
 
 use crate::service::Api;
 
@@ -39,14 +39,14 @@ impl Worker {
         let job = order.next_job();
         let claim = self
             .store
-            .claim(&job, ClaimToken::draw(), "worker-1", &job.trace, LEASE)
+            .claim(&job, claim_of(id, job.attempt), "worker-1", &job.trace, LEASE)
             .await
             .unwrap();
         self.published(claim.unwrap())
     }
 
     pub(crate) async fn complete(&self, order: &Order) -> Order {
-        let done = self.store.complete(order.id, order.attempt, None).await;
+        let done = self.store.complete(claim_of(order.id, order.attempt), None).await;
         self.published(done.unwrap().unwrap())
     }
 
@@ -54,7 +54,7 @@ impl Worker {
         let failure = Failure::new(FailureCode::PaymentTimeout, "The gateway did not respond.");
         let failed = self
             .store
-            .fail(order.id, order.attempt, &failure, Settlement::Cancelled);
+            .fail(claim_of(order.id, order.attempt), &failure, Settlement::Cancelled);
         self.published(failed.await.unwrap().unwrap())
     }
 
@@ -63,5 +63,14 @@ impl Worker {
             publisher.publish(&order);
         }
         order
+    }
+}
+
+/// The claim that it makes of an order for an attempt.
+fn claim_of(order: OrderId, attempt: Attempt) -> Claim {
+    Claim {
+        order,
+        attempt,
+        token: order.as_uuid(),
     }
 }

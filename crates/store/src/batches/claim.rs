@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use diesel::sql_types::{Interval, Jsonb, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Interval, Jsonb, Text};
 use domain::TraceContext;
-use uuid::Uuid;
 
 use super::update::OrderUpdate;
+use crate::claim::Claim;
 use crate::pg::expressions::interval;
 use crate::pg::json::Json;
 use crate::pg::written::Rows;
@@ -18,10 +18,8 @@ telemetry::statement! {
     pub(crate) ClaimOrderAlone: "UPDATE" "orders", action "claim_order_alone", framework "apalis";
 }
 
-pub(crate) struct Claim {
-    pub(crate) id: Uuid,
-    pub(crate) attempt: i32,
-    pub(crate) token: Uuid,
+pub(crate) struct NewClaim {
+    pub(crate) claim: Claim,
     pub(crate) trace: TraceContext,
     pub(crate) lease: Duration,
     /// The rest of the transition's line.
@@ -38,7 +36,7 @@ macro_rules! after_crash {
     };
 }
 
-impl OrderUpdate for Claim {
+impl OrderUpdate for NewClaim {
     type Statement = ClaimOrder;
     type Alone = ClaimOrderAlone;
     type Row = ClaimedRow;
@@ -76,17 +74,12 @@ impl OrderUpdate for Claim {
     }
 
     fn parameters<'a>(job: Rows<'a>, claims: &[&'a Self]) -> Rows<'a> {
-        job.column::<SqlUuid, _>("token", claims.iter().map(|claim| claim.token))
-            .column::<Jsonb, _>("trace", claims.iter().map(|claim| Json(&claim.trace)))
+        job.column::<Jsonb, _>("trace", claims.iter().map(|claim| Json(&claim.trace)))
             .column::<Interval, _>("lease", claims.iter().map(|claim| interval(claim.lease)))
             .column::<Text, _>("transition", claims.iter().map(|claim| claim.transition.as_str()))
     }
 
-    fn attempt(&self) -> (Uuid, i32) {
-        (self.id, self.attempt)
-    }
-
-    fn attempt_of(row: &ClaimedRow) -> (Uuid, i32) {
-        row.attempt()
+    fn claim(&self) -> Claim {
+        self.claim
     }
 }

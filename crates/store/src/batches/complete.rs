@@ -1,9 +1,9 @@
 //! Completes the orders of attempts that succeeded. A completed order needs no payment token any more.
 
 use diesel::sql_types::{Nullable, Text};
-use uuid::Uuid;
 
 use super::update::OrderUpdate;
+use crate::claim::Claim;
 use crate::pg::written::Rows;
 use crate::row::OrderRow;
 use crate::transition::with_transition;
@@ -14,8 +14,7 @@ telemetry::statement! {
 }
 
 pub(crate) struct Completion {
-    pub(crate) id: Uuid,
-    pub(crate) attempt: i32,
+    pub(crate) claim: Claim,
     pub(crate) payment: Option<String>,
 }
 
@@ -47,11 +46,7 @@ impl OrderUpdate for Completion {
         job.column::<Nullable<Text>, _>("payment", payments)
     }
 
-    fn attempt(&self) -> (Uuid, i32) {
-        (self.id, self.attempt)
-    }
-
-    fn attempt_of(row: &OrderRow) -> (Uuid, i32) {
-        row.attempt()
+    fn claim(&self) -> Claim {
+        self.claim
     }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use diesel::sql_types::{Bool, Integer, Interval, Nullable, Text};
-use domain::{Attempt, Failure, OrderId, OrderStatus, PaymentStatus};
-use uuid::Uuid;
+use domain::{Failure, OrderStatus, PaymentStatus};
 
 use super::update::OrderUpdate;
+use crate::claim::Claim;
 use crate::pg::expressions::{interval, storable};
 use crate::pg::written::Rows;
 use crate::row::OrderRow;
@@ -19,8 +19,7 @@ telemetry::statement! {
 
 /// The end of an attempt.
 pub(crate) struct Ending {
-    pub(crate) id: Uuid,
-    pub(crate) attempt: i32,
+    pub(crate) claim: Claim,
     /// The reason in the history.
     pub(crate) reason: String,
     pub(crate) next: Next,
@@ -53,7 +52,7 @@ pub(crate) enum WaitingSince {
 
 impl Ending {
     /// Of an attempt that failed: it counts, and did not have to wait for the gateway.
-    pub(crate) fn failed(id: OrderId, attempt: Attempt, failure: &Failure, next: Next) -> Self {
+    pub(crate) fn failed(claim: Claim, failure: &Failure, next: Next) -> Self {
         let code = failure.code.as_str();
         Self {
             counts: true,
@@ -62,15 +61,14 @@ impl Ending {
                 storable(code).into_owned(),
                 storable(&failure.detail).into_owned(),
             )),
-            ..Self::uncounted(id, attempt, code, next)
+            ..Self::uncounted(claim, code, next)
         }
     }
 
     /// Of an attempt that had no chance.
-    pub(crate) fn uncounted(id: OrderId, attempt: Attempt, reason: &str, next: Next) -> Self {
+    pub(crate) fn uncounted(claim: Claim, reason: &str, next: Next) -> Self {
         Self {
-            id: id.as_uuid(),
-            attempt: attempt.number(),
+            claim,
             reason: reason.to_owned(),
             next,
             counts: false,
@@ -163,11 +161,7 @@ impl OrderUpdate for Ending {
             .column::<Nullable<Text>, _>("detail", details)
     }
 
-    fn attempt(&self) -> (Uuid, i32) {
-        (self.id, self.attempt)
-    }
-
-    fn attempt_of(row: &OrderRow) -> (Uuid, i32) {
-        row.attempt()
+    fn claim(&self) -> Claim {
+        self.claim
     }
 }

@@ -10,7 +10,7 @@ pub(crate) mod record_intent;
 pub(crate) mod renew;
 pub(crate) mod update;
 
-use self::claim::Claim;
+use self::claim::NewClaim;
 use self::complete::Completion;
 use self::end::Ending;
 use self::find::FindOrders;
@@ -26,7 +26,7 @@ pub(crate) struct AllCalls {
     pub(crate) create: Calls<InsertOrders>,
     pub(crate) create_once: Calls<InsertOrdersOnce>,
     pub(crate) find: Calls<FindOrders>,
-    pub(crate) claim: Calls<Each<Claim>>,
+    pub(crate) claim: Calls<Each<NewClaim>>,
     pub(crate) record_intent: Calls<Each<IntentRecord>>,
     pub(crate) complete: Calls<Each<Completion>>,
     pub(crate) end: Calls<Each<Ending>>,
@@ -38,7 +38,7 @@ impl AllCalls {
             create: lanes.start::<InsertOrders>(),
             create_once: lanes.start::<InsertOrdersOnce>(),
             find: lanes.start::<FindOrders>(),
-            claim: lanes.start::<Each<Claim>>(),
+            claim: lanes.start::<Each<NewClaim>>(),
             record_intent: lanes.start::<Each<IntentRecord>>(),
             complete: lanes.start::<Each<Completion>>(),
             end: lanes.start::<Each<Ending>>(),

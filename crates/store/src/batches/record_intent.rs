@@ -1,12 +1,12 @@
 //! Records the gateway's ids of payments. An order whose row has another id keeps it.
 
 use diesel::sql_types::Text;
-use uuid::Uuid;
 
 use super::update::OrderUpdate;
+use crate::claim::Claim;
 use crate::fencing::held_by_job;
 use crate::pg::written::Rows;
-use crate::row::AttemptRow;
+use crate::row::IdRow;
 
 telemetry::statement! {
     pub(crate) RecordIntent: "UPDATE" "orders", action "record_intent", framework "apalis";
@@ -14,15 +14,14 @@ telemetry::statement! {
 }
 
 pub(crate) struct IntentRecord {
-    pub(crate) id: Uuid,
-    pub(crate) attempt: i32,
+    pub(crate) claim: Claim,
     pub(crate) payment: String,
 }
 
 impl OrderUpdate for IntentRecord {
     type Statement = RecordIntent;
     type Alone = RecordIntentAlone;
-    type Row = AttemptRow;
+    type Row = IdRow;
 
     const SET: &'static str = "payment_id = job.payment";
 
@@ -37,11 +36,7 @@ impl OrderUpdate for IntentRecord {
         job.column::<Text, _>("payment", records.iter().map(|record| record.payment.as_str()))
     }
 
-    fn attempt(&self) -> (Uuid, i32) {
-        (self.id, self.attempt)
-    }
-
-    fn attempt_of(row: &AttemptRow) -> (Uuid, i32) {
-        (row.id, row.attempt)
+    fn claim(&self) -> Claim {
+        self.claim
     }
 }

@@ -4,27 +4,26 @@
 use std::time::Duration;
 
 use diesel::sql_types::Interval;
-use uuid::Uuid;
 
 use super::update::OrderUpdate;
+use crate::claim::Claim;
 use crate::pg::expressions::interval;
 use crate::pg::written::Rows;
-use crate::row::AttemptRow;
+use crate::row::IdRow;
 
 telemetry::statement! {
     pub(crate) RenewLease: "UPDATE" "orders", action "renew_lease", framework "apalis";
 }
 
 pub(crate) struct Renewal {
-    pub(crate) id: Uuid,
-    pub(crate) attempt: i32,
+    pub(crate) claim: Claim,
     pub(crate) lease: Duration,
 }
 
 impl OrderUpdate for Renewal {
     type Statement = RenewLease;
     type Alone = RenewLease;
-    type Row = AttemptRow;
+    type Row = IdRow;
 
     const SET: &'static str = "dispatch_after = now() + (1 + random() / 4) * job.lease";
 
@@ -32,11 +31,7 @@ impl OrderUpdate for Renewal {
         job.column::<Interval, _>("lease", renewals.iter().map(|renewal| interval(renewal.lease)))
     }
 
-    fn attempt(&self) -> (Uuid, i32) {
-        (self.id, self.attempt)
-    }
-
-    fn attempt_of(row: &AttemptRow) -> (Uuid, i32) {
-        (row.id, row.attempt)
+    fn claim(&self) -> Claim {
+        self.claim
     }
 }

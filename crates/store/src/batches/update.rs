@@ -10,11 +10,12 @@ use diesel::dsl::SqlTypeOf;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::QueryFragment;
-use diesel::sql_types::{Integer, Uuid as SqlUuid};
+use diesel::sql_types::{Integer, Nullable, Uuid as SqlUuid};
 use diesel_async::methods::LoadQuery;
 use telemetry::db::{Commented, Statement};
 use uuid::Uuid;
 
+use crate::claim::Claim;
 use crate::error::StoreError;
 use crate::fencing::held_by_job;
 use crate::pg::connection::Connection;
@@ -41,25 +42,34 @@ pub(crate) trait OrderUpdate: Send + Sync + Sized + 'static {
         [held_by_job(), ""]
     }
 
-    /// The order's id and the number of the attempt, which are the columns `id` and `attempt` of `job`.
-    fn attempt(&self) -> (Uuid, i32);
+    /// The claim that writes. Its order, attempt and token are the columns `id`, `attempt` and `token` of
+    /// `job`.
+    fn claim(&self) -> Claim;
     /// The further columns of `job`.
     fn parameters<'a>(job: Rows<'a>, updates: &[&'a Self]) -> Rows<'a>;
-    /// Of a changed order. Two jobs of one order may share a statement, and only one of their attempts
-    /// writes.
-    fn attempt_of(row: &Self::Row) -> (Uuid, i32);
 }
 
 fn job<'a, U: OrderUpdate>(updates: &[&'a U]) -> Rows<'a> {
-    let attempts = || updates.iter().map(|update| update.attempt());
+    let claims = || updates.iter().map(|update| update.claim());
     let job = Rows::default()
-        .column::<SqlUuid, _>("id", attempts().map(|(id, _)| id))
-        .column::<Integer, _>("attempt", attempts().map(|(_, attempt)| attempt));
+        .column::<SqlUuid, _>("id", claims().map(|claim| claim.order.as_uuid()))
+        .column::<Integer, _>("attempt", claims().map(|claim| claim.attempt.number()))
+        .column::<SqlUuid, _>("token", claims().map(|claim| claim.token));
     U::parameters(job, updates)
 }
 
-pub(crate) type UpdateOf<'a, U> =
-    Written<'a, SqlTypeOf<<<U as OrderUpdate>::Row as Selectable<Pg>>::SelectExpression>>;
+/// It returns changed orders, each with the token of the claim that wrote: two claims of one order may share
+/// a statement, of which one writes.
+pub(crate) type UpdateOf<'a, U> = Written<
+    'a,
+    (
+        Nullable<SqlUuid>,
+        SqlTypeOf<<<U as OrderUpdate>::Row as Selectable<Pg>>::SelectExpression>,
+    ),
+>;
+
+/// The row of an [`UpdateOf`].
+pub(crate) type Updated<U> = (Option<Uuid>, <U as OrderUpdate>::Row);
 
 /// The statement for any number of updates.
 fn update_many<'a, U: OrderUpdate>(updates: &[&'a U]) -> UpdateOf<'a, U> {
@@ -72,7 +82,7 @@ fn update_many<'a, U: OrderUpdate>(updates: &[&'a U]) -> UpdateOf<'a, U> {
         .sql(further)
         .sql(" FOR UPDATE OF orders SKIP LOCKED) AS locked) UPDATE orders SET ")
         .sql(U::SET)
-        .sql(" FROM held AS job WHERE orders.ctid = job.place RETURNING ")
+        .sql(" FROM held AS job WHERE orders.ctid = job.place RETURNING orders.claim_token, ")
         .columns_of::<U::Row>()
 }
 
@@ -88,7 +98,7 @@ pub(crate) fn update_one<U: OrderUpdate>(update: &U) -> UpdateOf<'_, U> {
         .sql(" WHERE ")
         .sql(condition)
         .sql(further)
-        .sql(" RETURNING ")
+        .sql(" RETURNING orders.claim_token, ")
         .columns_of::<U::Row>()
 }
 
@@ -97,12 +107,12 @@ pub(crate) struct Each<U>(PhantomData<fn() -> U>);
 
 impl<U: OrderUpdate> BatchStatement for Each<U>
 where
-    for<'a> Commented<UpdateOf<'a, U>, U::Statement>: LoadQuery<'a, Connection, U::Row>,
+    for<'a> Commented<UpdateOf<'a, U>, U::Statement>: LoadQuery<'a, Connection, Updated<U>>,
 {
     type Statement = U::Statement;
     type Item = Arc<U>;
     /// `None` also if another transaction has locked the row, or an earlier update of the batch is of the
-    /// same attempt.
+    /// same claim.
     type Output = Option<U::Row>;
 
     const IS_DURABLE: bool = U::IS_DURABLE;
@@ -112,12 +122,11 @@ where
         updates: &[Arc<U>],
     ) -> Result<Vec<Option<U::Row>>, StoreError> {
         let updates: Vec<&U> = updates.iter().map(|update| &**update).collect();
-        let rows: Vec<U::Row> = connection
+        let rows: Vec<Updated<U>> = connection
             .rows::<U::Statement, _, _>(update_many(&updates))
             .await?;
-        let rows = rows.into_iter().map(|row| (U::attempt_of(&row), row));
-        let mut rows: HashMap<(Uuid, i32), U::Row> = rows.collect();
-        let of = |update: &&U| rows.remove(&update.attempt());
+        let mut rows: HashMap<Option<Uuid>, U::Row> = rows.into_iter().collect();
+        let of = |update: &&U| rows.remove(&Some(update.claim().token));
         Ok(updates.iter().map(of).collect())
     }
 }

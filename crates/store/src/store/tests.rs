@@ -9,14 +9,14 @@ use diesel::sql_types::{Bool, Integer, Text};
 use domain::{Actor, Failure, FailureCode, OrderDraft, OrderId};
 
 use super::*;
-use crate::batches::claim::Claim;
+use crate::batches::claim::NewClaim;
 use crate::batches::complete::Completion;
 use crate::batches::end::{Ending, Next};
 use crate::batches::find::FindOrders;
 use crate::batches::insert::{InsertOrders, NewOrder};
 use crate::batches::insert_once::{InsertOrdersOnce, NewOrderOnce};
 use crate::batches::record_intent::IntentRecord;
-use crate::claim::ClaimToken;
+use crate::claim::Claim;
 use crate::erasure::Erasure;
 use crate::filter::{Change, OrderFilter, Sort};
 use crate::idempotency::{IdempotencyKey, Once};
@@ -185,6 +185,7 @@ async fn every_statement_is_prepared_once_per_connection() {
             "end_lease",
             "erase_keys",
             "erase_orders",
+            "find_claimed_order",
             "find_first_order",
             "find_operation",
             "find_order",
@@ -246,26 +247,27 @@ async fn run_every_batch(connection: &mut LaneConnection, size: usize) {
     };
     for _ in 0..size {
         let order = new_order(OrderId::generate());
-        claims.push(Arc::new(Claim {
-            id: order.id.as_uuid(),
-            attempt: 1,
+        let claim = Claim {
+            order: order.id,
+            attempt: domain::Attempt::FIRST,
             token: order.id.as_uuid(),
+        };
+        claims.push(Arc::new(NewClaim {
+            claim,
             trace: order.trace.clone(),
             lease: minute,
             transition: "\"processing\"]".to_owned(),
         }));
         records.push(Arc::new(IntentRecord {
-            id: order.id.as_uuid(),
-            attempt: 1,
+            claim,
             payment: "pi_1".to_owned(),
         }));
         completions.push(Arc::new(Completion {
-            id: order.id.as_uuid(),
-            attempt: 1,
+            claim,
             payment: Some("pi_1".to_owned()),
         }));
-        let (attempt, next) = (domain::Attempt::FIRST, Next::After(minute));
-        endings.push(Arc::new(Ending::uncounted(order.id, attempt, "released", next)));
+        let next = Next::After(minute);
+        endings.push(Arc::new(Ending::uncounted(claim, "released", next)));
         create_once.push(NewOrderOnce {
             new: new(new_order(OrderId::generate())),
             key: order.id.to_string(),
@@ -303,7 +305,7 @@ async fn run_every_statement(store: &Store) {
     store.delete_expired_keys(1).await.unwrap();
     run_maintenance(store, &customer).await;
     let job = order.next_job();
-    let attempt = job.attempt;
+    let claim = Claim::of(&job);
     store.dispatch_now(id).await.unwrap();
     store.give_back(&[id]).await.unwrap();
     store.give_back(&[id, OrderId::generate()]).await.unwrap();
@@ -315,25 +317,22 @@ async fn run_every_statement(store: &Store) {
     store.hold_lease("test", id.as_uuid(), minute).await.unwrap();
     store.end_lease("test", id.as_uuid()).await.unwrap();
     for claimed in [true, false] {
-        let claim = store
-            .claim(&job, ClaimToken::draw(), "worker-1", &trace, minute)
-            .await;
-        assert_eq!(claim.unwrap().is_some(), claimed);
+        let by = if claimed { claim } else { Claim::of(&job) };
+        let result = store.claim(&job, by, "worker-1", &trace, minute).await;
+        assert_eq!(result.unwrap().is_some(), claimed);
     }
-    store.renew(id, attempt, minute).await.unwrap();
-    store.release(id, attempt).await.unwrap();
-    store.back_off(id, attempt, &failure, minute).await.unwrap();
-    store
-        .wait_for_gateway(id, attempt, &failure, minute)
-        .await
-        .unwrap();
-    store.leave_unreadable(id, attempt).await.unwrap();
-    store.record_intent(id, attempt, "pi_1").await.unwrap();
+    store.find_claimed(claim).await.unwrap().unwrap();
+    store.renew(claim, minute).await.unwrap();
+    store.release(claim).await.unwrap();
+    store.back_off(claim, &failure, minute).await.unwrap();
+    store.wait_for_gateway(claim, &failure, minute).await.unwrap();
+    store.leave_unreadable(claim).await.unwrap();
+    store.record_intent(claim, "pi_1").await.unwrap();
     let unchanged = Settlement::Unchanged;
-    store.fail(id, attempt, &failure, unchanged).await.unwrap();
+    store.fail(claim, &failure, unchanged).await.unwrap();
     store.unsettled(Some(id), 10).await.unwrap();
     store.settle(id, unchanged, Some("pi_1")).await.unwrap();
-    store.complete(id, attempt, None).await.unwrap();
+    store.complete(claim, None).await.unwrap();
     store.history(id, None).await.unwrap();
     store.retry(id, &Actor::System).await.unwrap();
     store.cancel(id, Some(&customer), &Actor::System).await.unwrap();

@@ -1,9 +1,9 @@
 //! One worker at a time holds an order, and a worker that lost its lease writes nothing.
 
 use domain::{Failure, FailureCode, OrderStatus, PaymentStatus};
-use throughline_store::{ClaimToken, Settlement, StoreError};
+use throughline_store::{Claim, Settlement, StoreError};
 
-use crate::setup::{Fixture, MINUTE, attempt, trace};
+use crate::setup::{Fixture, MINUTE, attempt, claim_by, claim_of, trace};
 
 fn unavailable() -> Failure {
     Failure::new(FailureCode::PaymentUnavailable, "No response from the gateway.")
@@ -17,7 +17,7 @@ async fn of_concurrent_claims_one_wins() {
         let (store, job) = (fixture.store.clone(), order.next_job());
         tokio::spawn(async move {
             store
-                .claim(&job, ClaimToken::draw(), "worker-1", &trace(2), MINUTE)
+                .claim(&job, Claim::of(&job), "worker-1", &trace(2), MINUTE)
                 .await
                 .unwrap()
         })
@@ -47,11 +47,15 @@ async fn a_job_of_an_earlier_attempt_claims_nothing() {
     let order = fixture.order().await;
     let first = order.next_job();
     fixture.claim(&order).await;
-    fixture.store.release(order.id, attempt(1)).await.unwrap();
+    fixture
+        .store
+        .release(claim_of(order.id, attempt(1)))
+        .await
+        .unwrap();
     assert!(
         fixture
             .store
-            .claim(&first, ClaimToken::draw(), "worker-1", &trace(2), MINUTE)
+            .claim(&first, claim_by(&first), "worker-1", &trace(2), MINUTE)
             .await
             .unwrap()
             .is_none()
@@ -67,7 +71,7 @@ async fn a_job_of_an_earlier_attempt_claims_nothing() {
     assert!(
         fixture
             .store
-            .claim(&skipping, ClaimToken::draw(), "worker-1", &trace(2), MINUTE)
+            .claim(&skipping, claim_by(&skipping), "worker-1", &trace(2), MINUTE)
             .await
             .unwrap()
             .is_none()
@@ -84,7 +88,7 @@ async fn an_order_is_taken_over_when_its_lease_has_ended_and_not_before() {
     assert!(
         fixture
             .store
-            .claim(&next, ClaimToken::draw(), "worker-1", &trace(3), MINUTE)
+            .claim(&next, claim_by(&next), "worker-1", &trace(3), MINUTE)
             .await
             .unwrap()
             .is_none()
@@ -92,7 +96,7 @@ async fn an_order_is_taken_over_when_its_lease_has_ended_and_not_before() {
     fixture.make_due(order.id).await;
     let taken_over = fixture
         .store
-        .claim(&next, ClaimToken::draw(), "worker-1", &trace(3), MINUTE)
+        .claim(&next, claim_by(&next), "worker-1", &trace(3), MINUTE)
         .await
         .unwrap()
         .unwrap();
@@ -113,26 +117,26 @@ async fn a_worker_that_lost_its_lease_writes_nothing() {
             let job = due.clone().into_job();
             fixture
                 .store
-                .claim(&job, ClaimToken::draw(), "worker-1", &trace(3), MINUTE)
+                .claim(&job, claim_by(&job), "worker-1", &trace(3), MINUTE)
                 .await
                 .unwrap()
                 .unwrap();
         }
         let (store, id, old) = (&fixture.store, order.id, attempt(1));
         let before = format!("{:?}", fixture.find(id).await);
-        assert!(!store.renew(id, old, MINUTE).await.unwrap());
-        assert!(store.release(id, old).await.unwrap().is_none());
-        assert!(store.complete(id, old, None).await.unwrap().is_none());
+        assert!(!store.renew(claim_of(id, old), MINUTE).await.unwrap());
+        assert!(store.release(claim_of(id, old)).await.unwrap().is_none());
+        assert!(store.complete(claim_of(id, old), None).await.unwrap().is_none());
         assert!(
             store
-                .fail(id, old, &unavailable(), Settlement::Cancelled)
+                .fail(claim_of(id, old), &unavailable(), Settlement::Cancelled)
                 .await
                 .unwrap()
                 .is_none()
         );
         assert!(
             store
-                .back_off(id, old, &unavailable(), MINUTE)
+                .back_off(claim_of(id, old), &unavailable(), MINUTE)
                 .await
                 .unwrap()
                 .is_none()
@@ -151,7 +155,7 @@ async fn a_lease_is_renewed_from_now() {
     assert!(
         fixture
             .store
-            .renew(order.id, attempt(1), MINUTE * 10)
+            .renew(claim_of(order.id, attempt(1)), MINUTE * 10)
             .await
             .unwrap()
     );
@@ -166,7 +170,7 @@ async fn a_charged_order_is_completed_with_its_charge() {
     fixture.claim(&order).await;
     fixture
         .store
-        .back_off(order.id, attempt(1), &unavailable(), MINUTE)
+        .back_off(claim_of(order.id, attempt(1)), &unavailable(), MINUTE)
         .await
         .unwrap()
         .unwrap();
@@ -178,7 +182,7 @@ async fn a_charged_order_is_completed_with_its_charge() {
 
     let completed = fixture
         .store
-        .complete(order.id, attempt(2), Some("pi_1"))
+        .complete(claim_of(order.id, attempt(2)), Some("pi_1"))
         .await
         .unwrap()
         .unwrap();
@@ -198,14 +202,18 @@ async fn a_payment_that_does_not_match_the_payment_method_is_an_error() {
     fixture.claim(&free).await;
     fixture.claim(&paid).await;
     for (id, payment) in [(free.id, Some("pi_1")), (paid.id, None)] {
-        let error = fixture.store.complete(id, attempt(1), payment).await.unwrap_err();
+        let error = fixture
+            .store
+            .complete(claim_of(id, attempt(1)), payment)
+            .await
+            .unwrap_err();
         assert!(matches!(error, StoreError::Query(_)), "{error:?}");
     }
     let (store, id) = (&fixture.store, paid.id);
     let unsettled = store
-        .fail(id, attempt(1), &unavailable(), Settlement::Unchanged)
+        .fail(claim_of(id, attempt(1)), &unavailable(), Settlement::Unchanged)
         .await;
-    let unasked = store.record_intent(free.id, attempt(1), "pi_1").await;
+    let unasked = store.record_intent(claim_of(free.id, attempt(1)), "pi_1").await;
     for error in [unsettled.unwrap_err(), unasked.unwrap_err()] {
         assert!(matches!(error, StoreError::Query(_)), "{error:?}");
     }
@@ -220,7 +228,7 @@ async fn a_declined_payment_fails_the_order_with_its_reason() {
     let declined = Failure::new(FailureCode::CardDeclined, "Insufficient\0funds.");
     let failed = fixture
         .store
-        .fail(order.id, attempt(1), &declined, Settlement::Refused)
+        .fail(claim_of(order.id, attempt(1)), &declined, Settlement::Refused)
         .await
         .unwrap()
         .unwrap();
@@ -245,7 +253,7 @@ async fn the_backoff_has_full_jitter() {
         fixture.claim(&order).await;
         let pending = fixture
             .store
-            .back_off(order.id, attempt(1), &unavailable(), MINUTE * 60)
+            .back_off(claim_of(order.id, attempt(1)), &unavailable(), MINUTE * 60)
             .await;
         assert_eq!(pending.unwrap().unwrap().status, OrderStatus::Pending);
         delays.push(fixture.due_in(order.id).await.unwrap());
@@ -260,21 +268,47 @@ async fn the_backoff_has_full_jitter() {
 
 /// The connection broke after PostgreSQL committed: repeating the claim with its token succeeds, and no other
 /// claim does.
+/// A crash of PostgreSQL undoes the claim of one worker, and another one claims the same attempt.
 #[tokio::test]
-async fn a_claim_whose_response_was_lost_can_be_repeated_with_its_token() {
+async fn a_claim_that_postgresql_lost_holds_nothing() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let order = fixture.paid_order().await;
+    let (job, context) = (order.next_job(), trace(2));
+    let (lost, held) = (Claim::of(&job), Claim::of(&job));
+    let claim = |claim| store.claim(&job, claim, "worker-1", &context, MINUTE);
+    claim(lost).await.unwrap().unwrap();
+    const UNDO: &str = "UPDATE orders SET status = 'pending', attempt = 0, attempts_two_step = 0, \
+        claim_token = NULL, attempt_trace_context = NULL";
+    fixture.sql.execute(UNDO, &[]).await.unwrap();
+    claim(held).await.unwrap().unwrap();
+
+    assert!(!store.renew(lost, MINUTE).await.unwrap());
+    assert!(!store.record_intent(lost, "pi_1").await.unwrap());
+    assert!(store.release(lost).await.unwrap().is_none());
+    let failed = store.fail(lost, &unavailable(), Settlement::Cancelled).await;
+    assert!(failed.unwrap().is_none());
+    assert!(store.complete(lost, Some("pi_1")).await.unwrap().is_none());
+    assert!(store.find_claimed(lost).await.unwrap().is_none());
+
+    assert!(store.record_intent(held, "pi_1").await.unwrap());
+    assert!(store.complete(held, Some("pi_1")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_claim_whose_response_was_lost_can_be_repeated() {
     let fixture = Fixture::new().await;
     let job = fixture.order().await.next_job();
-    let token = ClaimToken::draw();
     let context = trace(2);
-    let claim = |token| fixture.store.claim(&job, token, "worker-1", &context, MINUTE);
-    let first = claim(token).await.unwrap().expect("the claim");
-    let again = claim(token).await.unwrap().expect("the same claim");
+    let claim = |claim| fixture.store.claim(&job, claim, "worker-1", &context, MINUTE);
+    let first = claim(claim_by(&job)).await.unwrap().expect("the claim");
+    let again = claim(claim_by(&job)).await.unwrap().expect("the same claim");
     assert_eq!(again.attempt, first.attempt);
-    assert!(claim(ClaimToken::draw()).await.unwrap().is_none());
+    assert!(claim(Claim::of(&job)).await.unwrap().is_none());
 
     fixture
         .store
-        .complete(first.id, first.attempt, None)
+        .complete(claim_of(first.id, first.attempt), None)
         .await
         .unwrap()
         .expect("the end");
@@ -292,12 +326,22 @@ async fn an_unreadable_order_is_left_to_another_version() {
     for number in 1..=4 {
         job.attempt = attempt(number);
         let error = store
-            .claim(&job, ClaimToken::draw(), "worker-1", &context, MINUTE)
+            .claim(&job, claim_by(&job), "worker-1", &context, MINUTE)
             .await
             .unwrap_err();
         assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
-        assert!(!store.leave_unreadable(id, attempt(number + 1)).await.unwrap());
-        assert!(store.leave_unreadable(id, attempt(number)).await.unwrap());
+        assert!(
+            !store
+                .leave_unreadable(claim_of(id, attempt(number + 1)))
+                .await
+                .unwrap()
+        );
+        assert!(
+            store
+                .leave_unreadable(claim_of(id, attempt(number)))
+                .await
+                .unwrap()
+        );
         let due = fixture.due_in(id).await.unwrap();
         assert!(due <= f64::from(1 << number), "{due}");
     }
@@ -330,11 +374,11 @@ async fn crashes_are_counted_apart_from_attempts_until_one_records_an_outcome() 
         if crashes == 1 {
             assert_eq!(store.take_due(10).await.unwrap().len(), 1);
         }
-        let (job, token) = (claimed.next_job(), ClaimToken::draw());
+        let job = claimed.next_job();
         for _ in 0..2 {
             // The second claim repeats the first one, whose response was lost.
             claimed = store
-                .claim(&job, token, "worker-1", &trace(2), MINUTE)
+                .claim(&job, claim_by(&job), "worker-1", &trace(2), MINUTE)
                 .await
                 .unwrap()
                 .unwrap();
@@ -343,7 +387,11 @@ async fn crashes_are_counted_apart_from_attempts_until_one_records_an_outcome() 
         }
     }
     // The worker did not die: it returned the order.
-    let released = store.release(id, claimed.attempt).await.unwrap().unwrap();
+    let released = store
+        .release(claim_of(id, claimed.attempt))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((released.crashes, released.attempts_counted()), (0, 0));
 }
 
@@ -356,8 +404,8 @@ async fn an_attempt_of_release_0_1_without_an_outcome_is_counted_and_is_no_crash
     let order = fixture.paid_order().await;
     let (store, id) = (&fixture.store, order.id);
     let first = fixture.claim(&order).await.attempt;
-    assert!(store.record_intent(id, first, "pi_1").await.unwrap());
-    store.release(id, first).await.unwrap().unwrap();
+    assert!(store.record_intent(claim_of(id, first), "pi_1").await.unwrap());
+    store.release(claim_of(id, first)).await.unwrap().unwrap();
     fixture.update(id, CLAIM).await;
     assert_eq!(store.take_due(10).await.unwrap().len(), 1);
     fixture.update(id, CLAIM).await;
@@ -373,8 +421,10 @@ async fn an_order_waits_for_the_gateway_without_using_up_its_attempts() {
     let mut since = None;
     for _ in 0..3 {
         let this = fixture.claim(&order).await.attempt;
-        assert!(store.record_intent(id, this, "pi_1").await.unwrap());
-        let waiting = store.wait_for_gateway(id, this, &unavailable(), MINUTE).await;
+        assert!(store.record_intent(claim_of(id, this), "pi_1").await.unwrap());
+        let waiting = store
+            .wait_for_gateway(claim_of(id, this), &unavailable(), MINUTE)
+            .await;
         order = waiting.unwrap().unwrap();
         assert_eq!(
             (order.status, order.attempts_counted()),
@@ -392,11 +442,11 @@ async fn an_order_waits_for_the_gateway_without_using_up_its_attempts() {
     }
     // A stop of the worker says nothing about the gateway; a failure of the order itself does.
     let this = fixture.claim(&order).await.attempt;
-    order = store.release(id, this).await.unwrap().unwrap();
+    order = store.release(claim_of(id, this)).await.unwrap().unwrap();
     assert_eq!(order.waiting_since, since.unwrap());
     let this = fixture.claim(&order).await.attempt;
     order = store
-        .back_off(id, this, &unavailable(), MINUTE)
+        .back_off(claim_of(id, this), &unavailable(), MINUTE)
         .await
         .unwrap()
         .unwrap();
@@ -408,7 +458,11 @@ async fn the_id_of_a_payment_is_recorded_once_and_only_by_the_holder() {
     let fixture = Fixture::new().await;
     let order = fixture.paid_order().await;
     fixture.claim(&order).await;
-    let record = |number, payment_id| fixture.store.record_intent(order.id, attempt(number), payment_id);
+    let record = |number, payment_id| {
+        fixture
+            .store
+            .record_intent(claim_of(order.id, attempt(number)), payment_id)
+    };
     assert!(!record(2, "pi_1").await.unwrap());
     assert!(record(1, "pi_1").await.unwrap());
     assert!(record(1, "pi_1").await.unwrap(), "a repeated statement");
@@ -420,7 +474,11 @@ async fn the_id_of_a_payment_is_recorded_once_and_only_by_the_holder() {
 
     fixture
         .store
-        .fail(order.id, attempt(1), &unavailable(), Settlement::Cancelled)
+        .fail(
+            claim_of(order.id, attempt(1)),
+            &unavailable(),
+            Settlement::Cancelled,
+        )
         .await
         .unwrap()
         .unwrap();

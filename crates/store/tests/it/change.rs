@@ -1,9 +1,9 @@
 //! Cancelling and retrying.
 
 use domain::{CustomerId, Failure, FailureCode, OrderId, OrderStatus, PaymentStatus};
-use throughline_store::{Changed, ClaimToken, Settlement};
+use throughline_store::{Changed, Settlement};
 
-use crate::setup::{Fixture, MINUTE, attempt, customer, operator};
+use crate::setup::{Fixture, MINUTE, attempt, claim_by, claim_of, customer, operator};
 
 #[tokio::test]
 async fn a_pending_order_is_cancelled_once() {
@@ -52,7 +52,7 @@ async fn an_order_that_may_be_charged_is_not_cancelled() {
     }
     let recorded = fixture
         .store
-        .record_intent(at_gateway.id, attempt(1), "pi_1")
+        .record_intent(claim_of(at_gateway.id, attempt(1)), "pi_1")
         .await;
     assert!(recorded.unwrap());
     // Release 0.1 claims without this column, and charges before it stores the payment's id.
@@ -78,7 +78,11 @@ async fn an_attempted_order_without_a_payment_at_the_gateway_is_cancelled() {
     let fixture = Fixture::new().await;
     let order = fixture.paid_order().await;
     fixture.claim(&order).await;
-    fixture.store.release(order.id, attempt(1)).await.unwrap();
+    fixture
+        .store
+        .release(claim_of(order.id, attempt(1)))
+        .await
+        .unwrap();
     let Changed::Done(cancelled) = fixture.store.cancel(order.id, None, &operator()).await.unwrap() else {
         panic!("not cancelled")
     };
@@ -90,7 +94,11 @@ async fn an_order_without_a_payment_is_cancelled_between_attempts() {
     let fixture = Fixture::new().await;
     let order = fixture.order().await;
     fixture.claim(&order).await;
-    fixture.store.release(order.id, attempt(1)).await.unwrap();
+    fixture
+        .store
+        .release(claim_of(order.id, attempt(1)))
+        .await
+        .unwrap();
     let cancelled = fixture.store.cancel(order.id, None, &operator()).await.unwrap();
     assert!(matches!(cancelled, Changed::Done(_)), "{cancelled:?}");
 }
@@ -103,7 +111,7 @@ async fn a_retried_order_is_due_at_once_with_all_its_attempts() {
     let declined = Failure::new(FailureCode::CardDeclined, "Your card was declined.");
     fixture
         .store
-        .fail(order.id, attempt(1), &declined, Settlement::Refused)
+        .fail(claim_of(order.id, attempt(1)), &declined, Settlement::Refused)
         .await
         .unwrap()
         .unwrap();
@@ -121,7 +129,7 @@ async fn a_retried_order_is_due_at_once_with_all_its_attempts() {
     assert_eq!(
         fixture
             .store
-            .claim(&job, ClaimToken::draw(), "worker-1", &order.trace, MINUTE)
+            .claim(&job, claim_by(&job), "worker-1", &order.trace, MINUTE)
             .await
             .unwrap()
             .unwrap()
@@ -138,11 +146,13 @@ async fn a_retried_order_gets_another_payment_unless_it_is_charged() {
         fixture.claim(&order).await;
         fixture
             .store
-            .record_intent(order.id, attempt(1), "pi_1")
+            .record_intent(claim_of(order.id, attempt(1)), "pi_1")
             .await
             .unwrap();
         let failure = Failure::new(FailureCode::PaymentDeadline, "It failed.");
-        let failed = fixture.store.fail(order.id, attempt(1), &failure, settlement);
+        let failed = fixture
+            .store
+            .fail(claim_of(order.id, attempt(1)), &failure, settlement);
         let failed = failed.await.unwrap().unwrap();
         assert_eq!(failed.payment_id.as_deref(), Some("pi_1"));
         let Changed::Done(retried) = fixture.store.retry(order.id, &operator()).await.unwrap() else {
@@ -170,7 +180,10 @@ async fn a_retried_order_that_is_charged_is_completed_without_another_payment() 
     };
     assert_eq!(retried.payment_status, PaymentStatus::Charged);
     let claimed = fixture.claim(&retried).await;
-    let completed = fixture.store.complete(order.id, claimed.attempt, None).await;
+    let completed = fixture
+        .store
+        .complete(claim_of(order.id, claimed.attempt), None)
+        .await;
     let completed = completed.unwrap().unwrap();
     assert_eq!(
         (completed.payment_status, completed.payment_id.as_deref()),

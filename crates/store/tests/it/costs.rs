@@ -5,9 +5,9 @@ use std::fs;
 use domain::{Attempt, Failure, FailureCode, NewOrder, Order, OrderId};
 use futures_util::future::join_all;
 use testkit::Postgres;
-use throughline_store::{ClaimToken, Settlement, Store, StoreConfig};
+use throughline_store::{Settlement, Store, StoreConfig};
 
-use crate::setup::{MINUTE, customer, free, paid, trace};
+use crate::setup::{MINUTE, claim_by, claim_of, customer, free, paid, trace};
 
 /// Every statement is written to the server's log, before it runs.
 const LOG_STATEMENTS: &str = "
@@ -82,7 +82,7 @@ async fn process(store: &Store, new: &NewOrder, life: Life, orders: usize) {
     let created: Vec<Order> = created.into_iter().map(Result::unwrap).collect();
     let claim = async |order: &Order| {
         let (job, context) = (order.next_job(), trace(2));
-        let claim = store.claim(&job, ClaimToken::draw(), "worker-1", &context, MINUTE);
+        let claim = store.claim(&job, claim_by(&job), "worker-1", &context, MINUTE);
         claim.await.unwrap().unwrap()
     };
     let claimed = join_all(created.iter().map(claim)).await;
@@ -90,7 +90,7 @@ async fn process(store: &Store, new: &NewOrder, life: Life, orders: usize) {
     if life != Life::Completed {
         let record = async |order: &Order| {
             let recorded = store
-                .record_intent(order.id, Attempt::FIRST, &payment(order))
+                .record_intent(claim_of(order.id, Attempt::FIRST), &payment(order))
                 .await;
             assert!(recorded.unwrap());
         };
@@ -103,10 +103,10 @@ async fn process(store: &Store, new: &NewOrder, life: Life, orders: usize) {
         let ended = match life {
             Life::Declined => {
                 store
-                    .fail(id, Attempt::FIRST, &declined, Settlement::Refused)
+                    .fail(claim_of(id, Attempt::FIRST), &declined, Settlement::Refused)
                     .await
             }
-            Life::Completed | Life::Charged => store.complete(id, Attempt::FIRST, payment).await,
+            Life::Completed | Life::Charged => store.complete(claim_of(id, Attempt::FIRST), payment).await,
         };
         ended.unwrap().unwrap();
     };

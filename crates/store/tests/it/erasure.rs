@@ -3,7 +3,7 @@
 use domain::{Actor, CustomerId, Failure, FailureCode, Order, OrderId, OrderStatus};
 use throughline_store::{Changed, Erasure, IdempotencyKey, Once, Settlement};
 
-use crate::setup::{Fixture, MINUTE, customer, draft, operator, trace, without_token};
+use crate::setup::{Fixture, MINUTE, claim_of, customer, draft, operator, trace, without_token};
 
 const PERSONAL: [&str; 6] = [
     "ada",
@@ -47,12 +47,12 @@ async fn an_erased_customers_orders_hold_nothing_personal_and_keep_their_account
     let failed = fixture.claim(&fixture.find(orders[0]).await).await;
     let why = Failure::new(FailureCode::CardDeclined, "The card of ada was declined.");
     store
-        .fail(failed.id, failed.attempt, &why, Settlement::Refused)
+        .fail(claim_of(failed.id, failed.attempt), &why, Settlement::Refused)
         .await
         .unwrap();
     let charged = fixture.claim(&fixture.find(orders[1]).await).await;
     store
-        .complete(charged.id, charged.attempt, Some("pi_1"))
+        .complete(claim_of(charged.id, charged.attempt), Some("pi_1"))
         .await
         .unwrap();
     let herself = Actor::Operator("ada".to_owned());

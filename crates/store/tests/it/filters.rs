@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{CustomerId, FailureCode, Order, OrderId, OrderStatus, PaymentStatus};
 use throughline_store::{OrderFilter, Sort};
 
-use crate::setup::{Fixture, draft, free};
+use crate::setup::{Fixture, claim_of, draft, free};
 
 /// Two customers, and orders in all states, of two times.
 async fn orders(fixture: &Fixture) -> Vec<Order> {
@@ -147,7 +147,7 @@ async fn a_search_finds_an_order_by_its_ids_and_its_customer() {
     let claimed = fixture.claim(&completed).await;
     let completed = fixture
         .store
-        .complete(claimed.id, claimed.attempt, Some("pi_final"))
+        .complete(claim_of(claimed.id, claimed.attempt), Some("pi_final"))
         .await;
     let completed = completed.unwrap().unwrap();
     let trace = "0af7651916cd43dd8448eb211c80319c";

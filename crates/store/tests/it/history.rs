@@ -2,9 +2,9 @@
 //! the row.
 
 use domain::{Actor, CustomerId, Failure, FailureCode, OrderId, OrderStatus, TraceContext};
-use throughline_store::{ClaimToken, History, Settlement, Transition};
+use throughline_store::{History, Settlement, Transition};
 
-use crate::setup::{Fixture, MINUTE, attempt, customer, operator, trace};
+use crate::setup::{Fixture, MINUTE, attempt, claim_by, claim_of, customer, operator, trace};
 
 async fn history(fixture: &Fixture, id: OrderId) -> History {
     fixture.store.history(id, None).await.unwrap().unwrap()
@@ -33,14 +33,16 @@ async fn each_transition_says_when_who_and_why_at_the_times_of_the_row() {
     let (store, order) = (&fixture.store, fixture.paid_order().await);
     let (first, second) = (fixture.claim(&order).await.attempt, attempt(2));
     let timeout = Failure::new(FailureCode::PaymentTimeout, "No response.");
-    let waits = store.back_off(order.id, first, &timeout, MINUTE).await;
+    let waits = store.back_off(claim_of(order.id, first), &timeout, MINUTE).await;
     let job = waits.unwrap().unwrap().next_job();
     // The attempt has a trace of its own, as with JOB_TRACE=link.
     let own = trace(9);
-    let claim = store.claim(&job, ClaimToken::draw(), "worker-2", &own, MINUTE);
+    let claim = store.claim(&job, claim_by(&job), "worker-2", &own, MINUTE);
     claim.await.unwrap().unwrap();
     let declined = Failure::new(FailureCode::CardDeclined, "Declined.");
-    let failed = store.fail(order.id, second, &declined, Settlement::Refused).await;
+    let failed = store
+        .fail(claim_of(order.id, second), &declined, Settlement::Refused)
+        .await;
     let failed_at = failed.unwrap().unwrap().completed_at.unwrap();
     store.retry(order.id, &operator()).await.unwrap();
     store
@@ -95,7 +97,11 @@ async fn a_long_history_keeps_its_newest_part_and_says_so() {
     let order = fixture.order().await;
     let mut claimed = fixture.claim(&order).await;
     for _ in 0..200 {
-        fixture.store.release(order.id, claimed.attempt).await.unwrap();
+        fixture
+            .store
+            .release(claim_of(order.id, claimed.attempt))
+            .await
+            .unwrap();
         claimed = fixture.claim(&fixture.find(order.id).await).await;
     }
     let length = "SELECT octet_length(history) FROM orders";
@@ -163,7 +169,11 @@ async fn a_line_that_this_version_cannot_read_hides_no_other() {
     fixture.claim(&order).await;
     let newer = "history = history || E'\\n{\"at\": 1}\\n[]\\n\\n[1,2]\\n[\"x\",1,\"a\",\"b\"]\\n[9223372036854775807,1,\"a\",\"b\"]'";
     fixture.update(order.id, newer).await;
-    fixture.store.release(order.id, attempt(1)).await.unwrap();
+    fixture
+        .store
+        .release(claim_of(order.id, attempt(1)))
+        .await
+        .unwrap();
     let of_newer = history(&fixture, order.id).await;
     assert!(of_newer.incomplete);
     assert_eq!(
@@ -208,10 +218,12 @@ async fn an_operators_id_is_escaped_and_bounded() {
 #[tokio::test]
 async fn a_repeated_claim_is_one_transition() {
     let fixture = Fixture::new().await;
-    let (order, token) = (fixture.order().await, ClaimToken::draw());
+    let order = fixture.order().await;
     for _ in 0..2 {
         let (job, context) = (order.next_job(), TraceContext::default());
-        let claim = fixture.store.claim(&job, token, "worker-1", &context, MINUTE);
+        let claim = fixture
+            .store
+            .claim(&job, claim_by(&job), "worker-1", &context, MINUTE);
         claim.await.unwrap().unwrap();
     }
     assert_eq!(steps(&history(&fixture, order.id).await).len(), 2);

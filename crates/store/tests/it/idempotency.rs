@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::{CustomerId, Order, OrderId};
 use throughline_store::{CreatedOnce, IdempotencyKey, Once, StoreError};
 
-use crate::setup::{Fixture, MINUTE, customer, draft, free, trace, without_token};
+use crate::setup::{Fixture, MINUTE, claim_of, customer, draft, free, trace, without_token};
 
 fn once(key: &str) -> Once {
     Once {
@@ -56,7 +56,7 @@ async fn a_key_replays_the_first_response_after_any_transition() {
     let claimed = fixture.claim(&first).await;
     fixture
         .store
-        .complete(first.id, claimed.attempt, Some("pi_1"))
+        .complete(claim_of(first.id, claimed.attempt), Some("pi_1"))
         .await
         .unwrap();
     let CreatedOnce::Replayed(again) = create().await else {

@@ -1,5 +1,5 @@
-//! Any interleaving of two workers, a reconciler, a customer, an operator and a Redis that loses its data,
-//! with a crash between any two steps: PostgreSQL behaves as a small model, and every invariant holds after
+//! Any interleaving of two workers, a reconciler, a customer, an operator, a Redis that loses its data and a
+//! PostgreSQL that loses a claim, with a crash between any two steps: PostgreSQL behaves as a small model, and every invariant holds after
 //! every step.
 
 use std::collections::HashMap;
@@ -8,9 +8,19 @@ use chrono::{DateTime, Utc};
 use domain::{Attempt, Failure, FailureCode, Order, OrderId, OrderStatus, PaymentStatus};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
-use throughline_store::{Changed, ClaimToken, History, Settlement};
+use throughline_store::{Changed, Claim, History, Settlement};
 
 use crate::setup::{Fixture, MINUTE, attempt, operator, trace};
+
+/// The row before a claim.
+const BEFORE_CLAIM: &str = "CREATE TABLE before_claim AS TABLE orders WITH NO DATA";
+const REMEMBER: &str = "DELETE FROM before_claim; INSERT INTO before_claim TABLE orders";
+/// What the claim wrote is undone.
+const UNDO: &str = "
+    UPDATE orders SET (history, status, attempt, attempts_two_step, attempts_forgiven, crashes, claim_token,
+        attempt_trace_context, dispatch_after, updated_at) =
+    (SELECT history, status, attempt, attempts_two_step, attempts_forgiven, crashes, claim_token,
+        attempt_trace_context, dispatch_after, updated_at FROM before_claim)";
 
 /// What can happen next. The workers are 0 and 1.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +39,8 @@ enum Step {
     Finish(usize, Ending),
     /// The worker loses its state, between any two of its steps.
     Crash(usize),
+    /// PostgreSQL crashes. It may then have lost a claim, if nothing was written after it.
+    ServerCrash,
     /// A lease or a backoff ends.
     TimePasses,
     /// Takes due orders, and may die before it dispatches them.
@@ -86,6 +98,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (worker.clone(), bank).prop_map(|(worker, bank)| Step::Confirm(worker, bank)),
         4 => (worker.clone(), ending).prop_map(|(worker, ending)| Step::Finish(worker, ending)),
         1 => worker.prop_map(Step::Crash),
+        1 => Just(Step::ServerCrash),
         3 => Just(Step::TimePasses),
         4 => any::<bool>().prop_map(|dispatches| Step::Reconcile { dispatches }),
         1 => any::<bool>().prop_map(|recorded| Step::RedisLosesAll { recorded }),
@@ -111,7 +124,7 @@ struct Row {
 /// An attempt that a worker holds.
 #[derive(Debug, Clone)]
 struct Held {
-    attempt: i32,
+    claim: Claim,
     /// The idempotency key of its payment, as the worker read it with its claim.
     key: String,
     /// The intent in the row, as the worker read or recorded it.
@@ -126,6 +139,10 @@ struct World<'a> {
     order: Order,
     row: Row,
     workers: [Option<Held>; 2],
+    /// The last claim.
+    holder: Option<Claim>,
+    /// The row, the length of the history and the holder before the last statement, if that was a claim.
+    before_claim: Option<(Row, usize, Option<Claim>)>,
     /// The attempts whose jobs are or were in Redis.
     jobs: Vec<i32>,
     /// The gateway's intents, by their idempotency keys.
@@ -156,6 +173,8 @@ impl World<'_> {
             },
             order,
             workers: [None, None],
+            holder: None,
+            before_claim: None,
             jobs: vec![1],
             gateway: HashMap::new(),
             history: vec![(OrderStatus::Pending, 0, "customer:ada".to_owned(), None)],
@@ -176,7 +195,7 @@ impl World<'_> {
     }
 
     fn holds(&self, held: &Held) -> bool {
-        self.row.status == OrderStatus::Processing && self.row.attempt == held.attempt
+        self.row.status == OrderStatus::Processing && self.holder == Some(held.claim)
     }
 
     fn becomes(&mut self, status: OrderStatus, due: bool, actor: &str, reason: Option<&'static str>) {
@@ -199,13 +218,16 @@ impl World<'_> {
     /// Applies the step to PostgreSQL and to the model; both must agree on whether it has an effect.
     async fn take(&mut self, step: Step) {
         let (store, id) = (&self.fixture.store, self.id());
+        if !matches!(step, Step::ServerCrash | Step::Crash(_) | Step::Confirm(..)) {
+            self.before_claim = None;
+        }
         match step {
             Step::Claim { worker, age } => self.claim(worker, age).await,
             Step::Renew(worker) => {
                 let Some(held) = self.workers[worker].clone() else {
                     return;
                 };
-                let renewed = store.renew(id, attempt(held.attempt), MINUTE).await.unwrap();
+                let renewed = store.renew(held.claim, MINUTE).await.unwrap();
                 assert_eq!(renewed, self.holds(&held));
                 self.row.due &= !renewed;
             }
@@ -213,6 +235,13 @@ impl World<'_> {
             Step::Confirm(worker, bank) => self.confirm(worker, bank),
             Step::Finish(worker, ending) => self.finish(worker, ending).await,
             Step::Crash(worker) => self.workers[worker] = None,
+            Step::ServerCrash => {
+                if let Some((row, transitions, holder)) = self.before_claim.take() {
+                    self.fixture.sql.batch_execute(UNDO).await.unwrap();
+                    (self.row, self.holder) = (row, holder);
+                    self.history.truncate(transitions);
+                }
+            }
             Step::TimePasses => {
                 if !self.row.status.is_final() {
                     self.fixture.make_due(id).await;
@@ -282,14 +311,9 @@ impl World<'_> {
         if !paid || held.intent.is_some() {
             return;
         }
-        let (key, this) = (held.key.clone(), attempt(held.attempt));
+        let (key, claim) = (held.key.clone(), held.claim);
         self.gateway.entry(key.clone()).or_insert(Intent::Open);
-        let recorded = self
-            .fixture
-            .store
-            .record_intent(self.order.id, this, &key)
-            .await
-            .unwrap();
+        let recorded = self.fixture.store.record_intent(claim, &key).await.unwrap();
         let holds = self.workers[worker].as_ref().is_some_and(|held| self.holds(held));
         assert_eq!(recorded, holds, "only the holder records an intent");
         if !recorded {
@@ -322,10 +346,13 @@ impl World<'_> {
         };
         let mut job = self.order.next_job();
         job.attempt = Attempt::new(number);
-        let claim = self
+        let claim = Claim::of(&job);
+        self.fixture.sql.batch_execute(REMEMBER).await.unwrap();
+        let before = (self.row.clone(), self.history.len(), self.holder);
+        let claimed = self
             .fixture
             .store
-            .claim(&job, ClaimToken::draw(), &worker.to_string(), &trace(2), MINUTE)
+            .claim(&job, claim, &worker.to_string(), &trace(2), MINUTE)
             .await
             .unwrap();
         let free = match self.row.status {
@@ -333,8 +360,10 @@ impl World<'_> {
             OrderStatus::Processing => self.row.due,
             _ => false,
         };
-        assert_eq!(claim.is_some(), free && number == self.row.attempt + 1);
-        if let Some(claim) = claim {
+        assert_eq!(claimed.is_some(), free && number == self.row.attempt + 1);
+        if let Some(order) = claimed {
+            self.before_claim = Some(before);
+            self.holder = Some(claim);
             self.row.attempt = number;
             let takes_over = self.row.status == OrderStatus::Processing;
             if takes_over {
@@ -345,9 +374,9 @@ impl World<'_> {
             let reason = takes_over.then_some("lease_expired");
             self.becomes(OrderStatus::Processing, false, &name(worker), reason);
             self.workers[worker] = Some(Held {
-                attempt: number,
-                key: claim.charge_key(),
-                intent: claim.payment_id,
+                claim,
+                key: order.charge_key(),
+                intent: order.payment_id,
                 declined: false,
                 free: false,
             });
@@ -358,7 +387,7 @@ impl World<'_> {
         let Some(held) = self.workers[worker].take() else {
             return;
         };
-        let (store, id, this) = (&self.fixture.store, self.id(), attempt(held.attempt));
+        let (store, id) = (&self.fixture.store, self.id());
         let why = Failure::new(FailureCode::PaymentTimeout, "No response.");
         let holds = self.holds(&held);
         let charged = held
@@ -368,7 +397,7 @@ impl World<'_> {
         let fails = held.declined || matches!(ending, Ending::Fail);
         let payment = held.intent.as_deref();
         let (written, status, due) = if charged.unwrap_or(held.free) {
-            let done = store.complete(id, this, payment).await.unwrap();
+            let done = store.complete(held.claim, payment).await.unwrap();
             (done.is_some(), OrderStatus::Completed, false)
         } else if fails || payment.is_some_and(|key| self.gateway[key] == Intent::Canceled) {
             if let Some(key) = payment {
@@ -379,25 +408,25 @@ impl World<'_> {
             } else {
                 Settlement::Cancelled
             };
-            let failed = store.fail(id, this, &why, settlement).await.unwrap();
+            let failed = store.fail(held.claim, &why, settlement).await.unwrap();
             (failed.is_some(), OrderStatus::Failed, false)
         } else {
             let (ended, due) = match ending {
                 Ending::Retry | Ending::Fail => (
                     store
-                        .back_off(id, this, &why, MINUTE * 600)
+                        .back_off(held.claim, &why, MINUTE * 600)
                         .await
                         .unwrap()
                         .is_some(),
                     false,
                 ),
                 Ending::Wait => {
-                    let waits = store.wait_for_gateway(id, this, &why, MINUTE * 600).await;
+                    let waits = store.wait_for_gateway(held.claim, &why, MINUTE * 600).await;
                     (waits.unwrap().is_some(), false)
                 }
-                Ending::Release => (store.release(id, this).await.unwrap().is_some(), true),
+                Ending::Release => (store.release(held.claim).await.unwrap().is_some(), true),
                 Ending::Unreadable => {
-                    let left = store.leave_unreadable(id, this).await.unwrap();
+                    let left = store.leave_unreadable(held.claim).await.unwrap();
                     if left {
                         self.fixture.make_due(id).await;
                     }
@@ -518,6 +547,7 @@ fn name(worker: usize) -> String {
 fn no_interleaving_and_no_crash_loses_an_order_or_charges_it_twice() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let fixture = runtime.block_on(Fixture::new());
+    runtime.block_on(fixture.sql.batch_execute(BEFORE_CLAIM)).unwrap();
     let mut runner = TestRunner::new(Config {
         cases: 256,
         failure_persistence: None,

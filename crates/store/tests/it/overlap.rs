@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::{Attempt, Failure, FailureCode, Order, OrderId, OrderStatus};
-use throughline_store::{Changed, ClaimToken, EVER, Settlement, Store};
+use throughline_store::{Changed, Claim, EVER, Settlement, Store};
 
 use crate::settlement::unsettled;
-use crate::setup::{Fixture, MINUTE, operator, trace};
+use crate::setup::{Fixture, MINUTE, claim_of, operator, trace};
 
 /// An UPDATE waits at its commit while the test holds the advisory lock.
 const WAIT_AT_COMMIT: &str = "
@@ -133,7 +133,7 @@ async fn start(fixture: &Fixture, start: Start) -> Order {
         Start::Due => fixture.make_due(id).await,
         Start::Waiting => {
             fixture.claim(&order).await;
-            fixture.store.release(id, first).await.unwrap();
+            fixture.store.release(claim_of(id, first)).await.unwrap();
             fixture.make_due(id).await;
         }
         Start::Held => drop(fixture.claim(&order).await),
@@ -145,7 +145,7 @@ async fn start(fixture: &Fixture, start: Start) -> Order {
             fixture.claim(&order).await;
             let failed = fixture
                 .store
-                .fail(id, first, &failure(), Settlement::Cancelled)
+                .fail(claim_of(id, first), &failure(), Settlement::Cancelled)
                 .await;
             failed.unwrap().unwrap();
         }
@@ -165,29 +165,33 @@ async fn run(store: Store, statement: Statement, order: Order) -> bool {
         Claim => {
             let (job, context) = (order.next_job(), trace(2));
             let claim = store
-                .claim(&job, ClaimToken::draw(), "worker-1", &context, MINUTE)
+                .claim(&job, Claim::of(&job), "worker-1", &context, MINUTE)
                 .await;
             claim.unwrap().is_some()
         }
-        Renew => store.renew(id, this, MINUTE).await.unwrap(),
-        RecordIntent => store.record_intent(id, this, "pi_1").await.unwrap(),
-        Complete => store.complete(id, this, Some("pi_1")).await.unwrap().is_some(),
+        Renew => store.renew(claim_of(id, this), MINUTE).await.unwrap(),
+        RecordIntent => store.record_intent(claim_of(id, this), "pi_1").await.unwrap(),
+        Complete => store
+            .complete(claim_of(id, this), Some("pi_1"))
+            .await
+            .unwrap()
+            .is_some(),
         Fail => {
-            let failed = store.fail(id, this, &why, Settlement::Cancelled).await;
+            let failed = store.fail(claim_of(id, this), &why, Settlement::Cancelled).await;
             failed.unwrap().is_some()
         }
         BackOff => store
-            .back_off(id, this, &why, MINUTE * 600_000)
+            .back_off(claim_of(id, this), &why, MINUTE * 600_000)
             .await
             .unwrap()
             .is_some(),
         WaitForGateway => store
-            .wait_for_gateway(id, this, &why, MINUTE)
+            .wait_for_gateway(claim_of(id, this), &why, MINUTE)
             .await
             .unwrap()
             .is_some(),
-        Release => store.release(id, this).await.unwrap().is_some(),
-        LeaveUnreadable => store.leave_unreadable(id, this).await.unwrap(),
+        Release => store.release(claim_of(id, this)).await.unwrap().is_some(),
+        LeaveUnreadable => store.leave_unreadable(claim_of(id, this)).await.unwrap(),
         Cancel => matches!(
             store.cancel(id, None, &operator()).await.unwrap(),
             Changed::Done(_)

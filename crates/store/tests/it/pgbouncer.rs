@@ -6,9 +6,9 @@ use std::time::Duration;
 use domain::{Order, OrderId};
 use futures_util::future::try_join_all;
 use testkit::{PgBouncer, Postgres, eventually};
-use throughline_store::{ClaimToken, OrderFilter, Sort, Store, StoreConfig, StoreError};
+use throughline_store::{OrderFilter, Sort, Store, StoreConfig, StoreError};
 
-use crate::setup::{MINUTE, customer, free, trace};
+use crate::setup::{MINUTE, claim_by, claim_of, customer, free, trace};
 
 async fn server() -> (Postgres, PgBouncer) {
     let postgres = Postgres::start().await.unwrap();
@@ -44,11 +44,11 @@ async fn many_connections_share_two_of_the_server() {
         let order = store.create(order, MINUTE).await?;
         let (job, trace) = (order.next_job(), trace(2));
         let claim = store
-            .claim(&job, ClaimToken::draw(), "worker-1", &trace, MINUTE)
+            .claim(&job, claim_by(&job), "worker-1", &trace, MINUTE)
             .await?;
         assert!(claim.is_some());
         store.find_many(&[order.id]).await?;
-        store.complete(order.id, job.attempt, None).await
+        store.complete(claim_of(order.id, job.attempt), None).await
     });
     try_join_all(orders).await.unwrap();
     assert!(store.pool_state().idle > 2);

@@ -9,12 +9,12 @@ use chrono::{DateTime, Utc};
 use domain::{Attempt, Failure, FailureCode, Order, OrderId, OrderStatus, PaymentStatus};
 use testkit::{Database, Postgres};
 use throughline_store::{
-    ClaimToken, CreatedOnce, EVER, IdempotencyKey, Once, OrderFilter, Settlement, Sort, Store, StoreConfig,
+    Claim, CreatedOnce, EVER, IdempotencyKey, Once, OrderFilter, Settlement, Sort, Store, StoreConfig,
 };
 use tokio_postgres::Client;
 
 use crate::settlement::unsettled;
-use crate::setup::{Fixture, MINUTE, customer, draft, free, operator, trace};
+use crate::setup::{Fixture, MINUTE, claim_by, claim_of, customer, draft, free, operator, trace};
 
 /// The statements, by the action in their comment, and the indexes of `orders` and `idempotency_keys` that
 /// each reads.
@@ -39,6 +39,7 @@ const INDEXES: [(&str, &[&str]); 35] = [
     ("take_due_orders", &["orders_due", "orders_pkey"]),
     ("take_due_attempted", &["orders_due_attempted", "orders_pkey"]),
     ("unsettled_orders", &["orders_unsettled"]),
+    ("find_claimed_order", &["orders_pkey"]),
     ("find_order", &["orders_pkey"]),
     ("find_orders", &["orders_pkey"]),
     ("order_history", &["orders_pkey"]),
@@ -185,10 +186,10 @@ async fn run_all(store: &Store) {
         let new = draft(r#"{"product_name":"Widget","amount":"10","payment_method":"credit_card"}"#);
         let order = create(new).await;
         let (job, context) = (order.next_job(), trace(2));
-        let claim = || store.claim(&job, ClaimToken::draw(), "worker-1", &context, MINUTE);
-        let claimed = claim().await.unwrap().unwrap();
+        let claim = |claim| store.claim(&job, claim, "worker-1", &context, MINUTE);
+        let claimed = claim(claim_by(&job)).await.unwrap().unwrap();
         assert!(
-            claim().await.unwrap().is_none(),
+            claim(Claim::of(&job)).await.unwrap().is_none(),
             "the statement for one order runs"
         );
         claimed.id
@@ -196,26 +197,44 @@ async fn run_all(store: &Store) {
     let first = Attempt::FIRST;
 
     let id = claimed().await;
-    assert!(store.renew(id, first, MINUTE).await.unwrap());
-    assert!(store.record_intent(id, first, "pi_1").await.unwrap());
-    store.complete(id, first, Some("pi_1")).await.unwrap().unwrap();
+    assert!(store.renew(claim_of(id, first), MINUTE).await.unwrap());
+    assert!(store.record_intent(claim_of(id, first), "pi_1").await.unwrap());
+    store
+        .complete(claim_of(id, first), Some("pi_1"))
+        .await
+        .unwrap()
+        .unwrap();
+    store.find_claimed(claim_of(id, first)).await.unwrap().unwrap();
     // Now the statements for one order run.
-    assert!(!store.record_intent(id, first, "pi_1").await.unwrap());
-    assert!(store.complete(id, first, None).await.unwrap().is_none());
-    assert!(store.release(id, first).await.unwrap().is_none());
+    assert!(!store.record_intent(claim_of(id, first), "pi_1").await.unwrap());
+    assert!(store.complete(claim_of(id, first), None).await.unwrap().is_none());
+    assert!(store.release(claim_of(id, first)).await.unwrap().is_none());
     let id = claimed().await;
-    let failed = store.fail(id, first, &failure, Settlement::Cancelled).await;
+    let failed = store
+        .fail(claim_of(id, first), &failure, Settlement::Cancelled)
+        .await;
     failed.unwrap().unwrap();
     store.settle(id, Settlement::Cancelled, None).await.unwrap();
     store.retry(id, &operator()).await.unwrap();
-    let backed_off = store.back_off(claimed().await, first, &failure, MINUTE).await;
+    let backed_off = store
+        .back_off(claim_of(claimed().await, first), &failure, MINUTE)
+        .await;
     backed_off.unwrap().unwrap();
     let waits = store
-        .wait_for_gateway(claimed().await, first, &failure, MINUTE)
+        .wait_for_gateway(claim_of(claimed().await, first), &failure, MINUTE)
         .await;
     waits.unwrap().unwrap();
-    store.release(claimed().await, first).await.unwrap().unwrap();
-    assert!(store.leave_unreadable(claimed().await, first).await.unwrap());
+    store
+        .release(claim_of(claimed().await, first))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        store
+            .leave_unreadable(claim_of(claimed().await, first))
+            .await
+            .unwrap()
+    );
 
     let order = create(free()).await;
     store.dispatch_now(order.id).await.unwrap();

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::{Failure, FailureCode, Order, OrderId, OrderStatus};
-use throughline_store::{ClaimToken, DueReason, EVER, Store, StoreConfig};
+use throughline_store::{DueReason, EVER, Store, StoreConfig};
 
-use crate::setup::{Fixture, MINUTE, attempt, trace};
+use crate::setup::{Fixture, MINUTE, attempt, claim_by, claim_of, trace};
 
 /// Due orders: one that no worker claimed, one whose lease expired, and one whose backoff ended.
 async fn one_for_each_reason(fixture: &Fixture) -> [Order; 3] {
@@ -20,7 +20,9 @@ async fn one_for_each_reason(fixture: &Fixture) -> [Order; 3] {
     fixture.claim(expired).await;
     fixture.claim(retry).await;
     let failure = Failure::new(FailureCode::PaymentTimeout, "No response.");
-    let later = fixture.store.back_off(retry.id, attempt(1), &failure, MINUTE);
+    let later = fixture
+        .store
+        .back_off(claim_of(retry.id, attempt(1)), &failure, MINUTE);
     later.await.unwrap().expect("the lease holds");
     for order in &orders {
         fixture.make_due(order.id).await;
@@ -57,7 +59,7 @@ async fn each_due_order_is_taken_with_its_reason_and_the_context_of_its_next_att
         assert_eq!((job.order_id, job.attempt), (order.id, order.attempt.next()));
         let claim = fixture
             .store
-            .claim(&job, ClaimToken::draw(), "worker-1", &trace(3), MINUTE)
+            .claim(&job, claim_by(&job), "worker-1", &trace(3), MINUTE)
             .await
             .unwrap();
         assert_eq!(claim.unwrap().attempt, job.attempt);

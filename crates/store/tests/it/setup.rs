@@ -2,12 +2,27 @@
 
 use std::time::Duration;
 
-use domain::{Actor, Attempt, CustomerId, NewOrder, Order, OrderDraft, OrderId, OrderStatus, TraceContext};
+use domain::{
+    Actor, Attempt, CustomerId, NewOrder, Order, OrderDraft, OrderId, OrderStatus, ProcessOrder, TraceContext,
+};
 use testkit::Database;
-use throughline_store::{ClaimToken, Store, StoreConfig};
+use throughline_store::{Claim, Store, StoreConfig};
 use tokio_postgres::Client;
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+
+/// The claim that a test makes of an order for an attempt.
+pub(crate) fn claim_of(order: OrderId, attempt: Attempt) -> Claim {
+    Claim {
+        order,
+        attempt,
+        token: order.as_uuid(),
+    }
+}
+
+pub(crate) fn claim_by(job: &ProcessOrder) -> Claim {
+    claim_of(job.order_id, job.attempt)
+}
 
 pub(crate) struct Fixture {
     pub(crate) store: Store,
@@ -50,15 +65,10 @@ impl Fixture {
 
     /// Claims the order, as a worker does.
     pub(crate) async fn claim(&self, order: &Order) -> Order {
+        let job = order.next_job();
         let claim = self
             .store
-            .claim(
-                &order.next_job(),
-                ClaimToken::draw(),
-                "worker-1",
-                &trace(2),
-                MINUTE,
-            )
+            .claim(&job, claim_by(&job), "worker-1", &trace(2), MINUTE)
             .await
             .unwrap();
         claim.expect("the claim")

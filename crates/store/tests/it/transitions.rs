@@ -1,9 +1,9 @@
 //! The SQL agrees with `domain`'s specification on every transition from every status.
 
 use domain::{Failure, FailureCode, ImpossibleTransition, Order, OrderStatus};
-use throughline_store::{Changed, ClaimToken, Settlement};
+use throughline_store::{Changed, Settlement};
 
-use crate::setup::{Fixture, MINUTE, operator, trace};
+use crate::setup::{Fixture, MINUTE, claim_by, claim_of, operator, trace};
 
 type Rule = fn(OrderStatus) -> Result<OrderStatus, ImpossibleTransition>;
 
@@ -50,15 +50,10 @@ fn changed(change: Changed, rule: Rule, from: OrderStatus) -> Option<OrderStatus
 #[tokio::test]
 async fn claim() {
     agree("claim", OrderStatus::claim, async |fixture, order| {
+        let job = order.next_job();
         let claim = fixture
             .store
-            .claim(
-                &order.next_job(),
-                ClaimToken::draw(),
-                "worker-1",
-                &trace(2),
-                MINUTE,
-            )
+            .claim(&job, claim_by(&job), "worker-1", &trace(2), MINUTE)
             .await
             .unwrap();
         status(claim)
@@ -72,7 +67,7 @@ async fn complete() {
         status(
             fixture
                 .store
-                .complete(order.id, order.attempt, None)
+                .complete(claim_of(order.id, order.attempt), None)
                 .await
                 .unwrap(),
         )
@@ -86,7 +81,11 @@ async fn fail() {
         status(
             fixture
                 .store
-                .fail(order.id, order.attempt, &failure(), Settlement::Unchanged)
+                .fail(
+                    claim_of(order.id, order.attempt),
+                    &failure(),
+                    Settlement::Unchanged,
+                )
                 .await
                 .unwrap(),
         )
@@ -100,7 +99,7 @@ async fn back_off() {
         status(
             fixture
                 .store
-                .back_off(order.id, order.attempt, &failure(), MINUTE)
+                .back_off(claim_of(order.id, order.attempt), &failure(), MINUTE)
                 .await
                 .unwrap(),
         )
@@ -115,7 +114,7 @@ async fn wait_for_gateway() {
         OrderStatus::back_off,
         async |fixture, order| {
             let (store, failure) = (&fixture.store, failure());
-            let waiting = store.wait_for_gateway(order.id, order.attempt, &failure, MINUTE);
+            let waiting = store.wait_for_gateway(claim_of(order.id, order.attempt), &failure, MINUTE);
             status(waiting.await.unwrap())
         },
     )
@@ -128,7 +127,10 @@ async fn leave_unreadable() {
         "leave_unreadable",
         OrderStatus::back_off,
         async |fixture, order| {
-            let left = fixture.store.leave_unreadable(order.id, order.attempt).await;
+            let left = fixture
+                .store
+                .leave_unreadable(claim_of(order.id, order.attempt))
+                .await;
             left.unwrap().then_some(OrderStatus::Pending)
         },
     )
@@ -138,7 +140,13 @@ async fn leave_unreadable() {
 #[tokio::test]
 async fn release() {
     agree("release", OrderStatus::back_off, async |fixture, order| {
-        status(fixture.store.release(order.id, order.attempt).await.unwrap())
+        status(
+            fixture
+                .store
+                .release(claim_of(order.id, order.attempt))
+                .await
+                .unwrap(),
+        )
     })
     .await;
 }

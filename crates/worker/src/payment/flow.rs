@@ -149,12 +149,11 @@ impl<'a> Flow<'a> {
         if crate::sabotage::is_off("idempotency") || crate::sabotage::is_off("record_intent") {
             return Ok(intent);
         }
-        let (id, attempt) = (self.order.id, self.order.attempt);
-        match self.store.record_intent(id, attempt, &intent.id).await {
+        match self.store.record_intent(self.lease.claim(), &intent.id).await {
             Ok(true) => Ok(intent),
             Ok(false) => Err(Stop::LeaseLost),
             Err(error) => {
-                telemetry::log_warn!(error, order.id = %id, "not charged: the intent was not recorded");
+                telemetry::log_warn!(error, order.id = %self.order.id, "not charged: the intent was not recorded");
                 Err(Stop::Abandoned)
             }
         }

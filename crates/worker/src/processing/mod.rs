@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use domain::{Order, ProcessOrder, TraceContext};
 use queue::Delivery;
-use store::{ClaimToken, StoreError};
+use store::{Claim, StoreError};
 
 pub(crate) use self::attempt::Processor;
 use crate::lease::Lease;
@@ -29,7 +29,8 @@ impl Processor {
         if self.pause.is_set() {
             return self.leave(&job).await;
         }
-        let (order, lease) = match self.claim(&job, &delivery.worker).await {
+        let claim = Claim::of(&job);
+        let (order, lease) = match self.claim(&job, claim, &delivery.worker).await {
             Ok(Some(claimed)) => claimed,
             Ok(None) => {
                 tracing::debug!(order.id = %job.order_id, "not claimed: claimed by another worker, or final");
@@ -37,7 +38,7 @@ impl Processor {
             }
             Err(error @ StoreError::Corrupt(_)) => {
                 telemetry::log_error!(error, order.id = %job.order_id, "claimed, but this version cannot read it");
-                self.leave_unreadable(&job).await;
+                self.leave_unreadable(claim).await;
                 return;
             }
             Err(error) => {
@@ -52,7 +53,7 @@ impl Processor {
             outcome = lease.hold(attempt) => outcome.unwrap_or(Err(Stop::LeaseLost)),
             () = self.abandon.cancelled() => Err(Stop::Abandoned),
         };
-        self.record(&order, outcome).await;
+        self.record(&order, claim, outcome).await;
     }
 
     /// The job was fetched before the queue was paused. Its order is due again at the end of the pause.
@@ -69,17 +70,18 @@ impl Processor {
     async fn claim(
         &self,
         job: &ProcessOrder,
+        claim: Claim,
         worker: &str,
     ) -> Result<Option<(Order, Lease<'_>)>, StoreError> {
         let trace = TraceContext(telemetry::propagation::inject_current());
-        let (token, length) = (ClaimToken::draw(), self.config.lease);
+        let length = self.config.lease;
         let mut backoff = MIN_BACKOFF;
         loop {
             let sent_at = Instant::now();
-            match self.store.claim(job, token, worker, &trace, length).await {
+            match self.store.claim(job, claim, worker, &trace, length).await {
                 Ok(claimed) => {
                     return Ok(claimed.map(|order| {
-                        let lease = Lease::new(&self.store, &order, length, sent_at);
+                        let lease = Lease::new(&self.store, claim, length, sent_at);
                         (order, lease)
                     }));
                 }

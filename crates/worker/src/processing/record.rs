@@ -1,10 +1,10 @@
-//! Records an attempt's outcome. Each write carries the attempt's number, so a worker that lost its lease
+//! Records an attempt's outcome. Each write carries the attempt's claim, so a worker that lost its lease
 //! writes nothing.
 
 use std::time::{Duration, Instant};
 
-use domain::{Order, ProcessOrder};
-use store::{Settlement, StoreError};
+use domain::Order;
+use store::{Claim, Settlement, StoreError};
 
 use super::attempt::Processor;
 use crate::metrics;
@@ -15,7 +15,7 @@ const MIN_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
 impl Processor {
-    pub(super) async fn record(&self, order: &Order, outcome: Outcome) {
+    pub(super) async fn record(&self, order: &Order, claim: Claim, outcome: Outcome) {
         if let Err(stop) = &outcome {
             if let Some(error_type) = stop.error_type(order) {
                 telemetry::job::fail(error_type);
@@ -29,8 +29,8 @@ impl Processor {
         let mut backoff = MIN_BACKOFF;
         let mut response_lost = false;
         let written = loop {
-            let written = match self.write(order, &outcome).await {
-                Ok(None) if response_lost => self.find_recorded(order, &outcome).await,
+            let written = match self.write(order, claim, &outcome).await {
+                Ok(None) if response_lost => self.find_recorded(claim, &outcome).await,
                 written => written,
             };
             match written {
@@ -70,43 +70,46 @@ impl Processor {
     }
 
     /// Returns the order after the write; `None` if the lease was lost.
-    async fn write(&self, order: &Order, outcome: &Outcome) -> Result<Option<Order>, StoreError> {
-        let (id, attempt) = (order.id, order.attempt);
+    async fn write(
+        &self,
+        order: &Order,
+        claim: Claim,
+        outcome: &Outcome,
+    ) -> Result<Option<Order>, StoreError> {
         let stop = match outcome {
-            Ok(payment_id) => return self.store.complete(id, attempt, payment_id.as_deref()).await,
+            Ok(payment_id) => return self.store.complete(claim, payment_id.as_deref()).await,
             Err(stop) => stop,
         };
         match stop {
-            Stop::Declined(failure) => self.store.fail(id, attempt, failure, Settlement::Refused).await,
-            Stop::Failed(failure) => self.store.fail(id, attempt, failure, Settlement::Cancelled).await,
+            Stop::Declined(failure) => self.store.fail(claim, failure, Settlement::Refused).await,
+            Stop::Failed(failure) => self.store.fail(claim, failure, Settlement::Cancelled).await,
             Stop::Retry(failure) => {
                 let cap = backoff_cap(order.attempts_counted());
-                self.store.back_off(id, attempt, failure, cap).await
+                self.store.back_off(claim, failure, cap).await
             }
             #[cfg(feature = "sabotage")]
             Stop::Waiting(failure, _) if crate::sabotage::is_off("waiting") => {
                 let cap = backoff_cap(order.attempts_counted());
-                self.store.back_off(id, attempt, failure, cap).await
+                self.store.back_off(claim, failure, cap).await
             }
-            Stop::Waiting(failure, delay) => self.store.wait_for_gateway(id, attempt, failure, *delay).await,
-            Stop::Abandoned => self.store.release(id, attempt).await,
+            Stop::Waiting(failure, delay) => self.store.wait_for_gateway(claim, failure, *delay).await,
+            Stop::Abandoned => self.store.release(claim).await,
             Stop::LeaseLost => Ok(None),
         }
     }
 
-    /// The order, if an earlier write of this outcome succeeded and only its response was lost. No other
-    /// worker writes under this attempt's number.
-    async fn find_recorded(&self, order: &Order, outcome: &Outcome) -> Result<Option<Order>, StoreError> {
-        let found = self.store.find(order.id, None).await?;
-        Ok(found.filter(|found| found.attempt == order.attempt && is_recorded(outcome, found)))
+    /// The order, if an earlier write of this outcome succeeded and only its response was lost.
+    async fn find_recorded(&self, claim: Claim, outcome: &Outcome) -> Result<Option<Order>, StoreError> {
+        let found = self.store.find_claimed(claim).await?;
+        Ok(found.filter(|found| is_recorded(outcome, found)))
     }
 
     /// Leaves an order whose row this version cannot read to another version, which may run beside it.
-    pub(super) async fn leave_unreadable(&self, job: &ProcessOrder) {
+    pub(super) async fn leave_unreadable(&self, claim: Claim) {
         telemetry::job::fail("unreadable");
         metrics::count_unreadable();
-        if let Err(error) = self.store.leave_unreadable(job.order_id, job.attempt).await {
-            telemetry::log_error!(error, order.id = %job.order_id, "not released, will be due again");
+        if let Err(error) = self.store.leave_unreadable(claim).await {
+            telemetry::log_error!(error, order.id = %claim.order, "not released, will be due again");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use domain::{FailureCode, Order, OrderStatus, PaymentMethod, PaymentStatus, TraceContext};
 use serde_json::json;
-use store::ClaimToken;
+use store::Claim;
 
 use crate::lease::Lease;
 use crate::outcome::Stop;
@@ -344,12 +344,11 @@ async fn an_order_that_this_version_cannot_read_is_left_to_another_version() {
 async fn paused_payment(shop: &Shop, order: &Order) -> Result<String, Stop> {
     let store = &shop.processor.store;
     let (job, trace) = (shop.read(order).await.next_job(), TraceContext::default());
-    let claim = store
-        .claim(&job, ClaimToken::draw(), "worker-1", &trace, MINUTE)
-        .await;
-    let order = &claim.unwrap().unwrap();
+    let claim = Claim::of(&job);
+    let claimed = store.claim(&job, claim, "worker-1", &trace, MINUTE).await;
+    let order = &claimed.unwrap().unwrap();
     shop.update(order, "status = 'pending'").await;
-    let lease = &Lease::new(store, order, MINUTE, Instant::now() - MINUTE * 2);
+    let lease = &Lease::new(store, claim, MINUTE, Instant::now() - MINUTE * 2);
     let gateway = shop.processor.gateway.as_ref();
     let payment = Payment {
         gateway,

@@ -6,7 +6,7 @@ use dispatch::DispatchError;
 use domain::{CustomerId, NewOrder, Order, OrderDraft, TraceContext};
 use fastrand::Rng;
 use queue::{Delivery, QueueConfig, WorkOptions};
-use store::{ClaimToken, StoreConfig};
+use store::{Claim, StoreConfig};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tower::service_fn;
 
@@ -185,11 +185,10 @@ async fn at_the_maximum_queue_depth_only_attempted_orders_are_dispatched() {
     shop.poll().await.unwrap();
     let (new, crashed) = (shop.order().await, shop.order().await);
     let (job, trace) = (crashed.next_job(), TraceContext::default());
-    let token = ClaimToken::draw();
     let claim = shop
         .reconciler
         .store
-        .claim(&job, token, "worker-1", &trace, MINUTE);
+        .claim(&job, Claim::of(&job), "worker-1", &trace, MINUTE);
     let claim = claim.await;
     assert!(claim.unwrap().is_some());
     shop.make_all_due().await;
@@ -331,13 +330,12 @@ impl Shop {
         let service = service_fn(move |delivery: Delivery<ProcessOrder>| {
             let store = store.clone();
             async move {
-                let (token, trace) = (ClaimToken::draw(), TraceContext::default());
-                let claim = store
-                    .claim(&delivery.job, token, "worker-1", &trace, MINUTE)
+                let (claim, trace) = (Claim::of(&delivery.job), TraceContext::default());
+                let claimed = store
+                    .claim(&delivery.job, claim, "worker-1", &trace, MINUTE)
                     .await;
-                if let Some(order) = claim.unwrap() {
-                    let (id, attempt) = (order.id, order.attempt);
-                    store.complete(id, attempt, None).await.unwrap();
+                if claimed.unwrap().is_some() {
+                    store.complete(claim, None).await.unwrap();
                 }
                 Ok::<(), Infallible>(())
             }
@@ -358,10 +356,10 @@ impl Shop {
         let service = service_fn(move |delivery: Delivery<ProcessOrder>| {
             let (store, started) = (store.clone(), started.clone());
             async move {
-                let (token, trace) = (ClaimToken::draw(), TraceContext::default());
+                let (claim, trace) = (Claim::of(&delivery.job), TraceContext::default());
                 if delivery.job.order_id.as_uuid().as_u128().is_multiple_of(2) {
                     store
-                        .claim(&delivery.job, token, "worker-1", &trace, MINUTE)
+                        .claim(&delivery.job, claim, "worker-1", &trace, MINUTE)
                         .await
                         .unwrap();
                 }
