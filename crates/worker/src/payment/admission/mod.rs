@@ -73,7 +73,7 @@ impl Admission {
                 permits: REQUESTS_PER_VISIT,
             }),
         };
-        tokio::time::sleep(wait).await;
+        pause(wait).await;
         Ok(visit)
     }
 
@@ -137,7 +137,7 @@ impl Visit<'_> {
             .admission
             .gate()
             .wait(has_permit, MAX_WAIT_WITHIN_VISIT, Instant::now());
-        tokio::time::sleep(wait.ok_or(CallError::NoPermit)?).await;
+        pause(wait.ok_or(CallError::NoPermit)?).await;
         Ok(())
     }
 }
@@ -159,6 +159,13 @@ impl Drop for Visit<'_> {
     }
 }
 
+/// Waits, unless there is nothing to wait for: tokio's timer rounds up to a millisecond or two.
+async fn pause(wait: Duration) {
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
+}
+
 /// What an error says about the gateway. A 429 counts as unavailable: a gateway that accepts a part of the
 /// requests does not open the breaker, one that accepts none does.
 fn health(error: &CallError) -> Health {
@@ -172,6 +179,8 @@ fn health(error: &CallError) -> Health {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     async fn visit(admission: &Admission, result: Result<(), CallError>) {
@@ -193,6 +202,16 @@ mod tests {
         );
         visits.pop();
         assert!(admission.enter(Duration::ZERO).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_admitted_visit_and_its_requests_wait_for_no_timer() {
+        let admission = Admission::new(8, None);
+        let visit = admission.enter(Duration::ZERO).now_or_never().unwrap().unwrap();
+        for _ in 0..=REQUESTS_PER_VISIT {
+            let sent = visit.send(async { Ok(()) }).now_or_never();
+            assert!(sent.is_some_and(|sent| sent.is_ok()));
+        }
     }
 
     #[tokio::test]
