@@ -30,6 +30,7 @@ telemetry::statement! {
     Raise: "DO" "none", action "test", framework "none";
     Count: "SELECT" "pg_stat_activity", action "test", framework "none";
     PreparedText: "SELECT" "pg_prepared_statements", action "test", framework "none";
+    Show: "SELECT" "current_setting", action "test", framework "none";
 }
 
 const LONG: Duration = Duration::from_secs(20);
@@ -129,6 +130,25 @@ async fn a_statement_that_takes_too_long_is_a_timeout_and_its_connection_stays()
     let error = sleep(&store, 600).await.unwrap_err();
     assert!(matches!(error, StoreError::Aborted(_)), "{error:?}");
     assert_eq!(store.pool_state().used + store.pool_state().idle, 1);
+}
+
+#[tokio::test]
+async fn of_the_batches_only_claims_do_not_wait_for_the_disk() {
+    let database = testkit::database().await.unwrap();
+    let store = store(&database, Duration::from_secs(5)).await;
+    for (is_durable, expected) in [
+        (Each::<NewClaim>::IS_DURABLE, "off"),
+        (Each::<IntentRecord>::IS_DURABLE, "on"),
+        (Each::<Completion>::IS_DURABLE, "on"),
+        (Each::<Ending>::IS_DURABLE, "on"),
+        (InsertOrders::IS_DURABLE, "on"),
+        (InsertOrdersOnce::IS_DURABLE, "on"),
+    ] {
+        let mut connection = store.lanes.connection(is_durable);
+        let query = diesel::select(sql::<Text>("current_setting('synchronous_commit')"));
+        let shown: Vec<String> = connection.rows::<Show, _, _>(query).await.unwrap();
+        assert_eq!(shown, [expected]);
+    }
 }
 
 #[tokio::test]

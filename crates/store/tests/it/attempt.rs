@@ -312,7 +312,10 @@ async fn a_claim_whose_response_was_lost_can_be_repeated() {
         .await
         .unwrap()
         .expect("the end");
-    assert!(claim(token).await.unwrap().is_none(), "a final order was claimed");
+    assert!(
+        claim(claim_by(&job)).await.unwrap().is_none(),
+        "a final order was claimed"
+    );
 }
 
 /// For example, a newer version of the program wrote it.

@@ -18,7 +18,7 @@ use crate::setup::{Fixture, MINUTE, claim_by, claim_of, customer, draft, free, o
 
 /// The statements, by the action in their comment, and the indexes of `orders` and `idempotency_keys` that
 /// each reads.
-const INDEXES: [(&str, &[&str]); 35] = [
+const INDEXES: [(&str, &[&str]); 36] = [
     ("create_order", &[]),
     ("create_order_once", &[]),
     ("find_first_order", &["idempotency_keys_pkey", "orders_pkey"]),

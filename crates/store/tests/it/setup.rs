@@ -89,6 +89,7 @@ impl Fixture {
             "status = '{status}', dispatch_after = {due}, completed_at = {completed}, failure_code = {code}, \
              failure_detail = {code}, \
              attempt = CASE '{status}' WHEN 'processing' THEN greatest(attempt, 1) ELSE attempt END, \
+             claim_token = CASE '{status}' WHEN 'processing' THEN id ELSE claim_token END, \
              payment_status = CASE WHEN {completed} IS NOT NULL AND payment_status = 'pending' \
                THEN 'cancelled' ELSE payment_status END"
         );
