@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
-use domain::{Actor, Attempt, Order, OrderId, OrderStatus, ProcessOrder, TraceContext};
-use uuid::Uuid;
+use domain::{Actor, Order, OrderStatus, ProcessOrder, TraceContext};
 
 use crate::batches::claim::NewClaim;
 use crate::error::StoreError;
+use crate::fencing::Claim;
 use crate::row::OrderRow;
 use crate::schema::orders;
 use crate::store::Store;
@@ -17,29 +17,6 @@ telemetry::statement! {
     SelectClaimed: "SELECT" "orders", action "find_claimed_order", framework "apalis";
 }
 
-/// One delivery's claim of an order for an attempt. What the attempt writes has an effect only while this
-/// claim holds the order. Repeating a claim after a lost response returns the same claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Claim {
-    /// The order that it claims.
-    pub order: OrderId,
-    /// The attempt that it is for.
-    pub attempt: Attempt,
-    /// Distinguishes it from any other claim.
-    pub token: Uuid,
-}
-
-impl Claim {
-    /// A new claim of the job's order, with a random token.
-    pub fn of(job: &ProcessOrder) -> Self {
-        Self {
-            order: job.order_id,
-            attempt: job.attempt,
-            token: Uuid::new_v4(),
-        }
-    }
-}
-
 impl Store {
     /// Claims the order for the job's attempt by `worker`, with a lease of at least `lease` from now. `None`
     /// if another worker holds the order, it is final, or the attempt's number was used before. Repeating the
@@ -47,8 +24,8 @@ impl Store {
     /// from a worker whose lease expired counts as a crash, as in [`Store::take_due`]; as an attempt, if
     /// release 0.1 attempted the order. The next attempt links to `attempt_trace`.
     ///
-    /// It does not wait until its commit is on disk, unless it is behind PgBouncer: what it leads to is durable
-    /// only together with it. A crash of PostgreSQL may undo it, as if the worker had died before.
+    /// It does not wait until its commit is on disk, unless it is behind PgBouncer: what it leads to is
+    /// durable only together with it. A crash of PostgreSQL may undo it, as if the worker had died before.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if the claimed order cannot be read: see [`Store::leave_unreadable`].

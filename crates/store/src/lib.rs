@@ -56,10 +56,10 @@ mod totals;
 mod transition;
 
 pub use change::Changed;
-pub use claim::Claim;
 pub use config::{StoreConfig, WAITING_PER_CONNECTION, database_url};
 pub use erasure::Erasure;
 pub use error::StoreError;
+pub use fencing::Claim;
 pub use filter::{Change, OrderFilter, Sort};
 pub use history::{History, Transition};
 pub use idempotency::{CreatedOnce, IdempotencyKey, Once};

@@ -6,7 +6,7 @@ use diesel::sql_types::{Interval, Jsonb, Text};
 use domain::TraceContext;
 
 use super::update::OrderUpdate;
-use crate::claim::Claim;
+use crate::fencing::Claim;
 use crate::pg::expressions::interval;
 use crate::pg::json::Json;
 use crate::pg::written::Rows;

@@ -3,7 +3,7 @@
 use diesel::sql_types::{Nullable, Text};
 
 use super::update::OrderUpdate;
-use crate::claim::Claim;
+use crate::fencing::Claim;
 use crate::pg::written::Rows;
 use crate::row::OrderRow;
 use crate::transition::with_transition;

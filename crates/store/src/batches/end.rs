@@ -6,7 +6,7 @@ use diesel::sql_types::{Bool, Integer, Interval, Nullable, Text};
 use domain::{Failure, OrderStatus, PaymentStatus};
 
 use super::update::OrderUpdate;
-use crate::claim::Claim;
+use crate::fencing::Claim;
 use crate::pg::expressions::{interval, storable};
 use crate::pg::written::Rows;
 use crate::row::OrderRow;

@@ -3,8 +3,7 @@
 use diesel::sql_types::Text;
 
 use super::update::OrderUpdate;
-use crate::claim::Claim;
-use crate::fencing::held_by_job;
+use crate::fencing::{Claim, held_by_job};
 use crate::pg::written::Rows;
 use crate::row::IdRow;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use diesel::sql_types::Interval;
 
 use super::update::OrderUpdate;
-use crate::claim::Claim;
+use crate::fencing::Claim;
 use crate::pg::expressions::interval;
 use crate::pg::written::Rows;
 use crate::row::IdRow;

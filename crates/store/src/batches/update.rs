@@ -15,9 +15,8 @@ use diesel_async::methods::LoadQuery;
 use telemetry::db::{Commented, Statement};
 use uuid::Uuid;
 
-use crate::claim::Claim;
 use crate::error::StoreError;
-use crate::fencing::held_by_job;
+use crate::fencing::{Claim, held_by_job};
 use crate::pg::connection::Connection;
 use crate::pg::lane::{BatchStatement, LaneConnection};
 use crate::pg::written::{Rows, Written};

@@ -1,6 +1,6 @@
 //! Any interleaving of two workers, a reconciler, a customer, an operator, a Redis that loses its data and a
-//! PostgreSQL that loses a claim, with a crash between any two steps: PostgreSQL behaves as a small model, and every invariant holds after
-//! every step.
+//! PostgreSQL that loses a claim, with a crash between any two steps: PostgreSQL behaves as a small model,
+//! and every invariant holds after every step.
 
 use std::collections::HashMap;
 
