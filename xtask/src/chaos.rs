@@ -32,7 +32,7 @@ pub(crate) struct Run {
     /// How long the outage lasts, such as 90s or 10m
     #[arg(long = "for", requires = "outage", default_value = "10m", value_parser = duration)]
     lasts: Duration,
-    /// A few hundred orders and six faults
+    /// 900 orders and seven faults
     #[arg(long, conflicts_with_all = ["orders", "rate", "faults"])]
     short: bool,
     /// Build with optimizations
