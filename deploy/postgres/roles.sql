@@ -7,7 +7,7 @@
 -- Then set the passwords, without writing them into a log: \password throughline_migrate, \password throughline_serve
 --
 -- A database that one role has served so far: let throughline_migrate own its tables, then run this.
---   REASSIGN OWNED BY throughline TO throughline_migrate;
+--   CREATE ROLE throughline_migrate LOGIN; REASSIGN OWNED BY throughline TO throughline_migrate;
 
 DO $$
 DECLARE role text;
