@@ -1,30 +1,8 @@
-//! Documents name files and tests that exist.
+//! Documents name files, headings and tests that exist, and their tables are tables.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-
-const DOCUMENTS: [&str; 19] = [
-    "README.md",
-    "CONTRIBUTING.md",
-    "SECURITY.md",
-    "BENCHMARKS.md",
-    "docs/api.md",
-    "docs/architecture.md",
-    "docs/capacity.md",
-    "docs/console.md",
-    "docs/disaster.md",
-    "docs/guide.md",
-    "docs/kit.md",
-    "docs/lens.md",
-    "docs/migrating.md",
-    "docs/operating.md",
-    "docs/reliability.md",
-    "docs/security.md",
-    "docs/telemetry.md",
-    "docs/upgrading.md",
-    "docs/upstream.md",
-];
 
 #[test]
 fn every_file_that_a_document_names_exists() {
@@ -35,32 +13,12 @@ fn every_file_that_a_document_names_exists() {
             .any(|file| file == path || file.starts_with(&format!("{path}/")))
     };
     let mut missing = Vec::new();
-    for document in DOCUMENTS {
-        for word in quoted(document) {
+    for document in documents() {
+        for word in quoted(&document) {
             let path = word.split("::").next().unwrap();
             let is_path = path.contains('/') && path.ends_with(".rs");
             if is_path && !exists(path) && !exists(&format!("crates/{path}")) {
                 missing.push(format!("{document}: {path}"));
-            }
-        }
-    }
-    assert!(missing.is_empty(), "{}", missing.join("\n"));
-}
-
-#[test]
-fn every_picture_that_a_document_shows_exists() {
-    let files = tracked();
-    let mut missing = Vec::new();
-    for document in DOCUMENTS {
-        let text = read(document);
-        let folder = document.rsplit_once('/').map(|(folder, _)| format!("{folder}/"));
-        let shown = text
-            .split(['(', '"'])
-            .filter_map(|rest| rest.split([')', '"']).next());
-        for picture in shown.filter(|path| path.ends_with(".png")) {
-            let path = format!("{}{picture}", folder.clone().unwrap_or_default());
-            if !files.contains(&path) {
-                missing.push(format!("{document}: {picture}"));
             }
         }
     }
@@ -75,8 +33,8 @@ fn every_test_that_a_document_names_exists() {
         .map(|file| read(&file))
         .collect();
     let mut missing = Vec::new();
-    for document in DOCUMENTS {
-        for word in quoted(document) {
+    for document in documents() {
+        for word in quoted(&document) {
             // A test is named by its module; a type's function begins with a capital.
             let Some((module, name)) = word.rsplit_once("::") else {
                 continue;
@@ -96,12 +54,92 @@ fn every_test_that_a_document_names_exists() {
     assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
+#[test]
+fn every_link_of_a_document_leads_to_a_file_and_a_heading() {
+    let mut missing = Vec::new();
+    for document in documents() {
+        let folder = Path::new(&document).parent().unwrap();
+        for link in links(&prose(&document)) {
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            if link.contains("://") {
+                continue;
+            }
+            let target = match path {
+                "" => document.clone(),
+                path => folder.join(path).display().to_string(),
+            };
+            let exists = root().join(&target).exists();
+            if !exists || !(heading.is_empty() || headings(&target).contains(&heading.to_owned())) {
+                missing.push(format!("{document}: {link}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+/// Otherwise it is shown as text.
+#[test]
+fn every_row_of_a_table_has_as_many_cells_as_its_head() {
+    let mut wrong = Vec::new();
+    for document in documents() {
+        let mut cells = None;
+        for line in prose(&document).lines() {
+            // `\|` is a character of a cell.
+            let count = line
+                .starts_with('|')
+                .then(|| line.replace("\\|", "").matches('|').count());
+            if count != cells && count.is_some() && cells.is_some() {
+                wrong.push(format!("{document}: {line}"));
+            }
+            cells = count;
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn documents() -> impl Iterator<Item = String> {
+    tracked().into_iter().filter(|file| file.ends_with(".md"))
+}
+
 /// What a document has between backticks, code blocks aside.
 fn quoted(document: &str) -> Vec<String> {
-    let text = read(document);
-    let prose = text.split("```").step_by(2);
-    let words = prose.flat_map(|prose| prose.split('`').skip(1).step_by(2));
+    let prose = prose(document);
+    let words = prose.split('`').skip(1).step_by(2);
     words.map(str::to_owned).collect()
+}
+
+/// Where links and pictures lead.
+fn links(prose: &str) -> impl Iterator<Item = &str> {
+    let ends = [("](", ')'), ("src=\"", '"')];
+    let found = ends.map(|(start, end)| {
+        let rests = prose.split(start).skip(1);
+        rests.filter_map(move |rest| rest.split(end).next())
+    });
+    found.into_iter().flatten()
+}
+
+/// A document without its code blocks.
+fn prose(document: &str) -> String {
+    read(document).split("```").step_by(2).collect()
+}
+
+/// The anchors of a document's headings.
+fn headings(document: &str) -> Vec<String> {
+    let prose = prose(document);
+    let titles = prose
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| line.trim_start_matches('#').trim().to_lowercase());
+    let is_kept = |c: &char| c.is_alphanumeric() || " -_".contains(*c);
+    titles
+        .map(|title| {
+            title
+                .chars()
+                .filter(is_kept)
+                .collect::<String>()
+                .replace(' ', "-")
+        })
+        .collect()
 }
 
 fn read(file: &str) -> String {

@@ -64,26 +64,6 @@ fn every_page_is_of_an_alert_and_answers_the_same_questions() {
     }
 }
 
-#[test]
-fn every_link_of_a_runbook_leads_somewhere() {
-    for (name, page) in pages() {
-        for link in page.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
-            let target = root().join("docs/runbooks").join(path);
-            let text = fs::read_to_string(&target);
-            let text = text.unwrap_or_else(|_| panic!("{name}: {link}"));
-            let is_heading = |line: &str| {
-                let title = line.trim_start_matches('#').trim().to_lowercase();
-                line.starts_with('#') && title.replace(' ', "-").replace(',', "") == heading
-            };
-            assert!(
-                heading.is_empty() || text.lines().any(is_heading),
-                "{name}: {link}"
-            );
-        }
-    }
-}
-
 /// Against the schema of all migrations, without rows.
 #[tokio::test]
 async fn every_statement_of_a_runbook_and_of_the_collector_runs() {
