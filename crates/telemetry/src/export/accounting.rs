@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::error::OTelSdkResult;
 
-use super::runtime::ExportRuntime;
 use crate::scope::meter;
 
 /// The shortest time between two reports.
@@ -80,33 +79,6 @@ impl Accounting {
     /// Refuses all further records, without counting them.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
-    }
-}
-
-/// An exporter with its accounting and its runtime.
-#[derive(Debug)]
-pub(crate) struct Counted<E> {
-    pub(super) exporter: E,
-    pub(super) accounting: Arc<Accounting>,
-    /// `None` for an exporter that does not use a network.
-    runtime: Option<ExportRuntime>,
-}
-
-impl<E> Counted<E> {
-    pub(crate) fn new(exporter: E, accounting: &Arc<Accounting>, runtime: Option<ExportRuntime>) -> Self {
-        Self {
-            exporter,
-            accounting: Arc::clone(accounting),
-            runtime,
-        }
-    }
-
-    /// Runs an export on the exporter's runtime.
-    pub(super) async fn run(&self, export: impl Future<Output = OTelSdkResult>) -> OTelSdkResult {
-        match &self.runtime {
-            Some(runtime) => runtime.block_on(export),
-            None => export.await,
-        }
     }
 }
 

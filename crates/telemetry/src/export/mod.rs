@@ -3,30 +3,28 @@
 //! minute.
 
 mod accounting;
+mod admission;
+mod counted;
 #[cfg(feature = "http-proto")]
 mod encoded;
 #[cfg(feature = "http-proto")]
 mod http;
 #[cfg(feature = "http-json")]
 mod json;
-mod logs;
-mod masked;
-mod metrics;
 #[cfg(feature = "http-proto")]
 mod protobuf;
 #[cfg(feature = "http-proto")]
 mod queue;
 mod runtime;
-mod spans;
 
-pub(crate) use accounting::{Accounting, Counted, ExportReport, Signal};
+pub(crate) use accounting::{Accounting, ExportReport, Signal};
+pub(crate) use admission::AdmittedRecords;
+pub use admission::MaskedProcessor;
+pub(crate) use counted::Counted;
 #[cfg(feature = "http-proto")]
 pub(crate) use encoded::{EncodedRecords, EncodedSpans};
 #[cfg(feature = "http-proto")]
 pub(crate) use http::{Encoding, HttpExporter};
-pub(crate) use logs::AdmittedRecords;
-pub use masked::MaskedProcessor;
 #[cfg(feature = "http-proto")]
 pub(crate) use queue::ExportQueue;
 pub(crate) use runtime::ExportRuntime;
-pub(crate) use spans::MaskedSpans;

@@ -14,8 +14,10 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::{Layer, Registry};
 
 use super::additions::Additions;
+use super::queued;
 use super::resource::Service;
 use super::subscriber::{BoxedLayer, Lines};
+use crate::export::{Accounting, AdmittedRecords, Counted, MaskedProcessor, Signal};
 use crate::names;
 
 /// Sets telemetry up; [`builder`] makes one, and [`Builder::init`] or [`Builder::layers`] ends it.
@@ -133,40 +135,57 @@ impl Builder {
 
     /// Another processor of spans. What it gets is masked; a span that waits in it is not counted.
     pub fn span_processor(mut self, processor: impl SpanProcessor + 'static) -> Self {
-        self.additions.span_processor(processor);
+        self.additions.spans.push(Box::new(|provider, its| {
+            let masked = MaskedProcessor::new(processor).value_length(its.value_length);
+            provider.with_span_processor(masked)
+        }));
         self
     }
 
     /// Another exporter of spans, behind a queue of `OTEL_BSP_*` or of a configuration file's first
     /// processor. What it gets is masked, and what does not fit into the queue or fails is counted.
     pub fn span_exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
-        self.additions.span_exporter(exporter);
+        self.additions.spans.push(Box::new(|provider, its| {
+            let accounting = Accounting::new(Signal::Traces, its.batch.queue, its.report);
+            let next = queued::spans(its.batch, Counted::new(exporter, &accounting, None));
+            provider.with_span_processor(MaskedProcessor::counted(next, its.value_length, accounting))
+        }));
         self
     }
 
     /// Another processor of log records. Those of `tracing` and `log` are masked.
     pub fn log_processor(mut self, processor: impl LogProcessor + 'static) -> Self {
-        self.additions.log_processor(processor);
+        self.additions
+            .records
+            .push(Box::new(|provider, _| provider.with_log_processor(processor)));
         self
     }
 
     /// Another exporter of log records, behind a queue of `OTEL_BLRP_*` or of a configuration file's first
     /// processor; as [`Builder::span_exporter`].
     pub fn log_exporter(mut self, exporter: impl LogExporter + 'static) -> Self {
-        self.additions.log_exporter(exporter);
+        self.additions.records.push(Box::new(|provider, its| {
+            let accounting = Accounting::new(Signal::Logs, its.batch.queue, its.report);
+            let next = Box::new(queued::records(its.batch, Counted::new(exporter, &accounting, None)));
+            provider.with_log_processor(AdmittedRecords { next, accounting })
+        }));
         self
     }
 
     /// Another exporter of metrics, every `OTEL_METRIC_EXPORT_INTERVAL`, or as a configuration file's first
     /// reader.
     pub fn metric_exporter(mut self, exporter: impl PushMetricExporter) -> Self {
-        self.additions.metric_exporter(exporter);
+        self.additions.metrics.push(Box::new(|provider, interval| {
+            queued::periodic(provider, interval, exporter)
+        }));
         self
     }
 
     /// A view: other buckets, attributes or names for an instrument, or none.
     pub fn view(mut self, view: impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static) -> Self {
-        self.additions.view(view);
+        self.additions
+            .views
+            .push(Box::new(|provider, ()| provider.with_view(view)));
         self
     }
 }

@@ -35,6 +35,10 @@ impl Exporter {
         }
     }
 
+    pub(super) fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
     pub(super) fn from_env(env: &Env, signal: &Signal) -> Result<Self, SettingError> {
         let exporter = env.get(signal.exporter).unwrap_or(DEFAULT);
         match exporter.to_ascii_lowercase().as_str() {

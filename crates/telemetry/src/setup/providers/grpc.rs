@@ -2,7 +2,6 @@
 //! own encoding saves is not worth a second exporter for the less common protocol.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};
@@ -10,47 +9,33 @@ use opentelemetry_otlp::{
     Compression, ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig,
     WithTonicConfig,
 };
-use opentelemetry_sdk::logs::LogProcessor;
-use opentelemetry_sdk::metrics::{MeterProviderBuilder, Temporality};
-use opentelemetry_sdk::trace::SpanProcessor;
+use opentelemetry_sdk::metrics::Temporality;
 use settings::ExposeSecret;
 
 use super::tls;
 use crate::export::{Accounting, Counted, ExportRuntime};
 use crate::setup::error::SetupError;
-use crate::setup::limits::Batch;
 use crate::setup::otlp::{Otlp, Tls};
-use crate::setup::queued;
 
-pub(super) fn spans(
-    otlp: &Otlp,
-    batch: Batch,
-    accounting: &Arc<Accounting>,
-) -> Result<Box<dyn SpanProcessor>, SetupError> {
-    let build = || connected(SpanExporter::builder().with_tonic(), otlp).build();
-    Ok(queued::spans(batch, counted("traces", accounting, build)?))
+pub(super) fn spans(otlp: &Otlp, accounting: &Arc<Accounting>) -> Result<Counted<SpanExporter>, SetupError> {
+    let builder = SpanExporter::builder().with_tonic();
+    counted("traces", accounting, || connected(builder, otlp).build())
 }
 
-pub(super) fn records(
-    otlp: &Otlp,
-    batch: Batch,
-    accounting: &Arc<Accounting>,
-) -> Result<Box<dyn LogProcessor>, SetupError> {
-    let build = || connected(LogExporter::builder().with_tonic(), otlp).build();
-    Ok(queued::records(batch, counted("logs", accounting, build)?))
+pub(super) fn records(otlp: &Otlp, accounting: &Arc<Accounting>) -> Result<Counted<LogExporter>, SetupError> {
+    let builder = LogExporter::builder().with_tonic();
+    counted("logs", accounting, || connected(builder, otlp).build())
 }
 
 pub(super) fn metrics(
-    provider: MeterProviderBuilder,
     otlp: &Otlp,
-    interval: Duration,
     temporality: Temporality,
     accounting: &Arc<Accounting>,
-) -> Result<MeterProviderBuilder, SetupError> {
+) -> Result<Counted<MetricExporter>, SetupError> {
     let builder = MetricExporter::builder().with_temporality(temporality);
-    let build = || connected(builder.with_tonic(), otlp).build();
-    let exporter = counted("metrics", accounting, build)?;
-    Ok(queued::periodic(provider, interval, exporter))
+    counted("metrics", accounting, || {
+        connected(builder.with_tonic(), otlp).build()
+    })
 }
 
 /// The exporter with a runtime, on which its client starts tasks.

@@ -1,101 +1,53 @@
 //! OTLP over HTTP: endpoint, headers, timeout, compression and TLS as [`Otlp`] has them from the environment.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::LogProcessor;
-use opentelemetry_sdk::metrics::{MeterProviderBuilder, Temporality};
-use opentelemetry_sdk::trace::SpanProcessor;
+use opentelemetry_sdk::metrics::Temporality;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use settings::ExposeSecret;
 
 use super::tls;
-use crate::export::{
-    Accounting, Counted, EncodedRecords, EncodedSpans, Encoding, ExportQueue, ExportRuntime, HttpExporter,
-};
+use crate::export::{Accounting, Counted, Encoding, ExportQueue, ExportRuntime, HttpExporter};
 use crate::setup::error::SetupError;
 use crate::setup::limits::Batch;
 use crate::setup::otlp::Otlp;
-use crate::setup::queued;
 
-pub(super) fn spans(
+/// The queue of records that are encoded where they end, as protobuf.
+pub(super) fn queue(
     otlp: &Otlp,
-    encoding: Encoding,
     resource: &Resource,
     batch: Batch,
     accounting: &Arc<Accounting>,
-) -> Result<Box<dyn SpanProcessor>, SetupError> {
-    let exporter = HttpExporter {
-        resource: resource.clone(),
-        ..exporter(otlp, encoding)?
-    };
-    Ok(match encoding {
-        Encoding::Protobuf => Box::new(EncodedSpans(queue(batch, exporter, accounting)?)),
-        #[cfg(feature = "http-json")]
-        Encoding::Json => queued::spans(batch, counted(exporter, accounting)?),
-    })
+) -> Result<ExportQueue, SetupError> {
+    let exporter = exporter(otlp, Encoding::Protobuf, resource, Temporality::default())?;
+    let started = ExportQueue::start(batch.size, batch.delay, exporter, accounting, runtime()?);
+    started.map_err(SetupError::client)
 }
 
-pub(super) fn records(
+/// An exporter that encodes batches of the SDK. `temporality` is for metrics, `resource` for all others.
+pub(super) fn counted(
     otlp: &Otlp,
     encoding: Encoding,
     resource: &Resource,
-    batch: Batch,
-    accounting: &Arc<Accounting>,
-) -> Result<Box<dyn LogProcessor>, SetupError> {
-    let exporter = HttpExporter {
-        resource: resource.clone(),
-        ..exporter(otlp, encoding)?
-    };
-    Ok(match encoding {
-        Encoding::Protobuf => Box::new(EncodedRecords(queue(batch, exporter, accounting)?)),
-        #[cfg(feature = "http-json")]
-        Encoding::Json => queued::records(batch, counted(exporter, accounting)?),
-    })
-}
-
-pub(super) fn metrics(
-    provider: MeterProviderBuilder,
-    otlp: &Otlp,
-    encoding: Encoding,
-    interval: Duration,
     temporality: Temporality,
     accounting: &Arc<Accounting>,
-) -> Result<MeterProviderBuilder, SetupError> {
-    let exporter = HttpExporter {
-        temporality,
-        ..exporter(otlp, encoding)?
-    };
-    Ok(queued::periodic(
-        provider,
-        interval,
-        counted(exporter, accounting)?,
-    ))
+) -> Result<Counted<HttpExporter>, SetupError> {
+    let exporter = exporter(otlp, encoding, resource, temporality)?;
+    Ok(Counted::new(exporter, accounting, Some(runtime()?)))
 }
 
 fn runtime() -> Result<ExportRuntime, SetupError> {
     ExportRuntime::new().map_err(SetupError::client)
 }
 
-fn queue(
-    batch: Batch,
-    exporter: HttpExporter,
-    accounting: &Arc<Accounting>,
-) -> Result<ExportQueue, SetupError> {
-    let started = ExportQueue::start(batch.size, batch.delay, exporter, accounting, runtime()?);
-    started.map_err(SetupError::client)
-}
-
-fn counted(
-    exporter: HttpExporter,
-    accounting: &Arc<Accounting>,
-) -> Result<Counted<HttpExporter>, SetupError> {
-    Ok(Counted::new(exporter, accounting, Some(runtime()?)))
-}
-
-fn exporter(otlp: &Otlp, encoding: Encoding) -> Result<HttpExporter, SetupError> {
+fn exporter(
+    otlp: &Otlp,
+    encoding: Encoding,
+    resource: &Resource,
+    temporality: Temporality,
+) -> Result<HttpExporter, SetupError> {
     tls::provider()?;
     Ok(HttpExporter {
         client: client(otlp).map_err(SetupError::client)?,
@@ -104,8 +56,8 @@ fn exporter(otlp: &Otlp, encoding: Encoding) -> Result<HttpExporter, SetupError>
         encoding,
         gzip: otlp.gzip,
         timeout: otlp.timeout,
-        resource: Resource::builder_empty().build(),
-        temporality: Temporality::default(),
+        resource: resource.clone(),
+        temporality,
     })
 }
 

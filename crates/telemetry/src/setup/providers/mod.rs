@@ -1,7 +1,5 @@
 //! The provider of each signal, with the exporters of the configuration; `None` without one.
 
-#[cfg(feature = "console")]
-mod console;
 #[cfg(feature = "grpc")]
 mod grpc;
 #[cfg(feature = "http-proto")]
@@ -12,10 +10,14 @@ mod tls;
 use std::sync::Arc;
 
 use opentelemetry_sdk::Resource;
+#[cfg(feature = "console")]
+use opentelemetry_sdk::logs::SimpleLogProcessor;
 use opentelemetry_sdk::logs::{LogProcessor, LoggerProviderBuilder, SdkLoggerProvider};
 #[cfg(feature = "config-file")]
 use opentelemetry_sdk::metrics::Instrument;
-use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider};
+use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider, Temporality};
+#[cfg(feature = "console")]
+use opentelemetry_sdk::trace::SimpleSpanProcessor;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanProcessor, TracerProviderBuilder};
 
 use super::additions::{Additions, Surroundings};
@@ -24,7 +26,10 @@ use super::error::SetupError;
 use super::exporter::Exporter;
 #[cfg(feature = "__otlp")]
 use super::otlp::Protocol;
-use crate::export::{Accounting, AdmittedRecords, ExportReport, MaskedSpans, Signal};
+use super::queued;
+use crate::export::{Accounting, AdmittedRecords, Counted, ExportReport, MaskedProcessor, Signal};
+#[cfg(feature = "http-proto")]
+use crate::export::{EncodedRecords, EncodedSpans, Encoding};
 
 /// `additions` loses those for spans.
 pub(super) fn tracer(
@@ -33,56 +38,75 @@ pub(super) fn tracer(
     report: &Arc<ExportReport>,
     additions: &mut Additions,
 ) -> Result<Option<SdkTracerProvider>, SetupError> {
-    let value_length = configuration.span_value_length;
-    let mut processors = Vec::new();
-    for processor in &configuration.traces {
-        let accounting = Accounting::new(Signal::Traces, processor.batch.queue, report);
-        processors.extend(spans(processor, resource, &accounting)?.map(|next| MaskedSpans {
-            next,
-            accounting,
-            value_length,
-        }));
-    }
     let added = std::mem::take(&mut additions.spans);
-    if processors.is_empty() && added.is_empty() {
+    if added.is_empty() && configuration.traces.iter().all(|it| it.exporter.is_none()) {
         return Ok(None);
     }
-    let provider = SdkTracerProvider::builder()
+    let its = Surroundings {
+        batch: configuration.span_batch,
+        value_length: configuration.span_value_length,
+        report,
+    };
+    let mut provider = SdkTracerProvider::builder()
         .with_resource(resource.clone())
         .with_sampler(configuration.sampler.clone())
         .with_span_limits(configuration.span_limits);
-    let provider = processors
-        .into_iter()
-        .fold(provider, TracerProviderBuilder::with_span_processor);
-    let surroundings = Surroundings {
-        batch: configuration.span_batch,
-        value_length,
-        report,
-    };
-    let provider = added
-        .into_iter()
-        .fold(provider, |provider, add| add(provider, surroundings));
+    for processor in &configuration.traces {
+        provider = with_spans(provider, processor, resource, its)?;
+    }
+    for add in added {
+        provider = add(provider, its);
+    }
     Ok(Some(provider.build()))
 }
 
-fn spans(
+fn with_spans(
+    provider: TracerProviderBuilder,
     processor: &Processor,
     resource: &Resource,
-    accounting: &Arc<Accounting>,
-) -> Result<Option<Box<dyn SpanProcessor>>, SetupError> {
+    its: Surroundings<'_>,
+) -> Result<TracerProviderBuilder, SetupError> {
     let batch = processor.batch;
+    let accounting = Accounting::new(Signal::Traces, batch.queue, its.report);
     Ok(match &processor.exporter {
-        Exporter::None => None,
+        Exporter::None => provider,
         #[cfg(feature = "console")]
-        Exporter::Console => Some(console::spans(processor, accounting)),
+        Exporter::Console => {
+            let exporter = Counted::new(opentelemetry_stdout::SpanExporter::default(), &accounting, None);
+            if processor.is_simple {
+                masked(provider, SimpleSpanProcessor::new(exporter), accounting, its)
+            } else {
+                masked(provider, queued::spans(batch, exporter), accounting, its)
+            }
+        }
         #[cfg(feature = "__otlp")]
-        Exporter::Otlp(otlp) => Some(match otlp.protocol {
+        Exporter::Otlp(otlp) => match otlp.protocol {
             #[cfg(feature = "grpc")]
-            Protocol::Grpc => grpc::spans(otlp, batch, accounting)?,
+            Protocol::Grpc => {
+                let exporter = grpc::spans(otlp, &accounting)?;
+                masked(provider, queued::spans(batch, exporter), accounting, its)
+            }
             #[cfg(feature = "http-proto")]
-            Protocol::Http(encoding) => http::spans(otlp, encoding, resource, batch, accounting)?,
-        }),
+            Protocol::Http(Encoding::Protobuf) => {
+                let queue = http::queue(otlp, resource, batch, &accounting)?;
+                masked(provider, EncodedSpans(queue), accounting, its)
+            }
+            #[cfg(feature = "http-json")]
+            Protocol::Http(encoding @ Encoding::Json) => {
+                let exporter = http::counted(otlp, encoding, resource, Temporality::default(), &accounting)?;
+                masked(provider, queued::spans(batch, exporter), accounting, its)
+            }
+        },
     })
+}
+
+fn masked(
+    provider: TracerProviderBuilder,
+    next: impl SpanProcessor + 'static,
+    accounting: Arc<Accounting>,
+    its: Surroundings<'_>,
+) -> TracerProviderBuilder {
+    provider.with_span_processor(MaskedProcessor::counted(next, its.value_length, accounting))
 }
 
 /// `additions` loses those for log records.
@@ -92,48 +116,62 @@ pub(super) fn logger(
     report: &Arc<ExportReport>,
     additions: &mut Additions,
 ) -> Result<Option<SdkLoggerProvider>, SetupError> {
-    let mut processors = Vec::new();
-    for processor in &configuration.logs {
-        let accounting = Accounting::new(Signal::Logs, processor.batch.queue, report);
-        let next = records(processor, resource, &accounting)?;
-        processors.extend(next.map(|next| AdmittedRecords { next, accounting }));
-    }
     let added = std::mem::take(&mut additions.records);
-    if processors.is_empty() && added.is_empty() {
+    if added.is_empty() && configuration.logs.iter().all(|it| it.exporter.is_none()) {
         return Ok(None);
     }
-    let provider = SdkLoggerProvider::builder().with_resource(resource.clone());
-    let provider = processors
-        .into_iter()
-        .fold(provider, LoggerProviderBuilder::with_log_processor);
-    let surroundings = Surroundings {
+    let its = Surroundings {
         batch: configuration.log_batch,
         value_length: configuration.log_limits.value_length,
         report,
     };
-    let provider = added
-        .into_iter()
-        .fold(provider, |provider, add| add(provider, surroundings));
+    let mut provider = SdkLoggerProvider::builder().with_resource(resource.clone());
+    for processor in &configuration.logs {
+        provider = with_records(provider, processor, resource, report)?;
+    }
+    for add in added {
+        provider = add(provider, its);
+    }
     Ok(Some(provider.build()))
 }
 
-fn records(
+fn with_records(
+    provider: LoggerProviderBuilder,
     processor: &Processor,
     resource: &Resource,
-    accounting: &Arc<Accounting>,
-) -> Result<Option<Box<dyn LogProcessor>>, SetupError> {
+    report: &Arc<ExportReport>,
+) -> Result<LoggerProviderBuilder, SetupError> {
     let batch = processor.batch;
-    Ok(match &processor.exporter {
+    let accounting = Accounting::new(Signal::Logs, batch.queue, report);
+    let next: Option<Box<dyn LogProcessor>> = match &processor.exporter {
         Exporter::None => None,
         #[cfg(feature = "console")]
-        Exporter::Console => Some(console::records(processor, accounting)),
+        Exporter::Console => {
+            let exporter = Counted::new(opentelemetry_stdout::LogExporter::default(), &accounting, None);
+            Some(if processor.is_simple {
+                Box::new(SimpleLogProcessor::new(exporter))
+            } else {
+                Box::new(queued::records(batch, exporter))
+            })
+        }
         #[cfg(feature = "__otlp")]
         Exporter::Otlp(otlp) => Some(match otlp.protocol {
             #[cfg(feature = "grpc")]
-            Protocol::Grpc => grpc::records(otlp, batch, accounting)?,
+            Protocol::Grpc => Box::new(queued::records(batch, grpc::records(otlp, &accounting)?)),
             #[cfg(feature = "http-proto")]
-            Protocol::Http(encoding) => http::records(otlp, encoding, resource, batch, accounting)?,
+            Protocol::Http(Encoding::Protobuf) => {
+                Box::new(EncodedRecords(http::queue(otlp, resource, batch, &accounting)?))
+            }
+            #[cfg(feature = "http-json")]
+            Protocol::Http(encoding @ Encoding::Json) => {
+                let exporter = http::counted(otlp, encoding, resource, Temporality::default(), &accounting)?;
+                Box::new(queued::records(batch, exporter))
+            }
         }),
+    };
+    Ok(match next {
+        Some(next) => provider.with_log_processor(AdmittedRecords { next, accounting }),
+        None => provider,
     })
 }
 
@@ -144,15 +182,13 @@ pub(super) fn meter(
     report: &Arc<ExportReport>,
     additions: &mut Additions,
 ) -> Result<Option<SdkMeterProvider>, SetupError> {
-    let is_read = |reader: &Reader| !matches!(reader.exporter, Exporter::None);
     let added = std::mem::take(&mut additions.metrics);
-    if added.is_empty() && !configuration.metrics.iter().any(is_read) {
+    if added.is_empty() && configuration.metrics.iter().all(|it| it.exporter.is_none()) {
         return Ok(None);
     }
     let mut provider = SdkMeterProvider::builder().with_resource(resource.clone());
     #[cfg(feature = "config-file")]
-    for view in &configuration.views {
-        let view = view.clone();
+    for view in configuration.views.iter().cloned() {
         provider = provider.with_view(move |instrument: &Instrument| view.stream(instrument));
     }
     for add in std::mem::take(&mut additions.views) {
@@ -162,7 +198,7 @@ pub(super) fn meter(
         provider = add(provider, configuration.metric_interval);
     }
     for reader in &configuration.metrics {
-        provider = with_reader(provider, reader, report)?;
+        provider = with_reader(provider, reader, resource, report)?;
     }
     Ok(Some(provider.build()))
 }
@@ -170,27 +206,32 @@ pub(super) fn meter(
 fn with_reader(
     provider: MeterProviderBuilder,
     reader: &Reader,
+    resource: &Resource,
     report: &Arc<ExportReport>,
 ) -> Result<MeterProviderBuilder, SetupError> {
     let accounting = Accounting::new(Signal::Metrics, 0, report);
-    let interval = reader.interval;
-    match &reader.exporter {
-        Exporter::None => Ok(provider),
+    let &Reader {
+        interval, temporality, ..
+    } = reader;
+    Ok(match &reader.exporter {
+        Exporter::None => provider,
         #[cfg(feature = "console")]
-        Exporter::Console => Ok(console::metrics(provider, interval, &accounting)),
+        Exporter::Console => {
+            let exporter = Counted::new(opentelemetry_stdout::MetricExporter::default(), &accounting, None);
+            queued::periodic(provider, interval, exporter)
+        }
         #[cfg(feature = "__otlp")]
         Exporter::Otlp(otlp) => match otlp.protocol {
             #[cfg(feature = "grpc")]
-            Protocol::Grpc => grpc::metrics(provider, otlp, interval, reader.temporality, &accounting),
+            Protocol::Grpc => {
+                let exporter = grpc::metrics(otlp, temporality, &accounting)?;
+                queued::periodic(provider, interval, exporter)
+            }
             #[cfg(feature = "http-proto")]
-            Protocol::Http(encoding) => http::metrics(
-                provider,
-                otlp,
-                encoding,
-                interval,
-                reader.temporality,
-                &accounting,
-            ),
+            Protocol::Http(encoding) => {
+                let exporter = http::counted(otlp, encoding, resource, temporality, &accounting)?;
+                queued::periodic(provider, interval, exporter)
+            }
         },
-    }
+    })
 }
