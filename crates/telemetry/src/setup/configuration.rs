@@ -1,16 +1,16 @@
 //! What telemetry is set up with, whether variables or a file contain it.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::propagation::TextMapCompositePropagator;
-use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::{Instrument, Stream, Temporality};
 use opentelemetry_sdk::trace::{ShouldSample, SpanLimits};
 
 use super::exporter::Exporter;
 use super::limits::Batch;
-#[cfg(feature = "config-file")]
-use super::view::View;
 use crate::masking::RecordLimits;
 
 #[derive(Debug)]
@@ -18,7 +18,6 @@ pub(super) struct Configuration {
     pub(super) traces: Vec<Processor>,
     pub(super) metrics: Vec<Reader>,
     pub(super) logs: Vec<Processor>,
-    #[cfg(feature = "config-file")]
     pub(super) views: Vec<View>,
     pub(super) sampler: Box<dyn ShouldSample>,
     pub(super) span_limits: SpanLimits,
@@ -58,4 +57,17 @@ pub(super) struct Reader {
     pub(super) exporter: Exporter,
     pub(super) interval: Duration,
     pub(super) temporality: Temporality,
+}
+
+/// The stream of an instrument; `None` for one that the view does not select.
+type Select = dyn Fn(&Instrument) -> Option<Stream> + Send + Sync;
+
+/// A view of a configuration file.
+#[derive(Clone)]
+pub(super) struct View(pub(super) Arc<Select>);
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("View")
+    }
 }

@@ -36,7 +36,6 @@ pub(super) fn read(env: &Env) -> Result<Configuration, SettingError> {
             temporality: read_temporality(env)?,
         }],
         logs: vec![processor(exporter(&signal::LOGS)?, log_batch)],
-        #[cfg(feature = "config-file")]
         views: Vec::new(),
         sampler: Box::new(sampling::from_env(env)?),
         span_limits: limits::spans(env)?,

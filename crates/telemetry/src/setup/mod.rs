@@ -23,8 +23,6 @@ mod sampling;
 mod signal;
 mod subscriber;
 mod timestamp;
-#[cfg(feature = "config-file")]
-mod view;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,11 +1,14 @@
-//! `meter_provider.views`.
+//! `meter_provider.views`: other names, descriptions, buckets or attributes for instruments.
 
-use opentelemetry_sdk::metrics::{Aggregation, InstrumentKind};
+use std::sync::Arc;
+
+use opentelemetry::Key;
+use opentelemetry_sdk::metrics::{self, Aggregation, Instrument, InstrumentKind};
 use serde::Deserialize;
 
 use super::refusal::Refusal;
 use super::values::Empty;
-use crate::setup::view;
+use crate::setup::configuration;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -14,9 +17,11 @@ pub(super) struct View {
     stream: Stream,
 }
 
+/// Which instruments a view is for: those that match everything that is set.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Selector {
+    /// `*` and `?` match any characters and any one character.
     instrument_name: Option<String>,
     instrument_type: Option<InstrumentType>,
     unit: Option<String>,
@@ -37,6 +42,7 @@ enum InstrumentType {
     UpDownCounter,
 }
 
+/// What is different from the instrument.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stream {
@@ -88,45 +94,44 @@ const DEFAULT_BOUNDARIES: [f64; 15] = [
 ];
 
 impl View {
-    pub(super) fn build(self) -> Result<view::View, Refusal> {
-        let Stream { attribute_keys, .. } = &self.stream;
-        let mut keys = attribute_keys.included.iter().flatten();
-        if keys.any(|key| view::is_pattern(key)) {
+    pub(super) fn build(self) -> Result<configuration::View, Refusal> {
+        let Self { selector, stream } = self;
+        let mut keys = stream.attribute_keys.included.iter().flatten();
+        if keys.any(|key| is_pattern(key)) {
             let refusal = Refusal::new("takes attribute keys without `*` and `?`");
             return Err(refusal
                 .within("included")
                 .within("attribute_keys")
                 .within("stream"));
         }
-        let selects_many = self
-            .selector
-            .instrument_name
-            .as_deref()
-            .is_none_or(view::is_pattern);
-        if self.stream.name.is_some() && selects_many {
+        let selects_many = selector.instrument_name.as_deref().is_none_or(is_pattern);
+        if stream.name.is_some() && selects_many {
             let refusal = Refusal::new("takes the name of a stream if the selector names one instrument");
             return Err(refusal.within("name").within("stream"));
         }
-        let settings = self.stream.build();
-        let refused = |error: Box<dyn std::error::Error>| Refusal::new(error.to_string()).within("stream");
-        settings.stream().map_err(refused)?;
-        Ok(view::View {
-            selector: self.selector.build(),
-            settings,
-        })
+        if let Err(error) = stream.build() {
+            return Err(Refusal::new(error.to_string()).within("stream"));
+        }
+        Ok(configuration::View(Arc::new(move |instrument: &Instrument| {
+            let is_selected = selector.matches(instrument);
+            is_selected.then(|| stream.build().ok()).flatten()
+        })))
     }
 }
 
 impl Selector {
-    fn build(self) -> view::Selector {
-        view::Selector {
-            name: self.instrument_name,
-            kind: self.instrument_type.map(InstrumentType::kind),
-            unit: self.unit,
-            meter_name: self.meter_name,
-            meter_version: self.meter_version,
-            meter_schema_url: self.meter_schema_url,
-        }
+    fn matches(&self, instrument: &Instrument) -> bool {
+        let is = |wanted: &Option<String>, actual: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| actual == Some(wanted))
+        };
+        let scope = instrument.scope();
+        let matches_name = |pattern: &String| matches(&chars(pattern), &chars(instrument.name()));
+        self.instrument_name.as_ref().is_none_or(matches_name)
+            && self.instrument_type.is_none_or(|it| it.kind() == instrument.kind())
+            && is(&self.unit, Some(instrument.unit()))
+            && is(&self.meter_name, Some(scope.name()))
+            && is(&self.meter_version, scope.version())
+            && is(&self.meter_schema_url, scope.schema_url())
     }
 }
 
@@ -145,26 +150,38 @@ impl InstrumentType {
 }
 
 impl Stream {
-    fn build(self) -> view::StreamSettings {
-        view::StreamSettings {
-            name: self.name,
-            description: self.description,
-            aggregation: self.aggregation.map(AggregationKind::build),
-            cardinality_limit: self.aggregation_cardinality_limit,
-            attribute_keys: self.attribute_keys.included,
+    /// # Errors
+    /// If the SDK does not accept the buckets or the limit.
+    fn build(&self) -> Result<metrics::Stream, Box<dyn std::error::Error>> {
+        let mut stream = metrics::Stream::builder();
+        if let Some(name) = &self.name {
+            stream = stream.with_name(name.clone());
         }
+        if let Some(description) = &self.description {
+            stream = stream.with_description(description.clone());
+        }
+        if let Some(aggregation) = &self.aggregation {
+            stream = stream.with_aggregation(aggregation.build());
+        }
+        if let Some(limit) = self.aggregation_cardinality_limit {
+            stream = stream.with_cardinality_limit(limit);
+        }
+        if let Some(keys) = &self.attribute_keys.included {
+            stream = stream.with_allowed_attribute_keys(keys.iter().cloned().map(Key::from));
+        }
+        stream.build()
     }
 }
 
 impl AggregationKind {
-    fn build(self) -> Aggregation {
+    fn build(&self) -> Aggregation {
         match self {
             Self::Default(Empty {}) => Aggregation::Default,
             Self::Drop(Empty {}) => Aggregation::Drop,
             Self::LastValue(Empty {}) => Aggregation::LastValue,
             Self::Sum(Empty {}) => Aggregation::Sum,
             Self::ExplicitBucketHistogram(buckets) => Aggregation::ExplicitBucketHistogram {
-                boundaries: buckets.boundaries.unwrap_or_else(|| DEFAULT_BOUNDARIES.to_vec()),
+                boundaries: buckets.boundaries.clone().unwrap_or_else(|| DEFAULT_BOUNDARIES.to_vec()),
                 record_min_max: buckets.record_min_max.unwrap_or(true),
             },
             Self::ExponentialHistogram(buckets) => Aggregation::Base2ExponentialHistogram {
@@ -172,6 +189,58 @@ impl AggregationKind {
                 max_size: buckets.max_size.unwrap_or(160),
                 record_min_max: buckets.record_min_max.unwrap_or(true),
             },
+        }
+    }
+}
+
+fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?'])
+}
+
+fn chars(text: &str) -> Vec<char> {
+    text.chars().collect()
+}
+
+/// Whether `pattern` matches all of `text`.
+fn matches(pattern: &[char], text: &[char]) -> bool {
+    match (pattern, text) {
+        ([], []) => true,
+        (['*', rest @ ..], _) => {
+            let after_one = |(_, text): (_, &[char])| matches(pattern, text);
+            matches(rest, text) || text.split_first().is_some_and(after_one)
+        }
+        (['?', pattern @ ..], [_, text @ ..]) => matches(pattern, text),
+        ([wanted, pattern @ ..], [actual, text @ ..]) => wanted == actual && matches(pattern, text),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_matches_a_whole_name() {
+        for (pattern, text, expected) in [
+            ("http.requests", "http.requests", true),
+            ("http.requests", "http.requests.active", false),
+            ("http.*", "http.requests", true),
+            ("*.requests", "http.requests", true),
+            ("h*p*.r?quests", "http.requests", true),
+            ("h*x*", "http.requests", false),
+            ("?", "", false),
+            ("?", "ab", false),
+            ("*", "", true),
+            ("**a", "a", true),
+            ("", "", true),
+            ("", "a", false),
+            ("?*", "ä", true),
+        ] {
+            assert_eq!(
+                matches(&chars(pattern), &chars(text)),
+                expected,
+                "{pattern} {text}"
+            );
         }
     }
 }

@@ -13,15 +13,13 @@ use opentelemetry_sdk::Resource;
 #[cfg(feature = "console")]
 use opentelemetry_sdk::logs::SimpleLogProcessor;
 use opentelemetry_sdk::logs::{LogProcessor, LoggerProviderBuilder, SdkLoggerProvider};
-#[cfg(feature = "config-file")]
-use opentelemetry_sdk::metrics::Instrument;
-use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider, Temporality};
+use opentelemetry_sdk::metrics::{Instrument, MeterProviderBuilder, SdkMeterProvider, Temporality};
 #[cfg(feature = "console")]
 use opentelemetry_sdk::trace::SimpleSpanProcessor;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanProcessor, TracerProviderBuilder};
 
 use super::additions::{Additions, Surroundings};
-use super::configuration::{Configuration, Processor, Reader};
+use super::configuration::{Configuration, Processor, Reader, View};
 use super::error::SetupError;
 use super::exporter::Exporter;
 #[cfg(feature = "__otlp")]
@@ -187,9 +185,8 @@ pub(super) fn meter(
         return Ok(None);
     }
     let mut provider = SdkMeterProvider::builder().with_resource(resource.clone());
-    #[cfg(feature = "config-file")]
-    for view in configuration.views.iter().cloned() {
-        provider = provider.with_view(move |instrument: &Instrument| view.stream(instrument));
+    for View(view) in configuration.views.iter().cloned() {
+        provider = provider.with_view(move |instrument: &Instrument| view(instrument));
     }
     for add in std::mem::take(&mut additions.views) {
         provider = add(provider, ());
