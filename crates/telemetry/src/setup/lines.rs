@@ -10,11 +10,11 @@ use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::event;
-use super::timestamp::now;
 use crate::names;
 use crate::propagation::hexadecimal;
 use crate::span::current_request_id;
@@ -142,6 +142,14 @@ where
         }
         writeln!(writer)
     }
+}
+
+/// The current time: RFC 3339, UTC, with microseconds.
+fn now() -> String {
+    let mut text = String::with_capacity("2026-01-31T12:00:00.000000Z".len());
+    // Writing into a String does not fail.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
+    text
 }
 
 /// Escapes control characters, such as line breaks and those that begin a terminal's commands.

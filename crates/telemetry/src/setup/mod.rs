@@ -22,7 +22,6 @@ mod resource;
 mod sampling;
 mod signal;
 mod subscriber;
-mod timestamp;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

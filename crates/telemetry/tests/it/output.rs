@@ -30,6 +30,7 @@ async fn lines_are_json_with_the_trace_outside_development() {
     assert_eq!(line["trace_id"], trace.unwrap().trim_end_matches("\")"));
     assert_eq!(line["span_id"].as_str().unwrap().len(), 16);
     let timestamp = line["timestamp"].as_str().unwrap();
+    assert_eq!(timestamp.len(), "2026-01-31T12:00:00.000000Z".len());
     assert!(timestamp.ends_with('Z') && timestamp.contains('T'), "{timestamp}");
 }
 
