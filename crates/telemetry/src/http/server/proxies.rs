@@ -7,49 +7,12 @@ use std::str::FromStr;
 use actix_web::HttpMessage;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::HeaderMap;
+use ipnet::IpNet;
 
 use super::inbound::ClientAddress;
 
-/// A network in CIDR notation; an address alone is a network of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Network {
-    address: IpAddr,
-    prefix: u32,
-}
-
-impl FromStr for Network {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (address, prefix) = match text.split_once('/') {
-            Some((address, prefix)) => (address, Some(prefix.parse().map_err(|_| ())?)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| ())?;
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.unwrap_or(bits);
-        (prefix <= bits).then_some(Self { address, prefix }).ok_or(())
-    }
-}
-
-impl Network {
-    fn contains(self, ip: IpAddr) -> bool {
-        // A shift by all bits is none.
-        match (self.address, ip) {
-            (IpAddr::V4(network), IpAddr::V4(ip)) => {
-                let difference = network.to_bits() ^ ip.to_bits();
-                difference.checked_shr(32 - self.prefix).unwrap_or_default() == 0
-            }
-            (IpAddr::V6(network), IpAddr::V6(ip)) => {
-                let difference = network.to_bits() ^ ip.to_bits();
-                difference.checked_shr(128 - self.prefix).unwrap_or_default() == 0
-            }
-            _ => false,
-        }
-    }
-}
-
-/// The proxies whose headers are believed: networks in CIDR notation, separated by commas.
+/// The proxies whose headers are believed: networks in CIDR notation, separated by commas. An address alone
+/// is a network of one.
 ///
 /// ```
 /// use throughline_telemetry::http::server::TrustedProxies;
@@ -59,7 +22,7 @@ impl Network {
 /// assert_eq!("10.0.0.0/33".parse::<TrustedProxies>().unwrap_err(), "10.0.0.0/33");
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<Network>);
+pub struct TrustedProxies(Vec<IpNet>);
 
 impl FromStr for TrustedProxies {
     /// What is not a network.
@@ -70,7 +33,9 @@ impl FromStr for TrustedProxies {
             .split(',')
             .map(str::trim)
             .filter(|network| !network.is_empty());
-        let networks = networks.map(|network| network.parse().map_err(|()| network.to_owned()));
+        let one = |address: &str| address.parse::<IpAddr>().map(IpNet::from);
+        let parse = |network: &str| network.parse().or_else(|_| one(network));
+        let networks = networks.map(|network| parse(network).map_err(|_| network.to_owned()));
         networks.collect::<Result<_, _>>().map(Self)
     }
 }
@@ -83,7 +48,7 @@ impl TrustedProxies {
 
     /// Whether the address is one of a trusted proxy.
     pub fn trusts(&self, ip: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(ip))
+        self.0.iter().any(|network| network.contains(&ip))
     }
 
     /// The client's address: the first from the right that is no trusted proxy's. A proxy writes one of the
@@ -269,7 +234,7 @@ mod tests {
             "10.0.0.0/-1",
             "10.0.0.0/",
         ] {
-            assert!(bad.parse::<Network>().is_err(), "{bad}");
+            assert_eq!(bad.parse::<TrustedProxies>(), Err(bad.to_owned()));
         }
     }
 }
