@@ -20,31 +20,22 @@ use crate::operation::{ErrorType, Operation};
 use crate::propagation::without_caller_data;
 
 /// How calls are traced. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[must_use]
 pub struct CallTracing {
     sends_caller_data: bool,
     /// Servers that get no trace context, by host.
     local_hosts: Arc<[Box<str>]>,
     templates: Arc<[Box<str>]>,
-    on_request: Option<Hook<Request>>,
-    on_response: Option<Hook<Response>>,
+    on_request: Option<Attributes<Request>>,
+    on_response: Option<Attributes<Response>>,
 }
 
-type Attributes<T> = dyn Fn(&T) -> Vec<KeyValue> + Send + Sync;
+type Attributes<T> = Arc<dyn Fn(&T) -> Vec<KeyValue> + Send + Sync>;
 
-/// A function of the service that adds attributes.
-struct Hook<T>(Arc<Attributes<T>>);
-
-impl<T> Clone for Hook<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<T> fmt::Debug for Hook<T> {
+impl fmt::Debug for CallTracing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hook")
+        f.debug_struct("CallTracing").finish_non_exhaustive()
     }
 }
 
@@ -79,7 +70,7 @@ impl CallTracing {
         mut self,
         attributes: impl Fn(&Request) -> Vec<KeyValue> + Send + Sync + 'static,
     ) -> Self {
-        self.on_request = Some(Hook(Arc::new(attributes)));
+        self.on_request = Some(Arc::new(attributes));
         self
     }
 
@@ -88,7 +79,7 @@ impl CallTracing {
         mut self,
         attributes: impl Fn(&Response) -> Vec<KeyValue> + Send + Sync + 'static,
     ) -> Self {
-        self.on_response = Some(Hook(Arc::new(attributes)));
+        self.on_response = Some(Arc::new(attributes));
         self
     }
 
@@ -158,7 +149,7 @@ impl CallTracing {
                 .chain(unknown.map(|it| KeyValue::new(names::HTTP_REQUEST_METHOD_ORIGINAL, it)))
                 .chain(resends.map(|it| KeyValue::new(names::HTTP_REQUEST_RESEND_COUNT, it)))
         });
-        if let Some(Hook(hook)) = &self.on_request {
+        if let Some(hook) = &self.on_request {
             operation.set_attributes(|| hook(request));
         }
         operation
@@ -172,7 +163,7 @@ impl CallTracing {
             if let Some(version) = protocol_version(response.version()) {
                 operation.set_shared_attribute(version);
             }
-            if let Some(Hook(hook)) = &self.on_response {
+            if let Some(hook) = &self.on_response {
                 operation.set_attributes(|| hook(response));
             }
         }

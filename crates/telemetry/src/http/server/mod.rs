@@ -71,6 +71,7 @@ pub use proxies::TrustedProxies;
 
 /// The middleware. Wrap the whole app with it last, so that it is outermost.
 #[derive(Debug, Clone, Default)]
+#[must_use]
 pub struct Tracing {
     inbound: Inbound,
     excluded: Vec<&'static str>,
@@ -85,34 +86,29 @@ impl Tracing {
     }
 
     /// How a caller's trace context is used.
-    #[must_use]
     pub fn inbound(mut self, inbound: Inbound) -> Self {
         self.inbound = inbound;
         self
     }
 
     /// The server's address, if it is not in the app's configuration, where `HttpServer` sets it.
-    #[must_use]
     pub fn listening_on(mut self, address: SocketAddr) -> Self {
         self.address = Some(address);
         self
     }
 
     /// Makes no spans for this path and those below it.
-    #[must_use]
     pub fn exclude(mut self, path: &'static str) -> Self {
         self.excluded.push(path);
         self
     }
 
     /// Makes no spans for requests that `excludes` accepts.
-    #[must_use]
     pub fn exclude_if(self, excludes: impl Fn(&ServiceRequest) -> bool + Send + Sync + 'static) -> Self {
         self.with(|options| options.exclude_if = Some(Arc::new(excludes)))
     }
 
     /// Names the spans of some requests. Names are of a bounded set: never a path, never a value.
-    #[must_use]
     pub fn span_name(
         self,
         name: impl Fn(&ServiceRequest) -> Option<Cow<'static, str>> + Send + Sync + 'static,
@@ -121,7 +117,6 @@ impl Tracing {
     }
 
     /// Adds attributes to the span of each request that is recorded, at its start.
-    #[must_use]
     pub fn on_request(
         self,
         attributes: impl Fn(&ServiceRequest) -> Vec<KeyValue> + Send + Sync + 'static,
@@ -130,7 +125,6 @@ impl Tracing {
     }
 
     /// Adds attributes to the span of each request that is recorded, once the head of its response is known.
-    #[must_use]
     pub fn on_response(
         self,
         attributes: impl Fn(ResponseHead<'_>) -> Vec<KeyValue> + Send + Sync + 'static,
@@ -140,7 +134,6 @@ impl Tracing {
 
     /// Adds attributes to both the span of a request and its `http.server.request.duration`. They have few
     /// values: each set of them is a time series.
-    #[must_use]
     pub fn metric_attributes(
         self,
         attributes: impl Fn(&ServiceRequest) -> Vec<KeyValue> + Send + Sync + 'static,
@@ -150,14 +143,12 @@ impl Tracing {
 
     /// Records these headers of requests, as `http.request.header.{name}`. Values are masked like any other
     /// attribute; of headers with credentials, such as `Authorization`, only the presence is recorded.
-    #[must_use]
     pub fn capture_request_headers<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Self {
         let headers = Headers::new("http.request.header.", names);
         self.with(|options| options.request_headers = headers)
     }
 
     /// Records these headers of responses, as `http.response.header.{name}`.
-    #[must_use]
     pub fn capture_response_headers<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Self {
         let headers = Headers::new("http.response.header.", names);
         self.with(|options| options.response_headers = headers)
@@ -165,7 +156,6 @@ impl Tracing {
 
     /// Believes these proxies about `client.address`. Handlers find it as [`ClientAddress`] in the request's
     /// extensions.
-    #[must_use]
     pub fn trusted_proxies(self, proxies: TrustedProxies) -> Self {
         self.with(|options| options.proxies = proxies)
     }
@@ -173,39 +163,33 @@ impl Tracing {
     /// Names each request in the response's header `X-Request-Id`: by the caller's choice, or else the trace
     /// id. It is `http.request.id` of the span and of log records, and a [`RequestId`] in the request's
     /// extensions.
-    #[must_use]
     pub fn request_id(self) -> Self {
         self.with(|options| options.request_id = true)
     }
 
     /// Sends the span in the response's header `traceresponse`.
     /// <https://www.w3.org/TR/trace-context-2/#traceresponse-header>
-    #[must_use]
     pub fn trace_response(self) -> Self {
         self.with(|options| options.traceresponse = true)
     }
 
     /// Measures `http.server.active_requests`.
-    #[must_use]
     pub fn active_requests(self) -> Self {
         self.with(|options| options.active_requests = true)
     }
 
     /// Measures `http.server.request.body.size` and `http.server.response.body.size`, and adds the sizes to
     /// the span. A request's size is that of its `Content-Length`.
-    #[must_use]
     pub fn body_sizes(self) -> Self {
         self.with(|options| options.body_sizes = true)
     }
 
     /// Lets handlers extract the request's span, as [`ServerSpan`].
-    #[must_use]
     pub fn server_span(self) -> Self {
         self.with(|options| options.server_span = true)
     }
 
     /// Logs the error of a handler that becomes a 5xx, as a record of the request's span.
-    #[must_use]
     pub fn log_errors(self) -> Self {
         self.with(|options| options.log_errors = true)
     }
