@@ -2,29 +2,26 @@
 //! [`Configuration`] as variables. A key that has no meaning here is refused, so that no setting is lost.
 //! <https://opentelemetry.io/docs/specs/otel/configuration/sdk/#otel_config_file>
 
-mod deserializer;
 mod exporter;
 mod limits;
 mod model;
 mod node;
 #[cfg(feature = "__otlp")]
 mod otlp;
+mod place;
 mod propagator;
 mod providers;
 mod purpose;
-mod refusal;
 mod resource;
 mod sampler;
 mod scalar;
 mod substitution;
-mod values;
 mod view;
 
 use settings::Env;
 
-use self::model::Model;
 use self::node::Malformation;
-use self::refusal::Step;
+use self::place::Place;
 use self::substitution::Substitution;
 use super::configuration::Configuration;
 use super::error::SetupError;
@@ -43,15 +40,7 @@ pub(super) fn read(path: &str, env: &Env) -> Result<Configuration, SetupError> {
 fn parse(text: &str, env: &Env) -> Result<Configuration, Malformation> {
     let mut substitution = Substitution::new(env);
     let root = node::parse(text, &mut substitution)?;
-    let model = deserializer::deserialize::<Model>(&root);
-    let configuration = model.and_then(|model| model.build(env));
-    let mut configuration = configuration.map_err(|refusal| {
-        let path: Vec<&Step> = refusal.path().collect();
-        Malformation {
-            line: root.line_of(&path),
-            reason: refusal.to_string(),
-        }
-    })?;
+    let mut configuration = model::read(&Place::root(&root), env)?;
     configuration.warnings.extend(unused(env, &substitution));
     Ok(configuration)
 }

@@ -5,7 +5,6 @@ use std::rc::Rc;
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, options};
 
-use super::refusal::Step;
 use super::scalar::Scalar;
 use super::substitution::Substitution;
 
@@ -14,7 +13,7 @@ const MAX_DEPTH: usize = 32;
 
 pub(super) struct Node {
     /// From 1.
-    line: usize,
+    pub(super) line: usize,
     /// How deep lists and mappings are nested inside, this one included.
     depth: usize,
     pub(super) content: Content,
@@ -28,35 +27,15 @@ pub(super) enum Content {
 
 pub(super) struct Entry {
     pub(super) key: String,
-    line: usize,
+    pub(super) line: usize,
     pub(super) value: Rc<Node>,
 }
 
-/// Why a text is no document, and the line.
+/// Why a text is no document, or a document is not accepted, and the line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformation {
     pub(super) line: usize,
     pub(super) reason: String,
-}
-
-impl Node {
-    /// The line of what is at the end of a path, or of the last part that exists.
-    pub(super) fn line_of(&self, path: &[&Step]) -> usize {
-        match (&self.content, path) {
-            (Content::Mapping(entries), [Step::Key(key), rest @ ..]) => {
-                match entries.iter().find(|entry| entry.key == *key) {
-                    Some(entry) if rest.is_empty() => entry.line,
-                    Some(entry) => entry.value.line_of(rest),
-                    None => self.line,
-                }
-            }
-            (Content::List(items), [Step::Index(index), rest @ ..]) => match items.get(*index) {
-                Some(item) => item.line_of(rest),
-                None => self.line,
-            },
-            _ => self.line,
-        }
-    }
 }
 
 /// # Errors

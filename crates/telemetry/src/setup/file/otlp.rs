@@ -2,239 +2,172 @@
 
 use std::path::Path;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use opentelemetry_sdk::metrics::Temporality;
-use serde::Deserialize;
-use url::Url;
 
+use super::node::Malformation;
+use super::place::{Place, each, keys, optional};
 use super::purpose::Purpose;
-use super::refusal::Refusal;
-use super::values::Milliseconds;
 #[cfg(feature = "http-proto")]
-use crate::export;
-use crate::setup::otlp::{self, Identity, Protocol, Tls};
-use crate::setup::signal::{METRICS, Signal};
+use crate::export::Encoding;
+use crate::setup::exporter::Exporter;
+use crate::setup::otlp::{self, Identity, Otlp, Protocol, Tls};
+use crate::setup::signal::METRICS;
 
-/// The keys of both protocols and all signals. [`Otlp::build`] refuses those that are for others.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Otlp {
-    endpoint: Option<String>,
-    #[serde(default)]
-    tls: TlsFiles,
-    #[serde(default)]
-    headers: Vec<Header>,
-    headers_list: Option<HeaderList>,
-    compression: Option<Compression>,
-    timeout: Option<Milliseconds>,
-    encoding: Option<Encoding>,
-    temporality_preference: Option<TemporalityPreference>,
-    default_histogram_aggregation: Option<HistogramAggregation>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TlsFiles {
-    ca_file: Option<String>,
-    key_file: Option<String>,
-    cert_file: Option<String>,
-    insecure: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    name: Name,
-    /// `None` leaves the header out.
-    value: Option<Secret>,
-}
-
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct Name(HeaderName);
-
-impl TryFrom<String> for Name {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, &'static str> {
-        let name = HeaderName::from_bytes(text.as_bytes());
-        name.map(Self).map_err(|_| "takes the name of an HTTP header")
-    }
-}
-
-/// Its Debug does not show it, and no refusal does.
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct Secret(HeaderValue);
-
-impl TryFrom<String> for Secret {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, &'static str> {
-        let value = otlp::secret_value(&text);
-        value.map(Self).ok_or("takes the value of an HTTP header")
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct HeaderList(HeaderMap);
-
-impl TryFrom<String> for HeaderList {
-    type Error = String;
-
-    fn try_from(list: String) -> Result<Self, String> {
-        let headers = otlp::parse_headers(&list);
-        headers
-            .map(Self)
-            .ok_or_else(|| format!("takes {}", otlp::HEADERS))
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Compression {
-    Gzip,
-    None,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Encoding {
-    Protobuf,
-    #[cfg(feature = "http-json")]
-    Json,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum TemporalityPreference {
-    Cumulative,
-    Delta,
-    LowMemory,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum HistogramAggregation {
-    ExplicitBucketHistogram,
-}
-
-impl Otlp {
-    pub(super) fn temporality(&self) -> Temporality {
-        match self.temporality_preference {
-            None | Some(TemporalityPreference::Cumulative) => Temporality::Cumulative,
-            Some(TemporalityPreference::Delta) => Temporality::Delta,
-            Some(TemporalityPreference::LowMemory) => Temporality::LowMemory,
-        }
-    }
-
+const COMPRESSIONS: [(&str, bool); 2] = [("gzip", true), ("none", false)];
+const ENCODINGS: &[(&str, Protocol)] = &[
     #[cfg(feature = "http-proto")]
-    pub(super) fn http(&self) -> Protocol {
-        Protocol::Http(match self.encoding {
-            None | Some(Encoding::Protobuf) => export::Encoding::Protobuf,
-            #[cfg(feature = "http-json")]
-            Some(Encoding::Json) => export::Encoding::Json,
-        })
-    }
+    ("protobuf", Protocol::Http(Encoding::Protobuf)),
+    #[cfg(feature = "http-json")]
+    ("json", Protocol::Http(Encoding::Json)),
+];
+const TEMPORALITIES: [(&str, Temporality); 3] = [
+    ("cumulative", Temporality::Cumulative),
+    ("delta", Temporality::Delta),
+    ("low_memory", Temporality::LowMemory),
+];
 
-    pub(super) fn build(self, protocol: Protocol, purpose: Purpose<'_>) -> Result<otlp::Otlp, Refusal> {
-        self.refuse_misplaced(protocol, purpose.signal)?;
-        let endpoint = self.endpoint(protocol, purpose.signal)?;
-        let headers = merge(self.headers_list, self.headers);
-        otlp::check_plaintext(purpose.env, "endpoint", &endpoint, &headers)
-            .map_err(|error| Refusal::new(error.to_string()))?;
-        let timeout = self.timeout.map_or(otlp::DEFAULT_TIMEOUT, |timeout| timeout.0);
-        Ok(otlp::Otlp {
-            protocol,
-            endpoint,
-            headers,
-            timeout: timeout.min(purpose.batch_timeout),
-            gzip: self.compression == Some(Compression::Gzip),
-            tls: self
-                .tls
-                .build(protocol)
-                .map_err(|refusal| refusal.within("tls"))?,
-        })
-    }
+#[cfg(feature = "http-proto")]
+pub(super) fn http(
+    place: &Place<'_>,
+    purpose: Purpose<'_>,
+) -> Result<(Exporter, Temporality), Malformation> {
+    read(place, Protocol::Http(Encoding::Protobuf), purpose)
+}
 
-    fn refuse_misplaced(&self, protocol: Protocol, signal: &Signal) -> Result<(), Refusal> {
-        let is_metrics = signal.name == METRICS.name;
-        let is_misplaced = [
-            ("encoding", protocol.is_grpc() && self.encoding.is_some()),
-            (
-                "temporality_preference",
-                !is_metrics && self.temporality_preference.is_some(),
-            ),
-            (
-                "default_histogram_aggregation",
-                !is_metrics && self.default_histogram_aggregation.is_some(),
-            ),
-        ];
-        match is_misplaced.into_iter().find(|(_, is_misplaced)| *is_misplaced) {
-            Some((key, _)) => Err(Refusal::new("does not exist here").within(key)),
-            None => Ok(()),
-        }
-    }
+#[cfg(feature = "grpc")]
+pub(super) fn grpc(
+    place: &Place<'_>,
+    purpose: Purpose<'_>,
+) -> Result<(Exporter, Temporality), Malformation> {
+    read(place, Protocol::Grpc, purpose)
+}
 
-    /// The file's endpoint has the signal's path.
-    fn endpoint(&self, protocol: Protocol, signal: &Signal) -> Result<Url, Refusal> {
-        let default = if protocol.is_grpc() {
-            "http://localhost:4317".to_owned()
-        } else {
-            format!("http://localhost:4318/{}", signal.path)
-        };
-        let text = self.endpoint.as_deref().unwrap_or(&default);
-        let is_insecure = self.tls.insecure == Some(true);
-        otlp::parse_endpoint(text, protocol, is_insecure).ok_or_else(|| {
-            let got = otlp::without_secrets(text);
-            Refusal::new(format!("got `{got}`; takes {}", otlp::ENDPOINT)).within("endpoint")
-        })
+/// `protocol` is the one unless there is an `encoding`.
+fn read(
+    place: &Place<'_>,
+    protocol: Protocol,
+    purpose: Purpose<'_>,
+) -> Result<(Exporter, Temporality), Malformation> {
+    let [
+        endpoint,
+        tls,
+        headers,
+        headers_list,
+        compression,
+        timeout,
+        encoding,
+        temporality,
+        aggregation,
+    ] = place.keys([
+        "endpoint",
+        "tls",
+        "headers",
+        "headers_list",
+        "compression",
+        "timeout",
+        "encoding",
+        "temporality_preference",
+        "default_histogram_aggregation",
+    ])?;
+    let is_metrics = purpose.signal.name == METRICS.name;
+    let encoded = for_some(encoding, !protocol.is_grpc(), |it| it.word(ENCODINGS))?;
+    let temporality = for_some(temporality, is_metrics, |it| it.word(&TEMPORALITIES))?;
+    for_some(aggregation, is_metrics, |it| {
+        it.word(&[("explicit_bucket_histogram", ())])
+    })?;
+    let protocol = encoded.unwrap_or(protocol);
+    let (tls, is_insecure) = read_tls(tls.as_ref(), protocol)?;
+    // The file's endpoint has the signal's path.
+    let default = if protocol.is_grpc() {
+        "http://localhost:4317".to_owned()
+    } else {
+        format!("http://localhost:4318/{}", purpose.signal.path)
+    };
+    let text = optional(endpoint.as_ref(), Place::text)?.unwrap_or(&default);
+    let endpoint = otlp::parse_endpoint(text, protocol, is_insecure).ok_or_else(|| {
+        let got = otlp::without_secrets(text);
+        let place = endpoint.as_ref().unwrap_or(place);
+        place.refuse(format!("got `{got}`; takes {}", otlp::ENDPOINT))
+    })?;
+    let headers = read_headers(headers_list.as_ref(), headers.as_ref())?;
+    otlp::check_plaintext(purpose.env, "endpoint", &endpoint, &headers)
+        .map_err(|error| place.refuse(error))?;
+    let timeout = optional(timeout.as_ref(), Place::milliseconds)?.unwrap_or(otlp::DEFAULT_TIMEOUT);
+    let gzip = optional(compression.as_ref(), |it| it.word(&COMPRESSIONS))?;
+    let otlp = Otlp {
+        protocol,
+        endpoint,
+        headers,
+        timeout: timeout.min(purpose.batch_timeout),
+        gzip: gzip.unwrap_or_default(),
+        tls,
+    };
+    let temporality = temporality.unwrap_or(Temporality::Cumulative);
+    Ok((Exporter::Otlp(Box::new(otlp)), temporality))
+}
+
+/// The value of a key that only some protocols or signals have.
+fn for_some<'a, T>(
+    place: Option<Place<'a>>,
+    exists: bool,
+    read: impl FnOnce(&Place<'a>) -> Result<T, Malformation>,
+) -> Result<Option<T>, Malformation> {
+    let value = optional(place.as_ref(), read)?;
+    match place {
+        Some(place) if value.is_some() && !exists => Err(place.refuse("does not exist here")),
+        _ => Ok(value),
     }
 }
 
 /// Those that have their own key override those of the list.
-fn merge(list: Option<HeaderList>, headers: Vec<Header>) -> HeaderMap {
-    let mut merged = list.map(|list| list.0).unwrap_or_default();
-    for Header { name, value } in headers {
-        if let Some(value) = value {
-            merged.insert(name.0, value.0);
-        }
+fn read_headers(list: Option<&Place<'_>>, headers: Option<&Place<'_>>) -> Result<HeaderMap, Malformation> {
+    let listed = optional(list, |place| {
+        place.secret(otlp::HEADERS, otlp::parse_headers)
+    })?;
+    let headers = each(headers, |place| {
+        let [name, value] = place.keys(["name", "value"])?;
+        let parse = |text: &str| HeaderName::from_bytes(text.as_bytes()).ok();
+        let name = place.required("name", name)?;
+        let name = name.secret("the name of an HTTP header", parse)?;
+        // `null` leaves the header out.
+        let value = optional(value.as_ref(), |place| {
+            place.secret("the value of an HTTP header", otlp::secret_value)
+        })?;
+        Ok(value.map(|value| (name, value)))
+    })?;
+    let mut merged = listed.unwrap_or_default();
+    for (name, value) in headers.into_iter().flatten() {
+        merged.insert(name, value);
     }
-    merged
+    Ok(merged)
 }
 
-impl TlsFiles {
-    fn build(self, protocol: Protocol) -> Result<Tls, Refusal> {
-        if self.insecure.is_some() && !protocol.is_grpc() {
-            return Err(Refusal::new("does not exist here").within("insecure"));
-        }
-        let certificate = read_pem("cert_file", self.cert_file)?;
-        let key = read_pem("key_file", self.key_file)?;
-        let identity = match (certificate, key) {
-            (Some(certificate), Some(key)) => Some(Identity {
-                certificate,
-                key: key.into(),
-            }),
-            (None, None) => None,
-            (Some(_), None) => return Err(Refusal::new("key_file is required with cert_file")),
-            (None, Some(_)) => return Err(Refusal::new("cert_file is required with key_file")),
-        };
-        let authority = read_pem("ca_file", self.ca_file)?;
-        Ok(Tls { authority, identity })
-    }
-}
-
-fn read_pem(key: &str, path: Option<String>) -> Result<Option<Vec<u8>>, Refusal> {
-    let Some(path) = path else {
-        return Ok(None);
+/// The contents of the files, and whether there is no TLS unless the endpoint's scheme is `https`.
+fn read_tls(place: Option<&Place<'_>>, protocol: Protocol) -> Result<(Tls, bool), Malformation> {
+    let [authority, key, certificate, insecure] =
+        keys(place, ["ca_file", "key_file", "cert_file", "insecure"])?;
+    let is_insecure = for_some(insecure, protocol.is_grpc(), Place::boolean)?;
+    let pem = |place: Option<Place<'_>>| {
+        optional(place.as_ref(), |place| {
+            let absolute = |path: &str| otlp::read_pem(path).filter(|_| Path::new(path).is_absolute());
+            place.parsed("the absolute path of a readable PEM file", absolute)
+        })
     };
-    let pem = otlp::read_pem(&path).filter(|_| Path::new(&path).is_absolute());
-    match pem {
-        Some(pem) => Ok(Some(pem)),
-        None => {
-            let reason = format!("got `{path}`; takes the absolute path of a readable PEM file");
-            Err(Refusal::new(reason).within(key))
-        }
+    let (certificate, key) = (pem(certificate)?, pem(key)?);
+    let (has_certificate, has_key) = (certificate.is_some(), key.is_some());
+    if let Some(place) = place.filter(|_| has_certificate != has_key) {
+        let (missing, given) = if has_certificate {
+            ("key_file", "cert_file")
+        } else {
+            ("cert_file", "key_file")
+        };
+        return Err(place.refuse(format!("{missing} is required with {given}")));
     }
+    let identity = certificate.zip(key).map(|(certificate, key)| Identity {
+        certificate,
+        key: key.into(),
+    });
+    let authority = pem(authority)?;
+    Ok((Tls { authority, identity }, is_insecure == Some(true)))
 }

@@ -1,47 +1,25 @@
 //! `propagator`.
 
-use serde::Deserialize;
-
-use super::values::Empty;
+use super::node::Malformation;
+use super::place::{Place, each, keys, optional};
 use crate::setup::propagators::{self, Propagator};
 
+const FORMATS: [(&str, Propagator); 2] = [
+    ("tracecontext", Propagator::TraceContext),
+    ("baggage", Propagator::Baggage),
+];
+
 /// None unless both keys name some.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Composite {
-    #[serde(default)]
-    composite: Vec<Format>,
-    composite_list: Option<FormatList>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Format {
-    TraceContext(Empty),
-    Baggage(Empty),
-}
-
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct FormatList(Vec<Propagator>);
-
-impl TryFrom<String> for FormatList {
-    type Error = String;
-
-    fn try_from(list: String) -> Result<Self, String> {
-        let listed = propagators::parse_list(&list);
-        let refusal = || format!("got `{list}`; takes {}", propagators::TAKES);
-        listed.map(Self).ok_or_else(refusal)
-    }
-}
-
-impl Composite {
-    pub(super) fn propagators(self) -> Vec<Propagator> {
-        let listed = self.composite_list.map_or_else(Vec::new, |list| list.0);
-        let composite = self.composite.iter().map(|format| match format {
-            Format::TraceContext(Empty {}) => Propagator::TraceContext,
-            Format::Baggage(Empty {}) => Propagator::Baggage,
-        });
-        composite.chain(listed).collect()
-    }
+pub(super) fn read(place: Option<&Place<'_>>) -> Result<Vec<Propagator>, Malformation> {
+    let [composite, list] = keys(place, ["composite", "composite_list"])?;
+    let mut propagators = each(composite.as_ref(), |place| {
+        let (propagator, settings) = place.choice(&FORMATS)?;
+        settings.keys([])?;
+        Ok(propagator)
+    })?;
+    let listed = optional(list.as_ref(), |place| {
+        place.parsed(propagators::TAKES, propagators::parse_list)
+    })?;
+    propagators.extend(listed.into_iter().flatten());
+    Ok(propagators)
 }

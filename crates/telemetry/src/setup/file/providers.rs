@@ -1,238 +1,154 @@
 //! `tracer_provider`, `logger_provider` and `meter_provider`.
 
-use serde::Deserialize;
 use settings::Env;
 
-use super::exporter::{Exporter, SimpleExporter};
-use super::limits::{AttributeLimits, SpanLimits};
+use super::limits::{self, AttributeLimits};
+use super::node::Malformation;
+use super::place::{Place, each, optional};
 use super::purpose::Purpose;
-use super::refusal::Refusal;
-use super::sampler::Sampler;
-use super::values::{Empty, Milliseconds};
-use super::view::View;
-use crate::setup::configuration::{self, Configuration};
-use crate::setup::limits::{self, Batch};
-use crate::setup::signal::{LOGS, METRICS, Signal, TRACES};
+use super::{exporter, sampler, view};
+use crate::setup::configuration::{Configuration, Processor, Reader};
+use crate::setup::limits::{Batch, EXPORT_TIMEOUT, LOGS, METRIC_INTERVAL, SPANS};
+use crate::setup::signal::{self, Signal};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TracerProvider {
-    processors: Vec<Processor>,
-    #[serde(default)]
-    limits: SpanLimits,
-    sampler: Option<Sampler>,
-    #[serde(rename = "id_generator")]
-    _id_generator: Option<IdGenerator>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LoggerProvider {
-    processors: Vec<Processor>,
-    #[serde(default)]
-    limits: AttributeLimits,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct MeterProvider {
-    readers: Vec<Reader>,
-    #[serde(default)]
-    views: Vec<View>,
-    #[serde(rename = "exemplar_filter")]
-    _exemplar_filter: Option<ExemplarFilter>,
-}
-
-/// Others do not exist.
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum IdGenerator {
-    Random(Empty),
-}
-
-/// The SDK records no exemplars.
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum ExemplarFilter {
-    AlwaysOff,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Processor {
-    Batch(BatchProcessor),
-    Simple(SimpleProcessor),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BatchProcessor {
-    schedule_delay: Option<Milliseconds>,
-    export_timeout: Option<Milliseconds>,
-    max_queue_size: Option<usize>,
-    max_export_batch_size: Option<usize>,
-    exporter: Exporter,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SimpleProcessor {
-    exporter: SimpleExporter,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Reader {
-    Periodic(PeriodicReader),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PeriodicReader {
-    interval: Option<Milliseconds>,
-    timeout: Option<Milliseconds>,
-    exporter: Exporter,
-}
-
-impl TracerProvider {
-    pub(super) fn apply(
-        self,
-        configuration: &mut Configuration,
-        common: AttributeLimits,
-        env: &Env,
-    ) -> Result<(), Refusal> {
-        let default = limits::SPANS.batch();
-        let processors = processors(self.processors, &TRACES, default, env);
-        configuration.traces = processors.map_err(|refusal| refusal.within("tracer_provider"))?;
-        configuration.span_batch = first_batch(&configuration.traces).unwrap_or(default);
-        configuration.span_limits = self.limits.counts(common);
-        configuration.span_value_length = self.limits.value_length(common);
-        if let Some(sampler) = self.sampler {
-            configuration.sampler = sampler.build();
-        }
-        Ok(())
-    }
-}
-
-impl LoggerProvider {
-    pub(super) fn apply(
-        self,
-        configuration: &mut Configuration,
-        common: AttributeLimits,
-        env: &Env,
-    ) -> Result<(), Refusal> {
-        let default = limits::LOGS.batch();
-        let processors = processors(self.processors, &LOGS, default, env);
-        configuration.logs = processors.map_err(|refusal| refusal.within("logger_provider"))?;
-        configuration.log_batch = first_batch(&configuration.logs).unwrap_or(default);
-        configuration.log_limits = self.limits.records(common);
-        Ok(())
-    }
-}
-
-impl MeterProvider {
-    pub(super) fn apply(self, configuration: &mut Configuration, env: &Env) -> Result<(), Refusal> {
-        let readers = each("readers", self.readers, |reader| reader.build(env));
-        configuration.metrics = readers.map_err(|refusal| refusal.within("meter_provider"))?;
-        if let Some(first) = configuration.metrics.first() {
-            configuration.metric_interval = first.interval;
-        }
-        let views = each("views", self.views, View::build);
-        configuration.views = views.map_err(|refusal| refusal.within("meter_provider"))?;
-        Ok(())
-    }
-}
-
-fn processors(
-    processors: Vec<Processor>,
-    signal: &Signal,
-    default: Batch,
+pub(super) fn tracer(
+    place: &Place<'_>,
+    configuration: &mut Configuration,
+    common: AttributeLimits,
     env: &Env,
-) -> Result<Vec<configuration::Processor>, Refusal> {
-    each("processors", processors, |processor| {
-        processor.build(signal, default, env)
-    })
+) -> Result<(), Malformation> {
+    let [processors, limits, sampler, id_generator] =
+        place.keys(["processors", "limits", "sampler", "id_generator"])?;
+    let processors = place.required("processors", processors)?;
+    let default = SPANS.batch();
+    configuration.traces = read_processors(&processors, &signal::TRACES, default, env)?;
+    configuration.span_batch = first_batch(&configuration.traces).unwrap_or(default);
+    (configuration.span_limits, configuration.span_value_length) = limits::spans(limits.as_ref(), common)?;
+    if let Some(sampler) = optional(sampler.as_ref(), sampler::read)? {
+        configuration.sampler = sampler;
+    }
+    // Others do not exist.
+    optional(id_generator.as_ref(), |place| {
+        let ((), settings) = place.choice(&[("random", ())])?;
+        settings.keys([])
+    })?;
+    Ok(())
 }
 
-fn first_batch(processors: &[configuration::Processor]) -> Option<Batch> {
+pub(super) fn logger(
+    place: &Place<'_>,
+    configuration: &mut Configuration,
+    common: AttributeLimits,
+    env: &Env,
+) -> Result<(), Malformation> {
+    let [processors, limits] = place.keys(["processors", "limits"])?;
+    let processors = place.required("processors", processors)?;
+    let default = LOGS.batch();
+    configuration.logs = read_processors(&processors, &signal::LOGS, default, env)?;
+    configuration.log_batch = first_batch(&configuration.logs).unwrap_or(default);
+    configuration.log_limits = AttributeLimits::read(limits.as_ref(), common)?.records();
+    Ok(())
+}
+
+pub(super) fn meter(
+    place: &Place<'_>,
+    configuration: &mut Configuration,
+    env: &Env,
+) -> Result<(), Malformation> {
+    let [readers, views, exemplar_filter] = place.keys(["readers", "views", "exemplar_filter"])?;
+    let readers = place.required("readers", readers)?;
+    configuration.metrics = each(Some(&readers), |place| {
+        let ((), settings) = place.choice(&[("periodic", ())])?;
+        read_periodic(&settings, env)
+    })?;
+    if let Some(first) = configuration.metrics.first() {
+        configuration.metric_interval = first.interval;
+    }
+    configuration.views = each(views.as_ref(), view::read)?;
+    // The SDK records no exemplars.
+    optional(exemplar_filter.as_ref(), |place| {
+        place.word(&[("always_off", ())])
+    })?;
+    Ok(())
+}
+
+fn first_batch(processors: &[Processor]) -> Option<Batch> {
     let first = processors.iter().find(|processor| !processor.is_simple);
     first.map(|processor| processor.batch)
 }
 
-/// Builds each item of the list that is at `key`.
-fn each<T, B>(key: &str, items: Vec<T>, build: impl Fn(T) -> Result<B, Refusal>) -> Result<Vec<B>, Refusal> {
-    let items = items.into_iter().enumerate();
-    let built = items.map(|(index, item)| build(item).map_err(|refusal| refusal.within_item(index)));
-    built
-        .collect::<Result<_, _>>()
-        .map_err(|refusal| refusal.within(key))
-}
-
-impl Processor {
-    /// `default` is the batch without settings.
-    fn build(self, signal: &Signal, default: Batch, env: &Env) -> Result<configuration::Processor, Refusal> {
-        match self {
-            Self::Batch(processor) => {
-                let built = processor.build(signal, default, env);
-                built.map_err(|refusal| refusal.within("batch"))
-            }
-            Self::Simple(processor) => Ok(configuration::Processor {
-                exporter: processor.exporter.build(),
-                batch: default,
-                is_simple: true,
-            }),
-        }
-    }
-}
-
-impl BatchProcessor {
-    fn build(self, signal: &Signal, default: Batch, env: &Env) -> Result<configuration::Processor, Refusal> {
-        let queue = self.max_queue_size.unwrap_or(default.queue);
-        let queue = within("max_queue_size", queue, Batch::MAX_QUEUE)?;
-        let size = self.max_export_batch_size.unwrap_or(Batch::default_size(queue));
-        let batch = Batch {
-            queue,
-            size: within("max_export_batch_size", size, queue)?,
-            delay: self.schedule_delay.map_or(default.delay, |delay| delay.0),
-        };
-        let exporter = self.exporter.build(purpose(signal, self.export_timeout, env));
-        Ok(configuration::Processor {
-            exporter: exporter.map_err(|refusal| refusal.within("exporter"))?,
-            batch,
-            is_simple: false,
-        })
-    }
-}
-
-impl Reader {
-    fn build(self, env: &Env) -> Result<configuration::Reader, Refusal> {
-        let Self::Periodic(reader) = self;
-        let temporality = reader.exporter.temporality();
-        let exporter = reader.exporter.build(purpose(&METRICS, reader.timeout, env));
-        let exporter = exporter.map_err(|refusal| refusal.within("exporter").within("periodic"))?;
-        Ok(configuration::Reader {
-            exporter,
-            interval: reader
-                .interval
-                .map_or(limits::METRIC_INTERVAL, |interval| interval.0),
-            temporality,
-        })
-    }
-}
-
-fn purpose<'a>(signal: &'a Signal, batch_timeout: Option<Milliseconds>, env: &'a Env) -> Purpose<'a> {
-    Purpose {
+/// `default` is the batch without settings.
+fn read_processors(
+    place: &Place<'_>,
+    signal: &Signal,
+    default: Batch,
+    env: &Env,
+) -> Result<Vec<Processor>, Malformation> {
+    let purpose = Purpose {
         signal,
-        batch_timeout: batch_timeout.map_or(limits::EXPORT_TIMEOUT, |timeout| timeout.0),
+        batch_timeout: EXPORT_TIMEOUT,
         env,
-    }
+    };
+    each(Some(place), |place| {
+        let (read, settings) = place.choice(&PROCESSORS)?;
+        read(&settings, default, purpose)
+    })
 }
 
-fn within(key: &str, number: usize, max: usize) -> Result<usize, Refusal> {
-    if (1..=max).contains(&number) {
-        Ok(number)
-    } else {
-        let reason = format!("got `{number}`; takes a number from 1 to {max}");
-        Err(Refusal::new(reason).within(key))
+type ReadProcessor = fn(&Place<'_>, Batch, Purpose<'_>) -> Result<Processor, Malformation>;
+
+const PROCESSORS: [(&str, ReadProcessor); 2] = [("batch", read_batch), ("simple", read_simple)];
+
+fn read_batch(
+    place: &Place<'_>,
+    default: Batch,
+    mut purpose: Purpose<'_>,
+) -> Result<Processor, Malformation> {
+    let [delay, timeout, queue, size, exporter] = place.keys([
+        "schedule_delay",
+        "export_timeout",
+        "max_queue_size",
+        "max_export_batch_size",
+        "exporter",
+    ])?;
+    if let Some(timeout) = optional(timeout.as_ref(), Place::milliseconds)? {
+        purpose.batch_timeout = timeout;
     }
+    let queue = optional(queue.as_ref(), |it| it.up_to(Batch::MAX_QUEUE))?.unwrap_or(default.queue);
+    let size = optional(size.as_ref(), |it| it.up_to(queue))?;
+    let batch = Batch {
+        queue,
+        size: size.unwrap_or_else(|| Batch::default_size(queue)),
+        delay: optional(delay.as_ref(), Place::milliseconds)?.unwrap_or(default.delay),
+    };
+    let (exporter, _) = exporter::read(&place.required("exporter", exporter)?, purpose)?;
+    Ok(Processor {
+        exporter,
+        batch,
+        is_simple: false,
+    })
+}
+
+fn read_simple(place: &Place<'_>, default: Batch, purpose: Purpose<'_>) -> Result<Processor, Malformation> {
+    let [exporter] = place.keys(["exporter"])?;
+    Ok(Processor {
+        exporter: exporter::read_simple(&place.required("exporter", exporter)?, purpose)?,
+        batch: default,
+        is_simple: true,
+    })
+}
+
+fn read_periodic(place: &Place<'_>, env: &Env) -> Result<Reader, Malformation> {
+    let [interval, timeout, exporter] = place.keys(["interval", "timeout", "exporter"])?;
+    let purpose = Purpose {
+        signal: &signal::METRICS,
+        batch_timeout: optional(timeout.as_ref(), Place::milliseconds)?.unwrap_or(EXPORT_TIMEOUT),
+        env,
+    };
+    let (exporter, temporality) = exporter::read(&place.required("exporter", exporter)?, purpose)?;
+    Ok(Reader {
+        exporter,
+        interval: optional(interval.as_ref(), Place::milliseconds)?.unwrap_or(METRIC_INTERVAL),
+        temporality,
+    })
 }

@@ -1,102 +1,65 @@
 //! `resource`.
 
 use opentelemetry::{Array, KeyValue, StringValue, Value};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
-use super::refusal::Refusal;
+use super::node::Malformation;
+use super::place::{Place, each, keys, optional};
 use crate::setup::resource;
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Resource {
-    #[serde(default)]
-    attributes: Vec<Attribute>,
-    attributes_list: Option<AttributeList>,
-    pub(super) schema_url: Option<String>,
+type Read = fn(&Place<'_>) -> Result<Value, Malformation>;
+
+/// The types of attributes.
+const TYPES: [(&str, Read); 8] = [
+    ("string", |place| Ok(text(place)?.into())),
+    ("bool", |place| Ok(place.boolean()?.into())),
+    ("int", |place| Ok(int(place)?.into())),
+    ("double", |place| Ok(place.number()?.into())),
+    ("string_array", |place| array(place, text)),
+    ("bool_array", |place| array(place, Place::boolean)),
+    ("int_array", |place| array(place, int)),
+    ("double_array", |place| array(place, Place::number)),
+];
+
+/// The attributes and the schema. Those of `attributes` override those of `attributes_list`.
+pub(super) fn read(place: Option<&Place<'_>>) -> Result<(Vec<KeyValue>, String), Malformation> {
+    let [attributes, list, schema_url] = keys(place, ["attributes", "attributes_list", "schema_url"])?;
+    let listed = optional(list.as_ref(), |place| {
+        place.parsed(resource::LIST, resource::parse_list)
+    })?;
+    let mut all = listed.unwrap_or_default();
+    all.extend(each(attributes.as_ref(), attribute)?.into_iter().flatten());
+    let schema_url = optional(schema_url.as_ref(), Place::text)?;
+    Ok((all, schema_url.unwrap_or_default().to_owned()))
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Attribute {
-    name: String,
-    /// `null` leaves the attribute out.
-    value: serde_json::Value,
-    r#type: Option<Type>,
+/// `None` if the value is `null`, which leaves the attribute out.
+fn attribute(place: &Place<'_>) -> Result<Option<KeyValue>, Malformation> {
+    let [name, value, of_type] = place.keys(["name", "value", "type"])?;
+    let name = place.required("name", name)?.text()?.to_owned();
+    let value = place.required("value", value)?;
+    let read = optional(of_type.as_ref(), |place| place.word(&TYPES))?;
+    let read = read.unwrap_or(|place| Ok(text(place)?.into()));
+    optional(Some(&value), |value| {
+        let refusal = |_| value.refuse("takes a value of the attribute's type, a text without `type`");
+        Ok(KeyValue::new(name, read(value).map_err(refusal)?))
+    })
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Type {
-    #[default]
-    String,
-    Bool,
-    Int,
-    Double,
-    StringArray,
-    BoolArray,
-    IntArray,
-    DoubleArray,
+fn text(place: &Place<'_>) -> Result<StringValue, Malformation> {
+    Ok(place.text()?.to_owned().into())
 }
 
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct AttributeList(Vec<KeyValue>);
-
-impl TryFrom<String> for AttributeList {
-    type Error = String;
-
-    fn try_from(list: String) -> Result<Self, String> {
-        let attributes = resource::parse_list(&list);
-        let refusal = || format!("got `{list}`; takes {}", resource::LIST);
-        attributes.map(Self).ok_or_else(refusal)
-    }
+fn int(place: &Place<'_>) -> Result<i64, Malformation> {
+    place.integer("an integer")
 }
 
-impl Resource {
-    /// Those of `attributes` override those of `attributes_list`.
-    pub(super) fn attributes(self) -> Result<Vec<KeyValue>, Refusal> {
-        let mut attributes = self.attributes_list.map_or_else(Vec::new, |list| list.0);
-        for (index, attribute) in self.attributes.into_iter().enumerate() {
-            let built = attribute.build();
-            let refused = |refusal: Refusal| refusal.within_item(index).within("attributes");
-            attributes.extend(built.map_err(refused)?);
-        }
-        Ok(attributes)
-    }
-}
-
-impl Attribute {
-    fn build(self) -> Result<Option<KeyValue>, Refusal> {
-        if self.value.is_null() {
-            return Ok(None);
-        }
-        let value = self.r#type.unwrap_or_default().read(self.value);
-        let refusal = || Refusal::new("takes a value of the attribute's type, a text without `type`");
-        let value = value.ok_or_else(|| refusal().within("value"))?;
-        Ok(Some(KeyValue::new(self.name, value)))
-    }
-}
-
-impl Type {
-    /// `None` for a value of another type.
-    fn read(self, value: serde_json::Value) -> Option<Value> {
-        Some(match self {
-            Self::String => read::<String>(value)?.into(),
-            Self::Bool => read::<bool>(value)?.into(),
-            Self::Int => read::<i64>(value)?.into(),
-            Self::Double => read::<f64>(value)?.into(),
-            Self::StringArray => {
-                let texts = read::<Vec<String>>(value)?;
-                Value::Array(Array::String(texts.into_iter().map(StringValue::from).collect()))
-            }
-            Self::BoolArray => Value::Array(Array::Bool(read(value)?)),
-            Self::IntArray => Value::Array(Array::I64(read(value)?)),
-            Self::DoubleArray => Value::Array(Array::F64(read(value)?)),
-        })
-    }
-}
-
-fn read<T: DeserializeOwned>(value: serde_json::Value) -> Option<T> {
-    serde_json::from_value(value).ok()
+fn array<'a, T>(
+    place: &Place<'a>,
+    read: impl Fn(&Place<'a>) -> Result<T, Malformation>,
+) -> Result<Value, Malformation>
+where
+    Array: From<Vec<T>>,
+{
+    let values = each(Some(place), read)?;
+    Ok(Value::Array(values.into()))
 }

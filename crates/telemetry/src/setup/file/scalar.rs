@@ -1,9 +1,5 @@
 //! The type of a scalar, by the core schema of YAML 1.2: it depends on the text that substitution has made.
 
-use serde::de::Visitor;
-
-use super::refusal::Refusal;
-
 /// A scalar after substitution.
 pub(super) struct Scalar {
     pub(super) text: String,
@@ -11,28 +7,29 @@ pub(super) struct Scalar {
     pub(super) is_plain: bool,
 }
 
-impl Scalar {
-    pub(super) fn is_null(&self) -> bool {
-        self.is_plain && matches!(self.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
-    }
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Typed<'a> {
+    Null,
+    Boolean(bool),
+    Integer(i128),
+    Number(f64),
+    Text(&'a str),
+}
 
-    pub(super) fn visit<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, Refusal> {
+impl Scalar {
+    pub(super) fn typed(&self) -> Typed<'_> {
         let text = self.text.as_str();
-        if self.is_null() {
-            visitor.visit_unit()
-        } else if !self.is_plain {
-            visitor.visit_str(text)
-        } else if let Some(value) = boolean(text) {
-            visitor.visit_bool(value)
-        } else if let Some(value) = unsigned(text) {
-            visitor.visit_u64(value)
-        } else if let Ok(value) = text.parse() {
-            visitor.visit_i64(value)
-        } else if let Some(value) = float(text) {
-            visitor.visit_f64(value)
-        } else {
-            visitor.visit_str(text)
+        if !self.is_plain {
+            return Typed::Text(text);
         }
+        if matches!(text, "" | "~" | "null" | "Null" | "NULL") {
+            return Typed::Null;
+        }
+        boolean(text)
+            .map(Typed::Boolean)
+            .or_else(|| integer(text).map(Typed::Integer))
+            .or_else(|| number(text).map(Typed::Number))
+            .unwrap_or(Typed::Text(text))
     }
 }
 
@@ -44,18 +41,23 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-fn unsigned(text: &str) -> Option<u64> {
+/// From the smallest of `i64` to the largest of `u64`.
+fn integer(text: &str) -> Option<i128> {
     let (digits, radix) = match (text.strip_prefix("0x"), text.strip_prefix("0o")) {
         (Some(digits), _) => (digits, 16),
         (_, Some(digits)) => (digits, 8),
-        _ => return text.parse().ok(),
+        _ => {
+            let unsigned = text.parse::<u64>().map(i128::from);
+            return unsigned.or_else(|_| text.parse::<i64>().map(i128::from)).ok();
+        }
     };
     // No sign.
     let is_number = digits.chars().all(|digit| digit.is_digit(radix));
-    u64::from_str_radix(digits, radix).ok().filter(|_| is_number)
+    let number = u64::from_str_radix(digits, radix).ok();
+    number.filter(|_| is_number).map(i128::from)
 }
 
-fn float(text: &str) -> Option<f64> {
+fn number(text: &str) -> Option<f64> {
     let (sign, magnitude) = match text.strip_prefix('-') {
         Some(magnitude) => (-1.0, magnitude),
         None => (1.0, text.strip_prefix('+').unwrap_or(text)),
@@ -75,26 +77,24 @@ fn float(text: &str) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde::Deserialize;
+pub(super) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
 
-    fn value(text: &str, is_plain: bool) -> Value {
-        struct Any(Scalar);
-        impl<'de> serde::Deserializer<'de> for Any {
-            type Error = Refusal;
-            fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
-                self.0.visit(visitor)
-            }
-            serde::forward_to_deserialize_any! {
-                bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit
-                unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-            }
+    pub(in crate::setup::file) fn to_json(scalar: &Scalar) -> Value {
+        match scalar.typed() {
+            Typed::Null => Value::Null,
+            Typed::Boolean(value) => json!(value),
+            Typed::Integer(value) => json!(value),
+            Typed::Number(value) => json!(value),
+            Typed::Text(value) => json!(value),
         }
+    }
+
+    fn value(text: &str, is_plain: bool) -> Value {
         let text = text.to_owned();
-        Value::deserialize(Any(Scalar { text, is_plain })).unwrap()
+        to_json(&Scalar { text, is_plain })
     }
 
     #[test]

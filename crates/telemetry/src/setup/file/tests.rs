@@ -1,6 +1,8 @@
 use http::HeaderMap;
 use serde_json::{Value, json};
 
+use super::node::{Content, Entry, Node};
+use super::scalar::tests::to_json;
 use super::*;
 use crate::setup::environment;
 use crate::setup::exporter::Exporter;
@@ -86,7 +88,18 @@ fn read_with(text: &str, env: &Env) -> Result<Configuration, String> {
 /// The document as JSON, after substitution.
 fn json(text: &str, env: &Env) -> Result<Value, String> {
     let root = node::parse(text, &mut Substitution::new(env)).map_err(|error| error.reason)?;
-    deserializer::deserialize(&root).map_err(|refusal| refusal.to_string())
+    Ok(node_to_json(&root))
+}
+
+fn node_to_json(node: &Node) -> Value {
+    match &node.content {
+        Content::Scalar(scalar) => to_json(scalar),
+        Content::List(items) => items.iter().map(|item| node_to_json(item)).collect(),
+        Content::Mapping(entries) => {
+            let member = |entry: &Entry| (entry.key.clone(), node_to_json(&entry.value));
+            entries.iter().map(member).collect()
+        }
+    }
 }
 
 fn headers(configuration: &Configuration) -> &HeaderMap {

@@ -3,131 +3,91 @@
 use std::sync::Arc;
 
 use opentelemetry::Key;
-use opentelemetry_sdk::metrics::{self, Aggregation, Instrument, InstrumentKind};
-use serde::Deserialize;
+use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, Stream, StreamBuilder};
 
-use super::refusal::Refusal;
-use super::values::Empty;
-use crate::setup::configuration;
+use super::node::Malformation;
+use super::place::{Place, each, keys, optional};
+use crate::setup::configuration::View;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct View {
-    selector: Selector,
-    stream: Stream,
-}
+const INSTRUMENT_TYPES: [(&str, InstrumentKind); 7] = [
+    ("counter", InstrumentKind::Counter),
+    ("gauge", InstrumentKind::Gauge),
+    ("histogram", InstrumentKind::Histogram),
+    ("observable_counter", InstrumentKind::ObservableCounter),
+    ("observable_gauge", InstrumentKind::ObservableGauge),
+    ("observable_up_down_counter", InstrumentKind::ObservableUpDownCounter),
+    ("up_down_counter", InstrumentKind::UpDownCounter),
+];
 
-/// Which instruments a view is for: those that match everything that is set.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Selector {
-    /// `*` and `?` match any characters and any one character.
-    instrument_name: Option<String>,
-    instrument_type: Option<InstrumentType>,
-    unit: Option<String>,
-    meter_name: Option<String>,
-    meter_version: Option<String>,
-    meter_schema_url: Option<String>,
-}
+type ReadAggregation = fn(&Place<'_>) -> Result<Aggregation, Malformation>;
 
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum InstrumentType {
-    Counter,
-    Gauge,
-    Histogram,
-    ObservableCounter,
-    ObservableGauge,
-    ObservableUpDownCounter,
-    UpDownCounter,
-}
-
-/// What is different from the instrument.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stream {
-    name: Option<String>,
-    description: Option<String>,
-    aggregation: Option<AggregationKind>,
-    aggregation_cardinality_limit: Option<usize>,
-    #[serde(default)]
-    attribute_keys: AttributeKeys,
-}
-
-/// The SDK has no list of excluded ones.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AttributeKeys {
-    included: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum AggregationKind {
-    Default(Empty),
-    Drop(Empty),
-    ExplicitBucketHistogram(Buckets),
-    #[serde(rename = "base2_exponential_bucket_histogram")]
-    ExponentialHistogram(ExponentialBuckets),
-    LastValue(Empty),
-    Sum(Empty),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Buckets {
-    boundaries: Option<Vec<f64>>,
-    record_min_max: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ExponentialBuckets {
-    max_scale: Option<i8>,
-    max_size: Option<u32>,
-    record_min_max: Option<bool>,
-}
+const AGGREGATIONS: [(&str, ReadAggregation); 6] = [
+    ("default", |place| without_settings(place, Aggregation::Default)),
+    ("drop", |place| without_settings(place, Aggregation::Drop)),
+    ("explicit_bucket_histogram", explicit_buckets),
+    ("base2_exponential_bucket_histogram", exponential_buckets),
+    ("last_value", |place| without_settings(place, Aggregation::LastValue)),
+    ("sum", |place| without_settings(place, Aggregation::Sum)),
+];
 
 const DEFAULT_BOUNDARIES: [f64; 15] = [
     0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1_000.0, 2_500.0, 5_000.0, 7_500.0,
     10_000.0,
 ];
 
-impl View {
-    pub(super) fn build(self) -> Result<configuration::View, Refusal> {
-        let Self { selector, stream } = self;
-        let mut keys = stream.attribute_keys.included.iter().flatten();
-        if keys.any(|key| is_pattern(key)) {
-            let refusal = Refusal::new("takes attribute keys without `*` and `?`");
-            return Err(refusal
-                .within("included")
-                .within("attribute_keys")
-                .within("stream"));
-        }
-        let selects_many = selector.instrument_name.as_deref().is_none_or(is_pattern);
-        if stream.name.is_some() && selects_many {
-            let refusal = Refusal::new("takes the name of a stream if the selector names one instrument");
-            return Err(refusal.within("name").within("stream"));
-        }
-        if let Err(error) = stream.build() {
-            return Err(Refusal::new(error.to_string()).within("stream"));
-        }
-        Ok(configuration::View(Arc::new(move |instrument: &Instrument| {
-            let is_selected = selector.matches(instrument);
-            is_selected.then(|| stream.build().ok()).flatten()
-        })))
+pub(super) fn read(place: &Place<'_>) -> Result<View, Malformation> {
+    let [selector, stream] = place.keys(["selector", "stream"])?;
+    let selector = Selector::read(&place.required("selector", selector)?)?;
+    let place = place.required("stream", stream)?;
+    let stream = Changes::read(&place, &selector)?;
+    if let Err(error) = stream.builder().build() {
+        return Err(place.refuse(error));
     }
+    Ok(View(Arc::new(move |instrument: &Instrument| {
+        let is_selected = selector.matches(instrument);
+        is_selected.then(|| stream.builder().build().ok()).flatten()
+    })))
+}
+
+/// Which instruments a view is for: those that match everything that is set.
+struct Selector {
+    /// `*` and `?` match any characters and any one character.
+    name: Option<String>,
+    kind: Option<InstrumentKind>,
+    unit: Option<String>,
+    meter_name: Option<String>,
+    meter_version: Option<String>,
+    meter_schema_url: Option<String>,
 }
 
 impl Selector {
+    fn read(place: &Place<'_>) -> Result<Self, Malformation> {
+        let [name, kind, unit, meter_name, meter_version, meter_schema_url] = place.keys([
+            "instrument_name",
+            "instrument_type",
+            "unit",
+            "meter_name",
+            "meter_version",
+            "meter_schema_url",
+        ])?;
+        Ok(Self {
+            name: text(name.as_ref())?,
+            kind: optional(kind.as_ref(), |place| place.word(&INSTRUMENT_TYPES))?,
+            unit: text(unit.as_ref())?,
+            meter_name: text(meter_name.as_ref())?,
+            meter_version: text(meter_version.as_ref())?,
+            meter_schema_url: text(meter_schema_url.as_ref())?,
+        })
+    }
+
     fn matches(&self, instrument: &Instrument) -> bool {
         let is = |wanted: &Option<String>, actual: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| actual == Some(wanted))
         };
         let scope = instrument.scope();
         let matches_name = |pattern: &String| matches(&chars(pattern), &chars(instrument.name()));
-        self.instrument_name.as_ref().is_none_or(matches_name)
-            && self.instrument_type.is_none_or(|it| it.kind() == instrument.kind())
+        self.name.as_ref().is_none_or(matches_name)
+            && self.kind.is_none_or(|kind| kind == instrument.kind())
             && is(&self.unit, Some(instrument.unit()))
             && is(&self.meter_name, Some(scope.name()))
             && is(&self.meter_version, scope.version())
@@ -135,25 +95,55 @@ impl Selector {
     }
 }
 
-impl InstrumentType {
-    fn kind(self) -> InstrumentKind {
-        match self {
-            Self::Counter => InstrumentKind::Counter,
-            Self::Gauge => InstrumentKind::Gauge,
-            Self::Histogram => InstrumentKind::Histogram,
-            Self::ObservableCounter => InstrumentKind::ObservableCounter,
-            Self::ObservableGauge => InstrumentKind::ObservableGauge,
-            Self::ObservableUpDownCounter => InstrumentKind::ObservableUpDownCounter,
-            Self::UpDownCounter => InstrumentKind::UpDownCounter,
-        }
-    }
+/// What is different from the instrument.
+struct Changes {
+    name: Option<String>,
+    description: Option<String>,
+    aggregation: Option<Aggregation>,
+    cardinality_limit: Option<usize>,
+    attribute_keys: Option<Vec<String>>,
 }
 
-impl Stream {
-    /// # Errors
-    /// If the SDK does not accept the buckets or the limit.
-    fn build(&self) -> Result<metrics::Stream, Box<dyn std::error::Error>> {
-        let mut stream = metrics::Stream::builder();
+impl Changes {
+    fn read(place: &Place<'_>, selector: &Selector) -> Result<Self, Malformation> {
+        let [name, description, aggregation, limit, attribute_keys] = place.keys([
+            "name",
+            "description",
+            "aggregation",
+            "aggregation_cardinality_limit",
+            "attribute_keys",
+        ])?;
+        // The SDK has no list of excluded ones.
+        let [included] = keys(attribute_keys.as_ref(), ["included"])?;
+        let attribute_keys = optional(included.as_ref(), |place| {
+            let keys = each(Some(place), |key| Ok(key.text()?.to_owned()))?;
+            if keys.iter().any(|key| is_pattern(key)) {
+                return Err(place.refuse("takes attribute keys without `*` and `?`"));
+            }
+            Ok(keys)
+        })?;
+        let selects_many = selector.name.as_deref().is_none_or(is_pattern);
+        let name = optional(name.as_ref(), |place| {
+            if selects_many {
+                return Err(place.refuse("takes the name of a stream if the selector names one instrument"));
+            }
+            Ok(place.text()?.to_owned())
+        })?;
+        let aggregation = optional(aggregation.as_ref(), |place| {
+            let (read, settings) = place.choice(&AGGREGATIONS)?;
+            read(&settings)
+        })?;
+        Ok(Self {
+            name,
+            description: text(description.as_ref())?,
+            aggregation,
+            cardinality_limit: optional(limit.as_ref(), Place::count)?,
+            attribute_keys,
+        })
+    }
+
+    fn builder(&self) -> StreamBuilder {
+        let mut stream = Stream::builder();
         if let Some(name) = &self.name {
             stream = stream.with_name(name.clone());
         }
@@ -161,36 +151,44 @@ impl Stream {
             stream = stream.with_description(description.clone());
         }
         if let Some(aggregation) = &self.aggregation {
-            stream = stream.with_aggregation(aggregation.build());
+            stream = stream.with_aggregation(aggregation.clone());
         }
-        if let Some(limit) = self.aggregation_cardinality_limit {
+        if let Some(limit) = self.cardinality_limit {
             stream = stream.with_cardinality_limit(limit);
         }
-        if let Some(keys) = &self.attribute_keys.included {
+        if let Some(keys) = &self.attribute_keys {
             stream = stream.with_allowed_attribute_keys(keys.iter().cloned().map(Key::from));
         }
-        stream.build()
+        stream
     }
 }
 
-impl AggregationKind {
-    fn build(&self) -> Aggregation {
-        match self {
-            Self::Default(Empty {}) => Aggregation::Default,
-            Self::Drop(Empty {}) => Aggregation::Drop,
-            Self::LastValue(Empty {}) => Aggregation::LastValue,
-            Self::Sum(Empty {}) => Aggregation::Sum,
-            Self::ExplicitBucketHistogram(buckets) => Aggregation::ExplicitBucketHistogram {
-                boundaries: buckets.boundaries.clone().unwrap_or_else(|| DEFAULT_BOUNDARIES.to_vec()),
-                record_min_max: buckets.record_min_max.unwrap_or(true),
-            },
-            Self::ExponentialHistogram(buckets) => Aggregation::Base2ExponentialHistogram {
-                max_scale: buckets.max_scale.unwrap_or(20),
-                max_size: buckets.max_size.unwrap_or(160),
-                record_min_max: buckets.record_min_max.unwrap_or(true),
-            },
-        }
-    }
+fn text(place: Option<&Place<'_>>) -> Result<Option<String>, Malformation> {
+    optional(place, |place| Ok(place.text()?.to_owned()))
+}
+
+fn without_settings(place: &Place<'_>, aggregation: Aggregation) -> Result<Aggregation, Malformation> {
+    place.keys([])?;
+    Ok(aggregation)
+}
+
+fn explicit_buckets(place: &Place<'_>) -> Result<Aggregation, Malformation> {
+    let [boundaries, record_min_max] = place.keys(["boundaries", "record_min_max"])?;
+    let boundaries = optional(boundaries.as_ref(), |place| each(Some(place), Place::number))?;
+    Ok(Aggregation::ExplicitBucketHistogram {
+        boundaries: boundaries.unwrap_or_else(|| DEFAULT_BOUNDARIES.to_vec()),
+        record_min_max: optional(record_min_max.as_ref(), Place::boolean)?.unwrap_or(true),
+    })
+}
+
+fn exponential_buckets(place: &Place<'_>) -> Result<Aggregation, Malformation> {
+    let [max_scale, max_size, record_min_max] = place.keys(["max_scale", "max_size", "record_min_max"])?;
+    let max_scale = optional(max_scale.as_ref(), |place| place.integer("an integer"))?;
+    Ok(Aggregation::Base2ExponentialHistogram {
+        max_scale: max_scale.unwrap_or(20),
+        max_size: optional(max_size.as_ref(), Place::count)?.unwrap_or(160),
+        record_min_max: optional(record_min_max.as_ref(), Place::boolean)?.unwrap_or(true),
+    })
 }
 
 fn is_pattern(name: &str) -> bool {
