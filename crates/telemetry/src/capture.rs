@@ -255,39 +255,35 @@ impl PushMetricExporter for InMemory {
 
 fn of_metric(data: &AggregatedMetrics) -> Vec<Point> {
     match data {
-        AggregatedMetrics::F64(data) => of_data(data, |value| value),
-        // Counts of a test are small.
-        AggregatedMetrics::U64(data) => of_data(data, |value| i64::try_from(value).map_or(f64::MAX, whole)),
-        AggregatedMetrics::I64(data) => of_data(data, whole),
+        AggregatedMetrics::F64(data) => of_data(data),
+        AggregatedMetrics::U64(data) => of_data(data),
+        AggregatedMetrics::I64(data) => of_data(data),
     }
 }
 
-/// The number, exact below 2^53 in size.
-fn whole(number: i64) -> f64 {
-    let (high, low) = (number >> 32, number & 0xFFFF_FFFF);
-    let part = |number: i64| i32::try_from(number).map_or(0.0, f64::from);
-    let low = u32::try_from(low).map_or(0.0, f64::from);
-    part(high) * 4_294_967_296.0 + low
+/// Exact up to 2^53: a standard conversion of large integers does not exist.
+fn float(number: &impl ToString) -> f64 {
+    number.to_string().parse().unwrap_or(f64::NAN)
 }
 
-fn of_data<T: Copy>(data: &MetricData<T>, number: impl Fn(T) -> f64) -> Vec<Point> {
+fn of_data<T: Copy + ToString>(data: &MetricData<T>) -> Vec<Point> {
     match data {
         MetricData::Gauge(gauge) => gauge
             .data_points()
             .map(|point| Point {
                 is_last_value: true,
-                ..Point::new(point.attributes(), number(point.value()))
+                ..Point::new(point.attributes(), float(&point.value()))
             })
             .collect(),
         MetricData::Sum(sum) => sum
             .data_points()
-            .map(|point| Point::new(point.attributes(), number(point.value())))
+            .map(|point| Point::new(point.attributes(), float(&point.value())))
             .collect(),
         MetricData::Histogram(histogram) => histogram
             .data_points()
             .map(|point| Point {
                 count: point.count(),
-                ..Point::new(point.attributes(), number(point.sum()))
+                ..Point::new(point.attributes(), float(&point.sum()))
             })
             .collect(),
         MetricData::ExponentialHistogram(_) => Vec::new(),

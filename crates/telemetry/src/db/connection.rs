@@ -16,14 +16,17 @@ use super::description::{Description, describe};
 use super::refined::{connections_trace, is_refined};
 #[cfg(feature = "actix")]
 use super::repeats;
-use super::server::{Connecting, Outcome, Server};
+use super::server::{Outcome, Server};
 use crate::names;
-use crate::operation::{CANCELLED, Started};
+use crate::operation::{CANCELLED, ErrorType, Operation, Started};
 use crate::scope::{is_metering, is_tracing};
 
 /// The largest number of statements of a connection whose end is not known. Above it the oldest are
 /// cancelled.
 const MAX_OPEN: usize = 64;
+
+/// `error.type` of a connection that was not made.
+const CONNECTION_FAILED: ErrorType = ErrorType::Borrowed("connection_failed");
 
 /// Makes a span and a duration for each statement of a connection of diesel or diesel-async, and for
 /// connecting. For connections that the program makes itself; [`trace_connections`] is for all others.
@@ -43,7 +46,8 @@ pub struct ConnectionTracing {
     /// `None` until the connection has named its URL.
     server: Option<Server>,
     slow: Duration,
-    connecting: Option<Connecting>,
+    /// The span of the connection while it is made.
+    connecting: Option<Operation>,
     /// Statements that started and have not ended, in the order of their starts.
     open: Vec<Open>,
     /// The text of the latest statement. Its memory is used again.
@@ -208,7 +212,7 @@ impl Instrumentation for ConnectionTracing {
             }
             InstrumentationEvent::FinishEstablishConnection { error, .. } => {
                 if let Some(connecting) = self.connecting.take() {
-                    connecting.end(error.is_none());
+                    connecting.end(error.map(|_| CONNECTION_FAILED));
                 }
             }
             InstrumentationEvent::StartQuery { query, .. } => self.start(query),
@@ -233,7 +237,7 @@ impl Drop for ConnectionTracing {
         self.cancel(|_| true);
         // diesel-async does not report a connection that failed.
         if let Some(connecting) = self.connecting.take() {
-            connecting.end(false);
+            connecting.end(Some(CONNECTION_FAILED));
         }
     }
 }

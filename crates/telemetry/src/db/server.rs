@@ -176,16 +176,16 @@ impl Server {
     }
 
     /// Starts the span of a new connection.
-    pub(super) fn connect(&self) -> Connecting {
+    pub(super) fn connect(&self) -> Operation {
         let pool = KeyValue::new(names::DB_CLIENT_CONNECTION_POOL_NAME, self.pool_name());
         let series = Series::new(&instruments().connect, [pool]);
         let database = self.attribute(names::DB_NAMESPACE);
         let name = database.map_or_else(|| CONNECT.to_owned(), |it| format!("{CONNECT} {it}"));
         let span = SpanBuilder::from_name(name).with_kind(SpanKind::Client);
-        Connecting(Operation::start(span, &Context::current(), series, || {
+        Operation::start(span, &Context::current(), series, || {
             let operation = KeyValue::new(names::DB_OPERATION_NAME, CONNECT);
             self.attributes.iter().cloned().chain([operation])
-        }))
+        })
     }
 
     /// The attributes of both the span and the metric.
@@ -199,17 +199,6 @@ impl Server {
 
 /// `db.operation.name` of a new connection.
 const CONNECT: &str = "CONNECT";
-
-/// The span of a connection that is being made.
-#[derive(Debug)]
-pub(super) struct Connecting(Operation);
-
-impl Connecting {
-    pub(super) fn end(self, is_connected: bool) {
-        let error = (!is_connected).then_some(Cow::Borrowed("connection_failed"));
-        self.0.end(error);
-    }
-}
 
 /// The span of one caller's part of a statement, from when the caller began to wait. Dropped before
 /// [`end`](Self::end), it ends as cancelled.

@@ -47,15 +47,15 @@ impl<'a> Record<'a> {
         use_it: impl FnOnce(Record<'_>) -> R,
     ) -> R {
         thread_local! {
-            static BUFFER: RefCell<Message> = const { RefCell::new(Message::new()) };
+            static BUFFER: RefCell<Message> = const { RefCell::new(Message(Vec::new())) };
         }
         BUFFER.with_borrow_mut(|message| {
-            message.clear();
+            message.0.clear();
             message.nested(2, write);
             use_it(Record {
                 scope,
                 library,
-                field: message.as_bytes(),
+                field: &message.0,
             })
         })
     }
@@ -98,26 +98,24 @@ impl Batch {
 
     /// The request. Its lengths are known before it is written, so that nothing is moved.
     pub(in crate::export) fn into_request(self, resource: &Resource) -> Vec<u8> {
-        let mut head = Message::new();
+        let mut head = Message::default();
         head.nested(1, |message| message.resource(resource));
         head.text(3, resource.schema_url().unwrap_or_default());
         let scopes: Vec<_> = self.scopes.iter().filter_map(Scope::head).collect();
-        let of_scope = |(head, records): &(Message, &[u8])| head.len() + records.len();
-        let length = scopes
-            .iter()
-            .map(|scope| delimited_len(of_scope(scope)))
-            .sum::<usize>()
-            + head.len();
+        let of_scope = |(head, records): &(Message, &[u8])| head.0.len() + records.len();
+        let of_scopes = scopes.iter().map(|scope| delimited_len(of_scope(scope)));
+        let length = head.0.len() + of_scopes.sum::<usize>();
 
-        let mut request = Message::with_capacity(delimited_len(length));
+        let mut request = Message(Vec::with_capacity(delimited_len(length)));
         request.open(1, length);
-        request.fields(head.as_bytes());
+        request.0.extend_from_slice(&head.0);
         for scope in &scopes {
             request.open(2, of_scope(scope));
-            request.fields(scope.0.as_bytes());
-            request.fields(scope.1);
+            let (head, records) = scope;
+            request.0.extend_from_slice(&head.0);
+            request.0.extend_from_slice(records);
         }
-        request.into_bytes()
+        request.0
     }
 }
 
@@ -127,7 +125,7 @@ impl Scope {
         if self.records.is_empty() {
             return None;
         }
-        let mut head = Message::new();
+        let mut head = Message::default();
         head.nested(1, |message| message.scope(&self.name, &self.library));
         head.text(3, self.library.schema_url().unwrap_or_default());
         Some((head, self.records.as_slice()))

@@ -5,40 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use opentelemetry::{Array, InstrumentationScope, Key, KeyValue, Value};
 use opentelemetry_sdk::Resource;
 
-/// A protobuf message under construction.
-#[derive(Debug)]
-pub(super) struct Message(Vec<u8>);
-
-impl Message {
-    pub(super) const fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    pub(super) fn with_capacity(bytes: usize) -> Self {
-        Self(Vec::with_capacity(bytes))
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.0
-    }
-
-    /// Adds fields that are encoded already.
-    pub(super) fn fields(&mut self, encoded: &[u8]) {
-        self.0.extend_from_slice(encoded);
-    }
-}
+/// The fields of a protobuf message under construction.
+#[derive(Debug, Default)]
+pub(super) struct Message(pub(super) Vec<u8>);
 
 impl Message {
     pub(super) fn resource(&mut self, resource: &Resource) {
