@@ -16,43 +16,35 @@ use super::http::{Encoding, HttpExporter};
 use super::protobuf;
 use super::queue::ExportQueue;
 
-/// Encodes each span for a request over HTTP.
-#[derive(Debug)]
-pub(crate) struct EncodedSpans(pub(crate) ExportQueue);
-
-impl SpanProcessor for EncodedSpans {
+impl SpanProcessor for ExportQueue {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, span: SpanData) {
         if span.span_context.is_sampled() {
-            protobuf::encode_span(&span, |span| self.0.push(&span));
+            protobuf::encode_span(&span, |span| self.push(&span));
         }
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.0.flush()
+        self.flush()
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shut_down(timeout)
+        self.shut_down(timeout)
     }
 }
 
-/// Encodes each record for a request over HTTP.
-#[derive(Debug)]
-pub(crate) struct EncodedRecords(pub(crate) ExportQueue);
-
-impl LogProcessor for EncodedRecords {
+impl LogProcessor for ExportQueue {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        protobuf::encode_log_record(record, scope, |record| self.0.push(&record));
+        protobuf::encode_log_record(record, scope, |record| self.push(&record));
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.0.flush()
+        self.flush()
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shut_down(timeout)
+        self.shut_down(timeout)
     }
 }
 

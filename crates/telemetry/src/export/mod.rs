@@ -22,8 +22,6 @@ pub(crate) use admission::AdmittedRecords;
 pub use admission::MaskedProcessor;
 pub(crate) use counted::Counted;
 #[cfg(feature = "http-proto")]
-pub(crate) use encoded::{EncodedRecords, EncodedSpans};
-#[cfg(feature = "http-proto")]
 pub(crate) use http::{Encoding, HttpExporter};
 #[cfg(feature = "http-proto")]
 pub(crate) use queue::ExportQueue;

@@ -166,7 +166,10 @@ impl Builder {
     pub fn log_exporter(mut self, exporter: impl LogExporter + 'static) -> Self {
         self.additions.records.push(Box::new(|provider, its| {
             let accounting = Accounting::new(Signal::Logs, its.batch.queue, its.report);
-            let next = Box::new(queued::records(its.batch, Counted::new(exporter, &accounting, None)));
+            let next = Box::new(queued::records(
+                its.batch,
+                Counted::new(exporter, &accounting, None),
+            ));
             provider.with_log_processor(AdmittedRecords { next, accounting })
         }));
         self

@@ -8,16 +8,20 @@ use settings::{Env, SettingError};
 
 use crate::masking::RecordLimits;
 
+/// The limit of each count unless another is configured.
+pub(super) const DEFAULT_COUNT: u16 = 128;
+
 /// The limits of the specification that the SDK enforces.
 pub(super) fn spans(env: &Env) -> Result<SpanLimits, SettingError> {
-    let any = env.within("OTEL_ATTRIBUTE_COUNT_LIMIT", 128, 0..=u32::MAX)?;
     let limit = |name, default| env.within(name, default, 0..=u32::MAX);
+    let default = u32::from(DEFAULT_COUNT);
+    let any = limit("OTEL_ATTRIBUTE_COUNT_LIMIT", default)?;
     Ok(SpanLimits {
         max_attributes_per_span: limit("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", any)?,
-        max_events_per_span: limit("OTEL_SPAN_EVENT_COUNT_LIMIT", 128)?,
-        max_links_per_span: limit("OTEL_SPAN_LINK_COUNT_LIMIT", 128)?,
-        max_attributes_per_event: limit("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", 128)?,
-        max_attributes_per_link: limit("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", 128)?,
+        max_events_per_span: limit("OTEL_SPAN_EVENT_COUNT_LIMIT", default)?,
+        max_links_per_span: limit("OTEL_SPAN_LINK_COUNT_LIMIT", default)?,
+        max_attributes_per_event: limit("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", default)?,
+        max_attributes_per_link: limit("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", default)?,
     })
 }
 
@@ -27,7 +31,7 @@ pub(super) fn span_value_length(env: &Env) -> Result<Option<usize>, SettingError
 }
 
 pub(super) fn log_records(env: &Env) -> Result<RecordLimits, SettingError> {
-    let any = env.within("OTEL_ATTRIBUTE_COUNT_LIMIT", 128, 0..=usize::MAX)?;
+    let any = env.within("OTEL_ATTRIBUTE_COUNT_LIMIT", DEFAULT_COUNT.into(), 0..=usize::MAX)?;
     Ok(RecordLimits {
         attributes: env.within("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", any, 0..=usize::MAX)?,
         value_length: value_length(env, "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT")?,

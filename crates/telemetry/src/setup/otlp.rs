@@ -61,6 +61,14 @@ impl Protocol {
         }
     }
 
+    pub(super) fn default_endpoint(self) -> &'static str {
+        if self.is_grpc() {
+            "http://localhost:4317"
+        } else {
+            "http://localhost:4318"
+        }
+    }
+
     pub(super) fn is_grpc(self) -> bool {
         match self {
             #[cfg(feature = "grpc")]
@@ -86,101 +94,123 @@ pub(super) struct Identity {
     pub(super) key: SecretSlice<u8>,
 }
 
-/// A signal's own variable and the common one.
-type Names = [&'static str; 2];
-
-fn names(signal: &Signal, of: &str) -> Names {
-    let own = intern(format!("OTEL_EXPORTER_OTLP_{}_{of}", signal.name));
-    [own, intern(format!("OTEL_EXPORTER_OTLP_{of}"))]
-}
-
 impl Otlp {
     pub(super) fn from_env(env: &Env, signal: &Signal) -> Result<Self, SettingError> {
-        let protocol = read(env, names(signal, "PROTOCOL"), Protocol::TAKES, Protocol::parse)?
-            .unwrap_or(Protocol::DEFAULT);
-        let gzip = read(
-            env,
-            names(signal, "COMPRESSION"),
-            "gzip or none",
-            |word| match word.to_ascii_lowercase().as_str() {
+        let variables = Variables { env, signal };
+        let protocol = variables.read("PROTOCOL", Protocol::TAKES, Protocol::parse)?;
+        let protocol = protocol.unwrap_or(Protocol::DEFAULT);
+        let gzip = variables.read("COMPRESSION", "gzip or none", |word| {
+            match word.to_ascii_lowercase().as_str() {
                 "gzip" => Some(true),
                 "none" => Some(false),
                 _ => None,
-            },
-        )?;
-        let timeout = read(
-            env,
-            names(signal, "TIMEOUT"),
-            "a number of milliseconds above 0",
-            |text| text.parse().ok().filter(|milliseconds| *milliseconds > 0),
-        )?;
+            }
+        })?;
+        let timeout = variables.read("TIMEOUT", "a number of milliseconds above 0", |text| {
+            text.parse().ok().filter(|milliseconds| *milliseconds > 0)
+        })?;
         let timeout = timeout.map_or(DEFAULT_TIMEOUT, Duration::from_millis);
         let batch_timeout = limits::milliseconds(env, signal.batch_timeout, limits::EXPORT_TIMEOUT)?;
-        let headers = headers(env, names(signal, "HEADERS"))?;
+        let headers = variables.headers()?;
         Ok(Self {
             protocol,
-            endpoint: endpoint(env, signal, protocol, &headers)?,
+            endpoint: variables.endpoint(protocol, &headers)?,
             headers,
             // The first bounds the requests for a batch, the second how long the batch waits for them.
             timeout: timeout.min(batch_timeout),
             gzip: gzip.unwrap_or_default(),
             tls: Tls {
-                authority: file(env, names(signal, "CERTIFICATE"))?,
-                identity: identity(env, signal)?,
+                authority: variables.file("CERTIFICATE")?,
+                identity: variables.identity()?,
             },
         })
     }
 }
 
-/// The first of the two variables that is set, parsed.
-fn read<T>(
-    env: &Env,
-    names: Names,
-    takes: &str,
-    parse: impl FnOnce(&str) -> Option<T>,
-) -> Result<Option<T>, SettingError> {
-    let Some((name, text)) = first(env, names) else {
-        return Ok(None);
-    };
-    match parse(text) {
-        Some(value) => Ok(Some(value)),
-        None => Err(SettingError::bad(name, text, takes)),
-    }
+/// The variables of one signal, by the end of their names.
+struct Variables<'a> {
+    env: &'a Env,
+    signal: &'a Signal,
 }
 
-fn first(env: &Env, names: Names) -> Option<(&'static str, &str)> {
-    names
-        .into_iter()
-        .find_map(|name| env.get(name).map(|text| (name, text)))
-}
-
-/// HTTP: a signal's own endpoint is used unchanged, the signal's path is added to the common one. gRPC: no
-/// path, and an endpoint without a scheme means TLS unless `..._INSECURE` is `true`.
-fn endpoint(
-    env: &Env,
-    signal: &Signal,
-    protocol: Protocol,
-    headers: &HeaderMap,
-) -> Result<Url, SettingError> {
-    let grpc = protocol.is_grpc();
-    let default = if grpc {
-        "http://localhost:4317"
-    } else {
-        "http://localhost:4318"
-    };
-    let insecure = read(env, names(signal, "INSECURE"), "true or false", |text| {
-        text.to_ascii_lowercase().parse().ok()
-    })?;
-    let [own, common] = names(signal, "ENDPOINT");
-    let (name, text) = first(env, names(signal, "ENDPOINT")).unwrap_or((common, default));
-    let mut url = parse_endpoint(text, protocol, insecure == Some(true))
-        .ok_or_else(|| SettingError::bad(name, without_secrets(text), ENDPOINT))?;
-    check_plaintext(env, name, &url, headers)?;
-    if !grpc && name != own {
-        let path = format!("{}/{}", url.path().trim_end_matches('/'), signal.path);
-        url.set_path(&path);
+impl<'a> Variables<'a> {
+    /// A signal's own variable and the common one.
+    fn names(&self, of: &str) -> [&'static str; 2] {
+        let own = format!("OTEL_EXPORTER_OTLP_{}_{of}", self.signal.name);
+        [own, format!("OTEL_EXPORTER_OTLP_{of}")].map(intern)
     }
-    Ok(url)
+
+    /// The first of the two that is set.
+    fn first(&self, of: &str) -> Option<(&'static str, &'a str)> {
+        let mut names = self.names(of).into_iter();
+        names.find_map(|name| Some((name, self.env.get(name)?)))
+    }
+
+    fn read<T>(
+        &self,
+        of: &str,
+        takes: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, SettingError> {
+        let Some((name, text)) = self.first(of) else {
+            return Ok(None);
+        };
+        let value = parse(text).ok_or_else(|| SettingError::bad(name, text, takes));
+        value.map(Some)
+    }
+
+    /// HTTP: a signal's own endpoint is used unchanged, the signal's path is added to the common one. gRPC:
+    /// no path, and an endpoint without a scheme means TLS unless `..._INSECURE` is `true`.
+    fn endpoint(&self, protocol: Protocol, headers: &HeaderMap) -> Result<Url, SettingError> {
+        let insecure = self.read("INSECURE", "true or false", |text| {
+            text.to_ascii_lowercase().parse().ok()
+        })?;
+        let [own, common] = self.names("ENDPOINT");
+        let given = self.first("ENDPOINT");
+        let (name, text) = given.unwrap_or((common, protocol.default_endpoint()));
+        let mut url = parse_endpoint(text, protocol, insecure == Some(true))
+            .ok_or_else(|| SettingError::bad(name, without_secrets(text), ENDPOINT))?;
+        check_plaintext(self.env, name, &url, headers)?;
+        if !protocol.is_grpc() && name != own {
+            let path = format!("{}/{}", url.path().trim_end_matches('/'), self.signal.path);
+            url.set_path(&path);
+        }
+        Ok(url)
+    }
+
+    /// The list holds API keys, so an error does not show it.
+    fn headers(&self) -> Result<HeaderMap, SettingError> {
+        match self.first("HEADERS") {
+            Some((name, list)) => parse_headers(list).ok_or_else(|| SettingError::bad_secret(name, HEADERS)),
+            None => Ok(HeaderMap::new()),
+        }
+    }
+
+    fn file(&self, of: &str) -> Result<Option<Vec<u8>>, SettingError> {
+        self.read(of, "the path of a readable PEM file", read_pem)
+    }
+
+    fn identity(&self) -> Result<Option<Identity>, SettingError> {
+        let required = |of, takes| {
+            let [_, common] = self.names(of);
+            Err(SettingError::missing(common, takes))
+        };
+        match (self.file("CLIENT_CERTIFICATE")?, self.file("CLIENT_KEY")?) {
+            (Some(certificate), Some(key)) => Ok(Some(Identity {
+                certificate,
+                key: key.into(),
+            })),
+            (None, None) => Ok(None),
+            (Some(_), None) => required(
+                "CLIENT_KEY",
+                "the path of the key that belongs to the client certificate",
+            ),
+            (None, Some(_)) => required(
+                "CLIENT_CERTIFICATE",
+                "the path of the certificate that belongs to the client key",
+            ),
+        }
+    }
 }
 
 /// What [`parse_endpoint`] takes, for messages.
@@ -224,14 +254,6 @@ pub(super) fn without_secrets(text: &str) -> String {
     }
 }
 
-/// The list holds API keys, so an error does not show it.
-fn headers(env: &Env, names: Names) -> Result<HeaderMap, SettingError> {
-    match first(env, names) {
-        Some((name, list)) => parse_headers(list).ok_or_else(|| SettingError::bad_secret(name, HEADERS)),
-        None => Ok(HeaderMap::new()),
-    }
-}
-
 /// What [`parse_headers`] takes, for messages.
 pub(super) const HEADERS: &str = "a list name=value,name=value of HTTP headers, with percent-encoded values";
 
@@ -254,36 +276,10 @@ pub(super) fn secret_value(text: &str) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn file(env: &Env, names: Names) -> Result<Option<Vec<u8>>, SettingError> {
-    read(env, names, "the path of a readable PEM file", read_pem)
-}
-
 pub(super) fn read_pem(path: &str) -> Option<Vec<u8>> {
     std::fs::read(path)
         .ok()
         .filter(|pem| pem.windows(11).any(|window| window == b"-----BEGIN "))
-}
-
-fn identity(env: &Env, signal: &Signal) -> Result<Option<Identity>, SettingError> {
-    let certificate = file(env, names(signal, "CLIENT_CERTIFICATE"))?;
-    let key = file(env, names(signal, "CLIENT_KEY"))?;
-    let [_, client_certificate] = names(signal, "CLIENT_CERTIFICATE");
-    let [_, client_key] = names(signal, "CLIENT_KEY");
-    match (certificate, key) {
-        (Some(certificate), Some(key)) => Ok(Some(Identity {
-            certificate,
-            key: key.into(),
-        })),
-        (None, None) => Ok(None),
-        (Some(_), None) => Err(SettingError::missing(
-            client_key,
-            "the path of the key that belongs to the client certificate",
-        )),
-        (None, Some(_)) => Err(SettingError::missing(
-            client_certificate,
-            "the path of the certificate that belongs to the client key",
-        )),
-    }
 }
 
 #[cfg(test)]

@@ -26,10 +26,7 @@ const SIMPLE_EXPORTERS: &[(&str, Read)] = &[
     ("console", console),
 ];
 
-pub(super) fn read(
-    place: &Place<'_>,
-    purpose: Purpose<'_>,
-) -> Result<(Exporter, Temporality), Malformation> {
+pub(super) fn read(place: &Place<'_>, purpose: Purpose<'_>) -> Result<(Exporter, Temporality), Malformation> {
     let (read, settings) = place.choice(EXPORTERS)?;
     read(&settings, purpose)
 }

@@ -5,9 +5,7 @@ use opentelemetry_sdk::trace::SpanLimits;
 use super::node::Malformation;
 use super::place::{Place, keys, optional};
 use crate::masking::RecordLimits;
-
-/// The limit of each count unless another is set.
-const DEFAULT_COUNT: u32 = 128;
+use crate::setup::limits::DEFAULT_COUNT;
 
 #[derive(Clone, Copy, Default)]
 pub(super) struct AttributeLimits {
@@ -26,7 +24,7 @@ impl AttributeLimits {
     }
 
     pub(super) fn records(self) -> RecordLimits {
-        let count = self.count.unwrap_or(DEFAULT_COUNT);
+        let count = self.count.unwrap_or(DEFAULT_COUNT.into());
         RecordLimits {
             attributes: usize::try_from(count).unwrap_or(usize::MAX),
             value_length: self.value_length,
@@ -52,7 +50,7 @@ pub(super) fn spans(
     )?;
     let limit = |place: Option<Place<'_>>, default: Option<u32>| -> Result<u32, Malformation> {
         let limit = optional(place.as_ref(), Place::count)?;
-        Ok(limit.or(default).unwrap_or(DEFAULT_COUNT))
+        Ok(limit.or(default).unwrap_or(DEFAULT_COUNT.into()))
     };
     let limits = SpanLimits {
         max_attributes_per_span: limit(attributes, common.count)?,

@@ -58,7 +58,7 @@ pub(super) fn read(place: &Place<'_>, env: &Env) -> Result<Configuration, Malfor
         attributes,
         schema_url,
         environment: environment::name(env),
-        log_level: environment::log_level(env, level).map_err(|error| place.refuse(error))?,
+        log_level: environment::log_level(env, level).map_err(|error| place.refuse(error.to_string()))?,
         warnings: later_format(minor).into_iter().collect(),
     };
     let it = &mut configuration;

@@ -28,18 +28,12 @@ const TEMPORALITIES: [(&str, Temporality); 3] = [
 ];
 
 #[cfg(feature = "http-proto")]
-pub(super) fn http(
-    place: &Place<'_>,
-    purpose: Purpose<'_>,
-) -> Result<(Exporter, Temporality), Malformation> {
+pub(super) fn http(place: &Place<'_>, purpose: Purpose<'_>) -> Result<(Exporter, Temporality), Malformation> {
     read(place, Protocol::Http(Encoding::Protobuf), purpose)
 }
 
 #[cfg(feature = "grpc")]
-pub(super) fn grpc(
-    place: &Place<'_>,
-    purpose: Purpose<'_>,
-) -> Result<(Exporter, Temporality), Malformation> {
+pub(super) fn grpc(place: &Place<'_>, purpose: Purpose<'_>) -> Result<(Exporter, Temporality), Malformation> {
     read(place, Protocol::Grpc, purpose)
 }
 
@@ -78,12 +72,11 @@ fn read(
     })?;
     let protocol = encoded.unwrap_or(protocol);
     let (tls, is_insecure) = read_tls(tls.as_ref(), protocol)?;
-    // The file's endpoint has the signal's path.
-    let default = if protocol.is_grpc() {
-        "http://localhost:4317".to_owned()
-    } else {
-        format!("http://localhost:4318/{}", purpose.signal.path)
-    };
+    let mut default = protocol.default_endpoint().to_owned();
+    if !protocol.is_grpc() {
+        // The file's endpoint has the signal's path.
+        default = format!("{default}/{}", purpose.signal.path);
+    }
     let text = optional(endpoint.as_ref(), Place::text)?.unwrap_or(&default);
     let endpoint = otlp::parse_endpoint(text, protocol, is_insecure).ok_or_else(|| {
         let got = otlp::without_secrets(text);
@@ -92,7 +85,7 @@ fn read(
     })?;
     let headers = read_headers(headers_list.as_ref(), headers.as_ref())?;
     otlp::check_plaintext(purpose.env, "endpoint", &endpoint, &headers)
-        .map_err(|error| place.refuse(error))?;
+        .map_err(|error| place.refuse(error.to_string()))?;
     let timeout = optional(timeout.as_ref(), Place::milliseconds)?.unwrap_or(otlp::DEFAULT_TIMEOUT);
     let gzip = optional(compression.as_ref(), |it| it.word(&COMPRESSIONS))?;
     let otlp = Otlp {
@@ -122,9 +115,7 @@ fn for_some<'a, T>(
 
 /// Those that have their own key override those of the list.
 fn read_headers(list: Option<&Place<'_>>, headers: Option<&Place<'_>>) -> Result<HeaderMap, Malformation> {
-    let listed = optional(list, |place| {
-        place.secret(otlp::HEADERS, otlp::parse_headers)
-    })?;
+    let listed = optional(list, |place| place.secret(otlp::HEADERS, otlp::parse_headers))?;
     let headers = each(headers, |place| {
         let [name, value] = place.keys(["name", "value"])?;
         let parse = |text: &str| HeaderName::from_bytes(text.as_bytes()).ok();

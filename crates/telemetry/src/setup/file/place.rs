@@ -1,7 +1,6 @@
 //! Reads the values of a document. A refusal names the path, the line, and what is taken there. It shows no
 //! text unless its key cannot hold a secret.
 
-use std::fmt::Display;
 use std::time::Duration;
 
 use super::node::{Content, Entry, Malformation, Node};
@@ -36,11 +35,14 @@ impl<'a> Place<'a> {
         }
     }
 
-    pub(super) fn refuse(&self, reason: impl Display) -> Malformation {
-        let separator = if self.path.is_empty() { "" } else { ": " };
+    pub(super) fn refuse(&self, reason: impl Into<String>) -> Malformation {
+        let mut reason = reason.into();
+        if !self.path.is_empty() {
+            reason = format!("{}: {reason}", self.path);
+        }
         Malformation {
             line: self.line,
-            reason: format!("{}{separator}{reason}", self.path),
+            reason,
         }
     }
 
@@ -189,8 +191,9 @@ impl<'a> Place<'a> {
     /// An integer of a type that bounds it.
     pub(super) fn integer<T: TryFrom<i128>>(&self, takes: &str) -> Read<T> {
         match self.typed() {
-            Some(Typed::Integer(integer)) => T::try_from(integer)
-                .map_err(|_| self.refuse(format!("got `{integer}`; takes {takes}"))),
+            Some(Typed::Integer(integer)) => {
+                T::try_from(integer).map_err(|_| self.refuse(format!("got `{integer}`; takes {takes}")))
+            }
             _ => Err(self.unexpected(takes)),
         }
     }
@@ -238,10 +241,7 @@ pub(super) fn optional<'a, T>(
 }
 
 /// The items of a list that may be absent.
-pub(super) fn each<'a, T>(
-    list: Option<&Place<'a>>,
-    read: impl FnMut(&Place<'a>) -> Read<T>,
-) -> Read<Vec<T>> {
+pub(super) fn each<'a, T>(list: Option<&Place<'a>>, read: impl FnMut(&Place<'a>) -> Read<T>) -> Read<Vec<T>> {
     let items = list.map_or_else(|| Ok(Vec::new()), Place::items)?;
     items.iter().map(read).collect()
 }

@@ -15,7 +15,10 @@ const INSTRUMENT_TYPES: [(&str, InstrumentKind); 7] = [
     ("histogram", InstrumentKind::Histogram),
     ("observable_counter", InstrumentKind::ObservableCounter),
     ("observable_gauge", InstrumentKind::ObservableGauge),
-    ("observable_up_down_counter", InstrumentKind::ObservableUpDownCounter),
+    (
+        "observable_up_down_counter",
+        InstrumentKind::ObservableUpDownCounter,
+    ),
     ("up_down_counter", InstrumentKind::UpDownCounter),
 ];
 
@@ -26,7 +29,9 @@ const AGGREGATIONS: [(&str, ReadAggregation); 6] = [
     ("drop", |place| without_settings(place, Aggregation::Drop)),
     ("explicit_bucket_histogram", explicit_buckets),
     ("base2_exponential_bucket_histogram", exponential_buckets),
-    ("last_value", |place| without_settings(place, Aggregation::LastValue)),
+    ("last_value", |place| {
+        without_settings(place, Aggregation::LastValue)
+    }),
     ("sum", |place| without_settings(place, Aggregation::Sum)),
 ];
 
@@ -41,7 +46,7 @@ pub(super) fn read(place: &Place<'_>) -> Result<View, Malformation> {
     let place = place.required("stream", stream)?;
     let stream = Changes::read(&place, &selector)?;
     if let Err(error) = stream.builder().build() {
-        return Err(place.refuse(error));
+        return Err(place.refuse(error.to_string()));
     }
     Ok(View(Arc::new(move |instrument: &Instrument| {
         let is_selected = selector.matches(instrument);

@@ -25,9 +25,9 @@ use super::exporter::Exporter;
 #[cfg(feature = "__otlp")]
 use super::otlp::Protocol;
 use super::queued;
-use crate::export::{Accounting, AdmittedRecords, Counted, ExportReport, MaskedProcessor, Signal};
 #[cfg(feature = "http-proto")]
-use crate::export::{EncodedRecords, EncodedSpans, Encoding};
+use crate::export::Encoding;
+use crate::export::{Accounting, AdmittedRecords, Counted, ExportReport, MaskedProcessor, Signal};
 
 /// `additions` loses those for spans.
 pub(super) fn tracer(
@@ -87,7 +87,7 @@ fn with_spans(
             #[cfg(feature = "http-proto")]
             Protocol::Http(Encoding::Protobuf) => {
                 let queue = http::queue(otlp, resource, batch, &accounting)?;
-                masked(provider, EncodedSpans(queue), accounting, its)
+                masked(provider, queue, accounting, its)
             }
             #[cfg(feature = "http-json")]
             Protocol::Http(encoding @ Encoding::Json) => {
@@ -157,9 +157,7 @@ fn with_records(
             #[cfg(feature = "grpc")]
             Protocol::Grpc => Box::new(queued::records(batch, grpc::records(otlp, &accounting)?)),
             #[cfg(feature = "http-proto")]
-            Protocol::Http(Encoding::Protobuf) => {
-                Box::new(EncodedRecords(http::queue(otlp, resource, batch, &accounting)?))
-            }
+            Protocol::Http(Encoding::Protobuf) => Box::new(http::queue(otlp, resource, batch, &accounting)?),
             #[cfg(feature = "http-json")]
             Protocol::Http(encoding @ Encoding::Json) => {
                 let exporter = http::counted(otlp, encoding, resource, Temporality::default(), &accounting)?;
@@ -208,7 +206,9 @@ fn with_reader(
 ) -> Result<MeterProviderBuilder, SetupError> {
     let accounting = Accounting::new(Signal::Metrics, 0, report);
     let &Reader {
-        interval, temporality, ..
+        interval,
+        temporality,
+        ..
     } = reader;
     Ok(match &reader.exporter {
         Exporter::None => provider,
