@@ -2,7 +2,7 @@
 //! it.
 
 use actix_web::Error;
-use actix_web::body::MessageBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HOST, HeaderValue};
@@ -20,11 +20,13 @@ pub(crate) async fn enforce<B: MessageBody>(
     host: Data<OwnHost>,
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, Error> {
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let header = request.headers().get(HOST).map(HeaderValue::as_bytes);
     if settings::is_local_host(header, &host.0) {
-        return next.call(request).await;
+        return Ok(next.call(request).await?.map_into_left_body());
     }
     let detail = "This name is not one of this machine. Use localhost, or set HOST.";
-    Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail).into())
+    let problem = Problem::new(StatusCode::MISDIRECTED_REQUEST, detail);
+    // Not an `Err`: that would skip the middlewares around this one, which complete each response.
+    Ok(request.error_response(problem).map_into_right_body())
 }

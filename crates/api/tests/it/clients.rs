@@ -319,13 +319,16 @@ async fn an_invalid_traceparent_starts_a_new_trace() {
 
 #[tokio::test]
 async fn an_open_service_on_loopback_refuses_the_names_of_other_sites() {
-    let status = async |api: &Api, host: &'static str| {
+    let get = async |api: &Api, host: &'static str| {
         let request = api.request(Method::GET, "/api/orders");
-        Response::of(request.header("host", host)).await.status
+        Response::of(request.header("host", host)).await
     };
+    let status = async |api: &Api, host: &'static str| get(api, host).await.status;
     let open = Api::with(&[("AUTH", "off")]).await;
     for host in ["evil.example", "evil.example:8080", "127.0.0.1.evil.example"] {
-        assert_eq!(status(&open, host).await, 421, "{host}");
+        let refused = get(&open, host).await;
+        refused.problem(421, "/api/orders");
+        assert_eq!(refused.header("x-request-id"), refused.body["trace_id"].as_str());
     }
     for host in ["localhost:1", "127.0.0.1", "[::1]:8080"] {
         assert_eq!(status(&open, host).await, 200, "{host}");
