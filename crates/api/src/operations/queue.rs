@@ -20,8 +20,7 @@ const QUEUE_RESUMED: &str = "queue.resumed";
     responses((status = 204, description = "The queue is paused")),
     security(("bearer" = ["orders:admin"])))]
 pub(crate) async fn pause(state: Data<AppState>, caller: Caller<Admin>) -> Result<HttpResponse, Problem> {
-    let actor = Actor::Operator(caller.customer().as_str().to_owned());
-    pause_by(&state, &actor).await?;
+    pause_by(&state, &caller.operator()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -38,8 +37,7 @@ pub(crate) async fn pause_by(state: &AppState, actor: &Actor) -> Result<(), Prob
     responses((status = 204, description = "Workers claim orders")),
     security(("bearer" = ["orders:admin"])))]
 pub(crate) async fn resume(state: Data<AppState>, caller: Caller<Admin>) -> Result<HttpResponse, Problem> {
-    let actor = Actor::Operator(caller.customer().as_str().to_owned());
-    resume_by(&state, &actor).await?;
+    resume_by(&state, &caller.operator()).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -32,7 +32,7 @@ pub(crate) async fn retry(
     caller: Caller<Admin>,
     id: Path<OrderId>,
 ) -> Result<HttpResponse, Problem> {
-    let order = apply(&state, *id, &caller.actor()).await?;
+    let order = apply(&state, *id, &caller.operator()).await?;
     let mut response = HttpResponse::Accepted();
     response
         .insert_header((header::LOCATION, format!("/api/orders/{id}")))
