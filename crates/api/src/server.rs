@@ -49,9 +49,11 @@ where
     B: MessageBody + 'static,
 {
     raise_file_limit(http.max_connections);
+    // Each has at least one connection.
+    let workers = http.workers.min(http.max_connections);
     let mut builder = Server::build()
-        .workers(http.workers)
-        .max_concurrent_connections((http.max_connections / http.workers).max(1))
+        .workers(workers)
+        .max_concurrent_connections(http.max_connections / workers)
         // 0 would end the requests in flight at once.
         .shutdown_timeout(seconds::rounded_up(shutdown_timeout))
         .disable_signals();

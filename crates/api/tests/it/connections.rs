@@ -142,3 +142,21 @@ async fn an_order_whose_client_disconnects_is_dispatched_at_once() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_until_one_ends() {
+    // Fewer than threads.
+    let api = Api::with(&[("HTTP_MAX_CONNECTIONS", "1")]).await;
+    let live = "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut first = connect(&api, live).await;
+    read_until(&mut first, "{\"status\":\"ok\"}").await;
+    let mut second = connect(&api, live).await;
+    for _ in 0..20 {
+        first.write_all(live.as_bytes()).await.unwrap();
+        read_until(&mut first, "{\"status\":\"ok\"}").await;
+    }
+    let early = second.try_read(&mut [0; 1]).map_err(|error| error.kind());
+    assert_eq!(early, Err(ErrorKind::WouldBlock));
+    drop(first);
+    read_until(&mut second, "{\"status\":\"ok\"}").await;
+}
