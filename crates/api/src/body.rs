@@ -62,7 +62,7 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
         return Err(unsupported("The body has to be application/json."));
     }
     match request.headers().get(header::CONTENT_ENCODING) {
-        Some(encoding) if encoding != "identity" => {
+        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
             Err(unsupported("The body has to come without a Content-Encoding."))
         }
         _ => Ok(()),

@@ -56,6 +56,9 @@ async fn a_body_of_another_media_type_is_415() {
         let response = Response::of(post(content_type, encoding)).await;
         response.problem(415, "/api/orders");
     }
+    // It is read, and is not JSON.
+    let plain = Response::of(post("application/json; charset=utf-8", "Identity")).await;
+    plain.problem(400, "/api/orders");
     let response = Response::of(api.request(Method::POST, "/api/orders")).await;
     insta::assert_json_snapshot!("no_media_type", response.snapshot());
 }
