@@ -55,6 +55,12 @@ impl FieldErrors {
         }
     }
 
+    /// An error of the member `name` of the object at `pointer` (RFC 6901).
+    pub(crate) fn add_member(&mut self, pointer: &str, name: &str, detail: &impl ToString) {
+        let name = name.replace('~', "~0").replace('/', "~1");
+        self.add(&format!("{pointer}/{name}"), detail);
+    }
+
     pub(crate) fn listed(&self) -> &[FieldError] {
         &self.listed
     }
@@ -102,6 +108,11 @@ impl Problem {
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// The error names line and column.
+    pub(crate) fn not_json(error: &serde_json::Error) -> Self {
+        Self::bad_request(format!("The body is not JSON: {error}."))
     }
 
     pub(crate) fn order_not_found() -> Self {

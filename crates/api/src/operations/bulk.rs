@@ -5,6 +5,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use domain::Actor;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 use store::{Change, Operation, OrderFilter};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -125,8 +126,7 @@ async fn change(
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .json(Preview { matched }));
     }
-    let actor = Actor::Operator(caller.customer().as_str().to_owned());
-    let operation = start(state, change, &filter, &actor).await?;
+    let operation = start(state, change, &filter, &caller.operator()).await?;
     Ok(HttpResponse::Accepted()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::LOCATION, format!("/api/operations/{}", operation.id)))
@@ -161,11 +161,8 @@ fn parse(change: Change, body: &[u8]) -> Result<(OrderFilter, bool), Problem> {
     let mut errors = FieldErrors::default();
     let request: Request = match serde_json::from_slice(body) {
         Ok(request) => request,
-        Err(error) if error.is_data() => {
-            errors.add("", &error);
-            return Err(Problem::invalid(errors));
-        }
-        Err(error) => return Err(Problem::bad_request(format!("The body is not JSON: {error}."))),
+        Err(error) if error.is_data() => return Err(type_errors(body, &error)),
+        Err(error) => return Err(Problem::not_json(&error)),
     };
     let dry_run = request.dry_run;
     let filter = Filter {
@@ -196,6 +193,26 @@ fn parse(change: Change, body: &[u8]) -> Result<(OrderFilter, bool), Problem> {
     } else {
         Err(Problem::invalid(errors))
     }
+}
+
+/// The unknown members, and those of another type.
+fn type_errors(body: &[u8], first: &serde_json::Error) -> Problem {
+    let value: Value = match serde_json::from_slice(body) {
+        Ok(value) => value,
+        Err(error) => return Problem::not_json(&error),
+    };
+    let mut errors = FieldErrors::default();
+    for (name, value) in value.as_object().into_iter().flatten() {
+        let alone = Map::from_iter([(name.clone(), value.clone())]);
+        if let Err(error) = Request::deserialize(Value::Object(alone)) {
+            errors.add_member("", name, &error);
+        }
+    }
+    if errors.is_empty() {
+        // Not an object, or a member is repeated.
+        errors.add("", first);
+    }
+    Problem::invalid(errors)
 }
 
 #[cfg(test)]
@@ -237,7 +254,18 @@ mod tests {
         ] {
             assert!(rejected.contains(&format!("\"/{name}\"")), "{rejected}");
         }
-        assert!(self::rejected(r#"{"staus":"failed"}"#).contains("unknown field"));
-        assert!(self::rejected("[").contains("not JSON"));
+        let types = self::rejected(r#"{"status":7,"dry_run":"yes","a/b":1,"customer":"ada"}"#);
+        for pointer in ["/status", "/dry_run", "/a~1b"] {
+            assert!(types.contains(&format!("\"{pointer}\"")), "{types}");
+        }
+        assert!(
+            !types.contains("/customer") && types.contains("unknown field"),
+            "{types}"
+        );
+        assert!(self::rejected(r#"{"status":"failed","status":"failed"}"#).contains("duplicate field"));
+        assert!(self::rejected("null").contains("\"pointer\":\"\""));
+        for broken in ["[", r#"{"status":7,"#] {
+            assert!(self::rejected(broken).contains("not JSON"), "{broken}");
+        }
     }
 }

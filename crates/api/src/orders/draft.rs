@@ -12,7 +12,7 @@ pub(super) fn read(body: &[u8]) -> Result<OrderDraft, Problem> {
     match serde_json::from_slice(body) {
         Ok(draft) => Ok(draft),
         Err(error) if error.is_data() => Err(all_errors(body, &error)),
-        Err(error) => Err(not_json(&error)),
+        Err(error) => Err(Problem::not_json(&error)),
     }
 }
 
@@ -20,15 +20,10 @@ pub(super) fn validate(draft: OrderDraft) -> Result<NewOrder, Problem> {
     draft.validate().map_err(Problem::invalid)
 }
 
-/// The error names line and column.
-fn not_json(error: &serde_json::Error) -> Problem {
-    Problem::bad_request(format!("The body is not JSON: {error}."))
-}
-
 fn all_errors(body: &[u8], first: &serde_json::Error) -> Problem {
     let value = match serde_json::from_slice(body) {
         Ok(value) => value,
-        Err(error) => return not_json(&error),
+        Err(error) => return Problem::not_json(&error),
     };
     let mut errors = FieldErrors::default();
     match value {
@@ -156,9 +151,7 @@ impl<'a> Fields<'a> {
     }
 
     fn add_error(&mut self, name: &str, detail: &impl ToString) {
-        let name = name.replace('~', "~0").replace('/', "~1");
-        let pointer = format!("{}/{name}", self.pointer);
-        self.errors.add(&pointer, detail);
+        self.errors.add_member(self.pointer, name, detail);
     }
 
     /// Reports the remaining members as unknown.
