@@ -147,6 +147,11 @@ impl Problem {
         &self.detail
     }
 
+    /// Headers of the response, such as Allow and Retry-After.
+    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.headers
+    }
+
     /// Adds Retry-After.
     pub(crate) fn retry_soon(self) -> Self {
         self.with_header(header::RETRY_AFTER, RETRY_AFTER)

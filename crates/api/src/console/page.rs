@@ -97,7 +97,12 @@ pub(super) async fn show_errors(
         trace_id: telemetry::span::current_trace_id(),
     };
     match page("render error.html", &shown, status).await {
-        Ok(page) => Ok(response.into_response(page)),
+        Ok(mut page) => {
+            for (name, value) in problem.headers() {
+                page.headers_mut().insert(name.clone(), value.clone());
+            }
+            Ok(response.into_response(page))
+        }
         Err(_) => Ok(response),
     }
 }

@@ -32,6 +32,14 @@ async fn pages_load_nothing_from_elsewhere() {
 }
 
 #[tokio::test]
+async fn an_error_page_has_the_headers_of_its_error() {
+    let api = Api::start().await;
+    let page = Response::of(api.request(Method::PUT, "/orders")).await;
+    assert_eq!((page.status, page.header("allow")), (405, Some("GET, HEAD")));
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+}
+
+#[tokio::test]
 async fn outside_of_development_pages_have_a_port_of_their_own_or_none() {
     let production = [
         ("ENVIRONMENT", "production"),
