@@ -11,7 +11,8 @@ use crate::ShutdownSignal;
 /// Upper bound of the last telemetry export; SHUTDOWN_TIMEOUT applies if it is shorter.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A binary. It takes no argument to serve, `--help`, `--version`, `health`, or one of its commands.
+/// A binary. It takes no argument to serve, `--help`, `--version`, `health`, or one of its commands. With
+/// `--help` among them it only prints the usage.
 #[derive(Debug, Clone, Copy)]
 pub struct Program {
     /// Name of the binary, and the telemetry's `service.name`.
@@ -43,13 +44,13 @@ impl Program {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         match arguments.as_slice() {
-            ["--help"] => println!("{}", self.usage()),
+            some if some.contains(&"--help") => println!("{}", self.usage()),
             ["--version"] => println!("{} {}", self.name, settings::full_version(self.version)),
             ["health"] => {
                 let (port, path) = self.health;
                 settings::check_health(&Env::process(), port, path)?;
             }
-            some if !self.accepts(some) => bail!("{}", self.usage()),
+            some if !self.accepts(some) => bail!("got `{}`; {}", some.join(" "), self.usage()),
             command => work(command, &Env::process())?,
         }
         Ok(())

@@ -32,8 +32,17 @@ fn done(message: &str) -> (Option<i32>, String) {
 async fn a_wrong_option_is_an_error_that_says_what_is_accepted() {
     let api = Api::start().await;
     let takes = "takes a duration such as 90d, 12h, or a number of seconds";
+    let (code, usage) = outcome(&api, &["erase", "--help"]);
+    assert!(
+        code == Some(0) && usage.starts_with("usage: throughline-api [migrate | "),
+        "{usage}"
+    );
     for (arguments, message) in [
-        (&["prune"][..], format!("--older-than: is required; {takes}")),
+        (
+            &["serve", "now"][..],
+            format!("got `serve now`; {}", usage.trim_end()),
+        ),
+        (&["prune"], format!("--older-than: is required; {takes}")),
         (
             &["prune", "--older-than", "3 months"],
             format!("--older-than: got `3 months`; {takes}"),
