@@ -5,11 +5,11 @@
 //! use std::time::Duration;
 //! use throughline_settings::Env;
 //!
-//! let env = Env::of([("HTTP_REQUEST_TIMEOUT", "soon")]);
+//! let env = Env::of([("HTTP_KEEP_ALIVE", "soon")]);
 //! assert_eq!(env.or("PORT", 8080_u16, "a port, 0 to 65535"), Ok(8080));
 //! assert_eq!(
-//!     env.duration_or("HTTP_REQUEST_TIMEOUT", Duration::from_secs(10)).unwrap_err().to_string(),
-//!     "HTTP_REQUEST_TIMEOUT: got `soon`; takes a duration such as 500ms, 5s, 2m, or a number of seconds",
+//!     env.duration_or("HTTP_KEEP_ALIVE", Duration::from_secs(75)).unwrap_err().to_string(),
+//!     "HTTP_KEEP_ALIVE: got `soon`; takes a duration such as 500ms, 5s, 2m, 72h, or a number of seconds",
 //! );
 //! ```
 #![warn(missing_docs)]
@@ -211,9 +211,10 @@ impl Env {
         Ok(value.unwrap_or(default))
     }
 
-    /// A duration above zero: `500ms`, `5s`, `2m`, `1h`, `90d`, or a number of seconds; or its default.
+    /// A duration above zero, and at most 1,000 years: `500ms`, `5s`, `2m`, `1h`, `90d`, or a number of
+    /// seconds; or its default.
     pub fn duration_or(&self, name: &'static str, default: Duration) -> Result<Duration, SettingError> {
-        let takes = "a duration such as 500ms, 5s, 2m, or a number of seconds";
+        let takes = "a duration such as 500ms, 5s, 2m, 72h, or a number of seconds";
         Ok(self.read(name, takes, units::duration)?.unwrap_or(default))
     }
 

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-/// `500ms`, `5s`, `2m`, `1h`, `90d`, or a number of seconds such as `30` or `0.5`; `None` for other text and
-/// for 0.
+/// A thousand years. No clock overflows by the addition of it.
+const MAX_DURATION: Duration = Duration::from_secs(365_000 * 86_400);
+
+/// `500ms`, `5s`, `2m`, `1h`, `90d`, or a number of seconds such as `30` or `0.5`; `None` for other text, for
+/// 0, and above [`MAX_DURATION`].
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let seconds = match unit {
@@ -16,7 +19,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     };
     Duration::try_from_secs_f64(seconds)
         .ok()
-        .filter(|duration| !duration.is_zero())
+        .filter(|duration| !duration.is_zero() && *duration <= MAX_DURATION)
 }
 
 /// A whole number of bytes, or of `KiB`, `MiB`, `GiB`; `None` for other text and for 0.
@@ -55,7 +58,9 @@ mod tests {
         assert_eq!(duration("2m"), Some(Duration::from_secs(120)));
         assert_eq!(duration("90d"), Some(Duration::from_secs(90 * 86_400)));
         assert_eq!(duration("0.5"), Some(Duration::from_millis(500)));
+        assert_eq!(duration("365000d"), Some(MAX_DURATION));
         for bad in [
+            "365001d",
             "",
             "s",
             "0",

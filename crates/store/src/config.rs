@@ -61,17 +61,28 @@ impl StoreConfig {
         Ok(Self {
             pool_size,
             max_waiting: pool_size.saturating_mul(WAITING_PER_CONNECTION),
-            statement_timeout: env.duration_or("DATABASE_STATEMENT_TIMEOUT", default.statement_timeout)?,
+            statement_timeout: timeout(env, "DATABASE_STATEMENT_TIMEOUT", default.statement_timeout)?,
             reporting_pool_size: env.within(
                 "DATABASE_REPORTING_POOL_SIZE",
                 default.reporting_pool_size,
                 1..=1000,
             )?,
-            reporting_timeout: env.duration_or("DATABASE_REPORTING_TIMEOUT", default.reporting_timeout)?,
+            reporting_timeout: timeout(env, "DATABASE_REPORTING_TIMEOUT", default.reporting_timeout)?,
             slow_query_threshold: env.duration_or("SLOW_QUERY_THRESHOLD", default.slow_query_threshold)?,
             ..default
         })
     }
+}
+
+/// PostgreSQL has it in milliseconds, as a number of 31 bits, and takes 0 for none.
+fn timeout(env: &Env, name: &'static str, default: Duration) -> Result<Duration, SettingError> {
+    let timeout = env.duration_or(name, default)?;
+    let accepted = Duration::from_millis(1)..=Duration::from_secs(24 * 86_400);
+    if accepted.contains(&timeout) {
+        return Ok(timeout);
+    }
+    let got = env.get(name).unwrap_or_default();
+    Err(SettingError::bad(name, got, "a duration from 1ms to 24d"))
 }
 
 /// Reads DATABASE_URL or DATABASE_URL_FILE, and the certificates that it refers to. Outside development, the
@@ -99,6 +110,17 @@ mod tests {
     fn a_password_is_not_printed() {
         let config = StoreConfig::new("postgres://me:s3cret@localhost/orders", "test");
         assert!(!format!("{config:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_statement_timeout_is_one_that_postgresql_accepts() {
+        const NAME: &str = "DATABASE_STATEMENT_TIMEOUT";
+        let read = |value: &str| timeout(&Env::of([(NAME, value)]), NAME, Duration::from_secs(5));
+        assert_eq!(read("24d"), Ok(Duration::from_secs(24 * 86_400)));
+        for bad in ["0.5ms", "25d"] {
+            let expected = format!("{NAME}: got `{bad}`; takes a duration from 1ms to 24d");
+            assert_eq!(read(bad).unwrap_err().to_string(), expected);
+        }
     }
 
     #[test]

@@ -112,6 +112,9 @@ fn gateway(env: &Env) -> Result<Option<GatewayConfig>, SettingError> {
     const URL: &str = "PAYMENT_GATEWAY_URL";
     const KEY: &str = "PAYMENT_GATEWAY_KEY";
     const TAKES: &str = "a URL: https://api.stripe.com";
+    let key = env.secret(KEY)?;
+    let timeout = env.duration_or("PAYMENT_TIMEOUT", Duration::from_secs(10))?;
+    let max_per_second = env.optional("PAYMENT_MAX_PER_SECOND", "a number of requests, 1 or more")?;
     let Some(text) = env.get(URL) else {
         return Ok(None);
     };
@@ -124,13 +127,11 @@ fn gateway(env: &Env) -> Result<Option<GatewayConfig>, SettingError> {
     }
     Ok(Some(GatewayConfig {
         url,
-        key: env.secret(KEY)?.ok_or_else(|| {
+        key: key.ok_or_else(|| {
             SettingError::missing(KEY, "the gateway's secret key, where PAYMENT_GATEWAY_URL is set")
         })?,
-        timeout: env.duration_or("PAYMENT_TIMEOUT", Duration::from_secs(10))?,
-        max_per_second: env
-            .optional("PAYMENT_MAX_PER_SECOND", "a number of requests, 1 or more")?
-            .map(NonZeroU32::get),
+        timeout,
+        max_per_second: max_per_second.map(NonZeroU32::get),
     }))
 }
 
@@ -154,6 +155,17 @@ mod tests {
         let expected = "ORDER_LEASE: got `500ms`; takes a duration of 1s or more";
         assert_eq!(error.to_string(), expected);
         assert_eq!(lease(&Env::of([("ORDER_LEASE", "1s")])), Ok(MIN_LEASE));
+    }
+
+    #[test]
+    fn a_bad_value_is_an_error_also_without_a_gateway() {
+        let key = ("PAYMENT_GATEWAY_KEY", "sk_test_1");
+        let file = ("PAYMENT_GATEWAY_KEY_FILE", "/run/secrets/key");
+        assert!(gateway(&Env::of([key, file])).is_err());
+        for bad in [("PAYMENT_MAX_PER_SECOND", "0"), ("PAYMENT_TIMEOUT", "soon")] {
+            assert!(gateway(&Env::of([bad])).is_err());
+        }
+        assert!(gateway(&Env::of([key])).is_ok_and(|gateway| gateway.is_none()));
     }
 
     #[test]

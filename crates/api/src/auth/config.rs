@@ -47,7 +47,8 @@ impl AuthConfig {
         let takes = "jwt, unless ENVIRONMENT is development";
         match env.get("AUTH") {
             Some("jwt") => JwtConfig::from_env(env, development).map(Self::Jwt),
-            None | Some("off") if development => Ok(Self::Off),
+            // A value beside a file is an error also where neither is used.
+            None | Some("off") if development => env.secret("JWT_SECRET").map(|_| Self::Off),
             None => Err(SettingError::missing("AUTH", takes)),
             Some("off") => Err(SettingError::bad("AUTH", "off", takes)),
             Some(other) => Err(SettingError::bad("AUTH", other, "off or jwt")),
@@ -179,6 +180,11 @@ mod tests {
         assert!(refused(two).contains("exactly one of"));
         let short = refused([("AUTH", "jwt"), ("JWT_SECRET", "s3cret")]);
         assert_eq!(short, "JWT_SECRET: got `***`; takes at least 32 bytes");
+        let both = refused([("JWT_SECRET", SECRET), ("JWT_SECRET_FILE", "/run/secrets/jwt")]);
+        assert_eq!(
+            both,
+            "JWT_SECRET: got `***`; takes no value where JWT_SECRET_FILE is set"
+        );
         let previous = ("JWT_SECRET_PREVIOUS", SECRET);
         assert_eq!(
             refused([("AUTH", "jwt"), previous]),

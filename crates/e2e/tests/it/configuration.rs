@@ -41,7 +41,7 @@ async fn a_bad_value_is_named_with_what_is_accepted() {
     let line = error_line(Service::Worker, &env).await;
     assert_eq!(
         line,
-        "throughline-worker: ORDER_LEASE: got `soon`; takes a duration such as 500ms, 5s, 2m, or a number of seconds"
+        "throughline-worker: ORDER_LEASE: got `soon`; takes a duration such as 500ms, 5s, 2m, 72h, or a number of seconds"
     );
 }
 
