@@ -30,7 +30,7 @@ pub(crate) struct OrderBody {
     payment_method: Option<PaymentMethod>,
     #[schema(value_type = PaymentState)]
     payment_status: PaymentStatus,
-    /// The gateway's id of the charge.
+    /// The id of the payment intent at the gateway; null before there is one.
     #[schema(required)]
     payment_id: Option<String>,
     /// Attempts so far.
