@@ -23,7 +23,7 @@ pub(crate) fn lens_url() -> anyhow::Result<String> {
 }
 
 fn address(variable: &str, of_stack: impl FnOnce(State) -> String, default: &str) -> anyhow::Result<String> {
-    if let Ok(url) = std::env::var(variable) {
+    if let Some(url) = std::env::var(variable).ok().filter(|url| !url.is_empty()) {
         return Ok(url.trim_end_matches('/').to_owned());
     }
     Ok(State::running()?.map_or_else(|| default.to_owned(), of_stack))

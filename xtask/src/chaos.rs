@@ -93,13 +93,30 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         (_, Some(seconds)) => (seconds, 1),
         _ => (text, 1),
     };
-    let number: u64 = number
+    let seconds = number
         .parse()
-        .map_err(|_| "takes a time such as 90s or 10m".to_owned())?;
-    Ok(Duration::from_secs(number * unit))
+        .ok()
+        .and_then(|number: u64| number.checked_mul(unit));
+    let takes = || "takes a time such as 90s or 10m".to_owned();
+    seconds.map(Duration::from_secs).ok_or_else(takes)
 }
 
 pub(crate) fn from_the_clock() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or_default().as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_number_of_minutes_or_seconds() {
+        for (text, seconds) in [("90s", 90), ("10m", 600), ("5", 5)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)));
+        }
+        for bad in ["", "m", "1h", "-1s", "1.5m", "999999999999999999m"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
 }
