@@ -193,10 +193,7 @@ impl Reconciler {
             let due = telemetry::span::untraced(self.store.dispatch_all_now(before)).await?;
             self.queue().begin_epoch().await?;
             *lost_before = None;
-            tracing::warn!(
-                orders = due,
-                "Redis lost its data: orders whose job it may have had are due now"
-            );
+            tracing::warn!("Redis lost its data: {due} orders whose job it may have had are due now");
         }
         Ok(())
     }
@@ -223,8 +220,8 @@ impl Reconciler {
         }
         let orders = failed.len();
         match self.store.give_back(&failed).await {
-            Ok(()) => tracing::warn!(orders, "not dispatched, due again now"),
-            Err(error) => telemetry::log_warn!(error, orders, "not dispatched, due only later"),
+            Ok(()) => tracing::warn!("{orders} orders not dispatched, due again now"),
+            Err(error) => telemetry::log_warn!(error, "{orders} orders not dispatched, due only later"),
         }
     }
 

@@ -78,7 +78,7 @@ pub(crate) async fn prune_orders(
             Err(error) => tracing::debug!(%error, "orders are not pruned yet"),
         }
         if pruned > 0 {
-            tracing::info!(orders = pruned, "pruned final orders past their retention");
+            tracing::info!("pruned {pruned} final orders past their retention");
         }
         pruned = 0;
         pass = Prune::older_than(retention);

@@ -82,6 +82,11 @@ fn logs(capture: &Capture, report: &mut Report) {
         if log.severity < INFO {
             report.break_rule(Rule::Severity, what());
         }
+        // A field without a namespace gets that of its crate, and is in no list.
+        let mut attributes = log.attributes.iter();
+        if let Some((name, value)) = attributes.find(|(name, _)| name.starts_with("throughline_")) {
+            report.break_rule(Rule::AttributeUnknown, format!("{} has {name}={value}", what()));
+        }
         if !is_event(log) {
             report.break_rule(Rule::Event, format!("{}: {}", log.event_name, what()));
         }

@@ -86,7 +86,7 @@ impl Upkeep {
             .run("recover the jobs of dead workers", &script)
             .await?;
         if dead > 0 {
-            tracing::warn!(dead, returned, lost, "workers died; their jobs were put back");
+            tracing::warn!("{dead} workers died: {returned} jobs put back, {lost} lost");
         }
         Ok(())
     }

@@ -291,6 +291,9 @@ broken_by! {
     two_processes_of_one_instance: Instance, |capture| {
         set(resource(server(capture)), "process.pid", Value::Int(1));
     };
+    a_log_attribute_without_a_namespace: AttributeUnknown, |capture| {
+        set(&mut capture.logs[0].attributes, "throughline_worker.orders", Value::Int(3));
+    };
     a_log_record_without_a_severity: Severity, |capture| capture.logs[0].severity = Severity(0);
     a_log_record_of_an_unknown_span: LogCorrelation, |capture| {
         let log = capture.logs.iter_mut().find(|log| log.span_id.is_some()).unwrap();
