@@ -126,6 +126,7 @@ impl Consumer {
     #[must_use]
     pub fn system(mut self, system: &'static str) -> Self {
         self.attributes = with_system(&self.attributes, system);
+        self.series = Arc::default();
         self
     }
 

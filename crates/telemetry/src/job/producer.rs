@@ -47,6 +47,7 @@ impl Producer {
     #[must_use]
     pub fn system(mut self, system: &'static str) -> Self {
         self.attributes = with_system(&self.attributes, system);
+        self.series = Arc::default();
         self
     }
 

@@ -389,6 +389,21 @@ async fn a_job_that_could_not_be_sent_is_an_error_on_span_and_metrics() {
 }
 
 #[tokio::test]
+async fn a_clone_of_another_system_has_metrics_of_its_own() {
+    lens();
+    let redis = Producer::new("cloned", "mq.example.com", 6379);
+    let rabbit = redis.clone().system("rabbitmq");
+    let sent = |_| async { Ok::<_, Infallible>(()) };
+    for producer in [redis, rabbit] {
+        producer.send("1", sent, |never| match *never {}).await.unwrap();
+    }
+    for system in ["apalis", "rabbitmq"] {
+        let attributes = [("messaging.destination.name", "cloned"), ("messaging.system", system)];
+        point("messaging.client.sent.messages", &attributes).await;
+    }
+}
+
+#[tokio::test]
 async fn jobs_that_are_sent_together_have_a_span_each_and_one_duration() {
     let caller = [(); 3].map(|()| crate::support::caller());
     lens();
