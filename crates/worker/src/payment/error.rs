@@ -16,7 +16,8 @@ const MAX_REASON_CHARS: usize = 300;
 pub(super) enum CallError {
     /// No response in time. The gateway may have executed the request.
     Timeout,
-    /// No complete response, or an error of the gateway's own. It may have executed the request.
+    /// No complete response, an error of the gateway's own, or a response of something in front of it. It may
+    /// have executed the request.
     Unreachable,
     /// 429, with the value of `Retry-After`.
     RateLimited(Option<Duration>),
@@ -46,19 +47,18 @@ pub(super) struct ErrorResponse {
     /// Whether the header `Idempotent-Replayed` is `true`.
     pub(super) replayed: bool,
     pub(super) retry_after: Option<Duration>,
-    pub(super) error: GatewayError,
+    /// `None` if the body is not one of the gateway's errors.
+    pub(super) error: Option<GatewayError>,
 }
 
 impl ErrorResponse {
     /// The gateway's message about this payment is stored, for the client. Its message about the service's
     /// credentials is only logged, for the operator.
     pub(super) fn meaning(self) -> CallError {
-        let Self { status, error, .. } = self;
+        let status = self.status;
+        let is_of_gateway = self.error.is_some();
+        let error = self.error.unwrap_or_default();
         match status {
-            StatusCode::PAYMENT_REQUIRED => {
-                let intent = error.payment_intent.clone();
-                CallError::Declined(error.reason(status), intent)
-            }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let reason = error.reason(status);
                 let error = CredentialsRejected { status, reason };
@@ -69,11 +69,15 @@ impl ErrorResponse {
             StatusCode::TOO_MANY_REQUESTS => CallError::RateLimited(self.retry_after),
             // The server closed an idle connection at the moment the request was sent (RFC 9110, 15.5.9).
             StatusCode::REQUEST_TIMEOUT => CallError::Unreachable,
-            // Of something in front of the gateway: it is not followed.
-            _ if status.is_redirection() => CallError::Unreachable,
-            StatusCode::NOT_FOUND if error.code.as_deref() == Some("resource_missing") => CallError::NotFound,
             _ if status.is_server_error() && self.replayed => CallError::StoredError,
-            _ if status.is_server_error() => CallError::Unreachable,
+            // Also the 404 of a load balancer that has no route to the gateway, and redirects, which are not
+            // followed.
+            _ if !(status.is_client_error() && is_of_gateway) => CallError::Unreachable,
+            StatusCode::PAYMENT_REQUIRED => {
+                let intent = error.payment_intent.clone();
+                CallError::Declined(error.reason(status), intent)
+            }
+            StatusCode::NOT_FOUND if error.code.as_deref() == Some("resource_missing") => CallError::NotFound,
             _ if error.kind.as_deref() == Some("idempotency_error") => CallError::KeyReused,
             _ => match error {
                 GatewayError {
@@ -182,7 +186,7 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             replayed,
             retry_after: Some(Duration::from_secs(3)),
-            error: serde_json::from_str(error).unwrap(),
+            error: serde_json::from_str(error).ok(),
         };
         response.meaning()
     }
@@ -200,6 +204,16 @@ mod tests {
         }
         let limited = CallError::RateLimited(Some(Duration::from_secs(3)));
         assert_eq!(meaning(429, false, "{}"), limited);
+    }
+
+    /// Orders would fail for good while a load balancer has no route to the gateway.
+    #[test]
+    fn a_response_that_is_not_of_the_gateway_is_an_outage() {
+        for status in [202, 400, 402, 404, 405, 413, 451] {
+            let error = meaning(status, false, "<h1>default backend</h1>");
+            assert_eq!(error, CallError::Unreachable, "{status}");
+        }
+        assert_eq!(meaning(202, false, "{}"), CallError::Unreachable);
     }
 
     #[test]

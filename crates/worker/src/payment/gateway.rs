@@ -178,12 +178,12 @@ impl Gateway {
             // Otherwise perhaps the page of a proxy: what the gateway did is unknown.
             return serde_json::from_slice(&body).map_err(|_| CallError::Unreachable);
         }
-        let error = serde_json::from_slice(&body);
+        let body: Option<ErrorBody> = serde_json::from_slice(&body).ok();
         let response = ErrorResponse {
             status,
             replayed,
             retry_after,
-            error: error.map_or_else(|_| GatewayError::default(), |body: ErrorBody| body.error),
+            error: body.map(|body| body.error),
         };
         Err(response.meaning())
     }
