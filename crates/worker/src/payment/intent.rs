@@ -3,10 +3,15 @@
 
 use std::collections::HashMap;
 
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+
+/// In bytes; Stripe's have less than 50. PostgreSQL indexes no text of more than 2,700.
+const MAX_ID: usize = 255;
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Intent {
+    #[serde(deserialize_with = "read_id")]
     pub(super) id: String,
     pub(super) status: IntentStatus,
     #[serde(default)]
@@ -26,6 +31,14 @@ pub(super) enum IntentStatus {
     /// A status that this service cannot complete, such as one in which the customer has to act.
     #[serde(untagged)]
     Other(String),
+}
+
+fn read_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let id = String::deserialize(deserializer)?;
+    if id.is_empty() || id.len() > MAX_ID {
+        return Err(D::Error::custom("the id of an intent has 1 to 255 bytes"));
+    }
+    Ok(id)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

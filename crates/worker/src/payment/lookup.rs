@@ -21,19 +21,24 @@ pub(super) async fn find_charge(
     id: OrderId,
     (from, until): (DateTime<Utc>, Option<DateTime<Utc>>),
 ) -> Result<Option<Intent>, CallError> {
-    let (id, mut last) = (id.to_string(), None);
+    let (id, mut before) = (id.to_string(), None);
     loop {
         let query = ListQuery {
             from: from - CLOCK_SKEW,
             until: until.map(|until| until + CLOCK_SKEW),
-            after: last.as_deref(),
+            after: before.as_deref(),
         };
         let page = visit.send(gateway.list(&query, 0)).await?;
-        last = page.data.last().map(|intent| intent.id.clone());
+        let last = page.data.last().map(|intent| intent.id.clone());
         let mut intents = page.data.into_iter();
         let found = intents.find(|intent| intent.order_id() == Some(&id) && intent.may_have_charged());
-        if found.is_some() || !page.has_more || last.is_none() {
+        if found.is_some() || !page.has_more {
             return Ok(found);
         }
+        if last.is_none() || last == before {
+            // The list would never end.
+            return Err(CallError::Unreachable);
+        }
+        before = last;
     }
 }
