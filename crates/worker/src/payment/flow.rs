@@ -1,20 +1,19 @@
 //! The payment of an order in two steps. The intent is created, which charges nothing; its id is recorded on
 //! the order's row, under the attempt's fence; then it is confirmed. An intent can succeed once at the most,
 //! and only the recorded one is confirmed: so however often attempts repeat or overlap, the order is charged
-//! once.
+//! once. An order that may be charged fails only after its intent is cancelled.
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use domain::{Failure, FailureCode, Order};
-use store::Store;
 
 use super::admission::{ComeBackAfter, Visit};
+use super::claimed::Claimed;
 use super::error::{CallError, declined, processing, rejected, unavailable};
 use super::gateway::{Charge, Gateway};
 use super::intent::{Intent, IntentStatus};
 use super::lookup::find_charge;
-use crate::lease::Lease;
 use crate::outcome::Stop;
 
 /// The gateway forgets idempotency keys after 24 hours, <https://docs.stripe.com/api/idempotent_requests>.
@@ -24,26 +23,17 @@ const KEY_LIFETIME: TimeDelta = TimeDelta::hours(23);
 pub(super) struct Flow<'a> {
     gateway: &'a Gateway,
     visit: Visit<'a>,
-    store: &'a Store,
-    order: &'a Order,
-    lease: &'a Lease<'a>,
+    claimed: &'a Claimed<'a>,
 }
 
 impl<'a> Flow<'a> {
     /// Waits for admission to the gateway, for half a second at the most.
-    pub(super) async fn begin(
-        gateway: &'a Gateway,
-        store: &'a Store,
-        order: &'a Order,
-        lease: &'a Lease<'a>,
-    ) -> Result<Self, Stop> {
-        match gateway.admission.enter(waited(order)).await {
+    pub(super) async fn begin(gateway: &'a Gateway, claimed: &'a Claimed<'a>) -> Result<Self, Stop> {
+        match gateway.admission.enter(waited(claimed.order)).await {
             Ok(visit) => Ok(Self {
                 gateway,
                 visit,
-                store,
-                order,
-                lease,
+                claimed,
             }),
             Err(ComeBackAfter(delay)) => Err(Stop::Waiting(unavailable(), delay)),
         }
@@ -51,14 +41,19 @@ impl<'a> Flow<'a> {
 
     /// Charges the order. Returns the id of its intent, which has succeeded.
     pub(super) async fn pay(&self, amount: i64, token: &str) -> Result<String, Stop> {
-        let order = self.order;
+        let order = self.claimed.order;
         let intent = match &order.payment_id {
-            // An earlier attempt may have confirmed it.
             Some(id) => {
                 let found = self.visit.send(self.gateway.find(id, self.resends())).await;
-                found.map_err(|error| self.stop(error))?
+                found.map_err(|error| self.stop(error))
             }
-            None => self.create(&Charge { order, amount, token }).await?,
+            None => self.create(&Charge { order, amount, token }).await,
+        };
+        let intent = match intent {
+            Ok(intent) => intent,
+            // An earlier attempt may have charged the order.
+            Err(ending @ (Stop::Declined(_) | Stop::Failed(_))) => return self.settle(ending).await,
+            Err(stop) => return Err(stop),
         };
         match intent.status {
             IntentStatus::RequiresConfirmation => self.confirm(&intent.id).await,
@@ -66,30 +61,34 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// Makes sure that nothing can charge the order any more, so that it may fail with `failure`. If it was
-    /// charged already, returns the intent's id.
-    pub(super) async fn settle(&self, failure: Failure) -> Result<String, Stop> {
-        if let Some(id) = &self.order.payment_id {
-            return self.cancel(id, Stop::Failed(failure)).await;
+    /// Makes sure that nothing can charge the order any more, so that it may end as `ending`. If it was
+    /// charged already, returns the intent's id. While that is unknown, the order waits.
+    pub(super) async fn settle(&self, ending: Stop) -> Result<String, Stop> {
+        if let Some(id) = self.claimed.intent_id() {
+            return self.cancel(id, ending).await;
         }
-        match self.look_up().await.map_err(|error| self.stop(error))? {
-            Some(intent) => {
-                let intent = self.record(intent).await?;
-                self.cancel(&intent.id, Stop::Failed(failure)).await
+        if !self.claimed.may_be_charged() {
+            return Err(ending);
+        }
+        match self.look_up().await {
+            Ok(Some(intent)) => {
+                let intent = self.claimed.record(intent).await?;
+                self.cancel(&intent.id, ending).await
             }
-            None => Err(Stop::Failed(failure)),
+            Ok(None) => Err(ending),
+            Err(error) => Err(self.waiting(error.waiting_failure())),
         }
     }
 
     /// Creates the order's intent and records it.
     async fn create(&self, charge: &Charge<'_>) -> Result<Intent, Stop> {
-        let order = self.order;
+        let order = self.claimed.order;
         // Both times are by PostgreSQL's clock.
         let key_is_forgotten = order.updated_at - order.created_at > KEY_LIFETIME;
         if order.may_have_unrecorded_charge() && key_is_forgotten {
             let found = self.look_up().await.map_err(|error| self.stop(error))?;
             if let Some(intent) = found {
-                return self.record(intent).await;
+                return self.claimed.record(intent).await;
             }
         }
         self.secure_lease().await?;
@@ -103,19 +102,22 @@ impl<'a> Flow<'a> {
             .await;
         let created = match created {
             Err(CallError::StoredError) => self.create_under_new_key(charge).await,
-            Err(CallError::KeyReused) => self.find_one_step_charge(charge, &key).await,
+            Err(CallError::KeyReused) => {
+                self.secure_lease().await?;
+                self.find_one_step_charge(charge, &key).await
+            }
             created => created,
         };
         match created {
-            Ok(intent) => self.record(intent).await,
-            Err(CallError::Declined(_, Some(intent))) => self.record(*intent).await,
+            Ok(intent) => self.claimed.record(intent).await,
+            Err(CallError::Declined(_, Some(intent))) => self.claimed.record(*intent).await,
             Err(error) => Err(self.stop(error)),
         }
     }
 
     /// The gateway repeats a stored error for a day. At worst, the intent of the other key stays unconfirmed.
     async fn create_under_new_key(&self, charge: &Charge<'_>) -> Result<Intent, CallError> {
-        let key = format!("{}:{}", self.order.charge_key(), self.order.attempt);
+        let key = self.key("create");
         self.visit.send(self.gateway.create(charge, &key, 0)).await
     }
 
@@ -134,29 +136,8 @@ impl<'a> Flow<'a> {
 
     /// Searches the gateway's list for a charge by release 0.1.
     async fn look_up(&self) -> Result<Option<Intent>, CallError> {
-        find_charge(
-            self.gateway,
-            &self.visit,
-            self.order.id,
-            (self.order.created_at, None),
-        )
-        .await
-    }
-
-    /// Writes the intent's id to the order's row, before money can move.
-    async fn record(&self, intent: Intent) -> Result<Intent, Stop> {
-        #[cfg(feature = "sabotage")]
-        if crate::sabotage::is_off("idempotency") || crate::sabotage::is_off("record_intent") {
-            return Ok(intent);
-        }
-        match self.store.record_intent(self.lease.claim(), &intent.id).await {
-            Ok(true) => Ok(intent),
-            Ok(false) => Err(Stop::LeaseLost),
-            Err(error) => {
-                telemetry::log_warn!(error, order.id = %self.order.id, "not charged: the intent was not recorded");
-                Err(Stop::Abandoned)
-            }
-        }
+        let Order { id, created_at, .. } = *self.claimed.order;
+        find_charge(self.gateway, &self.visit, id, (created_at, None)).await
     }
 
     async fn confirm(&self, id: &str) -> Result<String, Stop> {
@@ -219,20 +200,8 @@ impl<'a> Flow<'a> {
         }
     }
 
-    /// Makes sure that the lease outlasts the next request, so that no other worker starts one meanwhile.
     async fn secure_lease(&self) -> Result<(), Stop> {
-        match self.lease.holds_for(self.gateway.timeout()).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Stop::LeaseLost),
-            Err(error) => {
-                telemetry::log_warn!(
-                    error,
-                    order.id = %self.order.id,
-                    "not charged: the lease ends too soon and was not renewed"
-                );
-                Err(Stop::Abandoned)
-            }
-        }
+        self.claimed.secure_lease(self.gateway.timeout()).await
     }
 
     /// How an attempt ends whose request was not successful. Nothing was charged, or the next attempt finds
@@ -252,17 +221,18 @@ impl<'a> Flow<'a> {
     }
 
     fn waiting(&self, failure: Failure) -> Stop {
-        Stop::Waiting(failure, self.gateway.admission.delay(waited(self.order)))
+        Stop::Waiting(failure, self.gateway.admission.delay(waited(self.claimed.order)))
     }
 
     /// An idempotency key that no other attempt uses.
     fn key(&self, action: &str) -> String {
-        format!("{}:{}:{action}", self.order.charge_key(), self.order.attempt)
+        let order = self.claimed.order;
+        format!("{}:{}:{action}", order.charge_key(), order.attempt)
     }
 
     /// Each earlier attempt may have sent the request.
     fn resends(&self) -> u32 {
-        u32::try_from(self.order.attempt.number() - 1).unwrap_or(0)
+        u32::try_from(self.claimed.order.attempt.number() - 1).unwrap_or(0)
     }
 }
 

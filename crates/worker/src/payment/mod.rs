@@ -3,6 +3,7 @@
 
 mod admission;
 mod amount;
+mod claimed;
 mod error;
 mod flow;
 mod gateway;
@@ -16,6 +17,7 @@ use domain::{Failure, FailureCode, Order, PaymentMethod};
 use store::Store;
 
 use self::amount::stripe_amount;
+use self::claimed::Claimed;
 use self::error::unavailable;
 use self::flow::Flow;
 pub(crate) use self::gateway::Gateway;
@@ -23,25 +25,34 @@ pub(crate) use self::settlement::settle_unsettled_orders;
 use crate::lease::Lease;
 use crate::outcome::Stop;
 
-/// An order with an intent waits for a worker that has a gateway.
+/// An order that may be charged waits for a worker that has a gateway.
 const DELAY_WITHOUT_GATEWAY: Duration = Duration::from_secs(60);
 
-/// What the payment of an order needs.
-#[derive(Clone, Copy)]
+/// The payment of an order in one attempt.
 pub(crate) struct Payment<'a> {
-    pub(crate) gateway: Option<&'a Gateway>,
-    pub(crate) store: &'a Store,
-    pub(crate) order: &'a Order,
-    pub(crate) lease: &'a Lease<'a>,
+    gateway: Option<&'a Gateway>,
+    claimed: Claimed<'a>,
 }
 
-impl Payment<'_> {
+impl<'a> Payment<'a> {
+    pub(crate) fn new(
+        gateway: Option<&'a Gateway>,
+        store: &'a Store,
+        order: &'a Order,
+        lease: &'a Lease<'a>,
+    ) -> Self {
+        Self {
+            gateway,
+            claimed: Claimed::new(order, store, lease),
+        }
+    }
+
     /// Charges the order, once at the most over all attempts. Returns the id of its payment intent.
     #[tracing::instrument(
         name = "process_payment",
         skip_all,
         fields(
-            order.id = %self.order.id,
+            order.id = %self.claimed.order.id,
             payment.method = method.as_str(),
             payment.gateway,
             payment.id,
@@ -57,7 +68,7 @@ impl Payment<'_> {
                 span.record("payment.id", payment_id);
             }
             Err(stop) => {
-                if let Some(error_type) = stop.error_type(self.order) {
+                if let Some(error_type) = stop.error_type(self.claimed.order) {
                     span.record("error.type", error_type);
                     span.record("otel.status_code", "ERROR");
                 }
@@ -69,29 +80,30 @@ impl Payment<'_> {
     /// Makes sure that nothing can charge the order any more, so that it may fail with `failure`. If it was
     /// charged already, returns the id of its payment intent.
     pub(crate) async fn settle(&self, failure: Failure) -> Result<String, Stop> {
-        let order = self.order;
-        if order.payment_id.is_none() && !order.may_have_unrecorded_charge() {
+        if !self.claimed.may_be_charged() {
             return Err(Stop::Failed(failure));
         }
         let Some(gateway) = self.gateway else {
-            return Err(match order.payment_id {
-                Some(_) => Stop::Waiting(unavailable(), DELAY_WITHOUT_GATEWAY),
-                None => Stop::Failed(failure),
-            });
+            return Err(Stop::Waiting(unavailable(), DELAY_WITHOUT_GATEWAY));
         };
-        let flow = Flow::begin(gateway, self.store, order, self.lease).await?;
-        flow.settle(failure).await
+        let flow = Flow::begin(gateway, &self.claimed).await?;
+        flow.settle(Stop::Failed(failure)).await
     }
 
     async fn charge(&self, method: PaymentMethod) -> Result<String, Stop> {
-        let token = validate_payment_method(self.order, method)?;
+        let order = self.claimed.order;
+        let token = validate_payment_method(order, method)?;
         let gateway = self.gateway.ok_or_else(|| {
             let detail = "This service has no payment gateway.";
             Stop::Retry(Failure::new(FailureCode::PaymentUnavailable, detail))
         })?;
         tracing::Span::current().record("payment.gateway", gateway.host());
-        let amount = stripe_amount(self.order.amount).map_err(Stop::Failed)?;
-        let flow = Flow::begin(gateway, self.store, self.order, self.lease).await?;
+        let amount = match stripe_amount(order.amount) {
+            Ok(amount) => amount,
+            // Another release may have charged it.
+            Err(failure) => return self.settle(failure).await,
+        };
+        let flow = Flow::begin(gateway, &self.claimed).await?;
         flow.pay(amount, token).await
     }
 }

@@ -31,13 +31,8 @@ pub(crate) struct Processor {
 
 impl Processor {
     pub(super) async fn attempt(&self, order: &Order, lease: &Lease<'_>) -> Outcome {
-        let payment = Payment {
-            gateway: self.gateway.as_ref(),
-            store: &self.store,
-            order,
-            lease,
-        };
-        match self.validate_and_charge(&payment).await {
+        let payment = Payment::new(self.gateway.as_ref(), &self.store, order, lease);
+        match self.validate_and_charge(order, &payment).await {
             Err(Stop::Retry(failure)) if order.attempts_counted() >= self.config.max_attempts => {
                 settle(&payment, failure).await
             }
@@ -45,8 +40,8 @@ impl Processor {
         }
     }
 
-    async fn validate_and_charge(&self, payment: &Payment<'_>) -> Outcome {
-        let (order, config) = (payment.order, &self.config);
+    async fn validate_and_charge(&self, order: &Order, payment: &Payment<'_>) -> Outcome {
+        let config = &self.config;
         #[cfg(feature = "sabotage")]
         if crate::sabotage::is_off("attempts") {
             return Err(Stop::Failed(last_failure(order)));

@@ -3,6 +3,8 @@
 mod attempt;
 mod record;
 #[cfg(test)]
+mod settling_tests;
+#[cfg(test)]
 mod tests;
 
 use std::pin::pin;

@@ -1,6 +1,6 @@
 //! Attempts against the payment sandbox, with faults at every step.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use domain::{FailureCode, Order, OrderStatus, PaymentMethod, PaymentStatus, TraceContext};
 use serde_json::json;
@@ -340,22 +340,16 @@ async fn an_order_that_this_version_cannot_read_is_left_to_another_version() {
     assert_eq!(shop.requests().await, 0);
 }
 
-/// A worker claims the order, is paused past its lease, and has lost the order meanwhile.
-async fn paused_payment(shop: &Shop, order: &Order) -> Result<String, Stop> {
+/// A worker claims the order, is paused, and has lost the order meanwhile.
+pub(super) async fn paused_payment(shop: &Shop, order: &Order, pause: Duration) -> Result<String, Stop> {
     let store = &shop.processor.store;
     let (job, trace) = (shop.read(order).await.next_job(), TraceContext::default());
     let claim = Claim::of(&job);
     let claimed = store.claim(&job, claim, "worker-1", &trace, MINUTE).await;
     let order = &claimed.unwrap().unwrap();
     shop.update(order, "status = 'pending'").await;
-    let lease = &Lease::new(store, claim, MINUTE, Instant::now() - MINUTE * 2);
-    let gateway = shop.processor.gateway.as_ref();
-    let payment = Payment {
-        gateway,
-        store,
-        order,
-        lease,
-    };
+    let lease = &Lease::new(store, claim, MINUTE, Instant::now() - pause);
+    let payment = Payment::new(shop.processor.gateway.as_ref(), store, order, lease);
     payment.process(PaymentMethod::CreditCard).await
 }
 
@@ -363,12 +357,13 @@ async fn paused_payment(shop: &Shop, order: &Order) -> Result<String, Stop> {
 async fn a_worker_that_was_paused_past_its_lease_neither_creates_nor_confirms_an_intent() {
     let shop = Shop::open().await;
     let order = shop.order().await;
-    assert_eq!(paused_payment(&shop, &order).await, Err(Stop::LeaseLost));
+    let paused = MINUTE * 2;
+    assert_eq!(paused_payment(&shop, &order, paused).await, Err(Stop::LeaseLost));
     assert_eq!(shop.requests().await, 0);
 
     let order = unconfirmed(&shop, "drop_before_rate").await;
     let requests = shop.requests().await;
-    assert_eq!(paused_payment(&shop, &order).await, Err(Stop::LeaseLost));
+    assert_eq!(paused_payment(&shop, &order, paused).await, Err(Stop::LeaseLost));
     assert_eq!(shop.requests().await - requests, 1, "only the intent is read");
     assert_eq!(shop.intents(&order).await, ["requires_confirmation"]);
 }
