@@ -134,7 +134,11 @@ impl LaneConnection {
             let response = bounded(self.response_timeout, query.load(&mut connection));
             let result = self.server.run_shared::<S, _>(response).await;
             let result = result.map_err(StoreError::from);
-            if !matches!(result, Err(StoreError::Unavailable(_))) {
+            if matches!(result, Err(StoreError::Unavailable(_))) {
+                // Its statement may still run. Another connection must not come beside it: while PostgreSQL
+                // hangs, each statement would add one.
+                connection.cancel().await;
+            } else {
                 self.connection = Some(connection);
             }
             result

@@ -2,10 +2,11 @@
 //! after it share the second one.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use domain::{CustomerId, Money, Order, OrderId, ProcessOrder};
 use futures_util::future::join_all;
-use throughline_store::{Claim, CreatedOnce, IdempotencyKey, Once, Store, StoreError};
+use throughline_store::{Claim, CreatedOnce, IdempotencyKey, Once, Store, StoreConfig, StoreError};
 use tokio::task::JoinHandle;
 
 use crate::setup::{Fixture, MINUTE, attempt, claim_by, claim_of, customer, free, trace};
@@ -274,6 +275,59 @@ async fn of_two_claims_of_one_order_in_a_statement_one_succeeds() {
         panic!("{claimed:?}")
     };
     assert!(first && other && !repeated && order != again, "{claimed:?}");
+}
+
+/// Behind PgBouncer the planner may join the claims in another order than that in which they were made.
+#[tokio::test]
+async fn a_job_that_is_delivered_twice_is_claimed_once_under_every_plan() {
+    let fixture = Fixture::new().await;
+    let config = StoreConfig {
+        acquire_timeout: MINUTE / 2,
+        ..StoreConfig::new(unprepared(&fixture), "store-test")
+    };
+    let store = Store::new(config).unwrap();
+    let mut orders = Vec::new();
+    for _ in 0..20 {
+        orders.push(fixture.order().await);
+    }
+    let claim = |order: &Order| {
+        let (store, job) = (store.clone(), order.next_job());
+        async move {
+            let (claim, trace) = (Claim::of(&job), trace(2));
+            let claimed = store.claim(&job, claim, "worker-1", &trace, MINUTE).await;
+            claimed.unwrap().is_some()
+        }
+    };
+    let (first, others) = orders.split_first().unwrap();
+    let twice = others.iter().chain(others).map(claim).collect();
+    let claimed = fixture.behind_a_lock(LOCK, claim(first), twice, "COMMIT").await;
+    assert_eq!(claimed.iter().filter(|claimed| **claimed).count(), orders.len());
+}
+
+/// The URL of the fixture's database, as if PgBouncer were in front of it: without start-up options.
+fn unprepared(fixture: &Fixture) -> String {
+    format!("{}?pgbouncer=true", fixture.database.url())
+}
+
+/// Otherwise each call would leave a connection behind while PostgreSQL hangs.
+#[tokio::test]
+async fn a_statement_without_a_response_in_time_is_cancelled() {
+    let fixture = Fixture::new().await;
+    let config = StoreConfig {
+        statement_timeout: Duration::from_millis(100),
+        ..StoreConfig::new(unprepared(&fixture), "store-test")
+    };
+    let store = Store::new(config).unwrap();
+    fixture
+        .sql
+        .batch_execute(&format!("BEGIN; {LOCK}"))
+        .await
+        .unwrap();
+    let error = creation(&store, new_order()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert_eq!(fixture.count(WAITING).await, 0);
+    fixture.sql.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(fixture.count("SELECT count(*) FROM orders").await, 0);
 }
 
 /// The job of an earlier attempt may be delivered again, beside the job of the next one.
