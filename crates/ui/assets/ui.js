@@ -18,7 +18,7 @@ function localize(root) {
     const text = time.dataset.format === "precise" ? `${clock(at)}.${pad(at.getMilliseconds(), 3)}` : recent(at);
     if (time.textContent !== text) time.textContent = text;
   }
-  for (const text of root.querySelectorAll("text[data-time]")) text.textContent = clock(new Date(text.dataset.time)).slice(0, 5);
+  for (const text of root.querySelectorAll("text[data-time]")) text.textContent = clock(new Date(text.dataset.time)).slice(0, text.textContent.length);
 }
 
 // What needs a script is hidden without one.
@@ -46,6 +46,9 @@ const isInUse = (element) => {
   return element.contains(pressed) || (!selection.isCollapsed && element.contains(selection.anchorNode));
 };
 
+const CONTROLS = "a, button, input, select, [tabindex]";
+const scrollers = (part) => [...part.querySelectorAll(".scroll, .output")];
+
 function replaceWaiting() {
   const parts = [...waiting.values()];
   waiting.clear();
@@ -63,15 +66,17 @@ function replace(html) {
   prepare(next);
   const open = [...present.querySelectorAll("details[open][id]")].map((details) => details.id);
   const focused = present.contains(document.activeElement) ? document.activeElement : null;
-  const place = focused && [...present.querySelectorAll("a, button, input, select")].indexOf(focused);
+  const place = focused && [...present.querySelectorAll(CONTROLS)].indexOf(focused);
+  const places = scrollers(present).map((one) => [one.scrollLeft, one.scrollTop]);
   present.replaceWith(next);
+  scrollers(next).forEach((one, index) => one.scrollTo(...(places[index] ?? [0, 0])));
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   next.dispatchEvent(new CustomEvent("replaced", { bubbles: true }));
   if (focused) {
     const href = focused.getAttribute("href");
     const details = focused.matches("summary") && focused.closest("details[id]");
     const same = href ? next.querySelector(`a[href="${CSS.escape(href)}"]`) : details && next.querySelector(`#${CSS.escape(details.id)} > summary`);
-    (same || next.querySelectorAll("a, button, input, select")[place])?.focus();
+    (same || next.querySelectorAll(CONTROLS)[place])?.focus({ preventScroll: true });
   }
 }
 

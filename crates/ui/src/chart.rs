@@ -104,6 +104,8 @@ pub struct Chart<'a> {
 
 pub(crate) const WIDTH: f64 = 560.0;
 pub(crate) const HEIGHT: f64 = 120.0;
+/// The texts of marks that are close to each other are below each other.
+const MARK_ROWS: u8 = 4;
 
 impl Display for Chart<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -128,14 +130,21 @@ impl Display for Chart<'_> {
                 WIDTH + 6.0,
                 y + 4.0
             )?;
-            escaped(f, &(self.unit)(top * step))?;
+            let unit = |value| {
+                if value > 0.0 {
+                    (self.unit)(value)
+                } else {
+                    "0".to_owned()
+                }
+            };
+            escaped(f, &unit(top * step))?;
             f.write_str("</text>")?;
         }
         f.write_str("</g>")?;
         for series in &self.series {
             lines(f, series, top, WIDTH, HEIGHT)?;
         }
-        for mark in &self.marks {
+        for (mark, row) in self.marks.iter().zip((0..MARK_ROWS).cycle()) {
             let x = mark.at.clamp(0.0, 1.0) * WIDTH;
             let (text_x, anchor) = if mark.at > 0.7 {
                 (x - 5.0, "end")
@@ -144,7 +153,8 @@ impl Display for Chart<'_> {
             };
             write!(
                 f,
-                r#"<g class="mark"><line x1="{x:.1}" x2="{x:.1}" y1="0" y2="{HEIGHT}"/><text x="{text_x:.1}" y="8" text-anchor="{anchor}">"#
+                r#"<g class="mark"><line x1="{x:.1}" x2="{x:.1}" y1="0" y2="{HEIGHT}"/><text x="{text_x:.1}" y="8" dy="{:.1}em" text-anchor="{anchor}">"#,
+                1.2 * f64::from(row)
             )?;
             escaped(f, &mark.text)?;
             f.write_str("</text></g>")?;
@@ -164,9 +174,9 @@ pub(crate) fn time_axis(f: &mut fmt::Formatter<'_>, labels: &[Label]) -> fmt::Re
         };
         write!(
             f,
-            r#"<text x="{:.1}" y="{}" text-anchor="{anchor}""#,
+            r#"<text x="{:.1}" y="{}" dy="0.75em" text-anchor="{anchor}""#,
             label.at * WIDTH,
-            HEIGHT + 16.0
+            HEIGHT + 8.0
         )?;
         if let Some(time) = &label.time {
             f.write_str(r#" data-time=""#)?;
@@ -300,6 +310,27 @@ mod tests {
             assert!(!svg.contains("<script") && !svg.contains("style="), "{svg}");
             assert!(sparkline(values, Colour::Bad).ends_with("</svg>"));
         }
+    }
+
+    #[test]
+    fn the_texts_of_marks_at_one_time_are_below_each_other() {
+        let mark = |text: &str| Mark {
+            at: 0.5,
+            text: text.to_owned(),
+        };
+        let chart = Chart {
+            description: String::new(),
+            series: Vec::new(),
+            labels: Vec::new(),
+            marks: vec![mark("killed"), mark("started")],
+            least_top: 0.0,
+            unit: |value| value.to_string(),
+        };
+        let svg = chart.to_string();
+        assert!(
+            svg.contains(r#"dy="0.0em""#) && svg.contains(r#"dy="1.2em""#),
+            "{svg}"
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What became of the load.
+//! The load, and the responses to it.
 
 use askama::Template;
 

@@ -129,12 +129,16 @@ impl Row {
         }
     }
 
-    fn version(&self) -> &str {
-        self.version.as_deref().unwrap_or("–")
-    }
-
-    fn pid(&self) -> String {
-        self.pid.map_or_else(|| "–".to_owned(), |pid| pid.to_string())
+    /// Its version, its process, and how often it was started again.
+    fn details(&self) -> String {
+        let restarts = match self.restarts {
+            0 => None,
+            1 => Some("1 restart".to_owned()),
+            restarts => Some(format!("{restarts} restarts")),
+        };
+        let pid = self.pid.map(|pid| format!("pid {pid}"));
+        let known = [self.version.clone(), pid, restarts].into_iter().flatten();
+        known.collect::<Vec<_>>().join(" · ")
     }
 
     /// The buttons: what they do, their label and their class.

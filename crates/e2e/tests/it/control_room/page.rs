@@ -42,6 +42,7 @@ async fn the_page_is_accessible_in_each_state_and_runs_no_script_that_a_process_
 async fn what_cannot_be_done_is_said_in_place_and_output_is_filtered_by_a_link() {
     let stack = LocalStack::up().await;
     let mut person = stack.visitor().await;
+    nothing_jumps(&person).await;
     person.expects("status of 409");
     // At once: the page replaces the row when something in it changes.
     let start = "const stop = document.querySelector('tr[data-part=redis] button[value=stop]');
@@ -81,4 +82,22 @@ async fn looks(person: &Operator) -> Vec<String> {
         obstacles.extend(person.finds_obstacles().await);
     }
     obstacles
+}
+
+/// A part that changes stays where it was scrolled to, and the output at its last line.
+async fn nothing_jumps(person: &Operator) {
+    const SCROLL: &str = "const part = document.getElementById('processes');
+        part.dataset.before = '';
+        part.querySelector('.scroll').scrollLeft = 40";
+    const SCROLLED: &str = "const part = document.getElementById('processes');
+        return 'before' in part.dataset ? null : part.querySelector('.scroll').scrollLeft";
+    const LAST_LINE: &str = "const output = document.querySelector('.output');
+        const bottom = one => one.getBoundingClientRect().bottom;
+        return output.scrollHeight > output.clientHeight ? bottom(output.firstElementChild) - bottom(output) : null";
+    person.uses(PHONE).await;
+    person.runs(SCROLL).await;
+    assert_eq!(person.finds("newer numbers", SCROLLED).await, 40);
+    let below = person.finds("more output than fits", LAST_LINE).await;
+    assert!(below.as_f64().unwrap() <= 1.0, "the last line is {below} below");
+    person.uses(DESK).await;
 }
