@@ -22,7 +22,7 @@ async function confirm(url) {
 }
 
 function select(form) {
-  const boxes = [...form.querySelectorAll("input[name=id]")];
+  const boxes = [...form.querySelectorAll("input[name=id]:enabled")];
   const all = form.querySelector("[data-all]");
   const update = () => {
     const count = boxes.filter((box) => box.checked).length;

@@ -94,16 +94,21 @@ pub(super) async fn confirm_many(
         let count = state.store.count_changeable(change, &orders).await?;
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let fields = filter.fields().map(owned).collect();
-        (ui::grouped(count), fields, filter.link("/orders"))
+        (u64::try_from(count).unwrap_or(0), fields, filter.link("/orders"))
     } else {
-        (ui::grouped(selected.len()), selected, "/orders".to_owned())
+        let count = u64::try_from(selected.len()).unwrap_or(u64::MAX);
+        (count, selected, "/orders".to_owned())
     };
+    if count == 0 {
+        return confirm(&state, &operator, "Orders", nothing_to(change, back)).await;
+    }
+    let change_them = format!("{} {}", verb(change), words::orders(count));
     let confirmation = Confirmation {
-        title: format!("{} {count} orders?", verb(change)),
-        text: text_for_many(change, &count),
+        title: format!("{change_them}?"),
+        text: text_for_many(change).to_owned(),
         warning: Some("Orders that change meanwhile are skipped.".to_owned()),
         action: request.path().to_owned(),
-        button: format!("{} {count} orders", verb(change)),
+        button: change_them,
         class: class(change),
         back,
         fields,
@@ -111,15 +116,23 @@ pub(super) async fn confirm_many(
     confirm(&state, &operator, "Orders", confirmation).await
 }
 
-fn text_for_many(change: Change, count: &str) -> String {
+/// A group of failures stays on its page for a day, also after its orders were retried.
+fn nothing_to(change: Change, back: String) -> Confirmation {
+    Confirmation {
+        title: format!("Nothing to {}", verb(change).to_lowercase()),
+        text: format!("No {} order matches any more.", change.from_status()),
+        back,
+        ..Confirmation::default()
+    }
+}
+
+fn text_for_many(change: Change) -> &'static str {
     match change {
-        Change::Retry => format!(
-            "{count} failed orders are processed again, with as many attempts as new ones. Payments that were \
+        Change::Retry => {
+            "These failed orders are processed again, with as many attempts as new ones. Payments that were \
              declined are made again."
-        ),
-        Change::Cancel => {
-            format!("{count} pending orders are not processed and not charged. This cannot be undone.")
         }
+        Change::Cancel => "These pending orders are not processed and not charged. This cannot be undone.",
     }
 }
 

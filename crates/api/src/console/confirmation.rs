@@ -22,7 +22,7 @@ pub(super) struct Confirmation {
     pub(super) action: String,
     /// The fields that say what is changed.
     pub(super) fields: Vec<(String, String)>,
-    /// The label of the button.
+    /// The label of the button; empty where there is nothing to confirm.
     pub(super) button: String,
     /// `primary` or `danger`.
     pub(super) class: &'static str,

@@ -46,7 +46,7 @@ pub(super) struct Jobs {
 struct Counts {
     waiting: String,
     in_flight: String,
-    oldest: String,
+    oldest: Option<String>,
     workers: String,
 }
 
@@ -72,7 +72,7 @@ pub(super) async fn parts(state: &AppState, may_act: bool) -> Result<Parts, Prob
             counts: stats.ok().map(|stats| Counts {
                 waiting: ui::grouped(stats.depth),
                 in_flight: ui::grouped(stats.in_flight),
-                oldest: stats.oldest_age.map_or_else(|| "–".to_owned(), ui::duration),
+                oldest: stats.oldest_age.map(ui::duration),
                 workers: ui::grouped(stats.workers),
             }),
         },

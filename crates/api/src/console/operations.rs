@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use askama::Template;
+use domain::OrderStatus;
 use store::{Operation, OrderFilter};
 use ui::Moment;
 use uuid::Uuid;
@@ -11,6 +12,7 @@ use uuid::Uuid;
 use super::access::{Look, Operator};
 use super::frame::Frame;
 use super::page::page;
+use super::words;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -122,14 +124,22 @@ fn row(operation: Operation) -> Row {
 /// The filter as an operator reads it.
 fn filter_words(filter: &OrderFilter) -> String {
     let mut words = Vec::new();
-    words.extend(filter.status.map(|status| status.to_string()));
+    // Of the failed orders, a code says all.
+    let status = filter
+        .status
+        .filter(|status| *status != OrderStatus::Failed || filter.failure_code.is_none());
+    words.extend(status.map(|status| status.to_string()));
     words.extend(
         filter
             .failure_code
             .as_ref()
             .map(|code| format!("failed with {code}")),
     );
-    words.extend(filter.payment_status.map(|status| format!("payment {status}")));
+    words.extend(
+        filter
+            .payment_status
+            .map(|status| format!("payment: {}", words::payment(status))),
+    );
     words.extend(
         filter
             .customer

@@ -15,6 +15,7 @@ use super::access::{Look, Operator};
 use super::frame::Frame;
 use super::page::page_with_frames;
 use super::words::{self, Explanation};
+use super::workers;
 use crate::orders::representation::OrderBody;
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -62,6 +63,16 @@ struct Failure {
     explanation: Explanation,
     /// Another attempt follows by itself.
     is_retried: bool,
+}
+
+impl Step {
+    /// A worker's name is long; the table of workers shortens it likewise.
+    fn short_actor(&self) -> String {
+        match self.actor.strip_prefix("worker:") {
+            Some(name) => format!("worker:{}", workers::short(name)),
+            None => self.actor.clone(),
+        }
+    }
 }
 
 impl Head {
@@ -175,7 +186,7 @@ fn head(order: &Order, may_act: bool) -> Head {
     Head {
         id: order.id.to_string(),
         status: order.status,
-        payment: words::payment(order),
+        payment: words::payment(order.payment_status),
         payment_class: order.payment_status.as_str(),
         may_act,
         failure: failure.map(|failure| Failure {
@@ -202,7 +213,7 @@ fn facts(state: &AppState, order: &Order, idempotency_key: Option<String>) -> Fa
         more_items,
         payment_id: order.payment_id.clone(),
         payment_method: order.payment_method.map(words::payment_method),
-        payment: words::payment(order),
+        payment: words::payment(order.payment_status),
         attempts: format!("{attempts} of {max_attempts}"),
         deliveries: (forgiven > 0).then(|| format!("{deliveries}, of which {forgiven} do not count")),
         crashes: (order.crashes > 0).then(|| format!("{} of {max_crashes}", order.crashes)),

@@ -58,7 +58,7 @@ impl OrdersPage {
 struct Row {
     id: String,
     short: String,
-    created: Moment,
+    created: Option<Moment>,
     customer: String,
     product: String,
     more_items: usize,
@@ -179,12 +179,9 @@ fn changes(changed: &str, unchanged: &str) -> Option<String> {
     let (changed, unchanged): (u64, u64) = (changed.parse().ok()?, unchanged.parse().ok()?);
     let others = match unchanged {
         0 => String::new(),
-        others => format!(
-            "; {} were in another state and stayed as they were",
-            ui::grouped(others)
-        ),
+        others => format!("; {} in another state stayed as before", ui::grouped(others)),
     };
-    Some(format!("{} orders changed{others}.", ui::grouped(changed)))
+    Some(format!("{} changed{others}.", words::orders(changed)))
 }
 
 fn id_of(order: &Result<Order, UnreadableOrder>) -> OrderId {
@@ -200,7 +197,7 @@ fn row(order: Result<Order, UnreadableOrder>) -> Row {
         return Row {
             id,
             short,
-            created: Moment::recent(chrono::DateTime::UNIX_EPOCH),
+            created: None,
             customer: String::new(),
             product: "written by another version, which can read it".to_owned(),
             more_items: 0,
@@ -222,13 +219,13 @@ fn row(order: Result<Order, UnreadableOrder>) -> Row {
     Row {
         id,
         short,
-        created: Moment::recent(order.created_at),
+        created: Some(Moment::recent(order.created_at)),
         customer: order.customer.as_str().to_owned(),
         product: order.product_name().to_owned(),
         more_items: order.items.len().saturating_sub(1),
         amount: words::amount(&order.amount),
         status: order.status.to_string(),
-        payment: words::payment(&order),
+        payment: words::payment(order.payment_status),
         payment_class: order.payment_status.as_str(),
         what: if code.is_empty() {
             ""

@@ -1,7 +1,7 @@
 //! What an operator reads: why an order failed and what to do about it, and what an unfinished order waits
 //! for.
 
-use domain::{Money, Order, PaymentMethod, PaymentStatus};
+use domain::{Money, PaymentMethod, PaymentStatus};
 
 /// A failure in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,12 @@ pub(super) struct Explanation {
 /// `1,500.00 USD`.
 pub(super) fn amount(amount: &Money) -> String {
     ui::amount(&amount.to_string(), amount.currency().code())
+}
+
+/// `1 order`, `5,000 orders`.
+pub(super) fn orders(count: u64) -> String {
+    let noun = if count == 1 { "order" } else { "orders" };
+    format!("{} {noun}", ui::grouped(count))
 }
 
 /// Of each failure code: what happened, and what an operator can do.
@@ -76,8 +82,8 @@ pub(super) fn waiting(reason: &str) -> (&'static str, &'static str, &'static str
 }
 
 /// The state of a payment.
-pub(super) fn payment(order: &Order) -> &'static str {
-    match order.payment_status {
+pub(super) fn payment(status: PaymentStatus) -> &'static str {
+    match status {
         PaymentStatus::NotRequired => "no payment",
         PaymentStatus::Pending => "not charged yet",
         PaymentStatus::Charged => "charged",

@@ -48,6 +48,11 @@ impl Workers {
     }
 }
 
+/// A worker's name without the prefix that all have.
+pub(super) fn short(name: &str) -> String {
+    ui::shortened(name.trim_start_matches("throughline-worker-"))
+}
+
 fn row(worker: &Worker) -> Row {
     let report = &worker.report;
     let is_seen = worker.last_seen <= REPORT_INTERVAL * MISSED;
@@ -58,8 +63,7 @@ fn row(worker: &Worker) -> Row {
     };
     Row {
         name: worker.name.clone(),
-        // All have the prefix.
-        short: ui::shortened(worker.name.trim_start_matches("throughline-worker-")),
+        short: short(&worker.name),
         class,
         version: report.version.clone(),
         is_leader: report.is_leader,

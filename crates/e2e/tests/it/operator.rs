@@ -58,7 +58,7 @@ impl Operator {
 
     /// Clicks the button, link or tab with this text or label.
     pub(crate) async fn clicks(&self, name: &str) {
-        let controls = "self::a or self::button or self::summary or self::label";
+        let controls = "self::a or self::button or self::input or self::summary or self::label";
         let named = format!("normalize-space()='{name}' or @aria-label='{name}'");
         self.clicks_at(&format!("//*[{controls}][{named}]")).await;
     }

@@ -242,13 +242,19 @@ async fn selected_orders_are_changed_at_once_and_all_of_a_filter_by_an_operation
             .get("/orders?changed=1&unchanged=1")
             .await
             .text
-            .contains("1 orders changed")
+            .contains("1 order changed")
     );
 
     let preview = browser
         .get("/orders/retry?failure_code=payment_timeout&status=failed")
         .await;
-    assert!(preview.text.contains("Retry 1 orders?"), "{}", preview.text);
+    assert!(preview.text.contains("Retry 1 order?"), "{}", preview.text);
+    let nothing = browser
+        .get("/orders/retry?failure_code=worker_crashed")
+        .await
+        .text;
+    assert!(nothing.contains("Nothing to retry"), "{nothing}");
+    assert!(!nothing.contains("Retry 0"), "{nothing}");
     for filter in ["", "?status=completed"] {
         assert_eq!(
             browser.get(&format!("/orders/retry{filter}")).await.status,
@@ -309,7 +315,7 @@ async fn the_queue_is_paused_and_resumed() {
     assert!(browser.get("/queue").await.text.contains("Running"));
     let operations = browser.get("/operations").await.text;
     assert!(
-        operations.contains("pause") && operations.contains("resume"),
+        operations.contains("Pause") && operations.contains("Resume"),
         "{operations}"
     );
 }
