@@ -46,6 +46,8 @@ pub(super) struct Edge {
     pub(super) path: String,
     pub(super) x: usize,
     pub(super) y: usize,
+    /// Its lowest point is not below.
+    bottom: usize,
     pub(super) calls: String,
     /// Empty if no call failed.
     pub(super) errors: String,
@@ -71,12 +73,13 @@ impl Drawing {
             ));
         }
         let edge = |edge: &MapEdge| Edge::of(edge, map, nodes.get(edge.from)?, nodes.get(edge.to)?);
-        let edges = map.edges.iter().filter_map(edge).collect();
+        let edges: Vec<Edge> = map.edges.iter().filter_map(edge).collect();
         let last_column = columns.iter().max().copied().unwrap_or_default();
-        let most_rows = rows.iter().max().copied().unwrap_or_default().max(1);
+        let bottoms = nodes.iter().map(|node| node.y + HEIGHT);
+        let bottom = bottoms.chain(edges.iter().map(|edge| edge.bottom)).max();
         Self {
             width: last_column * COLUMN + WIDTH + 2 * MARGIN,
-            height: (most_rows - 1) * ROW + HEIGHT + MARGIN + DIP,
+            height: bottom.unwrap_or_default() + MARGIN,
             nodes,
             edges,
         }
@@ -162,6 +165,7 @@ impl Edge {
             ),
             x,
             y,
+            bottom: curve.map(|(_, y)| y).into_iter().max().unwrap_or_default(),
             calls: format!("{} · p99 {p99}", ui::rate(edge.calls.per_second)),
             errors: if failed {
                 format!("{} failed", edge.calls.errors)

@@ -29,6 +29,8 @@ struct TraceList<'a> {
     services: Vec<String>,
     /// Why the search is not valid.
     invalid: Option<String>,
+    /// How much arrives; on the page of the newest.
+    receiving: Option<String>,
     parts: Vec<String>,
     older: Option<String>,
 }
@@ -101,13 +103,16 @@ fn listed<'a>(frame: Frame<'a>, store: &TelemetryStore, filter: Filter) -> Resul
         Ok(query) => parts(store, &filter, query)?,
         Err(_) => (Vec::new(), None),
     };
+    let mut parts = parts.into_iter();
+    let receiving = filter.is_first_page().then(|| parts.next()).flatten();
     let invalid: Option<InvalidQuery> = query.err();
     Ok(TraceList {
         frame: filter.framed(frame, invalid.is_none(), "/live/traces"),
         period,
         services: store.services(),
         invalid: invalid.map(|invalid| invalid.to_string()),
-        parts,
+        receiving,
+        parts: parts.collect(),
         older,
         filter,
     })

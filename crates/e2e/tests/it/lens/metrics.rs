@@ -62,6 +62,15 @@ async fn a_bucket_leads_to_the_traces_of_its_duration() {
     developer.opens("/metrics?name=request.duration").await;
     developer.sees("Heat map").await;
     developer.sees("Percentiles").await;
+    developer.opens("/metrics?name=request.duration&last=1m").await;
+    let times = "return [...document.querySelectorAll('#metric .chart')].map(chart =>
+        new Set([...chart.querySelectorAll('text[data-time]')].map(text => text.textContent)).size)";
+    assert_eq!(
+        developer.runs(times).await,
+        json!([3, 3, 3]),
+        "each time is another"
+    );
+    developer.opens("/metrics?name=request.duration").await;
     assert!(
         developer
             .runs("return document.querySelectorAll('.heat rect').length")

@@ -52,7 +52,7 @@ async fn what_failed_in_the_last_five_minutes() {
     developer
         .runs("document.getElementById('last').value = '5m'")
         .await;
-    developer.clicks("with errors alone").await;
+    developer.clicks("with errors only").await;
     developer.clicks("Filter").await;
     developer.sees("the last 5 minutes").await;
     developer

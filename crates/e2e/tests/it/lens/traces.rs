@@ -35,7 +35,7 @@ async fn a_trace_says_where_its_time_went_and_marks_the_critical_path() {
         ])
     );
     // A parent that only waits for its children is on the path with its own time alone.
-    developer.clicks("Critical path alone").await;
+    developer.clicks("Critical path only").await;
     let marked = developer.runs("return [...document.querySelectorAll('.node:not([hidden])')].every(one => one.querySelector('.crit'))");
     assert_eq!(marked.await, true);
     desk.developer.leaves().await;
@@ -80,7 +80,7 @@ async fn a_trace_is_folded_searched_and_read_by_keys() {
     developer.presses(Key::Enter).await;
     developer.sees("A request to bank").await;
     developer.types("?").await;
-    developer.sees("The critical path alone").await;
+    developer.sees("The critical path only").await;
     developer.presses(Key::Escape).await;
     desk.developer.leaves().await;
 }
@@ -142,7 +142,7 @@ async fn traces_are_found_by_attribute_duration_error_and_text() {
         .await;
 
     developer.opens("/").await;
-    developer.clicks("with errors alone").await;
+    developer.clicks("with errors only").await;
     developer.clicks("Filter").await;
     developer.is_at("/?service=&longer=&last=&failed=1").await;
     assert_eq!(developer.runs(LISTED).await, json!([3]));
