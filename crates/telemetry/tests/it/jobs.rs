@@ -398,7 +398,10 @@ async fn a_clone_of_another_system_has_metrics_of_its_own() {
         producer.send("1", sent, |never| match *never {}).await.unwrap();
     }
     for system in ["apalis", "rabbitmq"] {
-        let attributes = [("messaging.destination.name", "cloned"), ("messaging.system", system)];
+        let attributes = [
+            ("messaging.destination.name", "cloned"),
+            ("messaging.system", system),
+        ];
         point("messaging.client.sent.messages", &attributes).await;
     }
 }
