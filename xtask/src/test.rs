@@ -1,5 +1,6 @@
 //! `test`: what CI runs. One PostgreSQL and one Redis serve all tests of the run.
 
+use std::num::NonZero;
 use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ const FEATURES: [&str; 16] = [
     "config-file",
     "log",
 ];
+/// How many tests of a program run at the same time.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
 /// The crates for others, outside the workspace.
 const PACKAGE: &str = "xtask package";
 const CHECK_FEATURE: &str = "clippy --locked --package throughline-telemetry --lib --no-default-features";
@@ -104,6 +107,11 @@ impl Servers {
 async fn cargo(step: &str, servers: &Servers) -> anyhow::Result<ExitStatus> {
     let mut cargo = testkit::cargo();
     cargo.args(step.split(' '));
+    if std::env::var_os(TEST_THREADS).is_none() {
+        // Tests wait for servers and timers more than they compute.
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        cargo.env(TEST_THREADS, (cores + 1).to_string());
+    }
     if let Some(postgres) = &servers.postgres {
         cargo.env(testkit::DATABASE_URL, postgres.url());
     }
