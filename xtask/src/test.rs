@@ -1,6 +1,5 @@
 //! `test`: what CI runs. One PostgreSQL and one Redis serve all tests of the run.
 
-use std::num::NonZero;
 use std::process::{ExitCode, ExitStatus};
 use std::time::Duration;
 
@@ -109,7 +108,7 @@ async fn cargo(step: &str, servers: &Servers) -> anyhow::Result<ExitStatus> {
     cargo.args(step.split(' '));
     if std::env::var_os(TEST_THREADS).is_none() {
         // Tests wait for servers and timers more than they compute.
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         cargo.env(TEST_THREADS, (cores + 1).to_string());
     }
     if let Some(postgres) = &servers.postgres {

@@ -17,7 +17,7 @@
 //! | `batches` | the statements that carry many calls |
 //! | `settlement` | how a payment ends |
 //! | `transition`, `history` | append a transition to the history in the order's row; read it |
-//! | `fencing` | who may write: the attempt that holds the order |
+//! | `fencing` | who may write: the claim that holds the order |
 //! | `reconcile` | find orders that are due for dispatch |
 //! | `retention`, `erasure` | delete old orders; erase a customer's personal data |
 //! | `sessions` | sessions of the operators' console |

@@ -30,6 +30,7 @@ pub(crate) trait OrderUpdate: Send + Sync + Sized + 'static {
     /// What it returns of a changed order.
     type Row: Selectable<Pg, SelectExpression: QueryFragment<Pg> + Expression + Send> + Send + 'static;
 
+    /// See [`BatchStatement::IS_DURABLE`].
     const IS_DURABLE: bool = true;
 
     /// The assignments.
